@@ -1,0 +1,177 @@
+/**
+ * The wires as a parameter: byte streams (TCP, TLS) and datagrams (UDP). `runtime/node` carries them over real
+ * sockets, `testing/sim` over simulated ones. Connection machines sit above and do no I/O themselves.
+ */
+
+/** An IP address literal (never a host name) and a port. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One certificate as the peer presented it. */
+export interface PresentedCertificate {
+  /** DER of the whole certificate. */
+  readonly der: Uint8Array;
+  /** SHA-256 of the DER SubjectPublicKeyInfo, base64 (RFC 7858 §4.2). */
+  readonly spkiSha256: string;
+  readonly subject: string;
+  readonly issuer: string;
+  /** DNS-IDs and IP-IDs of subjectAltName, as `DNS:name` and `IP:address`. */
+  readonly subjectAltNames: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** What TLS established on a stream. */
+export interface ChannelSecurity {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string;
+  readonly cipher: string;
+  /** Key exchange group, undefined when the platform does not tell. */
+  readonly group: string | undefined;
+  /** The selected ALPN protocol, undefined when none was. */
+  readonly alpn: string | undefined;
+  /** True on a resumed session: the peer's certificate was then not presented again. */
+  readonly resumed: boolean;
+  /** Server name the client asked for (SNI), on server side; undefined when it sent none. */
+  readonly serverName: string | undefined;
+  /**
+   * The peer's chain, leaf first, exactly as presented; empty on a resumed session and for clients without one.
+   */
+  readonly peerChain: readonly PresentedCertificate[];
+  /**
+   * Undefined when the chain leads to a trusted root (RFC 5280 path validation), otherwise why not. Does *not* cover
+   * the name: that is `transport/authentication`. Meaningless when `resumed`.
+   */
+  readonly chainProblem: string | undefined;
+}
+
+/** Calls made by a stream. No call is made after `onClose`. */
+export interface StreamHandlers {
+  /** Octets arrived. They are only valid during the call: copy what must stay. */
+  onData(octets: Uint8Array): void;
+  /** The peer will send no more (FIN or close_notify); we still may. */
+  onEnd(): void;
+  /** The stream is gone. `problem` is undefined after an orderly close. */
+  onClose(problem: Error | undefined): void;
+  /** What `write` buffered has been handed to the system. */
+  onDrain(): void;
+  /** A TLS session ticket for later resumption (client side, TLS only); may come several times. */
+  onSession?(session: Uint8Array): void;
+}
+
+/** An open, ordered stream of octets in both directions. */
+export interface ByteStream {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** Undefined on clear TCP. */
+  readonly security: ChannelSecurity | undefined;
+  /** Octets accepted by `write` that the system has not taken yet. */
+  readonly bufferedOctets: number;
+  /** Must be called once, in the turn the stream was handed over; nothing is delivered before. */
+  setHandlers(handlers: StreamHandlers): void;
+  /** Queues octets, which must not be changed afterwards. False when the caller should wait for `onDrain`. */
+  write(octets: Uint8Array): boolean;
+  /** Sends what is queued, then close_notify and FIN. Reading goes on. */
+  end(): void;
+  /** Aborts at once with a reset. */
+  reset(): void;
+  /** Stops reading, so that the peer's window fills. */
+  pause(): void;
+  resume(): void;
+}
+
+/** TLS settings of an outgoing stream. Authentication is decided above, from {@link ChannelSecurity}. */
+export interface TlsClientOptions {
+  /** SNI and the name for tickets; undefined sends no SNI. */
+  readonly serverName: string | undefined;
+  readonly alpn: readonly string[];
+  /** PEM trust anchors instead of the system's. */
+  readonly trustAnchorsPem: readonly string[] | undefined;
+  /** A ticket from an earlier `onSession`; only give one whose connection proved what this one must prove. */
+  readonly session: Uint8Array | undefined;
+  /** PEM client certificate and key. */
+  readonly certificatePem?: string | undefined;
+  readonly keyPem?: string | undefined;
+}
+
+export interface ConnectOptions {
+  readonly remote: Endpoint;
+  /** Source address; undefined lets the system choose. */
+  readonly localAddress: string | undefined;
+  /** Undefined for clear TCP. */
+  readonly tls: TlsClientOptions | undefined;
+  /** Limit for the TCP handshake, milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** Limit for the TLS handshake, milliseconds. */
+  readonly handshakeTimeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The stage at which an outgoing stream failed; messages for people name it. */
+export type ConnectStage = "connect" | "handshake";
+
+/** TLS settings of a listener. */
+export interface TlsServerOptions {
+  /** PEM, leaf first. */
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly alpn: readonly string[];
+  /** 48 octets shared by all workers; undefined lets the platform choose. */
+  readonly ticketKeys: Uint8Array | undefined;
+}
+
+export interface ListenOptions {
+  /** Port 0 lets the system choose; the listener tells which. */
+  readonly local: Endpoint;
+  /** Undefined for clear TCP. */
+  readonly tls: TlsServerOptions | undefined;
+  readonly handshakeTimeoutMs: number;
+  /** Lets several listeners (one per worker) share the address. */
+  readonly reusePort: boolean;
+}
+
+/** What a listener tells its owner. */
+export interface ListenHandlers {
+  onStream(stream: ByteStream): void;
+  /** A connection that ended before it became a stream: handshake failure, timeout. */
+  onFailure(remote: Endpoint | undefined, stage: ConnectStage, problem: Error): void;
+}
+
+export interface StreamListener {
+  readonly local: Endpoint;
+  /** Replaces certificate and key for new connections; a broken pair throws and changes nothing. */
+  setCertificate(certificatePem: string, keyPem: string): void;
+  /** Stops accepting; open streams stay. */
+  close(): Promise<void>;
+}
+
+/** An open UDP socket. */
+export interface DatagramSocket {
+  readonly local: Endpoint;
+  /** Sends one datagram; failures (unreachable, too large) go to the error handler. */
+  send(octets: Uint8Array, to: Endpoint): void;
+  close(): Promise<void>;
+}
+
+export interface DatagramHandlers {
+  /** One datagram; octets are only valid during the call. */
+  onMessage(octets: Uint8Array, from: Endpoint): void;
+  /** Something the system reported on this socket, such as an ICMP refusal on a connected one. */
+  onError(problem: Error): void;
+}
+
+export interface DatagramOptions {
+  readonly local: Endpoint;
+  /** When set, only datagrams of this peer arrive, and ICMP errors are reported. */
+  readonly connectTo: Endpoint | undefined;
+  readonly reusePort: boolean;
+}
+
+/** Everything that leaves or enters the machine. All promises reject with a `DnsError`. */
+export interface Network {
+  connect(options: ConnectOptions): Promise<ByteStream>;
+  listen(options: ListenOptions, handlers: ListenHandlers): Promise<StreamListener>;
+  bindDatagram(options: DatagramOptions, handlers: DatagramHandlers): Promise<DatagramSocket>;
+}

@@ -1,0 +1,93 @@
+/**
+ * The shape of everything that answers a query: an upstream, a cache, the recursor, a whole server. Whoever has a
+ * query asks a {@link Responder}; whoever changes queries or replies on the way is a {@link Middleware}.
+ */
+
+import type { ChannelSecurity, Endpoint } from "@sotto/dns/runtime";
+import type { ExtendedError, Message, MessageView } from "@sotto/dns/wire";
+
+/** How octets travelled. `internal` is a query that the program asked itself. */
+export type Transport = "udp" | "tcp" | "tls" | "internal";
+
+/** Who asked, and over what. */
+export interface QueryOrigin {
+  readonly transport: Transport;
+  /** Undefined for internal queries. */
+  readonly remote: Endpoint | undefined;
+  readonly local: Endpoint | undefined;
+  /** Undefined unless the query came over TLS. */
+  readonly security: ChannelSecurity | undefined;
+}
+
+/** One query: its octets as received, a parsed view of them and its origin. */
+export interface Query {
+  /** The message without length prefix. Stays valid as long as the query. */
+  readonly octets: Uint8Array;
+  /** Header, question and OPT of `octets`; exactly one question, opcode QUERY. */
+  readonly view: MessageView;
+  readonly origin: QueryOrigin;
+}
+
+/** What must travel with a query. */
+export interface QueryContext {
+  /** Aborted when nobody waits for the reply any more. */
+  readonly signal: AbortSignal;
+  /** Monotonic milliseconds (`Clock.nowMs`) after which no reply is of use. */
+  readonly deadlineMs: number;
+}
+
+/** RFC 4035 §4.3. Ordered by `SECURITY_ORDER` in dnssec; unvalidated data is `indeterminate`. */
+export type SecurityStatus = "secure" | "insecure" | "bogus" | "indeterminate";
+
+/**
+ * What protected the exchange with an upstream (RFC 8310 §5): authenticated and encrypted, encrypted, or clear.
+ * `local` is data of our own.
+ */
+export type Protection = "authenticated" | "encrypted" | "clear" | "local";
+
+/** Facts about one exchange with one upstream, for people, logs and measurements. */
+export interface ExchangeFacts {
+  readonly upstream: Endpoint;
+  readonly transport: Transport;
+  readonly protection: Protection;
+  /** By which means the upstream was authenticated: `name dns.example`, `pin sha256:…`; undefined when it was not. */
+  readonly authenticatedBy: string | undefined;
+  /** True when the connection had carried an exchange before. */
+  readonly connectionReused: boolean;
+  /** True when the TLS session was resumed. */
+  readonly sessionResumed: boolean;
+  readonly security: ChannelSecurity | undefined;
+  /** Milliseconds for the TCP handshake; 0 on a reused connection and for UDP. */
+  readonly connectMs: number;
+  /** Milliseconds for the TLS handshake; 0 on a reused connection and for clear transports. */
+  readonly handshakeMs: number;
+  /** Milliseconds from sending the query to the whole reply. */
+  readonly exchangeMs: number;
+  readonly queryOctets: number;
+  readonly replyOctets: number;
+  /** True when the reply was fetched over TCP after a truncated UDP reply. */
+  readonly retriedOverTcp: boolean;
+}
+
+/** An answer on its way to whoever asked. */
+export interface Reply {
+  /**
+   * Sections, flags and full 12-bit RCODE. The id and the OPT of `message` belong to the exchange that produced it:
+   * `finishResponse` sets those of the client's.
+   */
+  readonly message: Message;
+  readonly security: SecurityStatus;
+  readonly protection: Protection;
+  /** Extended DNS errors to tell the client (RFC 8914). */
+  readonly extendedErrors: readonly ExtendedError[];
+  /** The last exchange that led to this reply; undefined for local and cached answers. */
+  readonly exchange?: ExchangeFacts | undefined;
+}
+
+/** Whoever answers queries. Rejects only with a `DnsError`; DNS outcomes are replies. */
+export interface Responder {
+  respond(query: Query, context: QueryContext): Promise<Reply>;
+}
+
+/** Wraps a responder into another. */
+export type Middleware = (next: Responder) => Responder;

@@ -1,0 +1,327 @@
+/**
+ * Domain names as wire octets (RFC 1035 §3.1), never as dotted strings inside the program: a label may hold any
+ * octet, dots included. Text exists only at the edges (RFC 1035 §5.1, RFC 4343).
+ */
+import { type FormatProblem, type Parsed, parsed, problem } from "./parsed.ts";
+
+/** RFC 1035 §2.3.4. */
+export const NAME_OCTETS_MAX = 255;
+/** RFC 1035 §2.3.4. */
+export const LABEL_OCTETS_MAX = 63;
+/** A name of 255 octets has at most 127 labels and the root, so no honest chain of pointers is longer. */
+const POINTERS_MAX = 126;
+
+/** Where reading a name ended, or why it failed; reused between calls so that reading makes no garbage. */
+export interface NameReading {
+  next: number;
+  problem: FormatProblem;
+}
+
+const scratch = new Uint8Array(NAME_OCTETS_MAX);
+
+/** Lower-case form of every octet; only A to Z change (RFC 4343 §3). */
+const LOWER = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet,
+);
+
+/** The lower-case form of an octet (RFC 4343 §3: ASCII letters only). */
+export function lowerOctet(octet: number): number {
+  return LOWER[octet] ?? 0;
+}
+
+/** A domain name: immutable, absolute, compared without regard to ASCII case. */
+export class Name {
+  /** Uncompressed wire form with the case it came in, ending in the zero octet of the root. */
+  readonly wire: Uint8Array;
+  #key: string | undefined = undefined;
+
+  /** Takes octets that are known to be a well-formed name; others use {@link tryReadName} or {@link tryParseName}. */
+  constructor(wire: Uint8Array) {
+    this.wire = wire;
+  }
+
+  static readonly root: Name = new Name(new Uint8Array(1));
+
+  /** Lower-case wire octets, one character each: the key for maps. Offsets equal those in `wire`. */
+  get key(): string {
+    this.#key ??= keyOf(this.wire);
+    return this.#key;
+  }
+
+  get isRoot(): boolean {
+    return this.wire.length === 1;
+  }
+
+  /** Number of labels without the root. */
+  get labelCount(): number {
+    let count = 0;
+    for (let at = 0; this.wire[at] !== 0 && at < this.wire.length; at += (this.wire[at] ?? 0) + 1) count++;
+    return count;
+  }
+
+  /** The labels from left to right, without the root, as views. */
+  labels(): Uint8Array[] {
+    const labels: Uint8Array[] = [];
+    for (let at = 0; at < this.wire.length - 1; ) {
+      const octets = this.wire[at] ?? 0;
+      labels.push(this.wire.subarray(at + 1, at + 1 + octets));
+      at += octets + 1;
+    }
+    return labels;
+  }
+
+  equals(other: Name): boolean {
+    return this === other || (this.wire.length === other.wire.length && this.key === other.key);
+  }
+
+  /** True for the name itself and everything beneath `ancestor`. */
+  isAtOrBelow(ancestor: Name): boolean {
+    const skip = this.wire.length - ancestor.wire.length;
+    if (skip < 0) return false;
+    if (!this.key.endsWith(ancestor.key)) return false;
+    // The match must begin at a label boundary.
+    let at = 0;
+    while (at < skip) at += (this.wire[at] ?? 0) + 1;
+    return at === skip;
+  }
+
+  /** True for everything beneath `ancestor`, not for the name itself. */
+  isBelow(ancestor: Name): boolean {
+    return this.wire.length > ancestor.wire.length && this.isAtOrBelow(ancestor);
+  }
+
+  /** The name without its leftmost label; the root is its own parent. */
+  parent(): Name {
+    return this.isRoot ? this : this.#suffixAt((this.wire[0] ?? 0) + 1);
+  }
+
+  /** The last `count` labels; the whole name when it has no more. */
+  suffix(count: number): Name {
+    let drop = this.labelCount - count;
+    if (drop <= 0) return this;
+    let at = 0;
+    for (; drop > 0; drop--) at += (this.wire[at] ?? 0) + 1;
+    return this.#suffixAt(at);
+  }
+
+  #suffixAt(at: number): Name {
+    if (at >= this.wire.length - 1) return Name.root;
+    return new Name(this.wire.subarray(at));
+  }
+
+  /** A name with one more label in front; fails over the limits of RFC 1035 §2.3.4. */
+  tryPrepend(label: Uint8Array): Parsed<Name> {
+    if (label.length === 0 || label.length > LABEL_OCTETS_MAX)
+      return problem("label is not 1 to 63 octets long");
+    if (label.length + 1 + this.wire.length > NAME_OCTETS_MAX)
+      return problem("name is longer than 255 octets");
+    const wire = new Uint8Array(label.length + 1 + this.wire.length);
+    wire[0] = label.length;
+    wire.set(label, 1);
+    wire.set(this.wire, label.length + 1);
+    return parsed(new Name(wire));
+  }
+
+  /** Replaces the suffix `from` by `to` (DNAME, RFC 6672 §2.2); undefined over 255 octets or without that suffix. */
+  replaceSuffix(from: Name, to: Name): Name | undefined {
+    if (!this.isAtOrBelow(from)) return undefined;
+    const keep = this.wire.length - from.wire.length;
+    if (keep + to.wire.length > NAME_OCTETS_MAX) return undefined;
+    const wire = new Uint8Array(keep + to.wire.length);
+    wire.set(this.wire.subarray(0, keep));
+    wire.set(to.wire, keep);
+    return new Name(wire);
+  }
+
+  /** Same name with all ASCII letters in lower case (canonical form, RFC 4034 §6.2). */
+  toLowerCase(): Name {
+    const wire = this.wire.map(lowerOctet);
+    return new Name(wire);
+  }
+
+  /** Canonical order: by labels from the right, octets as unsigned, lower case (RFC 4034 §6.1). */
+  compare(other: Name): number {
+    const mine = this.labels();
+    const others = other.labels();
+    for (let i = 1; i <= Math.min(mine.length, others.length); i++) {
+      const order = compareLabels(
+        mine[mine.length - i] ?? this.wire,
+        others[others.length - i] ?? other.wire,
+      );
+      if (order !== 0) return order;
+    }
+    return mine.length - others.length;
+  }
+
+  /** Presentation form, absolute, with escapes (RFC 1035 §5.1): `www.example.` */
+  toString(): string {
+    if (this.isRoot) return ".";
+    let text = "";
+    for (const label of this.labels()) text += `${labelToText(label)}.`;
+    return text;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+function compareLabels(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const order = lowerOctet(a[i] ?? 0) - lowerOctet(b[i] ?? 0);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+function keyOf(wire: Uint8Array): string {
+  for (let i = 0; i < wire.length; i++) scratch[i] = LOWER[wire[i] ?? 0] ?? 0;
+  // apply() takes any array-like; its declared type knows only number[].
+  return String.fromCharCode.apply(null, scratch.subarray(0, wire.length) as unknown as number[]);
+}
+
+const ESCAPED = new Set([...'.\\"();@$'].map((character) => character.charCodeAt(0)));
+
+/** Presentation form of one label, without the final dot (RFC 1035 §5.1). */
+export function labelToText(label: Uint8Array): string {
+  let text = "";
+  for (const octet of label) {
+    if (ESCAPED.has(octet)) text += `\\${String.fromCharCode(octet)}`;
+    else if (octet > 0x20 && octet < 0x7f) text += String.fromCharCode(octet);
+    else text += `\\${String(octet).padStart(3, "0")}`;
+  }
+  return text;
+}
+
+/**
+ * Reads one name. Compression pointers must point to before the labels they end, and at most 126 are
+ * followed (RFC 1035 §4.1.4). On failure gives undefined and tells why in `reading.problem`.
+ */
+export function readNameInto(
+  octets: Uint8Array,
+  offset: number,
+  end: number,
+  mayCompress: boolean,
+  reading: NameReading,
+): Name | undefined {
+  let at = offset;
+  let limit = end;
+  let length = 0;
+  let next = -1;
+  let segment = offset;
+  for (let pointers = 0; ; ) {
+    if (at >= limit) return failReading(reading, "name runs past the end");
+    const octet = octets[at] ?? 0;
+    if (octet === 0) break;
+    if (octet <= LABEL_OCTETS_MAX) {
+      const labelEnd = at + octet + 1;
+      if (labelEnd > limit) return failReading(reading, "label runs past the end");
+      if (length + octet + 2 > NAME_OCTETS_MAX) return failReading(reading, "name is longer than 255 octets");
+      for (let i = at; i < labelEnd; i++) scratch[length++] = octets[i] ?? 0;
+      at = labelEnd;
+      continue;
+    }
+    if (octet < 0xc0) return failReading(reading, "label type is unknown");
+    if (!mayCompress) return failReading(reading, "compression pointer where none is allowed");
+    if (at + 2 > limit) return failReading(reading, "compression pointer runs past the end");
+    const target = ((octet & 0x3f) << 8) | (octets[at + 1] ?? 0);
+    if (next < 0) next = at + 2;
+    if (target >= segment) return failReading(reading, "compression pointer does not point backwards");
+    if (++pointers > POINTERS_MAX) return failReading(reading, "too many compression pointers");
+    segment = target;
+    limit = at;
+    at = target;
+  }
+  reading.next = next < 0 ? at + 1 : next;
+  if (length === 0) return Name.root;
+  scratch[length++] = 0;
+  return new Name(scratch.slice(0, length));
+}
+
+function failReading(reading: NameReading, text: FormatProblem): undefined {
+  reading.problem = text;
+  return undefined;
+}
+
+/** Reads one name at `offset`, following compression; also tells where it ends. */
+export function tryReadName(octets: Uint8Array, offset: number): Parsed<{ name: Name; next: number }> {
+  const reading: NameReading = { next: 0, problem: "" };
+  const name = readNameInto(octets, offset, octets.length, true, reading);
+  return name === undefined ? problem(reading.problem) : parsed({ name, next: reading.next });
+}
+
+/**
+ * Where the name at `offset` ends, without decoding it: labels are walked, a pointer ends it. -1 when it runs past
+ * `end` or has an unknown label type. The target of a pointer is not looked at.
+ */
+export function skipName(octets: Uint8Array, offset: number, end: number): number {
+  let at = offset;
+  while (at < end) {
+    const octet = octets[at] ?? 0;
+    if (octet === 0) return at + 1;
+    if (octet > LABEL_OCTETS_MAX) return octet >= 0xc0 && at + 2 <= end ? at + 2 : -1;
+    at += octet + 1;
+  }
+  return -1;
+}
+
+/**
+ * Parses presentation form with the escapes of RFC 1035 §5.1. A name without a final dot is relative to `origin`
+ * (default: the root). `@` alone is the origin. Characters above U+007F are refused: use IDNA A-labels.
+ */
+export function tryParseName(text: string, origin: Name = Name.root): Parsed<Name> {
+  if (text === "@") return parsed(origin);
+  if (text === ".") return parsed(Name.root);
+  if (text === "") return problem("name is empty");
+  const wire: number[] = [0];
+  let labelAt = 0;
+  let absolute = false;
+  for (let i = 0; i < text.length; i++) {
+    absolute = false;
+    const character = text.charCodeAt(i);
+    if (character === 0x2e) {
+      if (wire.length - labelAt === 1) return problem(`name ${JSON.stringify(text)} has an empty label`);
+      labelAt = wire.length;
+      wire.push(0);
+      absolute = true;
+      continue;
+    }
+    const escaped = character === 0x5c ? readEscape(text, i) : { octet: character, length: 1 };
+    if (escaped === undefined) return problem(`name ${JSON.stringify(text)} has a bad escape`);
+    if (escaped.octet > 0xff || (character !== 0x5c && escaped.octet > 0x7e)) {
+      return problem(`name ${JSON.stringify(text)} has a character outside ASCII, write it as an A-label`);
+    }
+    i += escaped.length - 1;
+    wire.push(escaped.octet);
+    const length = wire.length - labelAt - 1;
+    if (length > LABEL_OCTETS_MAX)
+      return problem(`name ${JSON.stringify(text)} has a label of more than 63 octets`);
+    wire[labelAt] = length;
+  }
+  const own = absolute ? wire.slice(0, -1) : wire;
+  const tail = absolute ? Name.root.wire : origin.wire;
+  if (own.length + tail.length > NAME_OCTETS_MAX)
+    return problem(`name ${JSON.stringify(text)} is longer than 255 octets`);
+  const octets = new Uint8Array(own.length + tail.length);
+  octets.set(own);
+  octets.set(tail, own.length);
+  return parsed(new Name(octets));
+}
+
+/** Reads `\DDD` or `\X` at `at`; undefined when it is neither. */
+export function readEscape(text: string, at: number): { octet: number; length: number } | undefined {
+  const first = text.charCodeAt(at + 1);
+  if (Number.isNaN(first)) return undefined;
+  if (first < 0x30 || first > 0x39) return first > 0x7e ? undefined : { octet: first, length: 2 };
+  const digits = text.slice(at + 1, at + 4);
+  if (!/^[0-9]{3}$/.test(digits) || Number(digits) > 255) return undefined;
+  return { octet: Number(digits), length: 4 };
+}
+
+/** Like {@link tryParseName}, for names written in our own sources and for tests: throws a RangeError. */
+export function parseName(text: string, origin: Name = Name.root): Name {
+  const name = tryParseName(text, origin);
+  if (!name.ok) throw new RangeError(name.problem);
+  return name.value;
+}
