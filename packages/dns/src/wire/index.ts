@@ -8,6 +8,7 @@ export * from "./iana/opcode.ts";
 export * from "./iana/rcode.ts";
 export * from "./iana/rr-class.ts";
 export * from "./iana/rr-type.ts";
+export * from "./ip-address.ts";
 export * from "./message.ts";
 export * from "./message-view.ts";
 export * from "./name.ts";

@@ -1,0 +1,111 @@
+/**
+ * How people write an upstream: `tls://dns.example?ip=192.0.2.1&pin=sha256:…`, `udp://192.0.2.1`, `tcp://[2001:db8::1]:53`,
+ * or the forms of other resolvers, `192.0.2.1@853#dns.example`. The authentication domain name and the address stay
+ * apart (RFC 8310 §2).
+ */
+import type { Endpoint } from "@sotto/dns/runtime";
+import { addressToText, type Parsed, parsed, problem, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+
+/** Where an upstream is and what must prove that it is the right one. */
+export interface UpstreamAddress {
+  /** `udp` falls to TCP on truncation. */
+  readonly transport: "udp" | "tcp" | "tls";
+  readonly endpoint: Endpoint;
+  /** Authentication domain name without final dot; undefined when none was given. */
+  readonly authName: string | undefined;
+  /** SHA-256 SPKI pins, base64 (RFC 7858 §4.2); empty when none were given. */
+  readonly pins: readonly string[];
+}
+
+const PORTS = { udp: 53, tcp: 53, tls: 853 } as const;
+
+/** Reads either form. Names need an address beside them: nothing is looked up here. */
+export function tryParseUpstreamAddress(text: string): Parsed<UpstreamAddress> {
+  const scheme = /^(udp|tcp|tls):\/\/(.*)$/.exec(text);
+  return scheme === null ? parseClassic(text) : parseUrl(text, scheme[1] ?? "", scheme[2] ?? "");
+}
+
+function isTransport(text: string): text is keyof typeof PORTS {
+  return text in PORTS;
+}
+
+function parseUrl(text: string, transport: string, rest: string): Parsed<UpstreamAddress> {
+  if (!isTransport(transport)) return problem(`${JSON.stringify(text)} has an unknown transport`);
+  const [authority = "", search = ""] = rest.split("?", 2);
+  const parts = /^(\[[^\]]+\]|[^:]*)(?::([0-9]+))?\/?$/.exec(authority);
+  if (parts === null)
+    return problem(`${JSON.stringify(text)} is not of the form ${transport}://NAME-OR-ADDRESS:PORT`);
+  const host = (parts[1] ?? "").replace(/^\[|\]$/g, "");
+  const parameters = new URLSearchParams(search);
+  for (const key of parameters.keys()) {
+    if (key !== "ip" && key !== "pin")
+      return problem(
+        `${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, known are ip and pin`,
+      );
+  }
+  const literal = tryParseAddress(host);
+  const given = parameters.get("ip");
+  if (!literal.ok && given === null)
+    return problem(`${JSON.stringify(text)} has a name but no address, add ?ip=ADDRESS`);
+  const pins: string[] = [];
+  for (const pin of parameters.getAll("pin")) {
+    // A + in the query part of a URL reads as a blank.
+    const digest = /^sha256:([A-Za-z0-9+/ ]{43}=)$/.exec(pin)?.[1]?.replaceAll(" ", "+");
+    if (digest === undefined)
+      return problem(`${JSON.stringify(text)} has a pin that is not sha256: and 44 characters of base64`);
+    pins.push(digest);
+  }
+  return finish(text, transport, given ?? host, parts[2], literal.ok ? undefined : host, pins);
+}
+
+function parseClassic(text: string): Parsed<UpstreamAddress> {
+  const parts = /^([0-9A-Fa-f.:]+)(?:@([0-9]+))?(?:#([^#]+))?$/.exec(text);
+  if (parts === null)
+    return problem(
+      `${JSON.stringify(text)} is not an upstream such as tls://dns.example?ip=192.0.2.1 or 192.0.2.1@853#dns.example`,
+    );
+  // The port of DNS over TLS or a name means TLS, as readers of Unbound's forms expect.
+  const isTls = parts[2] === "853" || parts[3] !== undefined;
+  return finish(text, isTls ? "tls" : "udp", parts[1] ?? "", parts[2], parts[3], []);
+}
+
+function finish(
+  text: string,
+  transport: keyof typeof PORTS,
+  addressText: string,
+  portText: string | undefined,
+  name: string | undefined,
+  pins: readonly string[],
+): Parsed<UpstreamAddress> {
+  const address = tryParseAddress(addressText);
+  if (!address.ok) return problem(`${JSON.stringify(text)}: ${address.problem}`);
+  const port = Number(portText ?? PORTS[transport]);
+  if (port < 1 || port > 65535) return problem(`${JSON.stringify(text)} has a port outside 1 to 65535`);
+  // RFC 7858 §3.1: port 53 is never used for DNS over TLS.
+  if (transport === "tls" && port === 53)
+    return problem(`${JSON.stringify(text)} asks for TLS on port 53, which is for clear DNS (RFC 7858 §3.1)`);
+  if (transport !== "tls" && pins.length > 0)
+    return problem(`${JSON.stringify(text)} has a pin, which only tls can check`);
+  if (name !== undefined) {
+    if (transport !== "tls") return problem(`${JSON.stringify(text)} has a name, which only tls can check`);
+    const parsedName = tryParseName(name);
+    if (!parsedName.ok) return problem(`${JSON.stringify(text)}: ${parsedName.problem}`);
+  }
+  return parsed({
+    transport,
+    endpoint: { address: addressToText(address.value), port },
+    authName: name?.replace(/\.$/, "").toLowerCase(),
+    pins,
+  });
+}
+
+/** The URL form, which {@link tryParseUpstreamAddress} reads back to the same value. */
+export function upstreamAddressToText(upstream: UpstreamAddress): string {
+  const { address, port } = upstream.endpoint;
+  const literal = address.includes(":") ? `[${address}]` : address;
+  const parameters = upstream.pins.map((pin) => `pin=sha256:${pin}`);
+  if (upstream.authName !== undefined) parameters.unshift(`ip=${address}`);
+  const portText = port === PORTS[upstream.transport] ? "" : `:${port}`;
+  const search = parameters.length === 0 ? "" : `?${parameters.join("&")}`;
+  return `${upstream.transport}://${upstream.authName ?? literal}${portText}${search}`;
+}
