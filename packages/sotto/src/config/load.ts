@@ -1,0 +1,296 @@
+/**
+ * From the text of a configuration file to a {@link Config}, in stages that have different types, so that nothing
+ * unchecked travels further: text → YAML document with positions → checked {@link Settings} → Config. All problems are
+ * reported together, each with its line.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { tryParseUpstreamAddress } from "@sotto/dns/transport";
+import {
+  addressToText,
+  Name,
+  type Parsed,
+  parseName,
+  RRType,
+  tryParseAddress,
+  tryParseRecord,
+  tryParseZone,
+} from "@sotto/dns/wire";
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import type { Config, ListenerConfig } from "./config.ts";
+import { knownKeysAt, suggest } from "./explain.ts";
+import { type Settings, settings } from "./settings.ts";
+import { tryParseDuration, tryParseSize } from "./units.ts";
+
+/** One thing that is wrong with a configuration file. */
+export interface ConfigProblem {
+  readonly file: string;
+  /** From 1; undefined when the problem has no place in the file. */
+  readonly line: number | undefined;
+  /** Dotted path of the setting, empty for the whole file. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** A usable configuration, or everything that is wrong with it. */
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
+export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Reads and checks a file. Files it names are relative to its folder. */
+export function loadConfigFile(file: string): LoadedConfig {
+  const text = readText(file);
+  return text.ok
+    ? loadConfig(text.value, file)
+    : failed([{ file, line: undefined, path: "", message: text.problem }]);
+}
+
+/** Checks the text of a configuration file; `file` is for messages and for the folder of files it names. */
+export function loadConfig(text: string, file: string): LoadedConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const syntax = document.errors.map((error) => ({
+    file,
+    line: lines.linePos(error.pos[0]).line,
+    path: "",
+    message: `not valid YAML: ${error.message}`,
+  }));
+  if (syntax.length > 0) return failed(syntax);
+  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  const checked = settings.safeParse(value ?? {});
+  if (!checked.success)
+    return failed(checked.error.issues.flatMap((issue) => issueProblems(issue, document, lines, file)));
+  return toConfig(checked.data, { file, document, lines });
+}
+
+function failed(problems: readonly ConfigProblem[]): LoadedConfig {
+  return { ok: false, problems };
+}
+
+function readText(file: string): Parsed<string> {
+  try {
+    const octets = readFileSync(file);
+    if (octets.length > CONFIG_BYTES_MAX)
+      return { ok: false, problem: `is larger than ${CONFIG_BYTES_MAX} bytes` };
+    return { ok: true, value: octets.toString("utf8") };
+  } catch (error) {
+    return {
+      ok: false,
+      problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
+}
+
+interface Source {
+  readonly file: string;
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+}
+
+/** A Zod issue as problems with lines; unknown keys become one problem each, with a suggestion. */
+function issueProblems(
+  issue: z.core.$ZodIssue,
+  document: Document.Parsed,
+  lines: LineCounter,
+  file: string,
+): ConfigProblem[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = knownKeysAt(issue.path);
+    return issue.keys.map((key) => {
+      const near = suggest(key, known);
+      const help =
+        near === undefined ? `known here: ${known.join(", ")}` : `did you mean ${JSON.stringify(near)}?`;
+      const path = [...issue.path, key];
+      return {
+        file,
+        line: lineOf(document, lines, path, true),
+        path: pathText(path),
+        message: `unknown key, ${help}`,
+      };
+    });
+  }
+  const line = lineOf(document, lines, issue.path, false);
+  return [{ file, line, path: pathText(issue.path), message: issue.message }];
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, i) => (typeof part === "number" ? `[${part}]` : `${i === 0 ? "" : "."}${String(part)}`))
+    .join("");
+}
+
+/** The line of the value at `path`, or of its nearest ancestor that is in the file; of the key itself with `ofKey`. */
+function lineOf(
+  document: Document.Parsed,
+  lines: LineCounter,
+  path: readonly PropertyKey[],
+  ofKey: boolean,
+): number | undefined {
+  if (ofKey) {
+    const parent: unknown = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+    const key = String(path.at(-1));
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key)
+      : undefined;
+    if (pair !== undefined && isNode(pair.key) && pair.key.range)
+      return lines.linePos(pair.key.range[0]).line;
+  }
+  for (let length = path.length; length >= 0; length--) {
+    const node: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return undefined;
+}
+
+/** Turns checked settings into values; only relations between settings and other files can still be wrong. */
+function toConfig(checked: Settings, source: Source): LoadedConfig {
+  const problems: ConfigProblem[] = [];
+  const report = (path: readonly PropertyKey[], message: string): void => {
+    const line = lineOf(source.document, source.lines, path, false);
+    problems.push({ file: source.file, line, path: pathText(path), message });
+  };
+  const folder = dirname(resolve(source.file));
+  const listeners = checked.listen.map((listener, i) =>
+    toListener(listener, folder, (message) => report(["listen", i], message)),
+  );
+  checkSameAddress(listeners, report);
+  const config: Config = {
+    listeners,
+    access: checked.access,
+    resolver: {
+      rootHints: readRootHints(checked.resolver["root-hints"], folder, (message) =>
+        report(["resolver", "root-hints"], message),
+      ),
+      port: checked.resolver.port,
+      families: checked.resolver.families,
+      outgoingAddresses: checked.resolver["outgoing-addresses"],
+      deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
+        report(["resolver", "deadline"], message),
+      ),
+    },
+    forwardZones: checked["forward-zones"].map((zone) => ({
+      name: parseName(zone.name),
+      upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+    })),
+    localZones: {
+      builtin: checked["local-zones"].builtin,
+      except: checked["local-zones"].except.map((name) => parseName(name)),
+      records: checked["local-zones"].data.map((text) => known(tryParseRecord(text))),
+    },
+    cache: {
+      sizeBytes: known(tryParseSize(checked.cache.size)),
+      maxTtlSeconds: seconds(checked.cache["max-ttl"]),
+      minTtlSeconds: seconds(checked.cache["min-ttl"]),
+      maxNegativeTtlSeconds: seconds(checked.cache["max-negative-ttl"]),
+    },
+    limits: {
+      connectionsMax: checked.limits.connections,
+      connectionsPerAddressMax: checked.limits["connections-per-address"],
+      inFlightMax: checked.limits["queries-in-flight"],
+      idleTimeoutMs: bounded(checked.limits["idle-timeout"], 100, 6_553_500, (message) =>
+        report(["limits", "idle-timeout"], message),
+      ),
+    },
+    log: checked.log,
+  };
+  if (config.cache.sizeBytes < CACHE_BYTES_MIN) report(["cache", "size"], "is less than 1MiB");
+  if (config.cache.sizeBytes > CACHE_BYTES_MAX) report(["cache", "size"], "is more than 16GiB");
+  if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
+    report(["cache", "min-ttl"], "is longer than max-ttl");
+  return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+/** A value whose text passed the check of the schema, which used the same parser. */
+function known<T>(value: Parsed<T>): T {
+  if (!value.ok) throw new RangeError(value.problem);
+  return value.value;
+}
+
+function seconds(text: string): number {
+  return Math.floor(known(tryParseDuration(text)) / 1000);
+}
+
+function bounded(text: string, leastMs: number, mostMs: number, report: (message: string) => void): number {
+  const ms = known(tryParseDuration(text));
+  if (ms < leastMs || ms > mostMs) report(`is outside ${leastMs}ms to ${mostMs}ms`);
+  return ms;
+}
+
+function toListener(
+  listener: Settings["listen"][number],
+  folder: string,
+  report: (message: string) => void,
+): ListenerConfig {
+  const { certificate, key, transport } = listener;
+  if ((certificate === undefined) !== (key === undefined))
+    report("certificate and key belong together: give both or neither");
+  if (certificate !== undefined && transport !== "tls")
+    report("a certificate is of use only for transport tls");
+  const port = listener.port ?? (transport === "tls" ? 853 : 53);
+  if (transport === "tls" && port === 53) report("DNS over TLS never uses port 53 (RFC 7858 §3.1)");
+  return {
+    transport,
+    local: { address: addressToText(known(tryParseAddress(listener.address))), port },
+    certificateFile: certificate === undefined ? undefined : resolve(folder, certificate),
+    keyFile: key === undefined ? undefined : resolve(folder, key),
+  };
+}
+
+function checkSameAddress(
+  listeners: readonly ListenerConfig[],
+  report: (path: readonly PropertyKey[], message: string) => void,
+): void {
+  const seen = new Set<string>();
+  for (const [i, listener] of listeners.entries()) {
+    if (listener.local.port === 0) continue;
+    const layer = listener.transport === "udp" ? "udp" : "tcp";
+    const key = `${layer} ${listener.local.address} ${listener.local.port}`;
+    if (seen.has(key)) report(["listen", i], `another listener has the same address and port (${key})`);
+    seen.add(key);
+  }
+}
+
+function readRootHints(
+  hints: Settings["resolver"]["root-hints"],
+  folder: string,
+  report: (message: string) => void,
+): Config["resolver"]["rootHints"] {
+  if (hints === undefined) return undefined;
+  if (typeof hints !== "string") {
+    return hints.map((hint) => ({
+      name: parseName(hint.name),
+      address: addressToText(known(tryParseAddress(hint.address))),
+    }));
+  }
+  const file = resolve(folder, hints);
+  const text = readText(file);
+  if (!text.ok) {
+    report(`${file} ${text.problem}`);
+    return [];
+  }
+  const records = tryParseZone(text.value, { fileName: file });
+  if (!records.ok) {
+    report(records.problem);
+    return [];
+  }
+  const servers = new Set(
+    records.value
+      .filter((record) => record.type === RRType.NS && record.owner.isRoot)
+      .map((record) => new Name(record.rdata).key),
+  );
+  const found = records.value
+    .filter(
+      (record) => (record.type === RRType.A || record.type === RRType.AAAA) && servers.has(record.owner.key),
+    )
+    .map((record) => ({ name: record.owner, address: addressToText(record.rdata) }));
+  if (found.length === 0) report(`${file} has no address of a root server`);
+  return found;
+}
+
+/** Below this the cache holds too little to be worth its bookkeeping. */
+const CACHE_BYTES_MIN = 1024 * 1024;
+const CACHE_BYTES_MAX = 16 * 1024 ** 3;

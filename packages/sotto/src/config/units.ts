@@ -1,0 +1,49 @@
+/** Durations and sizes as people write them in the configuration: a number with a unit, never a bare number of unclear meaning. */
+import { type Parsed, parsed, problem } from "@sotto/dns/wire";
+
+const DURATION_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+const SIZE_BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Milliseconds of `500ms`, `10s`, `5m`, `2h`, `1d`. */
+export function tryParseDuration(text: string): Parsed<number> {
+  const parts = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)$/.exec(text.trim());
+  const unit = DURATION_MS[parts?.[2] ?? ""];
+  if (parts === null || unit === undefined) {
+    return problem(`${JSON.stringify(text)} is not a duration such as 500ms, 10s, 5m, 2h or 1d`);
+  }
+  return parsed(Math.round(Number(parts[1]) * unit));
+}
+
+/** Bytes of `64KiB`, `16MiB`, `1GiB`, `4096B`. */
+export function tryParseSize(text: string): Parsed<number> {
+  const parts = /^([0-9]+(?:\.[0-9]+)?)(B|KiB|MiB|GiB)$/.exec(text.trim());
+  const unit = SIZE_BYTES[parts?.[2] ?? ""];
+  if (parts === null || unit === undefined) {
+    return problem(`${JSON.stringify(text)} is not a size such as 64KiB, 16MiB or 1GiB`);
+  }
+  return parsed(Math.round(Number(parts[1]) * unit));
+}
+
+/** The shortest text that {@link tryParseDuration} reads back as `ms`. */
+export function durationToText(ms: number): string {
+  for (const unit of ["d", "h", "m", "s"]) {
+    const size = DURATION_MS[unit] ?? 1;
+    if (ms !== 0 && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+/** The shortest text that {@link tryParseSize} reads back as `bytes`. */
+export function sizeToText(bytes: number): string {
+  for (const unit of ["GiB", "MiB", "KiB"]) {
+    const size = SIZE_BYTES[unit] ?? 1;
+    if (bytes !== 0 && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return `${bytes}B`;
+}

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Clock } from "@sotto/dns/runtime";
+import { openLog } from "./log.ts";
+
+function fixture(
+  format: "text" | "json",
+  isTTY = false,
+): { lines: string[]; clock: { now: number } & Clock; log: ReturnType<typeof openLog> } {
+  const lines: string[] = [];
+  const clock = {
+    now: 0,
+    nowMs: () => clock.now,
+    wallMs: () => 0,
+    startTimer: () => ({ cancel: () => undefined }),
+  };
+  const log = openLog(
+    { level: "info", format, stream: { write: (line: string) => lines.push(line), isTTY } },
+    clock,
+  );
+  return { lines, clock, log };
+}
+
+test("events below the level are not written, and wants() says so", () => {
+  const { lines, log } = fixture("json");
+  log.events.publish("something.minor", { a: 1 });
+  assert.equal(log.events.wants("something.minor"), false);
+  assert.equal(log.events.wants("listener.failed"), true);
+  assert.equal(lines.length, 0);
+});
+
+test("a repeated event writes ten lines in ten seconds and then says how many it left out", () => {
+  const { lines, clock, log } = fixture("json");
+  for (let i = 0; i < 100; i++) log.events.publish("listener.failed", { i });
+  assert.equal(lines.length, 10);
+  clock.now = 10_000;
+  log.events.publish("listener.failed", { i: 100 });
+  assert.equal(JSON.parse(lines[10] ?? "{}").suppressed, 90);
+});
+
+test("text lines hold time, level, event and details", () => {
+  const { lines, log } = fixture("text");
+  log.events.publish("listener.failed", { address: "192.0.2.1", port: 853 });
+  assert.match(
+    lines[0] ?? "",
+    /^\d\d:\d\d:\d\d\.\d{3} warn {2}listener\.failed address=192\.0\.2\.1 port=853\n$/,
+  );
+});
