@@ -6,3 +6,4 @@ export {
   spkiPin,
 } from "./certificate.ts";
 export { type Log, type LogOptions, openLog } from "./log.ts";
+export { ExitCode, type ProgramIo } from "./program-io.ts";

@@ -1,0 +1,103 @@
+/** `sotto serve`: the resolver as a daemon. SIGHUP reloads the configuration, SIGTERM and SIGINT drain and end. */
+import { parseArgs } from "node:util";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { type RunningServer, startRecursor } from "../compose/index.ts";
+import { type LoadedConfig, loadConfig, loadConfigFile, problemToText } from "../config/index.ts";
+import { ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
+
+/** Longest time between SIGTERM and the end of the process. */
+const DRAIN_MS = 10_000;
+
+/** Runs until a signal ends it. Start-up problems are fatal and complete; reload problems leave all as it was. */
+export async function runServe(args: readonly string[], io: ProgramIo): Promise<number> {
+  const file = readConfigArgument(args);
+  if (file === undefined) {
+    io.stderr.write("usage: sotto serve [--config FILE]\n");
+    return ExitCode.Usage;
+  }
+  const load = (): LoadedConfig => (file === "" ? loadConfig("", "(defaults)") : loadConfigFile(file));
+  const loaded = load();
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
+    return ExitCode.Failed;
+  }
+  const clock = nodeRuntime().clock;
+  const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
+  const runtime = nodeRuntime(log.events);
+  let server: RunningServer;
+  try {
+    server = await startRecursor(loaded.config, runtime);
+  } catch (error) {
+    io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
+    return ExitCode.Failed;
+  }
+  announce(server, log);
+  await untilEnd(io, log, server, load);
+  return ExitCode.Ok;
+}
+
+/** The file, empty for none; undefined when the arguments are wrong. */
+function readConfigArgument(args: readonly string[]): string | undefined {
+  try {
+    const { values } = parseArgs({ args: [...args], options: { config: { type: "string", short: "c" } } });
+    return values.config ?? "";
+  } catch {
+    return undefined;
+  }
+}
+
+function announce(server: RunningServer, log: Log): void {
+  for (const listener of server.listeners) {
+    log.logger.info(
+      {
+        transport: listener.transport,
+        ...listener.local,
+        ...(listener.pin === undefined ? {} : { pin: `sha256:${listener.pin}` }),
+      },
+      "listening",
+    );
+  }
+  log.logger.info({}, "ready");
+}
+
+/** Handles signals one after another; resolves when the server has drained. A second ending signal ends at once. */
+function untilEnd(io: ProgramIo, log: Log, server: RunningServer, load: () => LoadedConfig): Promise<void> {
+  return new Promise((resolve) => {
+    let isEnding = false;
+    let reloading = Promise.resolve();
+    const stop = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT"], (signal) => {
+      if (signal === "SIGHUP") {
+        reloading = reloading.then(() => reload(log, server, load));
+        return;
+      }
+      const finished = isEnding ? server.close() : reloading.then(() => server.drain(DRAIN_MS));
+      if (!isEnding) log.logger.info({ signal }, "draining");
+      isEnding = true;
+      void finished
+        .catch((error: unknown) => log.logger.error({ error: String(error) }, "drain failed"))
+        .then(() => {
+          stop();
+          log.logger.info({}, "ended");
+          resolve();
+        });
+    });
+  });
+}
+
+async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<void> {
+  const loaded = load();
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) log.logger.error({}, `reload refused: ${problemToText(problem)}`);
+    return;
+  }
+  try {
+    const changes = await server.reload(loaded.config);
+    log.logger.info({ changes }, "reloaded");
+    announce(server, log);
+  } catch (error) {
+    log.logger.error(
+      { error: error instanceof Error ? error.message : String(error) },
+      "reload refused, the old configuration stays",
+    );
+  }
+}
