@@ -1,0 +1,18 @@
+export { type BudgetEntry, BudgetMap, type BudgetUse, ENTRY_OVERHEAD_BYTES } from "./budget-map.ts";
+export {
+  type EdnsSupport,
+  InfraCache,
+  type InfraCacheOptions,
+  type Lameness,
+  RTT_UNKNOWN_MS,
+} from "./infra-cache.ts";
+export {
+  type CachedRRset,
+  type CachedSecurity,
+  type NegativeAnswer,
+  type RRset,
+  RRsetCache,
+  type RRsetCacheOptions,
+  rrsetBytes,
+  Trust,
+} from "./rrset-cache.ts";

@@ -1,0 +1,205 @@
+/**
+ * Record sets and negative answers as the recursor learnt them, ranked by where they came from (RFC 2181 §5.4.1).
+ * Class IN only: other classes are refused before anything is looked up. Data is kept as it came and is not validated;
+ * `security` is there for the validator.
+ */
+import type { Clock } from "@sotto/dns/runtime";
+import type { Name, RRType } from "@sotto/dns/wire";
+import { type BudgetEntry, BudgetMap, type BudgetUse, ENTRY_OVERHEAD_BYTES } from "./budget-map.ts";
+
+/** All records of one owner and type (RFC 2181 §5), with the signatures over them. */
+export interface RRset {
+  readonly owner: Name;
+  readonly type: RRType;
+  /** Remaining seconds; the smallest of the records' (RFC 2181 §5.2). */
+  readonly ttlSeconds: number;
+  readonly rdatas: readonly Uint8Array[];
+  /** Rdata of the RRSIG records that cover this set; empty when unsigned or not sent. */
+  readonly signatures: readonly Uint8Array[];
+  /** NSEC or NSEC3 sets that show why a wildcard was used (RFC 4035 §3.1.3.3); empty otherwise. */
+  readonly proofs: readonly RRset[];
+  /** Owner of the DNAME that a CNAME was made from (RFC 6672 §3.1); undefined for records that exist. */
+  readonly synthesizedFrom: Name | undefined;
+}
+
+/** How far data can be believed, from least to most (RFC 2181 §5.4.1). Gaps leave room. */
+export const Trust = {
+  /** Additional section: never an answer to a client. */
+  Additional: 1,
+  /** Authority section of a reply without AA, such as a referral. */
+  Referral: 2,
+  /** Answer section of a reply without AA, or behind the first alias of a reply with AA. */
+  Answer: 4,
+  /** Authority section of a reply with AA. */
+  AuthorityAuthoritative: 5,
+  /** The owner that was asked for in the answer section of a reply with AA. */
+  AnswerAuthoritative: 6,
+  /** Validated by DNSSEC. */
+  Validated: 8,
+} as const;
+export type Trust = (typeof Trust)[keyof typeof Trust];
+
+/** Same values as `SecurityStatus` in transport, which the cache does not import. */
+export type CachedSecurity = "secure" | "insecure" | "bogus" | "indeterminate";
+
+/** An {@link RRset} found in the cache; `ttlSeconds` is what remains. */
+export interface CachedRRset extends RRset {
+  readonly trust: Trust;
+  readonly security: CachedSecurity;
+}
+
+/** That a name (`nxdomain`) or a type at a name (`nodata`) does not exist (RFC 2308). */
+export interface NegativeAnswer {
+  readonly kind: "nxdomain" | "nodata";
+  /** With the negative TTL as its TTL (RFC 2308 §5); undefined when the server sent none: then it cannot be cached. */
+  readonly soa: RRset | undefined;
+  /** NSEC or NSEC3 sets with their signatures; empty when unsigned. */
+  readonly proofs: readonly RRset[];
+}
+
+export interface RRsetCacheOptions {
+  /** Memory for all entries together. Default {@link CACHE_BYTES_DEFAULT}. */
+  readonly bytesMax?: number;
+  /** Default 0: what the owner says counts. */
+  readonly ttlSecondsMin?: number;
+  /** Default {@link TTL_SECONDS_MAX_DEFAULT}. */
+  readonly ttlSecondsMax?: number;
+  /** Default {@link NEGATIVE_TTL_SECONDS_MAX_DEFAULT}. */
+  readonly negativeTtlSecondsMax?: number;
+}
+
+/** Record sets by owner and type, negative answers beside them, in one byte budget. */
+export class RRsetCache {
+  readonly #entries: BudgetMap<Entry>;
+  readonly #clock: Clock;
+  readonly #ttlSecondsMin: number;
+  readonly #ttlSecondsMax: number;
+  readonly #negativeTtlSecondsMax: number;
+
+  constructor(options: RRsetCacheOptions, clock: Clock) {
+    this.#entries = new BudgetMap(options.bytesMax ?? CACHE_BYTES_DEFAULT);
+    this.#clock = clock;
+    this.#ttlSecondsMin = options.ttlSecondsMin ?? 0;
+    this.#ttlSecondsMax = options.ttlSecondsMax ?? TTL_SECONDS_MAX_DEFAULT;
+    this.#negativeTtlSecondsMax = options.negativeTtlSecondsMax ?? NEGATIVE_TTL_SECONDS_MAX_DEFAULT;
+  }
+
+  get use(): BudgetUse {
+    return this.#entries.use;
+  }
+
+  /** The set when it is there, fresh, and trusted at least that much (default: enough to answer a client). */
+  find(owner: Name, type: RRType, trustMin: Trust = Trust.Answer): CachedRRset | undefined {
+    const entry = this.#entries.find(keyOf(owner, type), this.#clock.nowMs());
+    if (entry?.kind !== "rrset" || entry.trust < trustMin) return undefined;
+    const { rrset, trust, security } = entry;
+    return { ...rrset, ttlSeconds: this.#remainingSeconds(entry), trust, security };
+  }
+
+  /**
+   * Keeps a set and gives what the cache believes now: an unexpired set of higher trust stays and is returned instead
+   * (RFC 2181 §5.4.1). A TTL of 0 is for the present question only and is not stored (RFC 1035 §3.2.1).
+   */
+  store(rrset: RRset, trust: Trust, security: CachedSecurity = "indeterminate"): RRset {
+    const key = keyOf(rrset.owner, rrset.type);
+    const known = this.find(rrset.owner, rrset.type, Trust.Additional);
+    if (known !== undefined && known.trust > trust) return known;
+    const ttlSeconds = Math.min(Math.max(rrset.ttlSeconds, this.#ttlSecondsMin), this.#ttlSecondsMax);
+    const kept: RRset = { ...rrset, ttlSeconds };
+    if (trust >= Trust.Answer) this.#entries.delete(keyOf(rrset.owner, NXDOMAIN_SLOT));
+    if (ttlSeconds === 0) {
+      this.#entries.delete(key);
+      return kept;
+    }
+    const expiresAtMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(kept);
+    this.#entries.store(key, { kind: "rrset", rrset: kept, trust, security, bytes, expiresAtMs });
+    return kept;
+  }
+
+  /** That the name does not exist, or has no such type; undefined when neither is known. */
+  findNegative(owner: Name, type: RRType): NegativeAnswer | undefined {
+    for (const slot of [type, NXDOMAIN_SLOT]) {
+      const entry = this.#entries.find(keyOf(owner, slot), this.#clock.nowMs());
+      if (entry?.kind !== "negative" || entry.answer.soa === undefined) continue;
+      const ttlSeconds = this.#remainingSeconds(entry);
+      const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
+      return {
+        kind: entry.answer.kind,
+        soa: withTtl(entry.answer.soa),
+        proofs: entry.answer.proofs.map(withTtl),
+      };
+    }
+    return undefined;
+  }
+
+  /**
+   * Keeps a negative answer for the TTL of its SOA, within the cap (RFC 2308 §5), and gives it with that TTL. Without a
+   * SOA nothing is kept. A NODATA takes the place of a set of the same owner and type.
+   */
+  storeNegative(owner: Name, type: RRType, answer: NegativeAnswer): NegativeAnswer {
+    if (answer.soa === undefined) return answer;
+    const ttlSeconds = Math.min(answer.soa.ttlSeconds, this.#negativeTtlSecondsMax);
+    const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds } };
+    if (ttlSeconds === 0) return kept;
+    let bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(answer.soa);
+    for (const proof of answer.proofs) bytes += rrsetBytes(proof);
+    const expiresAtMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const slot = answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type;
+    this.#entries.store(keyOf(owner, slot), { kind: "negative", owner, answer: kept, bytes, expiresAtMs });
+    return kept;
+  }
+
+  /** Forgets everything at and below a name. */
+  flush(name: Name): void {
+    this.#entries.deleteWhere((entry) =>
+      (entry.kind === "rrset" ? entry.rrset.owner : entry.owner).isAtOrBelow(name),
+    );
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  /** Rounded up, so that data handed on at once keeps its whole TTL. */
+  #remainingSeconds(entry: BudgetEntry): number {
+    return Math.ceil((entry.expiresAtMs - this.#clock.nowMs()) / 1000);
+  }
+}
+
+type Entry =
+  | (BudgetEntry & {
+      readonly kind: "rrset";
+      readonly rrset: RRset;
+      readonly trust: Trust;
+      readonly security: CachedSecurity;
+    })
+  | (BudgetEntry & { readonly kind: "negative"; readonly owner: Name; readonly answer: NegativeAnswer });
+
+/** Type 0 is reserved (RFC 6895 §3.1), so it can stand for "no type at all". */
+const NXDOMAIN_SLOT: RRType = 0;
+
+function keyOf(owner: Name, type: RRType): string {
+  return String.fromCharCode(type) + owner.key;
+}
+
+/** What a set costs: its octets and one object per array of them. */
+export function rrsetBytes(rrset: RRset): number {
+  let bytes = RRSET_OVERHEAD_BYTES + rrset.owner.wire.length * 2;
+  for (const rdata of rrset.rdatas) bytes += rdata.length + OCTETS_OVERHEAD_BYTES;
+  for (const signature of rrset.signatures) bytes += signature.length + OCTETS_OVERHEAD_BYTES;
+  for (const proof of rrset.proofs) bytes += rrsetBytes(proof);
+  return bytes;
+}
+
+/** The object, its two arrays, the owner name and its key, on V8, rounded up. */
+const RRSET_OVERHEAD_BYTES = 300;
+/** One small Uint8Array with its buffer on V8, rounded up. */
+const OCTETS_OVERHEAD_BYTES = 200;
+
+/** A quarter of the message cache's default: the program's configuration gives it that share. */
+export const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
+/** RFC 8767 §4 allows a cap; a day bounds how long a wrong answer can live, as in Unbound. */
+export const TTL_SECONDS_MAX_DEFAULT = 86_400;
+/** RFC 2308 §5 found one to three hours to work well. */
+export const NEGATIVE_TTL_SECONDS_MAX_DEFAULT = 3600;

@@ -1,0 +1,42 @@
+/** What the cache says about one name and type: an answer, an alias, that there is none, or nothing. */
+import type { NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
+import { type Name, RRType } from "@sotto/dns/wire";
+
+export type CacheFinding =
+  /** `before` holds the DNAME that the answer, a CNAME that was asked for, was made from. */
+  | { readonly kind: "answer"; readonly before: readonly RRset[]; readonly rrsets: readonly RRset[] }
+  /** `alias` is the CNAME, `chain` that and the DNAME it was made from. */
+  | { readonly kind: "alias"; readonly chain: readonly RRset[]; readonly alias: RRset }
+  | { readonly kind: "negative"; readonly answer: NegativeAnswer };
+
+/**
+ * Looks a name up. ANY and RRSIG are always asked again: nobody knows whether what is cached is all there is. A DNAME
+ * is not applied to other names than it came for, because nothing proves it before validation (RFC 6672 §5.3.1).
+ */
+export function findInCache(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
+  if (type !== RRType.ANY && type !== RRType.RRSIG) {
+    const exact = rrsets.find(name, type);
+    const before = exact === undefined ? undefined : dnameBehind(rrsets, exact);
+    if (exact !== undefined && before !== undefined) return { kind: "answer", before, rrsets: [exact] };
+    const alias = findAlias(rrsets, name, type);
+    if (alias !== undefined) return alias;
+  }
+  const answer = rrsets.findNegative(name, type);
+  return answer === undefined ? undefined : { kind: "negative", answer };
+}
+
+function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
+  // CNAME and NSEC themselves live beside a CNAME (RFC 4034 §4); DS lives on the other side of a cut.
+  if (type === RRType.CNAME || type === RRType.NSEC) return undefined;
+  const alias = rrsets.find(name, RRType.CNAME);
+  const before = alias === undefined ? undefined : dnameBehind(rrsets, alias);
+  if (alias === undefined || before === undefined) return undefined;
+  return { kind: "alias", chain: [...before, alias], alias };
+}
+
+/** The DNAME of a synthesized CNAME; nothing for other sets; undefined when the DNAME is gone. */
+function dnameBehind(rrsets: RRsetCache, rrset: RRset): readonly RRset[] | undefined {
+  if (rrset.synthesizedFrom === undefined) return [];
+  const dname = rrsets.find(rrset.synthesizedFrom, RRType.DNAME);
+  return dname === undefined ? undefined : [dname];
+}

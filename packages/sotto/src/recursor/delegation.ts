@@ -1,0 +1,94 @@
+/**
+ * Zone cuts as the parent side describes them: a zone, the names of its servers and their glue. They live apart from
+ * answers: glue can never be given to a client as an answer (RFC 2181 §5.4.1), and a child cannot prolong its own
+ * delegation (ghost domains, CVE-2012-1033), because only the parent's referral is ever stored.
+ */
+import { type BudgetEntry, BudgetMap, type BudgetUse, ENTRY_OVERHEAD_BYTES } from "@sotto/dns/cache";
+import type { Clock } from "@sotto/dns/runtime";
+import { type Name, RRType } from "@sotto/dns/wire";
+import type { Sought } from "./outcome.ts";
+
+/** One server of a zone. */
+export interface NameServer {
+  readonly name: Name;
+  /** Address literals from glue or hints; empty when they have to be looked up. */
+  readonly addresses: readonly string[];
+}
+
+/** Who answers for a zone. */
+export interface Delegation {
+  readonly zone: Name;
+  readonly servers: readonly NameServer[];
+}
+
+/** Delegations by zone name, in a byte budget. The root is not here: see `priming.ts`. */
+export class DelegationCache {
+  readonly #entries: BudgetMap<DelegationEntry>;
+  readonly #clock: Clock;
+
+  constructor(bytesMax: number, clock: Clock) {
+    this.#entries = new BudgetMap(bytesMax);
+    this.#clock = clock;
+  }
+
+  get use(): BudgetUse {
+    return this.#entries.use;
+  }
+
+  /** The deepest known cut at or above the name, undefined when only the root is left. */
+  findClosest(name: Name): Delegation | undefined {
+    const nowMs = this.#clock.nowMs();
+    for (let zone = name; !zone.isRoot; zone = zone.parent()) {
+      const entry = this.#entries.find(zone.key, nowMs);
+      if (entry !== undefined) return entry.delegation;
+    }
+    return undefined;
+  }
+
+  /** Keeps what a parent said. Zero seconds: only for the question at hand, so nothing is kept. */
+  store(delegation: Delegation, ttlSeconds: number): void {
+    const lifeMs = Math.min(ttlSeconds, DELEGATION_TTL_SECONDS_MAX) * 1000;
+    if (lifeMs === 0) this.#entries.delete(delegation.zone.key);
+    else {
+      const expiresAtMs = this.#clock.nowMs() + lifeMs;
+      this.#entries.store(delegation.zone.key, { delegation, bytes: bytesOf(delegation), expiresAtMs });
+    }
+  }
+
+  /** Forgets the cuts at and below a name. */
+  flush(name: Name): void {
+    this.#entries.deleteWhere(({ delegation }) => delegation.zone.isAtOrBelow(name));
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}
+
+interface DelegationEntry extends BudgetEntry {
+  readonly delegation: Delegation;
+}
+
+function bytesOf(delegation: Delegation): number {
+  let bytes = ENTRY_OVERHEAD_BYTES + delegation.zone.wire.length * 2;
+  for (const server of delegation.servers) {
+    bytes += SERVER_OVERHEAD_BYTES + server.name.wire.length * 2;
+    for (const address of server.addresses) bytes += ADDRESS_OVERHEAD_BYTES + address.length;
+  }
+  return bytes;
+}
+
+/**
+ * The name whose zone is asked: that of the question, except for DS, which lives on the parent's side of a cut
+ * (RFC 4035 §3.1.4.1).
+ */
+export function zoneSideName(sought: Sought): Name {
+  return sought.type === RRType.DS ? sought.name.parent() : sought.name;
+}
+
+/** One object, one name, one array on V8, rounded up. */
+const SERVER_OVERHEAD_BYTES = 250;
+/** One short string on V8. */
+const ADDRESS_OVERHEAD_BYTES = 32;
+/** As for record sets: a day. */
+const DELEGATION_TTL_SECONDS_MAX = 86_400;

@@ -1,0 +1,111 @@
+/**
+ * One question at the servers of one zone: several exchanges may be under way, because a server that is slow is not
+ * given up when the next one is asked. Whatever arrives is handed out one by one; closing ends everything.
+ */
+import { type Clock, DnsError } from "@sotto/dns/runtime";
+import type { ExchangeResult, Exchanger } from "@sotto/dns/transport";
+import { makeEdns, type Question } from "@sotto/dns/wire";
+import type { Candidate } from "./server-selection.ts";
+
+/** What the recursor needs of the client transport. */
+export type Exchange = Pick<Exchanger, "exchange">;
+
+/** One query to one server. */
+export interface Attempt {
+  readonly candidate: Candidate;
+  readonly question: Question;
+  readonly transport: "udp" | "tcp";
+  readonly withEdns: boolean;
+  readonly recursionDesired: boolean;
+  readonly startedAtMs: number;
+  readonly deadlineMs: number;
+}
+
+/** What became of an attempt. */
+export type Arrival =
+  | { readonly kind: "reply"; readonly attempt: Attempt; readonly result: ExchangeResult }
+  | { readonly kind: "failure"; readonly attempt: Attempt; readonly problem: DnsError };
+
+export class Inquiry {
+  readonly #exchange: Exchange;
+  readonly #clock: Clock;
+  readonly #port: number;
+  readonly #abort = new AbortController();
+  readonly #arrivals: Arrival[] = [];
+  #underWay = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(exchange: Exchange, port: number, clock: Clock) {
+    this.#exchange = exchange;
+    this.#port = port;
+    this.#clock = clock;
+  }
+
+  /** True while an attempt has not arrived or an arrival has not been taken. */
+  get isOpen(): boolean {
+    return this.#underWay > 0 || this.#arrivals.length > 0;
+  }
+
+  /** Sends a query; its outcome comes out of {@link next}. */
+  start(attempt: Attempt): void {
+    this.#underWay++;
+    const { question, candidate, transport, withEdns, recursionDesired, deadlineMs } = attempt;
+    this.#exchange
+      .exchange({
+        question,
+        server: { address: candidate.address, port: this.#port },
+        transport,
+        recursionDesired,
+        // CD keeps a forwarder that we were led to from hiding what a validator wants to see (RFC 6840 §5.9).
+        checkingDisabled: recursionDesired,
+        authenticData: false,
+        edns: withEdns ? makeEdns({ dnssecOk: true }) : undefined,
+        deadlineMs,
+        signal: this.#abort.signal,
+        // TC is handled by the resolution itself, so that TCP has its own time and its own step in the trace.
+        ignoreTruncation: true,
+      })
+      .then(
+        (result) => this.#arrive({ kind: "reply", attempt, result }),
+        (cause: unknown) => this.#arrive({ kind: "failure", attempt, problem: toDnsError(cause) }),
+      );
+  }
+
+  /**
+   * The next arrival; undefined when none came within `waitMs` or before `until` settled. Without `until`, also when
+   * nothing is under way.
+   */
+  next(waitMs: number, until?: Promise<unknown>): Promise<Arrival | undefined> {
+    const ready = this.#arrivals.shift();
+    if (ready !== undefined || (this.#underWay === 0 && until === undefined)) return Promise.resolve(ready);
+    return new Promise((resolve) => {
+      let isSettled = false;
+      const settle = (): void => {
+        if (isSettled) return;
+        isSettled = true;
+        timer.cancel();
+        this.#wake = () => undefined;
+        resolve(this.#arrivals.shift());
+      };
+      const timer = this.#clock.startTimer("recursor patience", Math.max(0, waitMs), settle);
+      this.#wake = settle;
+      until?.then(settle, settle);
+    });
+  }
+
+  /** Gives up everything under way. */
+  close(): void {
+    this.#abort.abort();
+    this.#wake();
+  }
+
+  #arrive(arrival: Arrival): void {
+    this.#underWay--;
+    this.#arrivals.push(arrival);
+    this.#wake();
+  }
+}
+
+function toDnsError(cause: unknown): DnsError {
+  return DnsError.is(cause) ? cause : new DnsError("ERR_SYSTEM", "exchange failed unexpectedly", { cause });
+}

@@ -1,0 +1,373 @@
+/**
+ * One resolution as a state machine (RFC 1034 §5.3.3): look in the cache, find the closest zone cut, choose a server,
+ * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
+ */
+import { type InfraCache, type RRset, type RRsetCache, Trust } from "@sotto/dns/cache";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import type { ExchangeResult } from "@sotto/dns/transport";
+import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
+import { findInCache } from "./cache-lookup.ts";
+import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
+import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
+import type { Mesh, Run } from "./mesh.ts";
+import { assertNever, type Outcome, type Sought } from "./outcome.ts";
+import { primingQuestion, type RootServers } from "./priming.ts";
+import { CHAIN_LINKS_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
+import { readGlue, serverAddresses } from "./referral.ts";
+import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
+import { type AddressFamily, ServerSelection } from "./server-selection.ts";
+import { Trace } from "./trace.ts";
+
+/** What all resolutions share. */
+export interface Shared {
+  readonly exchange: Exchange;
+  readonly rrsets: RRsetCache;
+  readonly infra: InfraCache;
+  readonly delegations: DelegationCache;
+  readonly roots: RootServers;
+  readonly mesh: Mesh;
+  readonly port: number;
+  readonly families: readonly AddressFamily[];
+  readonly runtime: Runtime;
+}
+
+/** One question at one zone. */
+interface ZoneWork {
+  readonly selection: ServerSelection;
+  readonly inquiry: Inquiry;
+}
+
+/** What is to be sent. */
+interface Sending extends Pick<Attempt, "candidate" | "withEdns" | "recursionDesired" | "transport"> {}
+
+type State =
+  | { readonly kind: "cache" }
+  | { readonly kind: "locate" }
+  | { readonly kind: "choose"; readonly work: ZoneWork }
+  | { readonly kind: "look up"; readonly work: ZoneWork; readonly serverName: Name }
+  | { readonly kind: "send"; readonly work: ZoneWork; readonly sending: Sending }
+  /** `attempt` is the one whose silence is noted; undefined when only stragglers are waited for. */
+  | { readonly kind: "wait"; readonly work: ZoneWork; readonly attempt: Attempt | undefined }
+  | { readonly kind: "read"; readonly work: ZoneWork; readonly arrival: Arrival }
+  | { readonly kind: "done"; readonly outcome: Outcome };
+
+export class Iteration {
+  readonly #run: Omit<Run, "outcome">;
+  readonly #shared: Shared;
+  readonly #trace: Trace;
+  readonly #chain: RRset[] = [];
+  readonly #namesSeen = new Set<string>();
+  #current: Name;
+  #referrals = 0;
+  #inquiry: Inquiry | undefined = undefined;
+  #isStopped = false;
+
+  constructor(run: Omit<Run, "outcome">, shared: Shared) {
+    this.#run = run;
+    this.#shared = shared;
+    this.#current = run.sought.name;
+    this.#trace = new Trace(run, shared.runtime);
+    this.#namesSeen.add(this.#current.key);
+  }
+
+  /** Resolves the question of the run. */
+  async resolve(): Promise<Outcome> {
+    let state: State = { kind: "cache" };
+    try {
+      while (state.kind !== "done") state = this.#stopped() ?? (await this.#step(state));
+    } finally {
+      this.#inquiry?.close();
+    }
+    return state.outcome;
+  }
+
+  /** Ends the resolution soon, without an answer: the recursor is being closed. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#inquiry?.close();
+  }
+
+  /** Time is up or the recursor is being closed. */
+  #stopped(): State | undefined {
+    if (this.#isStopped) return this.#trace.failed("closed");
+    if (this.#shared.runtime.clock.nowMs() >= this.#run.quota.deadlineMs)
+      return this.#trace.failed("deadline");
+    return undefined;
+  }
+
+  #step(state: Exclude<State, { kind: "done" }>): State | Promise<State> {
+    switch (state.kind) {
+      case "cache":
+        return this.#lookInCache();
+      case "locate":
+        return this.#locate();
+      case "choose":
+        return this.#choose(state.work);
+      case "look up":
+        return this.#lookUp(state.work, state.serverName);
+      case "send":
+        return this.#send(state.work, state.sending);
+      case "wait":
+        return this.#wait(state.work, state.attempt);
+      case "read":
+        return this.#read(state.work, state.arrival);
+      default:
+        return assertNever(state);
+    }
+  }
+
+  get #type(): RRType {
+    return this.#run.sought.type;
+  }
+
+  #lookInCache(): State {
+    const { rrsets } = this.#shared;
+    const cached = findInCache(rrsets, this.#current, this.#type);
+    switch (cached?.kind) {
+      case "answer":
+        return this.#answer(cached.before, cached.rrsets);
+      case "negative":
+        return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: cached.answer } };
+      case "alias":
+        return this.#follow(cached.chain, aliasTarget(cached.alias));
+      default:
+        return { kind: "locate" };
+    }
+  }
+
+  async #locate(): Promise<State> {
+    const { delegations, roots, mesh } = this.#shared;
+    const side = zoneSideName({ name: this.#current, type: this.#type });
+    const known = delegations.findClosest(side) ?? roots.primed;
+    if (known !== undefined) return this.#begin(known);
+    const isPriming = isRootNs({ name: this.#current, type: this.#type });
+    if (!isPriming) await mesh.askFor(this.#run, primingQuestion, DEPTH_MAX);
+    return this.#begin(roots.primed ?? roots.hints);
+  }
+
+  #begin(delegation: Delegation): State {
+    const { families, infra, runtime, exchange, port } = this.#shared;
+    this.#inquiry?.close();
+    const selection = new ServerSelection(delegation, families, infra, runtime.random);
+    const inquiry = new Inquiry(exchange, port, runtime.clock);
+    this.#inquiry = inquiry;
+    return { kind: "choose", work: { selection, inquiry } };
+  }
+
+  #choose(work: ZoneWork): State {
+    const choice = work.selection.choose();
+    switch (choice.kind) {
+      case "ask":
+        return { kind: "send", work, sending: { ...choice, transport: "udp" } };
+      case "look up":
+        return { kind: "look up", work, serverName: choice.serverName };
+      case "exhausted":
+        if (work.inquiry.isOpen) return { kind: "wait", work, attempt: undefined };
+        return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
+      default:
+        return assertNever(choice);
+    }
+  }
+
+  /** Finds addresses of a server, while replies of servers asked before are still welcome. */
+  async #lookUp(work: ZoneWork, serverName: Name): Promise<State> {
+    const { rrsets, mesh, families } = this.#shared;
+    const types = families.map((family) => (family === "ipv4" ? RRType.A : RRType.AAAA));
+    const known = types.flatMap((type) => {
+      const rrset = rrsets.find(serverName, type);
+      return rrset === undefined ? [] : serverAddresses(rrset);
+    });
+    if (work.selection.addAddresses(serverName, known)) return { kind: "choose", work };
+    if (!this.#run.quota.takeAddressFetch()) return { kind: "choose", work };
+    const fetches = types.map(async (type) => {
+      const outcome = await mesh.askFor(this.#run, { name: serverName, type }, DEPTH_MAX);
+      const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
+      if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
+    });
+    // The first family that has an address is enough; without any, all must have been tried.
+    const arrival = await work.inquiry.next(this.#remainingMs(), Promise.any(fetches));
+    return arrival === undefined ? { kind: "choose", work } : { kind: "read", work, arrival };
+  }
+
+  #send(work: ZoneWork, sending: Sending): State {
+    if (!this.#run.quota.takeQuery()) return this.#trace.failed("quota");
+    const nowMs = this.#shared.runtime.clock.nowMs();
+    const attempt: Attempt = {
+      ...sending,
+      question: { name: this.#current, type: this.#type, class: RRClass.IN },
+      startedAtMs: nowMs,
+      deadlineMs: Math.min(nowMs + ATTEMPT_MS_MAX, this.#run.quota.deadlineMs),
+    };
+    sending.candidate.state = "asked";
+    if (!sending.withEdns) sending.candidate.wasAskedPlain = true;
+    work.inquiry.start(attempt);
+    return { kind: "wait", work, attempt };
+  }
+
+  async #wait(work: ZoneWork, attempt: Attempt | undefined): Promise<State> {
+    const { infra } = this.#shared;
+    const isTcp = attempt?.transport === "tcp";
+    const patienceMs =
+      attempt === undefined || isTcp ? ATTEMPT_MS_MAX : infra.patienceMs(attempt.candidate.address);
+    const arrival = await work.inquiry.next(Math.min(patienceMs, this.#remainingMs()));
+    if (arrival !== undefined) return { kind: "read", work, arrival };
+    if (attempt !== undefined) {
+      infra.noteSilence(attempt.candidate.address);
+      this.#trace.step(work.selection.delegation.zone, attempt, "no reply yet");
+    }
+    return { kind: "choose", work };
+  }
+
+  #read(work: ZoneWork, arrival: Arrival): State {
+    const { attempt } = arrival;
+    if (arrival.kind === "failure") return this.#readFailure(work, attempt, arrival.problem);
+    this.#noteServer(attempt, arrival.result);
+    const { message } = arrival.result;
+    const { zone } = work.selection.delegation;
+    if (message.isTruncated) {
+      this.#trace.step(zone, attempt, "truncated");
+      if (attempt.transport === "udp")
+        return { kind: "send", work, sending: { ...attempt, transport: "tcp" } };
+      return this.#giveUp(work, attempt, "truncated reply over TCP");
+    }
+    const sought = { name: this.#current, type: this.#type };
+    const scrubbed = scrub(message, { sought, zone, recursionDesired: attempt.recursionDesired });
+    this.#trace.step(zone, attempt, outcomeText(scrubbed));
+    if (scrubbed.kind === "answer" && isRootNs(sought)) this.#learnRoot(message, scrubbed.rrsets[0]?.rrset);
+    return this.#use(work, attempt, scrubbed, message.edns !== undefined);
+  }
+
+  /** The answer to the priming question tells who serves the root, whoever asked it. */
+  #learnRoot(message: Message, ns: RRset | undefined): void {
+    if (ns === undefined) return;
+    this.#shared.roots.learn(readGlue(message, ns, Name.root).servers, ns.ttlSeconds);
+  }
+
+  /** Goes on with what a reply says. */
+  #use(work: ZoneWork, attempt: Attempt, scrubbed: Scrubbed, hasEdns: boolean): State {
+    const { infra, delegations } = this.#shared;
+    const { zone } = work.selection.delegation;
+    const { candidate } = attempt;
+    switch (scrubbed.kind) {
+      case "answer":
+        return this.#answer(this.#keep(scrubbed.chain), this.#keep(scrubbed.rrsets));
+      case "alias":
+        return this.#follow(this.#keep(scrubbed.chain), scrubbed.target);
+      case "overflow":
+        this.#chain.push(...this.#keep(scrubbed.chain));
+        return { kind: "done", outcome: { kind: "overflow", chain: this.#chain } };
+      case "negative": {
+        const answer = this.#shared.rrsets.storeNegative(this.#current, this.#type, scrubbed.answer);
+        return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
+      }
+      case "referral": {
+        const { delegation, ttlSeconds, ds } = scrubbed.referral;
+        delegations.store(delegation, ttlSeconds);
+        if (ds !== undefined) this.#shared.rrsets.store(ds, Trust.Referral);
+        if (++this.#referrals > REFERRALS_MAX) return this.#trace.failed("quota");
+        return this.#begin(delegation);
+      }
+      case "lame":
+        infra.noteLame(candidate.address, zone, scrubbed.lameness);
+        // It is asked again, with RD, when nobody else knows.
+        if (scrubbed.lameness !== "recursive") return this.#giveUp(work, attempt, scrubbed.reason);
+        candidate.state = attempt.recursionDesired ? "out" : "fresh";
+        return { kind: "choose", work };
+      case "no edns":
+        if (!attempt.withEdns) return this.#giveUp(work, attempt, scrubbed.reason);
+        // A server that sends an OPT knows EDNS and means something else; it is asked plainly this once only.
+        if (!hasEdns) infra.noteEdns(candidate.address, "none");
+        return { kind: "send", work, sending: { ...attempt, withEdns: false } };
+      case "broken":
+        return this.#giveUp(work, attempt, scrubbed.reason);
+      default:
+        return assertNever(scrubbed);
+    }
+  }
+
+  #readFailure(work: ZoneWork, attempt: Attempt, problem: DnsError): State {
+    const { zone } = work.selection.delegation;
+    const isSilence = DnsError.is(problem, "ERR_TIMEOUT");
+    if (!isSilence) this.#shared.infra.noteSilence(attempt.candidate.address);
+    this.#trace.step(zone, attempt, isSilence ? "timeout" : "unreachable");
+    this.#trace.noteFailure(attempt, problem.message, "network");
+    // After a silence the server may still be asked without EDNS.
+    if (!isSilence || attempt.transport === "tcp") attempt.candidate.state = "out";
+    return { kind: "choose", work };
+  }
+
+  #giveUp(work: ZoneWork, attempt: Attempt, reason: string): State {
+    attempt.candidate.state = "out";
+    this.#trace.noteFailure(attempt, reason, "reply");
+    return { kind: "choose", work };
+  }
+
+  #noteServer(attempt: Attempt, result: ExchangeResult): void {
+    const { infra, runtime } = this.#shared;
+    const { address } = attempt.candidate;
+    if (attempt.transport === "udp") infra.noteReply(address, runtime.clock.nowMs() - attempt.startedAtMs);
+    if (attempt.withEdns && result.message.edns !== undefined) infra.noteEdns(address, "works");
+    const wasSilentWithEdns = !attempt.withEdns && infra.edns(address) === "unknown";
+    if (wasSilentWithEdns) infra.noteEdns(address, "none");
+  }
+
+  /** Stores sets and gives what the cache believes, in the same order. */
+  #keep(found: readonly FoundRRset[]): RRset[] {
+    return found.map(({ rrset, trust }) => {
+      // RRSIG and ANY answers are no sets of the zone's: signatures belong beside what they sign.
+      if (rrset.type === RRType.RRSIG) return rrset;
+      return this.#shared.rrsets.store(rrset, trust);
+    });
+  }
+
+  #answer(before: readonly RRset[], rrsets: readonly RRset[]): State {
+    return { kind: "done", outcome: { kind: "answer", chain: [...this.#chain, ...before], rrsets } };
+  }
+
+  #follow(chain: readonly RRset[], target: Name): State {
+    this.#chain.push(...chain);
+    if (this.#namesSeen.has(target.key) || this.#chain.length > CHAIN_LINKS_MAX) {
+      return this.#trace.failed("alias loop");
+    }
+    // A name inside the chain may come again as a target later: that is a loop, too.
+    for (const link of chain) if (link.type === RRType.CNAME) this.#namesSeen.add(link.owner.key);
+    this.#namesSeen.add(target.key);
+    this.#current = target;
+    return { kind: "cache" };
+  }
+
+  #remainingMs(): number {
+    return Math.max(0, this.#run.quota.deadlineMs - this.#shared.runtime.clock.nowMs());
+  }
+}
+
+/** Thrown inside one look-up so that the other family is waited for; never leaves this file. */
+class NoAddress extends Error {}
+
+function isRootNs(sought: Sought): boolean {
+  return sought.type === primingQuestion.type && sought.name.isRoot;
+}
+
+/** One word or two for the trace. */
+function outcomeText(scrubbed: Scrubbed): string {
+  switch (scrubbed.kind) {
+    case "negative":
+      return scrubbed.answer.kind;
+    case "referral":
+      return `referral to ${scrubbed.referral.delegation.zone}`;
+    case "alias":
+      return `alias to ${scrubbed.target}`;
+    case "lame":
+    case "broken":
+    case "no edns":
+      return `${scrubbed.kind}: ${scrubbed.reason}`;
+    default:
+      return scrubbed.kind;
+  }
+}
+
+/**
+ * How long one exchange may take. Servers that need three seconds exist; a dead server must still be reported before
+ * the usual client gives up after five.
+ */
+const ATTEMPT_MS_MAX = 4000;

@@ -1,0 +1,178 @@
+/**
+ * The iterative resolver: answers any question of class IN by walking from the root. Does not validate and does not
+ * minimise names; README says where both go. Does no access control: that is the server's.
+ */
+import { InfraCache, RRsetCache } from "@sotto/dns/cache";
+import type { Runtime, Timer } from "@sotto/dns/runtime";
+import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
+import { EdeCode, isMetaType, type MessageView, type Name, Rcode, RRClass, RRType } from "@sotto/dns/wire";
+import { DelegationCache } from "./delegation.ts";
+import type { Exchange } from "./inquiry.ts";
+import { Iteration, type Shared } from "./iteration.ts";
+import { Mesh, type Run } from "./mesh.ts";
+import type { Outcome, Sought } from "./outcome.ts";
+import { RootServers } from "./priming.ts";
+import { emptyReply, replyOf } from "./reply.ts";
+import { publicRootHints, type RootHint } from "./root-hints.ts";
+import type { AddressFamily } from "./server-selection.ts";
+import { soughtText } from "./trace.ts";
+
+export interface RecursorOptions {
+  /** Where to start; at least one. Default: the servers of the public root. */
+  readonly rootHints?: readonly RootHint[];
+  /** Port of authoritative servers. Default 53. */
+  readonly port?: number;
+  /** Address families for queries to authoritative servers. Default: both. */
+  readonly families?: readonly AddressFamily[];
+  /** Longest time for one resolution, milliseconds. Default {@link DEADLINE_MS_DEFAULT}. */
+  readonly deadlineMs?: number;
+  /** Memory for record sets and delegations together, bytes. Default {@link CACHE_BYTES_DEFAULT}. */
+  readonly cacheBytes?: number;
+  /** Bounds on what is kept, seconds; see `RRsetCacheOptions` for the defaults. */
+  readonly ttlSecondsMin?: number;
+  readonly ttlSecondsMax?: number;
+  readonly negativeTtlSecondsMax?: number;
+}
+
+/** Numbers for metrics and for people. */
+export interface RecursorUse {
+  /** Resolutions under way. */
+  readonly runs: number;
+  readonly rrsets: RRsetCache["use"];
+  readonly delegations: DelegationCache["use"];
+  readonly servers: number;
+}
+
+export class Recursor implements Responder {
+  readonly #shared: Shared;
+  readonly #deadlineMs: number;
+  readonly #iterations = new Set<Iteration>();
+  #isClosed = false;
+
+  constructor(options: RecursorOptions, exchange: Exchange, runtime: Runtime) {
+    const { clock } = runtime;
+    const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
+    const delegationBytes = Math.floor(cacheBytes / DELEGATION_SHARE);
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    this.#shared = {
+      exchange,
+      runtime,
+      rrsets: new RRsetCache({ ...options, bytesMax: cacheBytes - delegationBytes }, clock),
+      infra: new InfraCache({}, clock),
+      delegations: new DelegationCache(delegationBytes, clock),
+      roots: new RootServers(options.rootHints ?? publicRootHints(), clock),
+      mesh: new Mesh((run) => this.#resolve(run), this.#deadlineMs, clock),
+      port: options.port ?? 53,
+      families: options.families ?? ["ipv4", "ipv6"],
+    };
+  }
+
+  get use(): RecursorUse {
+    const { mesh, rrsets, delegations, infra } = this.#shared;
+    return { runs: mesh.size, rrsets: rrsets.use, delegations: delegations.use, servers: infra.serverCount };
+  }
+
+  /** Answers one query. What cannot be found out is SERVFAIL with extended errors, in time for the client. */
+  async respond(query: Query, context: QueryContext): Promise<Reply> {
+    const { view } = query;
+    const refused = refusal(view);
+    if (refused !== undefined) return refused;
+    const sought: Sought = { name: view.qname, type: view.qtype };
+    const outcome = await this.#untilDeadline(this.#shared.mesh.ask(sought), context);
+    return replyOf(outcome, view);
+  }
+
+  /** Forgets what is cached at and below a name. */
+  flush(name: Name): void {
+    this.#shared.rrsets.flush(name);
+    this.#shared.delegations.flush(name);
+    this.#shared.mesh.failures.clear();
+    if (name.isRoot) this.#shared.roots.forget();
+  }
+
+  /** Ends all resolutions; their clients get SERVFAIL. The exchanger is its owner's to close. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const iteration of this.#iterations) iteration.stop();
+    await this.#shared.mesh.settled();
+  }
+
+  async #resolve(run: Omit<Run, "outcome">): Promise<Outcome> {
+    const iteration = new Iteration(run, this.#shared);
+    this.#iterations.add(iteration);
+    if (this.#isClosed) iteration.stop();
+    try {
+      return await iteration.resolve();
+    } catch (cause) {
+      // Only a bug comes here. Whoever waits gets it as it is; the event tells those who watch.
+      const question = soughtText(run.sought);
+      const details = {
+        clientQuestion: soughtText(run.clientSought),
+        question,
+        reason: "bug",
+        text: String(cause),
+      };
+      this.#shared.runtime.events.publish("recursor.failed", { ...details, queries: run.quota.queries });
+      throw cause;
+    } finally {
+      this.#iterations.delete(iteration);
+    }
+  }
+
+  /** The outcome, or a failure when the client's time is up or it has gone: the run goes on for the cache. */
+  async #untilDeadline(outcome: Promise<Outcome>, context: QueryContext): Promise<Outcome> {
+    const { clock } = this.#shared.runtime;
+    let timer: Timer | undefined;
+    let onAbort = (): void => undefined;
+    const late = new Promise<Outcome>((resolve) => {
+      onAbort = () => resolve(tooLate);
+      const waitMs = context.deadlineMs - REPLY_MARGIN_MS - clock.nowMs();
+      timer = clock.startTimer("recursor client deadline", Math.max(0, waitMs), onAbort);
+      if (context.signal.aborted) onAbort();
+      else context.signal.addEventListener("abort", onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([outcome, late]);
+    } finally {
+      timer?.cancel();
+      context.signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+/** Questions that no walk from the root can answer. */
+function refusal(view: MessageView): Reply | undefined {
+  if (!view.recursionDesired) {
+    const text = "recursion was not asked for";
+    return emptyReply(view, Rcode.Refused, [{ code: EdeCode.NotAuthoritative, text }]);
+  }
+  if (view.qclass !== RRClass.IN) {
+    return emptyReply(view, Rcode.Refused, [
+      { code: EdeCode.NotSupported, text: "only class IN is resolved" },
+    ]);
+  }
+  const { qtype } = view;
+  if (qtype === RRType.AXFR || qtype === RRType.IXFR) {
+    return emptyReply(view, Rcode.Refused, [{ code: EdeCode.NotSupported, text: "no zone transfers here" }]);
+  }
+  if (qtype !== RRType.ANY && isMetaType(qtype)) {
+    // RFC 9824 §3.5 wants FORMERR with this code for NXNAME; no other meta type can be looked up either.
+    return emptyReply(view, Rcode.FormErr, [{ code: EdeCode.InvalidQueryType, text: "" }]);
+  }
+  return undefined;
+}
+
+const tooLate: Outcome = {
+  kind: "failed",
+  reason: "deadline",
+  extendedErrors: [{ code: EdeCode.NoReachableAuthority, text: "no answer in time" }],
+};
+
+/** Clients such as dig wait five seconds and ask again: the second try finds the result of the first. */
+export const DEADLINE_MS_DEFAULT = 8000;
+/** Time for the SERVFAIL to get through the server before its own deadline. */
+const REPLY_MARGIN_MS = 50;
+/** 16 MiB hold about 20 000 sets. */
+const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
+/** One eighth of the memory is for delegations: there are far fewer of them than of answers. */
+const DELEGATION_SHARE = 8;

@@ -1,0 +1,103 @@
+/**
+ * Turns the outcome of a resolution into the reply for one client. Sections are minimal: answers, and below negative
+ * answers the SOA; DNSSEC records only for clients that set DO (RFC 4035 §3.2.1). AD is never set here: nothing is
+ * validated.
+ */
+import type { RRset } from "@sotto/dns/cache";
+import type { Reply } from "@sotto/dns/transport";
+import {
+  type ExtendedError,
+  type Message,
+  type MessageView,
+  makeMessage,
+  Rcode,
+  type ResourceRecord,
+  RRClass,
+  RRType,
+} from "@sotto/dns/wire";
+import { assertNever, type Outcome } from "./outcome.ts";
+
+/** The reply to the client whose query is `view`. */
+export function replyOf(outcome: Outcome, view: MessageView): Reply {
+  const writer = new SectionWriter(view);
+  switch (outcome.kind) {
+    case "answer": {
+      const answers = [...outcome.chain, ...outcome.rrsets];
+      const proofs = answers.flatMap((rrset) => rrset.proofs);
+      return makeReply(view, Rcode.NoError, writer.records(answers), writer.proofs(proofs));
+    }
+    case "negative": {
+      const { kind, soa, proofs } = outcome.answer;
+      const rcode = kind === "nxdomain" ? Rcode.NXDomain : Rcode.NoError;
+      const denials = [...outcome.chain.flatMap((rrset) => rrset.proofs), ...proofs];
+      const authorities = [...writer.records(soa === undefined ? [] : [soa]), ...writer.proofs(denials)];
+      return makeReply(view, rcode, writer.records(outcome.chain), authorities);
+    }
+    case "overflow":
+      return makeReply(view, Rcode.YXDomain, writer.records(outcome.chain), []);
+    case "failed":
+      return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors);
+    default:
+      return assertNever(outcome);
+  }
+}
+
+/** A reply without records. */
+export function emptyReply(view: MessageView, rcode: Rcode, extendedErrors: readonly ExtendedError[]): Reply {
+  return makeReply(view, rcode, [], [], extendedErrors);
+}
+
+function makeReply(
+  view: MessageView,
+  rcode: Rcode,
+  answers: readonly ResourceRecord[],
+  authorities: readonly ResourceRecord[],
+  extendedErrors: readonly ExtendedError[] = [],
+): Reply {
+  const message: Message = makeMessage({
+    id: view.id,
+    isResponse: true,
+    opcode: view.opcode,
+    recursionDesired: view.recursionDesired,
+    recursionAvailable: true,
+    checkingDisabled: view.checkingDisabled,
+    rcode,
+    questions: [view.question],
+    answers,
+    authorities,
+  });
+  return { message, security: "indeterminate", protection: "clear", extendedErrors };
+}
+
+/** Sets as records, as this client wants them. */
+class SectionWriter {
+  readonly #view: MessageView;
+  readonly #wantsDnssec: boolean;
+
+  constructor(view: MessageView) {
+    this.#view = view;
+    // ANY means any: signatures that are there belong to it, as in Unbound.
+    this.#wantsDnssec = view.dnssecOk || view.qtype === RRType.ANY;
+  }
+
+  records(rrsets: readonly RRset[]): ResourceRecord[] {
+    const records: ResourceRecord[] = [];
+    for (const rrset of rrsets) {
+      // The client sees its own spelling of the name it asked for.
+      const owner = rrset.owner.equals(this.#view.qname) ? this.#view.qname : rrset.owner;
+      const add = (type: RRType, rdata: Uint8Array): void => {
+        records.push({ owner, type, class: RRClass.IN, ttl: rrset.ttlSeconds, rdata });
+      };
+      for (const rdata of rrset.rdatas) add(rrset.type, rdata);
+      if (this.#wantsDnssec) for (const signature of rrset.signatures) add(RRType.RRSIG, signature);
+    }
+    return records;
+  }
+
+  /** Each proof once, and only with DO. */
+  proofs(rrsets: readonly RRset[]): ResourceRecord[] {
+    if (!this.#view.dnssecOk) return [];
+    const once = new Map(rrsets.map((rrset) => [`${rrset.type} ${rrset.owner.key}`, rrset]));
+    return this.records([...once.values()]);
+  }
+}

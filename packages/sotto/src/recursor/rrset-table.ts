@@ -1,0 +1,111 @@
+/** The records of one section of a reply, put together into sets in linear time, within a zone. */
+import type { RRset } from "@sotto/dns/cache";
+import { isMetaType, type Name, type ResourceRecord, RRClass, RRType, uint16At } from "@sotto/dns/wire";
+
+/** Sets by owner and type, in the order of the reply. */
+export class RRsetTable {
+  readonly #rrsets = new Map<string, Building>();
+  readonly #types = new Set<RRType>();
+
+  get size(): number {
+    return this.#rrsets.size;
+  }
+
+  get(owner: Name, type: RRType): RRset | undefined {
+    return this.#rrsets.get(keyOf(owner, type))?.rrset;
+  }
+
+  all(): readonly RRset[] {
+    return Array.from(this.#rrsets.values(), (building) => building.rrset);
+  }
+
+  atOwner(owner: Name): readonly RRset[] {
+    return this.all().filter((rrset) => rrset.owner.equals(owner));
+  }
+
+  hasType(type: RRType): boolean {
+    return this.#types.has(type);
+  }
+
+  /** Adds a record to its set; a record that is there twice counts once (RFC 2181 §5). */
+  add(record: ResourceRecord): void {
+    const key = keyOf(record.owner, record.type);
+    let building = this.#rrsets.get(key);
+    if (building === undefined) {
+      building = { rrset: startRRset(record), seen: new Set() };
+      this.#rrsets.set(key, building);
+      this.#types.add(record.type);
+    }
+    const { rrset, seen } = building;
+    const content = latin1.decode(record.rdata);
+    if (seen.has(content)) return;
+    seen.add(content);
+    rrset.rdatas.push(record.rdata);
+    rrset.ttlSeconds = Math.min(rrset.ttlSeconds, record.ttl);
+  }
+
+  /** Puts a signature beside the set it covers; without such a set it is dropped. */
+  addSignature(record: ResourceRecord): void {
+    const rrset = this.#rrsets.get(keyOf(record.owner, uint16At(record.rdata, 0)))?.rrset;
+    if (rrset !== undefined && rrset.signatures.length < SIGNATURES_MAX) rrset.signatures.push(record.rdata);
+  }
+}
+
+/**
+ * The sets of a section that belong to the zone, class IN, with their signatures; undefined when there are too many.
+ * RRSIG records are sets of their own only when they were asked for.
+ */
+export function collectRRsets(
+  records: readonly ResourceRecord[],
+  zone: Name,
+  sought: RRType,
+): RRsetTable | undefined {
+  const table = new RRsetTable();
+  const usable = records.filter(
+    (record) => record.class === RRClass.IN && !isMetaType(record.type) && record.owner.isAtOrBelow(zone),
+  );
+  for (const record of usable) {
+    if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record);
+    if (table.size > RRSETS_PER_SECTION_MAX) return undefined;
+  }
+  for (const record of usable) {
+    if (record.type === RRType.RRSIG && sought !== RRType.RRSIG) table.addSignature(record);
+  }
+  return table;
+}
+
+/** A set that is being put together; `seen` does not outlive the table. */
+interface Building {
+  readonly rrset: GrowingRRset;
+  readonly seen: Set<string>;
+}
+
+interface GrowingRRset extends RRset {
+  ttlSeconds: number;
+  readonly rdatas: Uint8Array[];
+  readonly signatures: Uint8Array[];
+}
+
+function startRRset(record: ResourceRecord): GrowingRRset {
+  return {
+    owner: record.owner,
+    type: record.type,
+    ttlSeconds: record.ttl,
+    rdatas: [],
+    signatures: [],
+    proofs: [],
+    synthesizedFrom: undefined,
+  };
+}
+
+function keyOf(owner: Name, type: RRType): string {
+  return String.fromCharCode(type) + owner.key;
+}
+
+/** One character per octet, none lost: equal texts mean equal octets. */
+const latin1 = new TextDecoder("latin1");
+
+/** A reply to ANY for a well-equipped apex has about 30 sets; a chain of aliases has one per link. */
+const RRSETS_PER_SECTION_MAX = 256;
+/** Two algorithms in the middle of a roll make four; every signature costs a validator work (KeyTrap). */
+const SIGNATURES_MAX = 16;

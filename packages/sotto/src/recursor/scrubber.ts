@@ -1,0 +1,232 @@
+/**
+ * Decides what a reply of an authoritative server says, and takes from it only what that server may say: records at or
+ * below the zone it was asked for, that answer the question (RFC 5452 §6, RFC 2181 §5.4.1). Pure: no cache, no clock.
+ * Whether the reply belongs to the query (id, question, address) has been checked by the exchange.
+ */
+import { type Lameness, type NegativeAnswer, type RRset, Trust } from "@sotto/dns/cache";
+import { type Message, Name, Rcode, RRType, rcodeToText } from "@sotto/dns/wire";
+import type { Sought } from "./outcome.ts";
+import { type Referral, readReferral } from "./referral.ts";
+import { collectRRsets, type RRsetTable } from "./rrset-table.ts";
+
+/** What was asked, of whom. */
+export interface Asked {
+  readonly sought: Sought;
+  /** The zone the server is said to be an authority for. */
+  readonly zone: Name;
+  /** RD was set, so an answer from elsewhere is what was asked for. */
+  readonly recursionDesired: boolean;
+}
+
+/** A set with the trust it deserves. */
+export interface FoundRRset {
+  readonly rrset: RRset;
+  readonly trust: Trust;
+}
+
+export type Scrubbed =
+  | {
+      readonly kind: "answer";
+      readonly chain: readonly FoundRRset[];
+      readonly rrsets: readonly FoundRRset[];
+    }
+  /** Aliases that end in a name this reply says nothing about. */
+  | { readonly kind: "alias"; readonly chain: readonly FoundRRset[]; readonly target: Name }
+  /** A DNAME makes a name that is too long (RFC 6672 §2.2). */
+  | { readonly kind: "overflow"; readonly chain: readonly FoundRRset[] }
+  | { readonly kind: "negative"; readonly answer: NegativeAnswer }
+  | { readonly kind: "referral"; readonly referral: Referral }
+  /** The server does not serve the zone. */
+  | { readonly kind: "lame"; readonly lameness: Lameness; readonly reason: string }
+  /** The server may not understand EDNS (RFC 6891 §7). */
+  | { readonly kind: "no edns"; readonly reason: string }
+  /** Nothing to be had from this server for this question. */
+  | { readonly kind: "broken"; readonly reason: string };
+
+/** Classifies a reply and scrubs it. */
+export function scrub(message: Message, asked: Asked): Scrubbed {
+  switch (message.rcode) {
+    case Rcode.NoError:
+    case Rcode.NXDomain:
+    case Rcode.YXDomain:
+      break;
+    case Rcode.FormErr:
+    case Rcode.NotImp:
+    case Rcode.BadVers:
+      return { kind: "no edns", reason: rcodeToText(message.rcode) };
+    default:
+      return { kind: "broken", reason: rcodeToText(message.rcode) };
+  }
+  const answers = collectRRsets(message.answers, asked.zone, asked.sought.type);
+  const authorities = collectRRsets(message.authorities, asked.zone, RRType.NS);
+  if (answers === undefined || authorities === undefined) {
+    return { kind: "broken", reason: "more record sets than a reply can need" };
+  }
+  const walk = walkChain(answers, asked, proofsOf(authorities));
+  const isRecursive = message.recursionAvailable && !message.isAuthoritative && !asked.recursionDesired;
+  const saysSomething = walk.rrsets.length > 0 || walk.chain.length > 0 || message.rcode !== Rcode.NoError;
+  if (isRecursive && saysSomething) return recursiveLame;
+  if (walk.isOverflow) return { kind: "overflow", chain: trusted(walk.chain, message) };
+  if (walk.rrsets.length > 0) {
+    const all = trusted([...walk.chain, ...walk.rrsets], message);
+    return { kind: "answer", chain: all.slice(0, walk.chain.length), rrsets: all.slice(walk.chain.length) };
+  }
+  // RFC 2308 §2.1: NXDOMAIN after an alias speaks of the last name. It is asked for again instead, because its zone
+  // may be another one; that costs one query and no trust.
+  if (walk.chain.length > 0)
+    return { kind: "alias", chain: trusted(walk.chain, message), target: walk.current };
+  if (message.rcode === Rcode.YXDomain) return { kind: "broken", reason: "YXDOMAIN without a DNAME" };
+  return withoutAnswer(message, asked, authorities, isRecursive);
+}
+
+const recursiveLame: Scrubbed = { kind: "lame", lameness: "recursive", reason: "answers without authority" };
+
+/** Negative answers, referrals and all ways of saying nothing. */
+function withoutAnswer(
+  message: Message,
+  asked: Asked,
+  authorities: RRsetTable,
+  isRecursive: boolean,
+): Scrubbed {
+  const { sought, zone } = asked;
+  const soa = findSoa(authorities, asked);
+  const proofs = proofsOf(authorities);
+  if (message.rcode === Rcode.NXDomain) {
+    return { kind: "negative", answer: { kind: "nxdomain", soa, proofs } };
+  }
+  const noData: Scrubbed = { kind: "negative", answer: { kind: "nodata", soa, proofs } };
+  if (soa !== undefined) return isRecursive ? recursiveLame : noData;
+  const referral = readReferral(message, authorities, asked);
+  // A parent that does not know DS refers to the child for it: there is no DS then (RFC 4035 §3.1.4.1).
+  if (referral !== undefined) {
+    const isForDs = sought.type === RRType.DS && referral.delegation.zone.equals(sought.name);
+    return isForDs ? noData : { kind: "referral", referral };
+  }
+  if (message.isAuthoritative) return noData;
+  const isUpward = message.authorities.some(
+    (record) => record.type === RRType.NS && zone.isAtOrBelow(record.owner),
+  );
+  const reason = isUpward ? "refers to itself or upwards" : "empty reply without authority";
+  return { kind: "lame", lameness: "not authoritative", reason };
+}
+
+interface Walk {
+  readonly chain: RRset[];
+  readonly rrsets: readonly RRset[];
+  readonly current: Name;
+  readonly isOverflow: boolean;
+}
+
+/** Follows CNAME and DNAME records from the question as far as this reply goes, inside the zone. */
+function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]): Walk {
+  const { sought, zone } = asked;
+  const chain: RRset[] = [];
+  const seen = new Set<string>();
+  let current = sought.name;
+  while (current.isAtOrBelow(zone) && !seen.has(current.key)) {
+    seen.add(current.key);
+    const dname = closestDname(answers, current, zone);
+    const found = dname === undefined ? matching(answers, current, sought.type) : [];
+    if (found.length > 0) {
+      const rrsets = found.map((rrset) => withProofs(rrset, proofs));
+      return { chain, rrsets, current, isOverflow: false };
+    }
+    const alias = dname === undefined ? answers.get(current, RRType.CNAME) : synthesize(current, dname);
+    if (dname !== undefined) chain.push(dname);
+    // The synthesis is ours, so whatever CNAME the server put beside its DNAME cannot lie (RFC 6672 §5.3.1).
+    if (dname !== undefined && alias === undefined) return { chain, rrsets: [], current, isOverflow: true };
+    if (alias === undefined) break;
+    if (sought.type === RRType.CNAME || sought.type === RRType.ANY) {
+      return { chain, rrsets: [alias], current, isOverflow: false };
+    }
+    chain.push(withProofs(alias, proofs));
+    current = aliasTarget(alias);
+  }
+  return { chain, rrsets: [], current, isOverflow: false };
+}
+
+function matching(answers: RRsetTable, owner: Name, type: RRType): readonly RRset[] {
+  if (type === RRType.ANY) return answers.atOwner(owner);
+  const rrset = answers.get(owner, type);
+  return rrset === undefined ? [] : [rrset];
+}
+
+function closestDname(answers: RRsetTable, name: Name, zone: Name): RRset | undefined {
+  if (!answers.hasType(RRType.DNAME)) return undefined;
+  for (let owner = name; owner.isBelow(zone); ) {
+    owner = owner.parent();
+    const dname = answers.get(owner, RRType.DNAME);
+    if (dname !== undefined) return dname;
+  }
+  return undefined;
+}
+
+/** The CNAME that a DNAME stands for, with the DNAME's TTL (RFC 6672 §3.1); undefined when the name gets too long. */
+function synthesize(owner: Name, dname: RRset): RRset | undefined {
+  const target = owner.replaceSuffix(dname.owner, aliasTarget(dname));
+  if (target === undefined) return undefined;
+  return {
+    owner,
+    type: RRType.CNAME,
+    ttlSeconds: dname.ttlSeconds,
+    rdatas: [target.wire],
+    signatures: [],
+    proofs: [],
+    synthesizedFrom: dname.owner,
+  };
+}
+
+/** Where a CNAME or DNAME points. Of several records, which RFC 2181 §10.1 forbids, the first counts. */
+export function aliasTarget(rrset: RRset): Name {
+  return new Name(rrset.rdatas[0] ?? Name.root.wire);
+}
+
+/** The sets that deny: NSEC and NSEC3, signed ones only. */
+function proofsOf(authorities: RRsetTable): RRset[] {
+  return authorities
+    .all()
+    .filter(
+      ({ type, signatures }) => signatures.length > 0 && (type === RRType.NSEC || type === RRType.NSEC3),
+    )
+    .slice(0, PROOFS_MAX);
+}
+
+/** Gives proofs to a set that a wildcard produced: its signature has fewer labels than its owner (RFC 4035 §5.3.4). */
+function withProofs(rrset: RRset, proofs: readonly RRset[]): RRset {
+  const labels = rrset.signatures[0]?.[RRSIG_LABELS_AT];
+  return labels !== undefined && labels < rrset.owner.labelCount ? { ...rrset, proofs } : rrset;
+}
+
+/** The SOA of a negative answer, between the zone and the name, with the negative TTL (RFC 2308 §5). */
+function findSoa(authorities: RRsetTable, { sought }: Asked): RRset | undefined {
+  if (!authorities.hasType(RRType.SOA)) return undefined;
+  for (const rrset of authorities.all()) {
+    if (rrset.type !== RRType.SOA || !sought.name.isAtOrBelow(rrset.owner)) continue;
+    // A DS question is answered from above the name (RFC 4035 §3.1.4.1); its own apex does not know.
+    if (sought.type === RRType.DS && rrset.owner.equals(sought.name) && !sought.name.isRoot) continue;
+    return { ...rrset, ttlSeconds: Math.min(rrset.ttlSeconds, soaMinimum(rrset)) };
+  }
+  return undefined;
+}
+
+function soaMinimum(soa: RRset): number {
+  const rdata = soa.rdatas[0] ?? new Uint8Array(4);
+  return new DataView(rdata.buffer, rdata.byteOffset, rdata.length).getUint32(rdata.length - 4);
+}
+
+/** Only the owner that was asked for has the authority of AA (RFC 2181 §5.4.1). */
+function trusted(rrsets: readonly RRset[], message: Message): FoundRRset[] {
+  const first = rrsets[0];
+  return rrsets.map((rrset) => {
+    const isFirst = first !== undefined && rrset.owner.equals(first.owner);
+    return {
+      rrset,
+      trust: message.isAuthoritative && isFirst ? Trust.AnswerAuthoritative : Trust.Answer,
+    };
+  });
+}
+
+/** The labels field of RRSIG rdata (RFC 4034 §3.1). */
+const RRSIG_LABELS_AT = 3;
+/** NSEC3 needs three sets for a name error and a wildcard (RFC 5155 §7.2); twice that is generous. */
+const PROOFS_MAX = 6;

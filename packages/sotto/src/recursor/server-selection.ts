@@ -1,0 +1,132 @@
+/**
+ * Which server of a zone to ask next: the one that should answer soonest, with enough chance in it that unknown and
+ * recovered servers get measured. One selection lives as long as one question is asked at one zone.
+ */
+import type { InfraCache } from "@sotto/dns/cache";
+import type { Random } from "@sotto/dns/runtime";
+import type { Name } from "@sotto/dns/wire";
+import type { Delegation } from "./delegation.ts";
+import { ADDRESS_FETCHES_PER_DELEGATION_MAX } from "./quota.ts";
+
+export type AddressFamily = "ipv4" | "ipv6";
+
+/** One address of one server of the zone. */
+export interface Candidate {
+  readonly serverName: Name;
+  readonly address: string;
+  /** `fresh`: not asked yet; `asked`: no usable reply so far; `out`: not to be asked again for this question. */
+  state: "fresh" | "asked" | "out";
+  /** It has been asked without EDNS because it did not answer with EDNS. */
+  wasAskedPlain: boolean;
+}
+
+/** What to do next for a zone. */
+export type Choice =
+  | {
+      readonly kind: "ask";
+      readonly candidate: Candidate;
+      readonly withEdns: boolean;
+      readonly recursionDesired: boolean;
+    }
+  /** No address is left; look this server up. */
+  | { readonly kind: "look up"; readonly serverName: Name }
+  | { readonly kind: "exhausted" };
+
+/** The servers of one delegation, seen by one question. */
+export class ServerSelection {
+  readonly delegation: Delegation;
+  readonly #families: readonly AddressFamily[];
+  readonly #infra: InfraCache;
+  readonly #random: Random;
+  readonly #candidates = new Map<string, Candidate>();
+  readonly #namesToLookUp: Name[] = [];
+  #lookUps = 0;
+
+  constructor(delegation: Delegation, families: readonly AddressFamily[], infra: InfraCache, random: Random) {
+    this.delegation = delegation;
+    this.#families = families;
+    this.#infra = infra;
+    this.#random = random;
+    for (const server of delegation.servers) {
+      if (!this.addAddresses(server.name, server.addresses)) this.#namesToLookUp.push(server.name);
+    }
+  }
+
+  /** Adds addresses of a server; false when none is of a usable family. */
+  addAddresses(serverName: Name, addresses: readonly string[]): boolean {
+    const usable = addresses.filter((address) => this.#families.includes(familyOf(address)));
+    for (const address of usable) {
+      if (this.#candidates.has(address)) continue;
+      this.#candidates.set(address, { serverName, address, state: "fresh", wasAskedPlain: false });
+    }
+    return usable.length > 0;
+  }
+
+  /**
+   * Fresh addresses first, then servers without known addresses, then silent ones without EDNS (some old middleboxes
+   * drop OPT, RFC 6891 §6.2.2), at last those that only recurse, with RD.
+   */
+  choose(): Choice {
+    const fresh = this.#soonest((candidate) => candidate.state === "fresh" && !this.#isLame(candidate));
+    if (fresh !== undefined) {
+      const withEdns = this.#infra.edns(fresh.address) !== "none";
+      return { kind: "ask", candidate: fresh, withEdns, recursionDesired: false };
+    }
+    const serverName = this.#takeNameToLookUp();
+    if (serverName !== undefined) return { kind: "look up", serverName };
+    const silent = this.#soonest(
+      (candidate) =>
+        candidate.state === "asked" &&
+        !candidate.wasAskedPlain &&
+        this.#infra.edns(candidate.address) === "unknown",
+    );
+    if (silent !== undefined) {
+      return { kind: "ask", candidate: silent, withEdns: false, recursionDesired: false };
+    }
+    const recursive = this.#soonest(
+      (candidate) =>
+        candidate.state === "fresh" &&
+        this.#infra.lameness(candidate.address, this.delegation.zone) === "recursive",
+    );
+    if (recursive === undefined) return { kind: "exhausted" };
+    return { kind: "ask", candidate: recursive, withEdns: true, recursionDesired: true };
+  }
+
+  #isLame(candidate: Candidate): boolean {
+    return this.#infra.lameness(candidate.address, this.delegation.zone) !== undefined;
+  }
+
+  #takeNameToLookUp(): Name | undefined {
+    if (this.#namesToLookUp.length === 0 || this.#lookUps >= ADDRESS_FETCHES_PER_DELEGATION_MAX)
+      return undefined;
+    this.#lookUps++;
+    return this.#namesToLookUp.splice(this.#random.below(this.#namesToLookUp.length), 1)[0];
+  }
+
+  #soonest(isEligible: (candidate: Candidate) => boolean): Candidate | undefined {
+    const eligible = [...this.#candidates.values()].filter(isEligible);
+    if (eligible.length === 0) return undefined;
+    if (this.#random.below(EXPLORE_ONE_IN) === 0) return eligible[this.#random.below(eligible.length)];
+    let best: Candidate | undefined;
+    let bestMs = Number.POSITIVE_INFINITY;
+    for (const candidate of eligible) {
+      const expectedMs = this.#infra.expectedMs(candidate.address) * this.#jitter(candidate);
+      if (expectedMs < bestMs) [best, bestMs] = [candidate, expectedMs];
+    }
+    return best;
+  }
+
+  /** Unknown servers are taken for anything up to the usual guess, so that all get measured soon. */
+  #jitter(candidate: Candidate): number {
+    const chance = this.#random.below(1000) / 1000;
+    return this.#infra.isKnown(candidate.address) ? 0.8 + 0.4 * chance : chance;
+  }
+}
+
+/** The family of an address literal. */
+export function familyOf(address: string): AddressFamily {
+  return address.includes(":") ? "ipv6" : "ipv4";
+}
+
+/** One question in twenty measures another server, so that a better one is found within a few dozen questions. */
+const EXPLORE_ONE_IN = 20;

@@ -1,0 +1,117 @@
+/** What a resolution tells about itself: a step per reply or silence, and at its end why it failed. */
+import type { Runtime } from "@sotto/dns/runtime";
+import { EdeCode, type ExtendedError, type Name, rrTypeToText } from "@sotto/dns/wire";
+import type { Attempt } from "./inquiry.ts";
+import type { Run } from "./mesh.ts";
+import type { FailureReason, Outcome, Sought } from "./outcome.ts";
+import { quotaError } from "./quota.ts";
+
+/** Details of the event `recursor.step`: one reply, silence or failure of one server. */
+export interface StepEvent {
+  /** What the client asked, `www.example. A`; of one of them when several wait. */
+  readonly clientQuestion: string;
+  readonly zone: string;
+  /** Address of the server. */
+  readonly server: string;
+  readonly serverName: string;
+  /** What the server was asked. */
+  readonly question: string;
+  readonly transport: "udp" | "tcp";
+  /** `answer`, `referral to …`, `nxdomain`, `nodata`, `alias to …`, `lame: …`, `truncated`, `timeout`, … */
+  readonly outcome: string;
+  readonly elapsedMs: number;
+}
+
+/** Details of the event `recursor.failed`. */
+export interface FailedEvent {
+  readonly clientQuestion: string;
+  readonly question: string;
+  readonly reason: FailureReason;
+  readonly text: string;
+  /** Queries sent for the client until then. */
+  readonly queries: number;
+}
+
+/** Collects what went wrong and publishes what happens. */
+export class Trace {
+  readonly #run: Omit<Run, "outcome">;
+  readonly #runtime: Runtime;
+  #networkFailure: string | undefined = undefined;
+  #badReply: string | undefined = undefined;
+
+  constructor(run: Omit<Run, "outcome">, runtime: Runtime) {
+    this.#run = run;
+    this.#runtime = runtime;
+  }
+
+  step(zone: Name, attempt: Attempt, outcome: string): void {
+    const { events, clock } = this.#runtime;
+    if (!events.wants("recursor.step")) return;
+    const details: StepEvent = {
+      clientQuestion: soughtText(this.#run.clientSought),
+      zone: zone.toString(),
+      server: attempt.candidate.address,
+      serverName: attempt.candidate.serverName.toString(),
+      question: soughtText(attempt.question),
+      transport: attempt.transport,
+      outcome,
+      elapsedMs: clock.nowMs() - attempt.startedAtMs,
+    };
+    events.publish("recursor.step", { ...details });
+  }
+
+  /** Remembers why a server was of no use, for the extended errors. */
+  noteFailure(attempt: Attempt, reason: string, source: "network" | "reply"): void {
+    const text = `${attempt.candidate.address}: ${reason}`;
+    if (source === "network") this.#networkFailure = text;
+    else this.#badReply = text;
+  }
+
+  /** Ends a resolution without an answer. */
+  failed(reason: FailureReason, zone?: Name): { readonly kind: "done"; readonly outcome: Outcome } {
+    const extendedErrors = this.#extendedErrors(reason, zone);
+    if (this.#runtime.events.wants("recursor.failed")) {
+      const details: FailedEvent = {
+        clientQuestion: soughtText(this.#run.clientSought),
+        question: soughtText(this.#run.sought),
+        reason,
+        text: extendedErrors.map((error) => error.text).join("; "),
+        queries: this.#run.quota.queries,
+      };
+      this.#runtime.events.publish("recursor.failed", { ...details });
+    }
+    return { kind: "done", outcome: { kind: "failed", reason, extendedErrors } };
+  }
+
+  #extendedErrors(reason: FailureReason, zone: Name | undefined): ExtendedError[] {
+    switch (reason) {
+      case "quota":
+        return [quotaError];
+      case "alias loop":
+        return [{ code: EdeCode.Other, text: "aliases lead to no answer" }];
+      case "closed":
+        return [{ code: EdeCode.NotReady, text: "the resolver is being closed" }];
+      case "busy":
+        return [{ code: EdeCode.NotReady, text: "too many resolutions at once" }];
+      default:
+        return [this.#noAuthority(reason, zone), ...this.#networkError()];
+    }
+  }
+
+  #noAuthority(reason: FailureReason, zone: Name | undefined): ExtendedError {
+    const where = zone === undefined ? "" : ` for ${zone}`;
+    const bad = this.#badReply === undefined ? "" : ` (${this.#badReply})`;
+    const what = reason === "deadline" ? "no usable answer in time" : "no server gave a usable answer";
+    return { code: EdeCode.NoReachableAuthority, text: `${what}${where}${bad}` };
+  }
+
+  #networkError(): ExtendedError[] {
+    if (this.#networkFailure === undefined) return [];
+    return [{ code: EdeCode.NetworkError, text: this.#networkFailure }];
+  }
+}
+
+/** `www.example. A`. */
+export function soughtText(sought: Sought): string {
+  return `${sought.name} ${rrTypeToText(sought.type)}`;
+}
