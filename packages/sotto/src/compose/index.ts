@@ -1,0 +1,1 @@
+export { type RunningServer, type StartOptions, startRecursor } from "./recursor-daemon.ts";
