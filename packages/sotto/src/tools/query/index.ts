@@ -1,1 +1,2 @@
+export { protectionText } from "./print-text.ts";
 export { runQuery } from "./query.ts";
