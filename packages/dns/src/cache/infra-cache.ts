@@ -83,8 +83,9 @@ export class InfraCache {
     return server === undefined || server.ednsUntilMs <= this.#clock.nowMs() ? "unknown" : server.edns;
   }
 
-  noteEdns(address: string, edns: EdnsSupport): void {
-    this.#keep(address, { edns, ednsUntilMs: this.#clock.nowMs() + EDNS_MEMORY_MS });
+  /** `memoryMs` is how long to believe it; absent: {@link EDNS_MEMORY_MS}. */
+  noteEdns(address: string, edns: EdnsSupport, memoryMs: number = EDNS_MEMORY_MS): void {
+    this.#keep(address, { edns, ednsUntilMs: this.#clock.nowMs() + memoryMs });
   }
 
   /** Why the server is no use for the zone; undefined when nothing is known against it. */

@@ -1,4 +1,4 @@
 export { Recursor, type RecursorOptions, type RecursorUse } from "./recursor.ts";
-export { publicRootHints, type RootHint } from "./root-hints.ts";
+export { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 export type { AddressFamily } from "./server-selection.ts";
 export type { FailedEvent, StepEvent } from "./trace.ts";

@@ -47,7 +47,12 @@ type State =
   | { readonly kind: "look up"; readonly work: ZoneWork; readonly serverName: Name }
   | { readonly kind: "send"; readonly work: ZoneWork; readonly sending: Sending }
   /** `attempt` is the one whose silence is noted; undefined when only stragglers are waited for. */
-  | { readonly kind: "wait"; readonly work: ZoneWork; readonly attempt: Attempt | undefined }
+  | {
+      readonly kind: "wait";
+      readonly work: ZoneWork;
+      readonly attempt: Attempt | undefined;
+      readonly patienceMs: number;
+    }
   | { readonly kind: "read"; readonly work: ZoneWork; readonly arrival: Arrival }
   | { readonly kind: "done"; readonly outcome: Outcome };
 
@@ -108,7 +113,7 @@ export class Iteration {
       case "send":
         return this.#send(state.work, state.sending);
       case "wait":
-        return this.#wait(state.work, state.attempt);
+        return this.#wait(state);
       case "read":
         return this.#read(state.work, state.arrival);
       default:
@@ -155,14 +160,19 @@ export class Iteration {
   }
 
   #choose(work: ZoneWork): State {
-    const choice = work.selection.choose();
+    const nowMs = this.#shared.runtime.clock.nowMs();
+    const choice = work.selection.choose(nowMs);
     switch (choice.kind) {
       case "ask":
         return { kind: "send", work, sending: { ...choice, transport: "udp" } };
       case "look up":
         return { kind: "look up", work, serverName: choice.serverName };
+      case "wait":
       case "exhausted":
-        if (work.inquiry.isOpen) return { kind: "wait", work, attempt: undefined };
+        if (work.inquiry.isOpen) {
+          const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
+          return { kind: "wait", work, attempt: undefined, patienceMs };
+        }
         return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
       default:
         return assertNever(choice);
@@ -192,27 +202,34 @@ export class Iteration {
   #send(work: ZoneWork, sending: Sending): State {
     if (!this.#run.quota.takeQuery()) return this.#trace.failed("quota");
     const nowMs = this.#shared.runtime.clock.nowMs();
+    const { candidate, withEdns, transport } = sending;
+    const isFirst = candidate.state === "fresh";
+    if (isFirst) candidate.askedAtMs = nowMs;
+    candidate.state = "asked";
+    if (!withEdns) candidate.wasAskedPlain = true;
     const attempt: Attempt = {
       ...sending,
       question: { name: this.#current, type: this.#type, class: RRClass.IN },
       startedAtMs: nowMs,
-      deadlineMs: Math.min(nowMs + ATTEMPT_MS_MAX, this.#run.quota.deadlineMs),
+      deadlineMs: Math.min(
+        nowMs + ATTEMPT_MS_MAX,
+        transport === "udp" && !isFirst
+          ? candidate.askedAtMs + SILENT_SERVER_MS_MAX
+          : Number.POSITIVE_INFINITY,
+        this.#run.quota.deadlineMs,
+      ),
     };
-    sending.candidate.state = "asked";
-    if (!sending.withEdns) sending.candidate.wasAskedPlain = true;
     work.inquiry.start(attempt);
-    return { kind: "wait", work, attempt };
+    const patienceMs =
+      transport === "tcp" ? ATTEMPT_MS_MAX : this.#shared.infra.patienceMs(candidate.address);
+    return { kind: "wait", work, attempt, patienceMs };
   }
 
-  async #wait(work: ZoneWork, attempt: Attempt | undefined): Promise<State> {
-    const { infra } = this.#shared;
-    const isTcp = attempt?.transport === "tcp";
-    const patienceMs =
-      attempt === undefined || isTcp ? ATTEMPT_MS_MAX : infra.patienceMs(attempt.candidate.address);
+  async #wait({ work, attempt, patienceMs }: State & { kind: "wait" }): Promise<State> {
     const arrival = await work.inquiry.next(Math.min(patienceMs, this.#remainingMs()));
     if (arrival !== undefined) return { kind: "read", work, arrival };
     if (attempt !== undefined) {
-      infra.noteSilence(attempt.candidate.address);
+      this.#shared.infra.noteSilence(attempt.candidate.address);
       this.#trace.step(work.selection.delegation.zone, attempt, "no reply yet");
     }
     return { kind: "choose", work };
@@ -308,14 +325,14 @@ export class Iteration {
     if (attempt.transport === "udp") infra.noteReply(address, runtime.clock.nowMs() - attempt.startedAtMs);
     if (attempt.withEdns && result.message.edns !== undefined) infra.noteEdns(address, "works");
     const wasSilentWithEdns = !attempt.withEdns && infra.edns(address) === "unknown";
-    if (wasSilentWithEdns) infra.noteEdns(address, "none");
+    if (wasSilentWithEdns) infra.noteEdns(address, "none", EDNS_SILENCE_MEMORY_MS);
   }
 
   /** Stores sets and gives what the cache believes, in the same order. */
   #keep(found: readonly FoundRRset[]): RRset[] {
     return found.map(({ rrset, trust }) => {
-      // RRSIG and ANY answers are no sets of the zone's: signatures belong beside what they sign.
-      if (rrset.type === RRType.RRSIG) return rrset;
+      // Signatures belong beside what they sign; what ANY brings may be made up (RFC 8482 §4.2).
+      if (rrset.type === RRType.RRSIG || this.#type === RRType.ANY) return rrset;
       return this.#shared.rrsets.store(rrset, trust);
     });
   }
@@ -371,3 +388,7 @@ function outcomeText(scrubbed: Scrubbed): string {
  * the usual client gives up after five.
  */
 const ATTEMPT_MS_MAX = 4000;
+/** The second try, without EDNS, included. */
+const SILENT_SERVER_MS_MAX = 4700;
+/** Silence may have been loss, so it is not held against a server for long. */
+const EDNS_SILENCE_MEMORY_MS = 300_000;

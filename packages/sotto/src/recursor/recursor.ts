@@ -13,7 +13,7 @@ import { Mesh, type Run } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
 import { emptyReply, replyOf } from "./reply.ts";
-import { publicRootHints, type RootHint } from "./root-hints.ts";
+import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
 import { soughtText } from "./trace.ts";
 
@@ -27,7 +27,7 @@ export interface RecursorOptions {
   /** Longest time for one resolution, milliseconds. Default {@link DEADLINE_MS_DEFAULT}. */
   readonly deadlineMs?: number;
   /** Memory for record sets and delegations together, bytes. Default {@link CACHE_BYTES_DEFAULT}. */
-  readonly cacheBytes?: number;
+  readonly cacheBytesMax?: number;
   /** Bounds on what is kept, seconds; see `RRsetCacheOptions` for the defaults. */
   readonly ttlSecondsMin?: number;
   readonly ttlSecondsMax?: number;
@@ -51,16 +51,16 @@ export class Recursor implements Responder {
 
   constructor(options: RecursorOptions, exchange: Exchange, runtime: Runtime) {
     const { clock } = runtime;
-    const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
-    const delegationBytes = Math.floor(cacheBytes / DELEGATION_SHARE);
+    const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
+    const delegationBytes = Math.floor(cacheBytesMax / DELEGATION_SHARE);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#shared = {
       exchange,
       runtime,
-      rrsets: new RRsetCache({ ...options, bytesMax: cacheBytes - delegationBytes }, clock),
+      rrsets: new RRsetCache({ ...options, bytesMax: cacheBytesMax - delegationBytes }, clock),
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),
-      roots: new RootServers(options.rootHints ?? publicRootHints(), clock),
+      roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
       mesh: new Mesh((run) => this.#resolve(run), this.#deadlineMs, clock),
       port: options.port ?? 53,
       families: options.families ?? ["ipv4", "ipv6"],

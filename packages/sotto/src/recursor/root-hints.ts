@@ -25,12 +25,10 @@ const PUBLIC_ROOT: readonly (readonly [letter: string, ipv4: string, ipv6: strin
 ];
 
 /** The thirteen servers with both addresses. */
-export function publicRootHints(): RootHint[] {
-  return PUBLIC_ROOT.flatMap(([letter, ipv4, ipv6]) => {
-    const name = parseName(`${letter}.root-servers.net.`);
-    return [
-      { name, address: ipv4 },
-      { name, address: ipv6 },
-    ];
-  });
-}
+export const ROOT_HINTS: readonly RootHint[] = PUBLIC_ROOT.flatMap(([letter, ipv4, ipv6]) => {
+  const name = parseName(`${letter}.root-servers.net.`);
+  return [
+    { name, address: ipv4 },
+    { name, address: ipv6 },
+  ];
+});

@@ -37,11 +37,12 @@ export class RRsetTable {
       this.#types.add(record.type);
     }
     const { rrset, seen } = building;
+    // RFC 2181 §5.2: one TTL per set, the smallest when they differ.
+    rrset.ttlSeconds = Math.min(rrset.ttlSeconds, record.ttl);
     const content = latin1.decode(record.rdata);
     if (seen.has(content)) return;
     seen.add(content);
     rrset.rdatas.push(record.rdata);
-    rrset.ttlSeconds = Math.min(rrset.ttlSeconds, record.ttl);
   }
 
   /** Puts a signature beside the set it covers; without such a set it is dropped. */

@@ -16,6 +16,8 @@ export interface Candidate {
   readonly address: string;
   /** `fresh`: not asked yet; `asked`: no usable reply so far; `out`: not to be asked again for this question. */
   state: "fresh" | "asked" | "out";
+  /** Monotonic milliseconds of the first query; 0 while fresh. */
+  askedAtMs: number;
   /** It has been asked without EDNS because it did not answer with EDNS. */
   wasAskedPlain: boolean;
 }
@@ -30,6 +32,8 @@ export type Choice =
     }
   /** No address is left; look this server up. */
   | { readonly kind: "look up"; readonly serverName: Name }
+  /** Somebody may still answer; ask again at that time (monotonic milliseconds). */
+  | { readonly kind: "wait"; readonly untilMs: number }
   | { readonly kind: "exhausted" };
 
 /** The servers of one delegation, seen by one question. */
@@ -57,7 +61,13 @@ export class ServerSelection {
     const usable = addresses.filter((address) => this.#families.includes(familyOf(address)));
     for (const address of usable) {
       if (this.#candidates.has(address)) continue;
-      this.#candidates.set(address, { serverName, address, state: "fresh", wasAskedPlain: false });
+      this.#candidates.set(address, {
+        serverName,
+        address,
+        state: "fresh",
+        askedAtMs: 0,
+        wasAskedPlain: false,
+      });
     }
     return usable.length > 0;
   }
@@ -66,7 +76,7 @@ export class ServerSelection {
    * Fresh addresses first, then servers without known addresses, then silent ones without EDNS (some old middleboxes
    * drop OPT, RFC 6891 §6.2.2), at last those that only recurse, with RD.
    */
-  choose(): Choice {
+  choose(nowMs: number): Choice {
     const fresh = this.#soonest((candidate) => candidate.state === "fresh" && !this.#isLame(candidate));
     if (fresh !== undefined) {
       const withEdns = this.#infra.edns(fresh.address) !== "none";
@@ -74,12 +84,10 @@ export class ServerSelection {
     }
     const serverName = this.#takeNameToLookUp();
     if (serverName !== undefined) return { kind: "look up", serverName };
-    const silent = this.#soonest(
-      (candidate) =>
-        candidate.state === "asked" &&
-        !candidate.wasAskedPlain &&
-        this.#infra.edns(candidate.address) === "unknown",
-    );
+    const silent = this.#silent();
+    if (silent !== undefined && nowMs - silent.askedAtMs < EDNS_PATIENCE_MS) {
+      return { kind: "wait", untilMs: silent.askedAtMs + EDNS_PATIENCE_MS };
+    }
     if (silent !== undefined) {
       return { kind: "ask", candidate: silent, withEdns: false, recursionDesired: false };
     }
@@ -90,6 +98,20 @@ export class ServerSelection {
     );
     if (recursive === undefined) return { kind: "exhausted" };
     return { kind: "ask", candidate: recursive, withEdns: true, recursionDesired: true };
+  }
+
+  /** The server that has been silent longest and is not known to understand EDNS. */
+  #silent(): Candidate | undefined {
+    let longest: Candidate | undefined;
+    for (const candidate of this.#candidates.values()) {
+      const mayNeedPlain =
+        candidate.state === "asked" &&
+        !candidate.wasAskedPlain &&
+        this.#infra.edns(candidate.address) === "unknown";
+      if (mayNeedPlain && candidate.askedAtMs < (longest?.askedAtMs ?? Number.POSITIVE_INFINITY))
+        longest = candidate;
+    }
+    return longest;
   }
 
   #isLame(candidate: Candidate): boolean {
@@ -130,3 +152,5 @@ export function familyOf(address: string): AddressFamily {
 
 /** One question in twenty measures another server, so that a better one is found within a few dozen questions. */
 const EXPLORE_ONE_IN = 20;
+/** Long enough for the exchange to have repeated its query, so that one lost datagram is not taken for a dislike of EDNS. */
+const EDNS_PATIENCE_MS = 1000;
