@@ -12,7 +12,7 @@ import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts
 import type { Mesh, Run } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { primingQuestion, type RootServers } from "./priming.ts";
-import { CHAIN_LINKS_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
+import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { readGlue, serverAddresses } from "./referral.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
@@ -35,6 +35,8 @@ export interface Shared {
 interface ZoneWork {
   readonly selection: ServerSelection;
   readonly inquiry: Inquiry;
+  /** What to say when no server says more. */
+  lastResort: Outcome | undefined;
 }
 
 /** What is to be sent. */
@@ -63,6 +65,7 @@ export class Iteration {
   readonly #chain: RRset[] = [];
   readonly #namesSeen = new Set<string>();
   #current: Name;
+  #aliases = 0;
   #referrals = 0;
   #inquiry: Inquiry | undefined = undefined;
   #isStopped = false;
@@ -156,7 +159,7 @@ export class Iteration {
     const selection = new ServerSelection(delegation, families, infra, runtime.random);
     const inquiry = new Inquiry(exchange, port, runtime.clock);
     this.#inquiry = inquiry;
-    return { kind: "choose", work: { selection, inquiry } };
+    return { kind: "choose", work: { selection, inquiry, lastResort: undefined } };
   }
 
   #choose(work: ZoneWork): State {
@@ -173,6 +176,7 @@ export class Iteration {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
+        if (work.lastResort !== undefined) return { kind: "done", outcome: work.lastResort };
         return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
       default:
         return assertNever(choice);
@@ -295,6 +299,9 @@ export class Iteration {
         // A server that sends an OPT knows EDNS and means something else; it is asked plainly this once only.
         if (!hasEdns) infra.noteEdns(candidate.address, "none");
         return { kind: "send", work, sending: { ...attempt, withEdns: false } };
+      case "empty":
+        work.lastResort = { kind: "negative", chain: this.#chain, answer: scrubbed.answer };
+        return this.#giveUp(work, attempt, "empty reply without authority");
       case "broken":
         return this.#giveUp(work, attempt, scrubbed.reason);
       default:
@@ -343,11 +350,12 @@ export class Iteration {
 
   #follow(chain: readonly RRset[], target: Name): State {
     this.#chain.push(...chain);
-    if (this.#namesSeen.has(target.key) || this.#chain.length > CHAIN_LINKS_MAX) {
+    const links = chain.filter((rrset) => rrset.type === RRType.CNAME);
+    this.#aliases += links.length;
+    if (this.#namesSeen.has(target.key) || this.#aliases > ALIASES_MAX)
       return this.#trace.failed("alias loop");
-    }
     // A name inside the chain may come again as a target later: that is a loop, too.
-    for (const link of chain) if (link.type === RRType.CNAME) this.#namesSeen.add(link.owner.key);
+    for (const link of links) this.#namesSeen.add(link.owner.key);
     this.#namesSeen.add(target.key);
     this.#current = target;
     return { kind: "cache" };

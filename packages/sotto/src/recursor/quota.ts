@@ -65,5 +65,5 @@ export const DEPTH_MAX = 5;
 /** Referrals one resolution follows; an IPv6 reverse name with a cut at every nibble and a few aliases fits. */
 export const REFERRALS_MAX = 64;
 
-/** Links of an alias chain; Unbound and BIND restart a query 11 times and may find two links each time. */
-export const CHAIN_LINKS_MAX = 22;
+/** CNAME links followed, those made from DNAME included: Unbound and BIND follow eleven, too. */
+export const ALIASES_MAX = 11;

@@ -158,6 +158,16 @@ test("alias loops and endless chains are SERVFAIL", async () => {
   assert.equal((await bench({ [TLD]: loop }).ask("self.example.")).message.rcode, Rcode.ServFail);
 });
 
+test("eleven aliases are followed and a twelfth is not", async () => {
+  const chain: Server = (question) => {
+    const number = Number(/^n(\d+)/.exec(question)?.[1] ?? "0");
+    if (number === 0) return answer("n0.example. 300 A 192.0.2.1");
+    return answer(`n${number}.example. 300 CNAME n${number - 1}.example.`);
+  };
+  assert.equal((await bench({ [TLD]: chain }).ask("n11.example.")).message.answers.length, 12);
+  assert.equal((await bench({ [TLD]: chain }).ask("n12.example.")).message.rcode, Rcode.ServFail);
+});
+
 test("a server without glue is looked up, once for many waiting clients", async () => {
   const b = bench({
     [TLD]: (question) =>
@@ -330,6 +340,11 @@ test("a zone whose only server recurses is asked with RD at last", async () => {
     answers: [rr(`${question.replace(" A", "")} 300 A 192.0.2.1`)],
   });
   assert.equal((await bench({ [TLD]: recursive }).ask("www.example.")).message.answers.length, 1);
+});
+
+test("a zone whose servers say nothing at all has no data", async () => {
+  const reply = await bench({ [TLD]: () => ({}) }).ask("www.example.");
+  assert.deepEqual([reply.message.rcode, reply.message.authorities.length], [Rcode.NoError, 0]);
 });
 
 test("DS is asked at the parent and NS at the child", async () => {

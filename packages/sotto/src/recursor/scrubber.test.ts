@@ -172,11 +172,21 @@ test("glue with addresses that no server can have is dropped", () => {
   assert.deepEqual(result.referral.delegation.servers[0]?.addresses, []);
 });
 
-test("a referral to the zone itself, upwards or sideways is lame", () => {
-  for (const owner of ["example.", ".", "test."]) {
+test("a referral to the zone itself or upwards is lame, and one sideways says nothing", () => {
+  for (const [owner, kind] of [
+    ["example.", "lame"],
+    [".", "lame"],
+    ["test.", "empty"],
+    ["other.example.", "empty"],
+  ] as const) {
     const result = scrubbed({ authorities: [rr(`${owner} 300 NS ns.example.`)] });
-    assert.equal(result.kind, "lame", owner);
+    assert.equal(result.kind, kind, owner);
   }
+});
+
+test("an empty reply is NODATA with authority and only a last resort without", () => {
+  assert.equal(scrubbed(authoritative({})).kind, "negative");
+  assert.equal(scrubbed({}).kind, "empty");
 });
 
 test("a referral for DS to the name itself means that there is no DS", () => {

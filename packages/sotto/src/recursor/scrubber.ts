@@ -38,6 +38,8 @@ export type Scrubbed =
   | { readonly kind: "referral"; readonly referral: Referral }
   /** The server does not serve the zone. */
   | { readonly kind: "lame"; readonly lameness: Lameness; readonly reason: string }
+  /** Nothing at all and no authority: NODATA if no other server knows better, as Unbound takes it. */
+  | { readonly kind: "empty"; readonly answer: NegativeAnswer }
   /** The server may not understand EDNS (RFC 6891 §7). */
   | { readonly kind: "no edns"; readonly reason: string }
   /** Nothing to be had from this server for this question. */
@@ -94,7 +96,7 @@ function withoutAnswer(
   if (message.rcode === Rcode.NXDomain) {
     return { kind: "negative", answer: { kind: "nxdomain", soa, proofs } };
   }
-  const noData: Scrubbed = { kind: "negative", answer: { kind: "nodata", soa, proofs } };
+  const noData = { kind: "negative", answer: { kind: "nodata", soa, proofs } } as const;
   if (soa !== undefined) return isRecursive ? recursiveLame : noData;
   const referral = readReferral(message, authorities, asked);
   // A parent that does not know DS refers to the child for it: there is no DS then (RFC 4035 §3.1.4.1).
@@ -106,8 +108,8 @@ function withoutAnswer(
   const isUpward = message.authorities.some(
     (record) => record.type === RRType.NS && zone.isAtOrBelow(record.owner),
   );
-  const reason = isUpward ? "refers to itself or upwards" : "empty reply without authority";
-  return { kind: "lame", lameness: "not authoritative", reason };
+  if (!isUpward) return { kind: "empty", answer: noData.answer };
+  return { kind: "lame", lameness: "not authoritative", reason: "refers to itself or upwards" };
 }
 
 interface Walk {
