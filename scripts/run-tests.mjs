@@ -43,7 +43,14 @@ const concurrency = suite === "interop" ? ["--test-concurrency=1"] : [];
 const reporter = process.stdout.isTTY ? [] : ["--test-reporter=spec"];
 const result = spawnSync(
   node,
-  ["--conditions=source", "--disable-warning=ExperimentalWarning", "--test", ...concurrency, ...reporter, ...files],
+  [
+    "--conditions=source",
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    ...concurrency,
+    ...reporter,
+    ...files,
+  ],
   { stdio: "inherit" },
 );
 process.exit(result.status ?? 1);

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findProblems, findTestFiles, type Row, readRows, scanTags, tagsOf } from "./rfc/tables.ts";
+
+const root = join(import.meta.dirname, "..");
+
+test("every done requirement has a test, every tag a requirement, and the tables are current", () => {
+  const files = findTestFiles(root, ["packages", "test"]);
+  const tags = files.flatMap((file) => scanTags(file, readFileSync(join(root, file), "utf8")));
+  const rows = readRows(join(root, "docs", "rfc"));
+  assert.ok(rows.length > 200, `only ${rows.length} rows found`);
+  assert.deepEqual(findProblems(rows, tags), []);
+});
+
+function row(id: string, status: string, tests = ""): Row {
+  return { file: "x.md", line: 0, cells: [id, "M", "A", "…", status, tests], id, status, tests };
+}
+
+test("a done row without a test, an unknown tag, a double id, a stale cell and an unknown status are each found", () => {
+  const tag = { id: "7766-7-a", file: "a.test.ts", title: "t" };
+  assert.match(findProblems([row("7766-7-a", "done")], [])[0] ?? "", /no test title/);
+  assert.match(findProblems([], [tag])[0] ?? "", /not in docs\/rfc/);
+  assert.match(findProblems([row("1-a", "open"), row("1-a", "open")], [])[0] ?? "", /twice/);
+  assert.match(findProblems([row("7766-7-a", "open")], [tag])[0] ?? "", /stale/);
+  assert.match(findProblems([row("7766-7-a", "nearly")], [])[0] ?? "", /unknown status/);
+  assert.deepEqual(findProblems([row("7766-7-a", "done", "`a.test.ts`")], [tag]), []);
+});
+
+test("tags are the last brackets of a title when all their words are ids", () => {
+  assert.deepEqual(tagsOf("a sentence [7766-7-a 7858-3.4-tfo]"), ["7766-7-a", "7858-3.4-tfo"]);
+  assert.deepEqual(tagsOf("an array like [1, 2]"), []);
+  assert.deepEqual(tagsOf("no tags"), []);
+});

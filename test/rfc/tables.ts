@@ -1,0 +1,117 @@
+/** The requirement tables of docs/rfc and the tags in test titles: read, compared and written. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What has become of a requirement. */
+export const STATUSES = ["done", "partial", "open", "not applicable"] as const;
+export type Status = (typeof STATUSES)[number];
+
+/** One row of a table. */
+export interface Row {
+  readonly file: string;
+  /** Index into the lines of the file. */
+  readonly line: number;
+  readonly cells: readonly string[];
+  readonly id: string;
+  readonly status: string;
+  /** What the tests cell says now. */
+  readonly tests: string;
+}
+
+/** Where a tag stands. */
+export interface Tag {
+  readonly id: string;
+  readonly file: string;
+  readonly title: string;
+}
+
+const ID = /^(?:[0-9]{4,5}-[A-Za-z0-9./-]+|dot-alpn-[a-z]|10029)$/;
+
+/** All rows of the Markdown tables in a folder. */
+export function readRows(folder: string): Row[] {
+  const rows: Row[] = [];
+  for (const file of readdirSync(folder).sort()) {
+    if (!file.endsWith(".md") || file === "README.md") continue;
+    const lines = readFileSync(join(folder, file), "utf8").split("\n");
+    for (const [line, text] of lines.entries()) {
+      if (!text.startsWith("|") || text.startsWith("|---") || text.startsWith("| id |")) continue;
+      const cells = text
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim());
+      rows.push({
+        file,
+        line,
+        cells,
+        id: cells[0] ?? "",
+        status: cells.at(-2) ?? "",
+        tests: cells.at(-1) ?? "",
+      });
+    }
+  }
+  return rows;
+}
+
+/** The ids in the last bracket group of a test title; empty when its words are not all ids. */
+export function tagsOf(title: string): string[] {
+  const words = /\[([^[\]]+)\]$/.exec(title.trim())?.[1]?.split(/[\s,]+/) ?? [];
+  return words.length > 0 && words.every((word) => ID.test(word)) ? words : [];
+}
+
+/** Tags of the titles in one test file. A title is the first string of a `test`, `peerTest` or `it` call. */
+export function scanTags(file: string, text: string): Tag[] {
+  const tags: Tag[] = [];
+  for (const call of text.matchAll(
+    /\b(?:test|peerTest|it)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g,
+  )) {
+    const title = call[1] ?? call[2] ?? "";
+    for (const id of tagsOf(title)) tags.push({ id, file, title });
+  }
+  return tags;
+}
+
+/** All test files below the given folders, relative to `root`. */
+export function findTestFiles(root: string, folders: readonly string[]): string[] {
+  return folders
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) =>
+        join(folder, file),
+      ),
+    )
+    .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
+    .sort();
+}
+
+/** The text of the tests cell for an id. */
+export function testsCell(id: string, tags: readonly Tag[]): string {
+  const files = new Set(tags.filter((tag) => tag.id === id).map((tag) => tag.file));
+  return [...files]
+    .sort()
+    .map((file) => `\`${file}\``)
+    .join(" ");
+}
+
+/** A row as a line of Markdown. */
+export function rowToText(row: Row, status: string, tests: string): string {
+  return `| ${[...row.cells.slice(0, -2), status, tests].join(" | ")} |`;
+}
+
+/** Everything that is wrong with tables and tags together, a sentence each. */
+export function findProblems(rows: readonly Row[], tags: readonly Tag[]): string[] {
+  const problems: string[] = [];
+  const known = new Set<string>();
+  for (const row of rows) {
+    if (known.has(row.id)) problems.push(`${row.file}: ${row.id} stands in the tables twice`);
+    known.add(row.id);
+    if (!STATUSES.some((status) => status === row.status))
+      problems.push(`${row.file}: ${row.id} has the unknown status "${row.status}"`);
+    const cell = testsCell(row.id, tags);
+    if (row.status === "done" && cell === "")
+      problems.push(`${row.file}: ${row.id} is done, but no test title has [${row.id}]`);
+    if (cell !== row.tests) problems.push(`${row.file}: ${row.id} has a stale tests cell, run npm run rfc`);
+  }
+  for (const tag of tags) {
+    if (!known.has(tag.id)) problems.push(`${tag.file}: [${tag.id}] in "${tag.title}" is not in docs/rfc`);
+  }
+  return problems;
+}
