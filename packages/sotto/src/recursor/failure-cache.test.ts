@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SimClock } from "@sotto/dns/testing";
 import { EdeCode, parseName, RRType } from "@sotto/dns/wire";
 import { FAILURE_LIFE_MS_MAX, FAILURES_MAX, FailureCache } from "./failure-cache.ts";
-import { VirtualClock } from "./virtual-time.test-support.ts";
 
 const sought = { name: parseName("www.example."), type: RRType.A };
 const failure = {
@@ -12,7 +12,7 @@ const failure = {
 };
 
 test("a failure is kept one second at first, twice as long each time, five minutes at most [9520-3-a]", async () => {
-  const clock = new VirtualClock();
+  const clock = new SimClock();
   const failures = new FailureCache(clock);
   let lifeMs = 1000;
   for (let i = 0; i < 12; i++) {
@@ -26,7 +26,7 @@ test("a failure is kept one second at first, twice as long each time, five minut
 });
 
 test("an answer in between starts again at one second", async () => {
-  const clock = new VirtualClock();
+  const clock = new SimClock();
   const failures = new FailureCache(clock);
   failures.note(sought, failure);
   failures.note(sought, failure);
@@ -37,13 +37,13 @@ test("an answer in between starts again at one second", async () => {
 });
 
 test("other types of the name are not affected", () => {
-  const failures = new FailureCache(new VirtualClock());
+  const failures = new FailureCache(new SimClock());
   failures.note(sought, failure);
   assert.equal(failures.find({ ...sought, type: RRType.AAAA }), undefined);
 });
 
 test("the number of failures is bounded and the oldest leaves", () => {
-  const failures = new FailureCache(new VirtualClock());
+  const failures = new FailureCache(new SimClock());
   for (let i = 0; i <= FAILURES_MAX; i++)
     failures.note({ ...sought, name: parseName(`n${i}.example.`) }, failure);
   assert.equal(failures.find({ ...sought, name: parseName("n0.example.") }), undefined);

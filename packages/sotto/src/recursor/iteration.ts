@@ -35,6 +35,8 @@ export interface Shared {
 interface ZoneWork {
   readonly selection: ServerSelection;
   readonly inquiry: Inquiry;
+  /** Look-ups of server addresses that are under way. */
+  readonly lookUps: Set<Promise<void>>;
   /** What to say when no server says more. */
   lastResort: Outcome | undefined;
 }
@@ -159,7 +161,7 @@ export class Iteration {
     const selection = new ServerSelection(delegation, families, infra, runtime.random);
     const inquiry = new Inquiry(exchange, port, runtime.clock);
     this.#inquiry = inquiry;
-    return { kind: "choose", work: { selection, inquiry, lastResort: undefined } };
+    return { kind: "choose", work: { selection, inquiry, lookUps: new Set(), lastResort: undefined } };
   }
 
   #choose(work: ZoneWork): State {
@@ -172,7 +174,7 @@ export class Iteration {
         return { kind: "look up", work, serverName: choice.serverName };
       case "wait":
       case "exhausted":
-        if (work.inquiry.isOpen) {
+        if (work.inquiry.isOpen || work.lookUps.size > 0) {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
@@ -185,7 +187,7 @@ export class Iteration {
 
   /** Finds addresses of a server, while replies of servers asked before are still welcome. */
   async #lookUp(work: ZoneWork, serverName: Name): Promise<State> {
-    const { rrsets, mesh, families } = this.#shared;
+    const { rrsets, families } = this.#shared;
     const types = families.map((family) => (family === "ipv4" ? RRType.A : RRType.AAAA));
     const known = types.flatMap((type) => {
       const rrset = rrsets.find(serverName, type);
@@ -193,14 +195,29 @@ export class Iteration {
     });
     if (work.selection.addAddresses(serverName, known)) return { kind: "choose", work };
     if (!this.#run.quota.takeAddressFetch()) return { kind: "choose", work };
-    const fetches = types.map(async (type) => {
-      const outcome = await mesh.askFor(this.#run, { name: serverName, type }, DEPTH_MAX);
-      const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
-      if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
-    });
-    // The first family that has an address is enough; without any, all must have been tried.
-    const arrival = await work.inquiry.next(this.#remainingMs(), Promise.any(fetches));
+    const fetches = types.map((type) => this.#fetchAddresses(work, serverName, type));
+    // The first family that has an address is enough; without any, all must have been tried. Look-ups that take long
+    // go on, and what they find is used when it comes.
+    const patienceMs = Math.min(LOOK_UP_PATIENCE_MS, this.#remainingMs());
+    const arrival = await work.inquiry.next(patienceMs, Promise.any(fetches));
     return arrival === undefined ? { kind: "choose", work } : { kind: "read", work, arrival };
+  }
+
+  /** Rejects when there is no address, so that the other family is waited for. */
+  #fetchAddresses(work: ZoneWork, serverName: Name, type: RRType): Promise<void> {
+    const fetch = this.#shared.mesh
+      .askFor(this.#run, { name: serverName, type }, DEPTH_MAX)
+      .then((outcome) => {
+        const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
+        if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
+      });
+    const done = fetch
+      .catch(() => undefined)
+      .then(() => {
+        work.lookUps.delete(done);
+      });
+    work.lookUps.add(done);
+    return fetch;
   }
 
   #send(work: ZoneWork, sending: Sending): State {
@@ -230,7 +247,9 @@ export class Iteration {
   }
 
   async #wait({ work, attempt, patienceMs }: State & { kind: "wait" }): Promise<State> {
-    const arrival = await work.inquiry.next(Math.min(patienceMs, this.#remainingMs()));
+    // Whoever waits for stragglers also waits for addresses of others.
+    const lookUp = attempt === undefined && work.lookUps.size > 0 ? Promise.race(work.lookUps) : undefined;
+    const arrival = await work.inquiry.next(Math.min(patienceMs, this.#remainingMs()), lookUp);
     if (arrival !== undefined) return { kind: "read", work, arrival };
     if (attempt !== undefined) {
       this.#shared.infra.noteSilence(attempt.candidate.address);
@@ -398,5 +417,7 @@ function outcomeText(scrubbed: Scrubbed): string {
 const ATTEMPT_MS_MAX = 4000;
 /** The second try, without EDNS, included. */
 const SILENT_SERVER_MS_MAX = 4700;
+/** An honest address comes within two or three round trips; then the next server is looked up as well. */
+const LOOK_UP_PATIENCE_MS = 1000;
 /** Silence may have been loss, so it is not held against a server for long. */
 const EDNS_SILENCE_MEMORY_MS = 300_000;

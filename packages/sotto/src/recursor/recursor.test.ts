@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
+import { type RecordedEvents, type SimClock, simRuntime } from "@sotto/dns/testing";
 import type { Reply } from "@sotto/dns/transport";
 import { EdeCode, parseName, Rcode, RRType } from "@sotto/dns/wire";
 import {
@@ -14,7 +15,6 @@ import {
   show,
 } from "./authorities.test-support.ts";
 import { Recursor, type RecursorOptions } from "./recursor.ts";
-import { type VirtualClock, virtualRuntime } from "./virtual-time.test-support.ts";
 
 const ROOT = "198.51.100.1";
 const TLD = "198.51.100.2";
@@ -22,10 +22,10 @@ const AUTH = "198.51.100.3";
 const AUTH2 = "198.51.100.4";
 
 interface Bench {
-  readonly clock: VirtualClock;
+  readonly clock: SimClock;
   readonly servers: FakeAuthorities;
   readonly recursor: Recursor;
-  readonly published: { name: string; details: Readonly<Record<string, unknown>> }[];
+  readonly events: RecordedEvents;
   ask(name: string, type?: number, options?: { dnssecOk?: boolean; class?: number }): Promise<Reply>;
   /** The same question from several clients at once. */
   askTogether(name: string, clients: number): Promise<Reply[]>;
@@ -33,7 +33,9 @@ interface Bench {
 
 /** A recursor with a root that refers to `example.` and `test.` at {@link TLD}, and those to their servers. */
 function bench(servers: Record<string, Server>, options: RecursorOptions = {}): Bench {
-  const { clock, runtime, published } = virtualRuntime();
+  const world = simRuntime(1);
+  const { clock, events } = world;
+  const runtime = world.runtimeOf(["192.0.2.253"]);
   const authorities = new FakeAuthorities({ [ROOT]: root, ...servers }, clock);
   const rootHints = [{ name: parseName("a.root.example."), address: ROOT }];
   const recursor = new Recursor({ rootHints, ...options }, authorities, runtime);
@@ -41,10 +43,10 @@ function bench(servers: Record<string, Server>, options: RecursorOptions = {}): 
     const context = { signal: new AbortController().signal, deadlineMs: clock.nowMs() + 10_000 };
     return recursor.respond(queryOf(name, type, queryOptions), context);
   };
-  const ask: Bench["ask"] = (...question) => clock.until(respond(...question));
+  const ask: Bench["ask"] = (...question) => clock.runUntil(respond(...question));
   const askTogether: Bench["askTogether"] = (name, clients) =>
-    clock.until(Promise.all(Array.from({ length: clients }, () => respond(name))));
-  return { clock, servers: authorities, recursor, published, ask, askTogether };
+    clock.runUntil(Promise.all(Array.from({ length: clients }, () => respond(name))));
+  return { clock, servers: authorities, recursor, events, ask, askTogether };
 }
 
 const root: Server = (question) => {
@@ -179,6 +181,28 @@ test("a server without glue is looked up, once for many waiting clients", async 
   for (const reply of replies) assert.equal(reply.message.answers.length, 1);
   assert.equal(b.servers.log.filter((line) => line === `${AUTH2} www.shop.example. A`).length, 1);
   assert.equal(b.servers.log.filter((line) => line === `${AUTH} ns.shop.test. A`).length, 1);
+});
+
+test("a server whose address is slow to find does not keep the others waiting, and is used when it comes", async () => {
+  const shop: Server = () =>
+    referral(["shop.example. 300 NS ns.slow.test.", "shop.example. 300 NS ns.quick.test."]);
+  const answers: Server = () => answer("www.shop.example. 300 A 192.0.2.1");
+  const addresses: Server = (question) => {
+    if (question === "ns.slow.test. A") return { ...answer(`ns.slow.test. 300 A ${AUTH2}`), afterMs: 3000 };
+    if (question === "ns.quick.test. A") return answer("ns.quick.test. 300 A 192.0.2.99");
+    return authoritative({ authorities: [rr("test. 300 SOA 60")] });
+  };
+  const late = bench({
+    [TLD]: shop,
+    [AUTH]: addresses,
+    [AUTH2]: answers,
+    "192.0.2.99": () => ({ rcode: Rcode.Refused }),
+  });
+  assert.equal((await late.ask("www.shop.example.")).message.answers.length, 1);
+  const quick = bench({ [TLD]: shop, [AUTH]: addresses, "192.0.2.99": answers });
+  const startMs = quick.clock.nowMs();
+  assert.equal((await quick.ask("www.shop.example.")).message.answers.length, 1);
+  assert.ok(quick.clock.nowMs() - startMs < 1500);
 });
 
 test("zones that need each other's addresses end in SERVFAIL, not in silence", async () => {
@@ -440,15 +464,15 @@ test("closing ends what is under way and leaves no timer", async () => {
   await b.clock.advance(100);
   const closed = b.recursor.close();
   assert.equal((await pending).message.rcode, Rcode.ServFail);
-  await b.clock.until(closed);
+  await b.clock.runUntil(closed);
   assert.equal(b.recursor.use.runs, 0);
-  assert.equal(b.clock.pendingTimers, 0);
+  assert.deepEqual(b.clock.pendingTimers, []);
 });
 
 test("every step is told with zone, server and outcome", async () => {
   const b = bench({ [TLD]: flat({ "www.example. A": answer("www.example. 300 A 192.0.2.1") }) });
   await b.ask("www.example.");
-  const steps = b.published.filter(({ name }) => name === "recursor.step").map(({ details }) => details);
+  const steps = b.events.named("recursor.step");
   assert.deepEqual(
     steps.map((step) => [step["clientQuestion"], step["zone"], step["server"], step["outcome"]]),
     [
@@ -460,10 +484,11 @@ test("every step is told with zone, server and outcome", async () => {
 });
 
 test("the same seed gives the same path", async () => {
-  const paths = [1, 2].map(async () => {
+  const paths: string[][] = [];
+  for (let i = 0; i < 2; i++) {
     const b = bench({ [TLD]: twoServers, [AUTH]: () => "silence", [AUTH2]: () => good });
     await b.ask("www.two.example.");
-    return b.servers.log;
-  });
-  assert.deepEqual(await paths[0], await paths[1]);
+    paths.push(b.servers.log);
+  }
+  assert.deepEqual(paths[0], paths[1]);
 });
