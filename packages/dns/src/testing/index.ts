@@ -1,0 +1,16 @@
+export { SeededRandom } from "./sim/seeded-random.ts";
+export { SimClock } from "./sim/sim-clock.ts";
+export {
+  FAKE_SYSTEM_ANCHOR,
+  type FakeIdentity,
+  fakeAnchorPem,
+  fakeCertificatePem,
+  fakePin,
+} from "./sim/sim-identity.ts";
+export {
+  type Reachability,
+  SimNetwork,
+  type SimNetworkOptions,
+  type SimNetworkUse,
+} from "./sim/sim-network.ts";
+export { type RecordedEvent, RecordedEvents, type SimWorld, simRuntime } from "./sim/sim-runtime.ts";
