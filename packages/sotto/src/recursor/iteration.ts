@@ -17,6 +17,7 @@ import { readGlue, serverAddresses } from "./referral.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
 import { Trace } from "./trace.ts";
+import { ZoneWork } from "./zone-work.ts";
 
 /** What all resolutions share. */
 export interface Shared {
@@ -29,16 +30,6 @@ export interface Shared {
   readonly port: number;
   readonly families: readonly AddressFamily[];
   readonly runtime: Runtime;
-}
-
-/** One question at one zone. */
-interface ZoneWork {
-  readonly selection: ServerSelection;
-  readonly inquiry: Inquiry;
-  /** Look-ups of server addresses that are under way. */
-  readonly lookUps: Set<Promise<void>>;
-  /** What to say when no server says more. */
-  lastResort: Outcome | undefined;
 }
 
 /** What is to be sent. */
@@ -161,7 +152,7 @@ export class Iteration {
     const selection = new ServerSelection(delegation, families, infra, runtime.random);
     const inquiry = new Inquiry(exchange, port, runtime.clock);
     this.#inquiry = inquiry;
-    return { kind: "choose", work: { selection, inquiry, lookUps: new Set(), lastResort: undefined } };
+    return { kind: "choose", work: new ZoneWork(selection, inquiry) };
   }
 
   #choose(work: ZoneWork): State {
@@ -174,7 +165,7 @@ export class Iteration {
         return { kind: "look up", work, serverName: choice.serverName };
       case "wait":
       case "exhausted":
-        if (work.inquiry.isOpen || work.lookUps.size > 0) {
+        if (work.isOpen) {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
@@ -187,7 +178,7 @@ export class Iteration {
 
   /** Finds addresses of a server, while replies of servers asked before are still welcome. */
   async #lookUp(work: ZoneWork, serverName: Name): Promise<State> {
-    const { rrsets, families } = this.#shared;
+    const { rrsets, mesh, families } = this.#shared;
     const types = families.map((family) => (family === "ipv4" ? RRType.A : RRType.AAAA));
     const known = types.flatMap((type) => {
       const rrset = rrsets.find(serverName, type);
@@ -195,29 +186,14 @@ export class Iteration {
     });
     if (work.selection.addAddresses(serverName, known)) return { kind: "choose", work };
     if (!this.#run.quota.takeAddressFetch()) return { kind: "choose", work };
-    const fetches = types.map((type) => this.#fetchAddresses(work, serverName, type));
-    // The first family that has an address is enough; without any, all must have been tried. Look-ups that take long
-    // go on, and what they find is used when it comes.
+    const lookUps = types.map(async (type) => {
+      const outcome = await mesh.askFor(this.#run, { name: serverName, type }, DEPTH_MAX);
+      const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
+      if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
+    });
     const patienceMs = Math.min(LOOK_UP_PATIENCE_MS, this.#remainingMs());
-    const arrival = await work.inquiry.next(patienceMs, Promise.any(fetches));
+    const arrival = await work.waitForAddress(lookUps, patienceMs);
     return arrival === undefined ? { kind: "choose", work } : { kind: "read", work, arrival };
-  }
-
-  /** Rejects when there is no address, so that the other family is waited for. */
-  #fetchAddresses(work: ZoneWork, serverName: Name, type: RRType): Promise<void> {
-    const fetch = this.#shared.mesh
-      .askFor(this.#run, { name: serverName, type }, DEPTH_MAX)
-      .then((outcome) => {
-        const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
-        if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
-      });
-    const done = fetch
-      .catch(() => undefined)
-      .then(() => {
-        work.lookUps.delete(done);
-      });
-    work.lookUps.add(done);
-    return fetch;
   }
 
   #send(work: ZoneWork, sending: Sending): State {
@@ -247,9 +223,8 @@ export class Iteration {
   }
 
   async #wait({ work, attempt, patienceMs }: State & { kind: "wait" }): Promise<State> {
-    // Whoever waits for stragglers also waits for addresses of others.
-    const lookUp = attempt === undefined && work.lookUps.size > 0 ? Promise.race(work.lookUps) : undefined;
-    const arrival = await work.inquiry.next(Math.min(patienceMs, this.#remainingMs()), lookUp);
+    const waitMs = Math.min(patienceMs, this.#remainingMs());
+    const arrival = await (attempt === undefined ? work.waitForAnything(waitMs) : work.inquiry.next(waitMs));
     if (arrival !== undefined) return { kind: "read", work, arrival };
     if (attempt !== undefined) {
       this.#shared.infra.noteSilence(attempt.candidate.address);

@@ -1,0 +1,46 @@
+/** One question at one zone: whom it may still ask, what is under way, and what to say when nobody says more. */
+
+import type { Arrival, Inquiry } from "./inquiry.ts";
+import type { Outcome } from "./outcome.ts";
+import type { ServerSelection } from "./server-selection.ts";
+
+export class ZoneWork {
+  readonly selection: ServerSelection;
+  readonly inquiry: Inquiry;
+  /** The outcome of the best useless reply; undefined when there was none. */
+  lastResort: Outcome | undefined = undefined;
+  readonly #lookUps = new Set<Promise<void>>();
+
+  constructor(selection: ServerSelection, inquiry: Inquiry) {
+    this.selection = selection;
+    this.inquiry = inquiry;
+  }
+
+  /** True while a reply or an address may still come. */
+  get isOpen(): boolean {
+    return this.inquiry.isOpen || this.#lookUps.size > 0;
+  }
+
+  /**
+   * Waits for the first look-up that finds an address, or until all have failed, or for a reply. Look-ups reject when
+   * they find nothing; those that take long go on, and what they find is used when it comes.
+   */
+  waitForAddress(lookUps: readonly Promise<void>[], waitMs: number): Promise<Arrival | undefined> {
+    for (const lookUp of lookUps) this.#track(lookUp);
+    return this.inquiry.next(waitMs, Promise.any(lookUps));
+  }
+
+  /** Waits for whatever is under way. */
+  waitForAnything(waitMs: number): Promise<Arrival | undefined> {
+    return this.inquiry.next(waitMs, this.#lookUps.size > 0 ? Promise.race(this.#lookUps) : undefined);
+  }
+
+  #track(lookUp: Promise<void>): void {
+    const done = lookUp
+      .catch(() => undefined)
+      .then(() => {
+        this.#lookUps.delete(done);
+      });
+    this.#lookUps.add(done);
+  }
+}
