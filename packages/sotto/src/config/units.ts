@@ -30,20 +30,3 @@ export function tryParseSize(text: string): Parsed<number> {
   return parsed(Math.round(Number(parts[1]) * unit));
 }
 
-/** The shortest text that {@link tryParseDuration} reads back as `ms`. */
-export function durationToText(ms: number): string {
-  for (const unit of ["d", "h", "m", "s"]) {
-    const size = DURATION_MS[unit] ?? 1;
-    if (ms !== 0 && ms % size === 0) return `${ms / size}${unit}`;
-  }
-  return `${ms}ms`;
-}
-
-/** The shortest text that {@link tryParseSize} reads back as `bytes`. */
-export function sizeToText(bytes: number): string {
-  for (const unit of ["GiB", "MiB", "KiB"]) {
-    const size = SIZE_BYTES[unit] ?? 1;
-    if (bytes !== 0 && bytes % size === 0) return `${bytes / size}${unit}`;
-  }
-  return `${bytes}B`;
-}
