@@ -8,6 +8,7 @@ const sought = { name: parseName("www.example."), type: RRType.A };
 const failure = {
   kind: "failed" as const,
   reason: "no reachable authority" as const,
+  isCircumstantial: false,
   extendedErrors: [{ code: EdeCode.NoReachableAuthority, text: "" }],
 };
 

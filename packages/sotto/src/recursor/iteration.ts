@@ -185,9 +185,14 @@ export class Iteration {
       return rrset === undefined ? [] : serverAddresses(rrset);
     });
     if (work.selection.addAddresses(serverName, known)) return { kind: "choose", work };
-    if (!this.#run.quota.takeAddressFetch()) return { kind: "choose", work };
+    if (!this.#run.quota.takeAddressFetch()) {
+      this.#trace.noteStarved();
+      return { kind: "choose", work };
+    }
     const lookUps = types.map(async (type) => {
       const outcome = await mesh.askFor(this.#run, { name: serverName, type }, DEPTH_MAX);
+      const isStarved = outcome === undefined || (outcome.kind === "failed" && outcome.isCircumstantial);
+      if (isStarved) this.#trace.noteStarved();
       const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
       if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
     });

@@ -5,7 +5,7 @@
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache } from "./failure-cache.ts";
-import type { FailureReason, Outcome, Sought } from "./outcome.ts";
+import type { Outcome, Sought } from "./outcome.ts";
 import { soughtKey } from "./outcome.ts";
 import { Quota } from "./quota.ts";
 
@@ -59,7 +59,7 @@ export class Mesh {
     if (joined === undefined) return this.#startForClient(sought);
     const outcome = await joined.outcome;
     // The run belonged to somebody else's question and was starved by it: that must not be this client's answer.
-    const wasStarved = outcome.kind === "failed" && joined.depth > 0 && isCircumstantial(outcome.reason);
+    const wasStarved = outcome.kind === "failed" && joined.depth > 0 && outcome.isCircumstantial;
     if (!wasStarved) return outcome;
     const again = this.#runs.get(soughtKey(sought));
     return again === undefined ? this.#startForClient(sought) : again.outcome;
@@ -120,7 +120,7 @@ export class Mesh {
   #remember(run: Omit<Run, "outcome">, outcome: Outcome): void {
     if (outcome.kind !== "failed") this.failures.forget(run.sought);
     else if (outcome.reason === "closed" || outcome.reason === "busy") return;
-    else if (run.depth === 0 || !isCircumstantial(outcome.reason)) this.failures.note(run.sought, outcome);
+    else if (run.depth === 0 || !outcome.isCircumstantial) this.failures.note(run.sought, outcome);
   }
 }
 
@@ -137,14 +137,10 @@ function waitsOn(run: Run, parent: Omit<Run, "outcome">): boolean {
   return false;
 }
 
-/** The failure says more about who asked than about the question. */
-function isCircumstantial(reason: FailureReason): boolean {
-  return reason === "quota" || reason === "deadline";
-}
-
 const busy: Outcome = {
   kind: "failed",
   reason: "busy",
+  isCircumstantial: true,
   extendedErrors: [{ code: EdeCode.Other, text: "too many resolutions at once" }],
 };
 

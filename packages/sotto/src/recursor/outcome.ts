@@ -33,6 +33,8 @@ export type Outcome =
   | {
       readonly kind: "failed";
       readonly reason: FailureReason;
+      /** It failed because of the question it was worked on for: another client's time, quota, depth or loop. */
+      readonly isCircumstantial: boolean;
       /** At least one; for the client and for people. */
       readonly extendedErrors: readonly ExtendedError[];
     };

@@ -237,6 +237,19 @@ test("chains of zones without glue are followed only so deep", async () => {
   assert.ok(b.servers.log.length < 20, String(b.servers.log.length));
 });
 
+test("a name that failed only as part of too deep a chain is tried anew when asked for itself", async () => {
+  const b = bench({
+    [TLD]: (question) => {
+      const number = Number(/z(\d+)\.example/.exec(question)?.[1] ?? "0");
+      if (question === "ns.z9.example. A") return answer(`ns.z9.example. 300 A ${AUTH}`);
+      return referral([`z${number}.example. 300 NS ns.z${number + 1}.example.`]);
+    },
+    [AUTH]: (question) => answer(`${question.replace(" A", "")} 300 A ${AUTH}`),
+  });
+  assert.equal((await b.ask("www.z1.example.")).message.rcode, Rcode.ServFail);
+  assert.equal((await b.ask("ns.z5.example.")).message.answers.length, 1);
+});
+
 test("failures are cached for a second, then longer [9520-3-a]", async () => {
   const b = bench({ [TLD]: () => ({ rcode: Rcode.ServFail }) });
   const first = await b.ask("www.example.");

@@ -165,6 +165,7 @@ function refusal(view: MessageView): Reply | undefined {
 const tooLate: Outcome = {
   kind: "failed",
   reason: "deadline",
+  isCircumstantial: true,
   extendedErrors: [{ code: EdeCode.NoReachableAuthority, text: "no answer in time" }],
 };
 

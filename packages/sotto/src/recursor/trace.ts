@@ -38,6 +38,7 @@ export class Trace {
   readonly #runtime: Runtime;
   #networkFailure: string | undefined = undefined;
   #badReply: string | undefined = undefined;
+  #wasStarved = false;
 
   constructor(run: Omit<Run, "outcome">, runtime: Runtime) {
     this.#run = run;
@@ -67,6 +68,11 @@ export class Trace {
     else this.#badReply = text;
   }
 
+  /** Remembers that a look-up was not made or not finished for reasons that are not its own. */
+  noteStarved(): void {
+    this.#wasStarved = true;
+  }
+
   /** Ends a resolution without an answer. */
   failed(reason: FailureReason, zone?: Name): { readonly kind: "done"; readonly outcome: Outcome } {
     const extendedErrors = this.#extendedErrors(reason, zone);
@@ -80,7 +86,11 @@ export class Trace {
       };
       this.#runtime.events.publish("recursor.failed", { ...details });
     }
-    return { kind: "done", outcome: { kind: "failed", reason, extendedErrors } };
+    const isOwnFault = reason === "alias loop" || (reason === "no reachable authority" && !this.#wasStarved);
+    return {
+      kind: "done",
+      outcome: { kind: "failed", reason, isCircumstantial: !isOwnFault, extendedErrors },
+    };
   }
 
   #extendedErrors(reason: FailureReason, zone: Name | undefined): ExtendedError[] {
