@@ -482,6 +482,53 @@ test("closing ends what is under way and leaves no timer", async () => {
   assert.deepEqual(b.clock.pendingTimers, []);
 });
 
+test("a client whose time is up gets SERVFAIL and the next one the result", async () => {
+  const b = bench({ [TLD]: () => ({ ...answer("www.example. 300 A 192.0.2.1"), afterMs: 2000 }) });
+  const context = { signal: new AbortController().signal, deadlineMs: b.clock.nowMs() + 1000 };
+  const early = await b.clock.runUntil(b.recursor.respond(queryOf("www.example.", RRType.A), context), 1000);
+  assert.equal(early.message.rcode, Rcode.ServFail);
+  assert.deepEqual(
+    early.extendedErrors.map((error) => error.code),
+    [EdeCode.NoReachableAuthority],
+  );
+  const sent = b.servers.log.length;
+  assert.equal((await b.ask("www.example.")).message.answers.length, 1);
+  assert.ok(b.servers.log.length <= sent + 1);
+});
+
+test("a delegation ends with its shortest TTL and is then fetched from the parent again", async () => {
+  const b = bench({
+    [TLD]: () => referral(["sub.example. 300 NS ns.sub.example."], [`ns.sub.example. 100 A ${AUTH}`]),
+    [AUTH]: (question) => answer(`${question.replace(" A", "")} 10 A 192.0.2.1`),
+  });
+  await b.ask("a.sub.example.");
+  await b.clock.advance(99_000);
+  b.servers.log.length = 0;
+  await b.ask("b.sub.example.");
+  assert.deepEqual(b.servers.log, [`${AUTH} b.sub.example. A`]);
+  await b.clock.advance(2000);
+  b.servers.log.length = 0;
+  await b.ask("c.sub.example.");
+  assert.deepEqual(b.servers.log, [`${TLD} c.sub.example. A`, `${AUTH} c.sub.example. A`]);
+});
+
+test("TTL 0 is good for the present question only", async () => {
+  const b = bench({ [TLD]: flat({ "www.example. A": answer("www.example. 0 A 192.0.2.1") }) });
+  for (let i = 0; i < 2; i++) {
+    assert.deepEqual(show((await b.ask("www.example.")).message.answers), ["www.example. 0 A 192.0.2.1"]);
+  }
+  assert.equal(b.servers.log.filter((line) => line === `${TLD} www.example. A`).length, 2);
+});
+
+test("flushing a name makes the next question walk again", async () => {
+  const b = bench({ [TLD]: flat({ "www.example. A": answer("www.example. 300 A 192.0.2.1") }) });
+  await b.ask("www.example.");
+  b.servers.log.length = 0;
+  b.recursor.flush(parseName("example."));
+  await b.ask("www.example.");
+  assert.deepEqual(b.servers.log, [`${ROOT} www.example. A`, `${TLD} www.example. A`]);
+});
+
 test("every step is told with zone, server and outcome", async () => {
   const b = bench({ [TLD]: flat({ "www.example. A": answer("www.example. 300 A 192.0.2.1") }) });
   await b.ask("www.example.");

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimClock } from "@sotto/dns/testing";
+import { parseName, RRType } from "@sotto/dns/wire";
+import { Mesh, RUNS_MAX, type Run } from "./mesh.ts";
+import type { FailureReason, Outcome, Sought } from "./outcome.ts";
+
+const a: Sought = { name: parseName("a.example."), type: RRType.A };
+const b: Sought = { name: parseName("b.example."), type: RRType.A };
+const nothing: Outcome = {
+  kind: "negative",
+  chain: [],
+  answer: { kind: "nodata", soa: undefined, proofs: [] },
+};
+
+function failed(reason: FailureReason, isCircumstantial: boolean): Outcome {
+  return { kind: "failed", reason, isCircumstantial, extendedErrors: [] };
+}
+
+test("many askers share one run and each gets its outcome", async () => {
+  let runs = 0;
+  const mesh = new Mesh(
+    async () => {
+      runs++;
+      return nothing;
+    },
+    1000,
+    new SimClock(),
+  );
+  const outcomes = await Promise.all(Array.from({ length: 100 }, () => mesh.ask(a)));
+  assert.equal(runs, 1);
+  assert.ok(outcomes.every((outcome) => outcome === nothing));
+  assert.equal(mesh.size, 0);
+});
+
+test("runs that need each other are told so instead of waiting", async () => {
+  const told: (Outcome | undefined)[] = [];
+  const mesh: Mesh = new Mesh(
+    async (run) => {
+      told.push(await mesh.askFor(run, run.sought === a ? b : a, 5));
+      return nothing;
+    },
+    1000,
+    new SimClock(),
+  );
+  await mesh.ask(a);
+  assert.deepEqual(told, [undefined, nothing]);
+});
+
+test("a run does not wait for itself", async () => {
+  let told: Outcome | undefined | "not asked" = "not asked";
+  const mesh: Mesh = new Mesh(
+    async (run) => {
+      told = await mesh.askFor(run, a, 5);
+      return nothing;
+    },
+    1000,
+    new SimClock(),
+  );
+  await mesh.ask(a);
+  assert.equal(told, undefined);
+});
+
+test("the depth of runs for runs is bounded", async () => {
+  let deepest = 0;
+  const mesh: Mesh = new Mesh(
+    async (run) => {
+      deepest = Math.max(deepest, run.depth);
+      const next = parseName(`n${run.depth}.example.`);
+      return (await mesh.askFor(run, { name: next, type: RRType.A }, 3)) ?? nothing;
+    },
+    1000,
+    new SimClock(),
+  );
+  await mesh.ask(a);
+  assert.equal(deepest, 3);
+});
+
+test("the number of runs is bounded and one more is turned away at once", async () => {
+  const finish: ((outcome: Outcome) => void)[] = [];
+  const mesh = new Mesh(() => new Promise((resolve) => finish.push(resolve)), 1000, new SimClock());
+  const asked = Array.from({ length: RUNS_MAX }, (_, i) =>
+    mesh.ask({ name: parseName(`n${i}.`), type: RRType.A }),
+  );
+  const refused = await mesh.ask(a);
+  assert.equal(refused.kind === "failed" && refused.reason, "busy");
+  for (const resolve of finish) resolve(nothing);
+  await Promise.all(asked);
+  assert.equal(await Promise.race([mesh.ask(a), Promise.resolve("not refused")]), "not refused");
+  for (const resolve of finish) resolve(nothing);
+  await mesh.settled();
+});
+
+test("a client that joined a run which starved for another question gets a run of its own", async () => {
+  const depths: number[] = [];
+  const mesh: Mesh = new Mesh(
+    async (run: Omit<Run, "outcome">) => {
+      if (run.sought === a) return (await mesh.askFor(run, b, 5)) ?? nothing;
+      depths.push(run.depth);
+      return run.depth > 0 ? failed("quota", true) : nothing;
+    },
+    1000,
+    new SimClock(),
+  );
+  const forA = mesh.ask(a);
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(mesh.size, 2);
+  assert.equal(await mesh.ask(b), nothing);
+  assert.equal((await forA).kind, "failed");
+  assert.deepEqual(depths, [1, 0]);
+});
+
+test("failures of a question are cached, those of circumstances are not [9520-3-a]", async () => {
+  for (const [isCircumstantial, runsExpected] of [
+    [false, 2],
+    [true, 3],
+  ] as const) {
+    let runs = 0;
+    const mesh: Mesh = new Mesh(
+      async (run) => {
+        runs++;
+        if (run.sought === a) await mesh.askFor(run, b, 5);
+        return run.sought === b ? failed("no reachable authority", isCircumstantial) : nothing;
+      },
+      1000,
+      new SimClock(),
+    );
+    await mesh.ask(a);
+    await mesh.ask(b);
+    assert.equal(runs, runsExpected);
+  }
+});
