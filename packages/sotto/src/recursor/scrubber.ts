@@ -38,7 +38,7 @@ export type Scrubbed =
   | { readonly kind: "referral"; readonly referral: Referral }
   /** The server does not serve the zone. */
   | { readonly kind: "lame"; readonly lameness: Lameness; readonly reason: string }
-  /** Nothing at all and no authority: NODATA if no other server knows better, as Unbound takes it. */
+  /** No answer, no authority, at most a referral to the zone itself: NODATA if nobody knows better, as in Unbound. */
   | { readonly kind: "empty"; readonly answer: NegativeAnswer }
   /** The server may not understand EDNS (RFC 6891 §7). */
   | { readonly kind: "no edns"; readonly reason: string }
@@ -106,10 +106,10 @@ function withoutAnswer(
   }
   if (message.isAuthoritative) return noData;
   const isUpward = message.authorities.some(
-    (record) => record.type === RRType.NS && zone.isAtOrBelow(record.owner),
+    (record) => record.type === RRType.NS && zone.isBelow(record.owner),
   );
   if (!isUpward) return { kind: "empty", answer: noData.answer };
-  return { kind: "lame", lameness: "not authoritative", reason: "refers to itself or upwards" };
+  return { kind: "lame", lameness: "not authoritative", reason: "refers upwards" };
 }
 
 interface Walk {
