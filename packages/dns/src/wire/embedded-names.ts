@@ -2,9 +2,10 @@
  * Where names stand inside the rdata of types in which they may be compressed. Decoding a message expands them for
  * the types of RFC 3597 §4; encoding compresses only in those of RFC 1035. All other rdata is copied as it is.
  */
+import { copyOctets, newOctets } from "./copy-octets.ts";
 import { RRType } from "./iana/rr-type.ts";
-import { Name } from "./name.ts";
-import { OctetReader, type OctetWriter } from "./octets.ts";
+import { copyName, measureName, type NameReading } from "./name.ts";
+import type { OctetWriter } from "./octets.ts";
 import type { FormatProblem } from "./parsed.ts";
 
 /** `prefix` octets, `names` names, then exactly `suffix` octets, or any number when undefined. */
@@ -37,13 +38,28 @@ const LAYOUTS: ReadonlyMap<number, Layout> = new Map<number, Layout>([
   [RRType.PX, { prefix: 2, names: 2, suffix: 0, compress: false }],
   [RRType.NXT, { prefix: 0, names: 1, suffix: undefined, compress: false }],
   [RRType.SRV, { prefix: 6, names: 1, suffix: 0, compress: false }],
+  // Its prefix is two numbers and three character-strings: see `prefixOctets`.
+  [RRType.NAPTR, { prefix: 4, names: 1, suffix: 0, compress: false }],
   [RRType.KX, { prefix: 2, names: 1, suffix: 0, compress: false }],
   [RRType.DNAME, { ...one, compress: false }],
 ]);
 
-/** True for the types whose rdata may hold compressed names (NAPTR has its own way). */
+/** The same by type number, for speed: all these types are below 64. */
+const LAYOUT_OF_TYPE: readonly (Layout | undefined)[] = Array.from({ length: 64 }, (_, type) =>
+  LAYOUTS.get(type),
+);
+
+/** True for the types whose rdata may hold compressed names. */
 export function mayHoldCompressedNames(type: RRType): boolean {
-  return LAYOUTS.has(type) || type === RRType.NAPTR;
+  return LAYOUT_OF_TYPE[type] !== undefined;
+}
+
+/**
+ * True when {@link expandRdata} has looked at all of the rdata, so that nothing is left to check. The signature of SIG
+ * and the bitmap of NXT are the exceptions.
+ */
+export function isCheckedByExpansion(type: RRType): boolean {
+  return LAYOUT_OF_TYPE[type]?.suffix !== undefined;
 }
 
 /** Rdata with names expanded, from `start` to `end` of a message; a text when it is malformed. */
@@ -53,55 +69,71 @@ export function expandRdata(
   start: number,
   end: number,
 ): Uint8Array | FormatProblem {
-  const reader = new OctetReader(message, start, end);
-  const layout = LAYOUTS.get(type);
-  if (layout === undefined) return type === RRType.NAPTR ? expandNaptr(reader) : message.slice(start, end);
-  const prefix = reader.take(layout.prefix);
-  const first = reader.name();
-  const second = layout.names === 2 ? reader.name() : undefined;
-  const suffix = reader.take(layout.suffix ?? reader.remaining);
-  if (reader.problem !== undefined) return reader.problem;
-  if (reader.remaining > 0) return "rdata is longer than its content";
-  return join(prefix, first, second, suffix);
-}
-
-function expandNaptr(reader: OctetReader): Uint8Array | FormatProblem {
-  const start = reader.offset;
-  reader.take(4);
-  for (let i = 0; i < 3; i++) reader.take(reader.uint8());
-  const prefix = reader.octets.subarray(start, reader.offset);
-  const name = reader.name();
-  if (reader.problem !== undefined) return reader.problem;
-  if (reader.remaining > 0) return "rdata is longer than its content";
-  return join(prefix, name, undefined, EMPTY);
-}
-
-function join(prefix: Uint8Array, first: Name, second: Name | undefined, suffix: Uint8Array): Uint8Array {
-  const secondOctets = second === undefined ? 0 : second.wire.length;
-  const rdata = new Uint8Array(prefix.length + first.wire.length + secondOctets + suffix.length);
-  rdata.set(prefix);
-  rdata.set(first.wire, prefix.length);
-  if (second !== undefined) rdata.set(second.wire, prefix.length + first.wire.length);
-  rdata.set(suffix, prefix.length + first.wire.length + secondOctets);
+  const layout = LAYOUT_OF_TYPE[type];
+  if (layout === undefined) return copyOctets(message, start, end);
+  const namesAt = start + prefixOctets(type, layout, message, start);
+  if (namesAt > end) return "ends too early";
+  const first = measureName(message, namesAt, end, true, reading);
+  if (first < 0) return reading.problem;
+  const secondAt = reading.next;
+  const second = layout.names === 2 ? measureName(message, secondAt, end, true, reading) : 0;
+  if (second < 0) return reading.problem;
+  const suffixAt = reading.next;
+  const suffix = end - suffixAt;
+  if (layout.suffix !== undefined && layout.suffix !== suffix)
+    return suffix < layout.suffix ? "ends too early" : "rdata is longer than its content";
+  const rdata = newOctets(namesAt - start + first + second + suffix);
+  let to = 0;
+  for (let at = start; at < namesAt; at++) rdata[to++] = message[at] ?? 0;
+  to = copyName(message, namesAt, rdata, to);
+  if (second > 0) to = copyName(message, secondAt, rdata, to);
+  for (let at = suffixAt; at < end; at++) rdata[to++] = message[at] ?? 0;
   return rdata;
 }
 
-/** Writes rdata into a message, compressing names in the types of RFC 1035 (RFC 3597 §4). */
+/** Octets before the first name; those of NAPTR depend on its content (RFC 3403 §4.1) and may be too many. */
+function prefixOctets(type: RRType, layout: Layout, octets: Uint8Array, start: number): number {
+  if (type !== RRType.NAPTR) return layout.prefix;
+  let at = start + layout.prefix;
+  for (let i = 0; i < 3; i++) at += 1 + (octets[at] ?? 0);
+  return at - start;
+}
+
+const reading: NameReading = { next: 0, problem: "" };
+
+/**
+ * Writes rdata into a message, compressing names in the types of RFC 1035 (RFC 3597 §4). Rdata that does not have the
+ * form of its type, for example the empty rdata of RFC 2136 §2.4, is written as it is.
+ */
 export function writeRdata(writer: OctetWriter, type: RRType, rdata: Uint8Array): void {
-  const layout = LAYOUTS.get(type);
-  if (layout === undefined || !layout.compress) {
+  const layout = LAYOUT_OF_TYPE[type];
+  if (layout === undefined || !layout.compress || !fits(layout, rdata)) {
     writer.octets(rdata);
     return;
   }
   let at = layout.prefix;
-  writer.octets(rdata.subarray(0, at));
+  if (at > 0) writer.octets(rdata.subarray(0, at));
   for (let i = 0; i < layout.names; i++) {
-    let end = at;
-    while ((rdata[end] ?? 0) !== 0) end += (rdata[end] ?? 0) + 1;
-    writer.name(new Name(rdata.subarray(at, end + 1)));
-    at = end + 1;
+    writer.compressedName(rdata, at);
+    at = plainNameEnd(rdata, at);
   }
-  writer.octets(rdata.subarray(at));
+  if (at < rdata.length) writer.octets(rdata.subarray(at));
 }
 
-const EMPTY = new Uint8Array(0);
+function fits(layout: Layout, rdata: Uint8Array): boolean {
+  let at = layout.prefix;
+  for (let i = 0; i < layout.names && at >= 0; i++) at = plainNameEnd(rdata, at);
+  return at >= 0 && rdata.length - at === layout.suffix;
+}
+
+/** Where the uncompressed name at `at` ends; -1 when it is malformed. */
+function plainNameEnd(rdata: Uint8Array, start: number): number {
+  let at = start;
+  while (at < rdata.length) {
+    const octet = rdata[at] ?? 0;
+    if (octet === 0) return at - start < 255 ? at + 1 : -1;
+    if (octet > 63) return -1;
+    at += octet + 1;
+  }
+  return -1;
+}

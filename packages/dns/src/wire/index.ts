@@ -22,6 +22,8 @@ export * from "./iana/rr-class.ts";
 export * from "./iana/rr-type.ts";
 export * from "./ip-address.ts";
 export * from "./message.ts";
+export * from "./message-decoder.ts";
+export * from "./message-encoder.ts";
 export * from "./message-view.ts";
 export * from "./name.ts";
 export * from "./octets.ts";

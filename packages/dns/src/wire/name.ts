@@ -2,6 +2,7 @@
  * Domain names as wire octets (RFC 1035 §3.1), never as dotted strings inside the program: a label may hold any
  * octet, dots included. Text exists only at the edges (RFC 1035 §5.1, RFC 4343).
  */
+import { newOctets } from "./copy-octets.ts";
 import { type FormatProblem, type Parsed, parsed, problem } from "./parsed.ts";
 
 /** RFC 1035 §2.3.4. */
@@ -205,6 +206,22 @@ export function readNameInto(
   mayCompress: boolean,
   reading: NameReading,
 ): Name | undefined {
+  const length = measureName(octets, offset, end, mayCompress, reading);
+  if (length < 0) return undefined;
+  if (length === 1) return Name.root;
+  const wire = newOctets(length);
+  copyName(octets, offset, wire, 0);
+  return new Name(wire);
+}
+
+/** Checks the name that {@link readNameInto} would read and gives its length in uncompressed wire form, or -1. */
+export function measureName(
+  octets: Uint8Array,
+  offset: number,
+  end: number,
+  mayCompress: boolean,
+  reading: NameReading,
+): number {
   let at = offset;
   let limit = end;
   let length = 0;
@@ -215,11 +232,10 @@ export function readNameInto(
     const octet = octets[at] ?? 0;
     if (octet === 0) break;
     if (octet <= LABEL_OCTETS_MAX) {
-      const labelEnd = at + octet + 1;
-      if (labelEnd > limit) return failReading(reading, "label runs past the end");
-      if (length + octet + 2 > NAME_OCTETS_MAX) return failReading(reading, "name is longer than 255 octets");
-      for (let i = at; i < labelEnd; i++) scratch[length++] = octets[i] ?? 0;
-      at = labelEnd;
+      at += octet + 1;
+      length += octet + 1;
+      if (at > limit) return failReading(reading, "label runs past the end");
+      if (length >= NAME_OCTETS_MAX) return failReading(reading, "name is longer than 255 octets");
       continue;
     }
     if (octet < 0xc0) return failReading(reading, "label type is unknown");
@@ -234,14 +250,30 @@ export function readNameInto(
     at = target;
   }
   reading.next = next < 0 ? at + 1 : next;
-  if (length === 0) return Name.root;
-  scratch[length++] = 0;
-  return new Name(scratch.slice(0, length));
+  return length + 1;
 }
 
-function failReading(reading: NameReading, text: FormatProblem): undefined {
+/** Copies the uncompressed form of a name that {@link measureName} accepted to `out` at `outAt`; gives its end there. */
+export function copyName(octets: Uint8Array, offset: number, out: Uint8Array, outAt: number): number {
+  let at = offset;
+  let to = outAt;
+  for (;;) {
+    const octet = octets[at] ?? 0;
+    if (octet === 0) break;
+    if (octet >= 0xc0) {
+      at = ((octet & 0x3f) << 8) | (octets[at + 1] ?? 0);
+      continue;
+    }
+    const labelEnd = at + octet + 1;
+    while (at < labelEnd) out[to++] = octets[at++] ?? 0;
+  }
+  out[to] = 0;
+  return to + 1;
+}
+
+function failReading(reading: NameReading, text: FormatProblem): -1 {
   reading.problem = text;
-  return undefined;
+  return -1;
 }
 
 /** Reads one name at `offset`, following compression; also tells where it ends. */

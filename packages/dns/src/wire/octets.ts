@@ -3,7 +3,9 @@
  * Reading fails once and for all: after the first problem every read gives zero or nothing, so that codecs
  * need to look at `problem` only at their end.
  */
+import { copyOctets } from "./copy-octets.ts";
 import { Name, type NameReading, readNameInto } from "./name.ts";
+import { NameTable } from "./name-table.ts";
 import type { FormatProblem } from "./parsed.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -144,17 +146,12 @@ export class OctetReader {
 /** The most a DNS message can hold (RFC 1035 §4.2.2: a 16-bit length). */
 export const MESSAGE_OCTETS_MAX = 65_535;
 
-/** Pointers have 14 bits (RFC 1035 §4.1.4). */
-const POINTER_OFFSET_MAX = 0x3fff;
-
-/** Writes octets, growing as needed, with name compression relative to `base`. */
+/** Writes octets, growing as needed, with name compression relative to the first octet. */
 export class OctetWriter {
   #octets: Uint8Array;
   /** Octets written so far. */
   length = 0;
-  #suffixes: Map<string, number> | undefined = undefined;
-  #lastName: Name | undefined = undefined;
-  #lastOffset = 0;
+  #names: NameTable | undefined = undefined;
 
   constructor(capacity = 512) {
     this.#octets = new Uint8Array(capacity);
@@ -163,20 +160,21 @@ export class OctetWriter {
   /** Starts again with an empty message and keeps the memory. */
   reset(): void {
     this.length = 0;
-    this.#suffixes = undefined;
-    this.#lastName = undefined;
+    this.#names?.truncate(0);
   }
 
   #room(count: number): number {
     const at = this.length;
     const needed = at + count;
-    if (needed > this.#octets.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#octets.length * 2));
-      grown.set(this.#octets.subarray(0, at));
-      this.#octets = grown;
-    }
+    if (needed > this.#octets.length) this.#grow(needed);
     this.length = needed;
     return at;
+  }
+
+  #grow(needed: number): void {
+    const grown = new Uint8Array(Math.max(needed, this.#octets.length * 2));
+    grown.set(this.#octets.subarray(0, this.length));
+    this.#octets = grown;
   }
 
   uint8(value: number): void {
@@ -201,9 +199,10 @@ export class OctetWriter {
 
   octets(octets: Uint8Array): void {
     const at = this.#room(octets.length);
+    const target = this.#octets;
     // A loop beats set() for the short arrays that DNS is made of.
-    if (octets.length > 64) this.#octets.set(octets, at);
-    else for (let i = 0; i < octets.length; i++) this.#octets[at + i] = octets[i] ?? 0;
+    if (octets.length > 64) target.set(octets, at);
+    else for (let i = 0; i < octets.length; i++) target[at + i] = octets[i] ?? 0;
   }
 
   /** `count` octets of value zero. */
@@ -217,6 +216,22 @@ export class OctetWriter {
     setUint16(this.#octets, offset, value);
   }
 
+  /** 16 bits written before. */
+  uint16At(offset: number): number {
+    return uint16At(this.#octets, offset);
+  }
+
+  /** What follows the owner of a record: type, class, TTL and a length of zero; gives the offset of the length. */
+  recordHead(type: number, rrClass: number, ttl: number): number {
+    const at = this.#room(10);
+    const target = this.#octets;
+    setUint16(target, at, type);
+    setUint16(target, at + 2, rrClass);
+    setUint32(target, at + 4, ttl);
+    setUint16(target, at + 8, 0);
+    return at + 8;
+  }
+
   /** A name without compression. */
   plainName(name: Name): void {
     this.octets(name.wire);
@@ -224,52 +239,38 @@ export class OctetWriter {
 
   /** A name that points to an earlier occurrence of its longest known suffix (RFC 1035 §4.1.4). */
   name(name: Name): void {
-    if (name === this.#lastName) {
-      this.uint16(0xc000 | this.#lastOffset);
+    this.#names ??= new NameTable();
+    const known = this.#names.offsetOf(name);
+    if (known >= 0) {
+      this.uint16(POINTER | known);
       return;
     }
-    this.#compress(name);
+    const start = this.length;
+    this.compressedName(name.wire, 0);
+    if (name.wire.length > 1) this.#names.note(name, start);
   }
 
-  #compress(name: Name): void {
-    const start = this.length;
-    const key = name.key;
-    const wire = name.wire;
-    this.#suffixes ??= new Map();
-    let at = 0;
-    for (;;) {
-      const labelOctets = wire[at] ?? 0;
-      if (labelOctets === 0) {
-        this.uint8(0);
-        break;
-      }
-      const suffix = at === 0 ? key : key.slice(at);
-      const known = this.#suffixes.get(suffix);
-      if (known !== undefined) {
-        this.uint16(0xc000 | known);
-        break;
-      }
-      if (this.length <= POINTER_OFFSET_MAX) this.#suffixes.set(suffix, this.length);
-      this.octets(wire.subarray(at, at + labelOctets + 1));
-      at += labelOctets + 1;
-    }
-    if (start <= POINTER_OFFSET_MAX && wire.length > 1) {
-      this.#lastName = name;
-      this.#lastOffset = start;
-    }
+  /** The same for the uncompressed, well-formed name that starts at `from` of `wire`. */
+  compressedName(wire: Uint8Array, from: number): void {
+    this.#names ??= new NameTable();
+    const own = this.#names.measure(this.#octets, wire, from);
+    const at = this.#room(own.octets + (own.pointer < 0 ? 1 : 2));
+    const target = this.#octets;
+    for (let i = 0; i < own.octets; i++) target[at + i] = wire[from + i] ?? 0;
+    if (own.pointer < 0) target[at + own.octets] = 0;
+    else setUint16(target, at + own.octets, POINTER | own.pointer);
+    this.#names.noteLabels(own.labels, at);
   }
 
   /** Goes back to an earlier length and forgets the names written since. */
   truncate(length: number): void {
     this.length = length;
-    if (this.#lastOffset >= length) this.#lastName = undefined;
-    if (this.#suffixes === undefined) return;
-    for (const [suffix, offset] of this.#suffixes) if (offset >= length) this.#suffixes.delete(suffix);
+    this.#names?.truncate(length);
   }
 
   /** A copy of what was written. */
   finish(): Uint8Array {
-    return this.#octets.slice(0, this.length);
+    return copyOctets(this.#octets, 0, this.length);
   }
 
   /** A view of what was written, valid until the next write. */
@@ -277,3 +278,6 @@ export class OctetWriter {
     return this.#octets.subarray(0, this.length);
   }
 }
+
+/** The two upper bits of a compression pointer (RFC 1035 §4.1.4). */
+const POINTER = 0xc000;
