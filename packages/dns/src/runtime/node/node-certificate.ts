@@ -1,0 +1,51 @@
+/** The peer's chain as Node presents it, read once: later calls lose parts of it. */
+import { createHash, type X509Certificate } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import type { PresentedCertificate } from "../network.ts";
+
+/** Certificates looked at; real chains have two to four. */
+const CHAIN_CERTIFICATES_MAX = 10;
+
+/** Leaf first; empty when the peer presented none or the session was resumed. */
+export function readPeerChain(socket: TLSSocket): PresentedCertificate[] {
+  const chain: PresentedCertificate[] = [];
+  let certificate = socket.getPeerX509Certificate();
+  while (certificate !== undefined && chain.length < CHAIN_CERTIFICATES_MAX) {
+    chain.push(describe(certificate));
+    const issuer: X509Certificate | undefined = certificate.issuerCertificate;
+    if (issuer === undefined || issuer.fingerprint256 === certificate.fingerprint256) break;
+    certificate = issuer;
+  }
+  return chain;
+}
+
+function describe(certificate: X509Certificate): PresentedCertificate {
+  const spki = certificate.publicKey.export({ type: "spki", format: "der" });
+  return {
+    der: new Uint8Array(certificate.raw),
+    spkiSha256: createHash("sha256").update(spki).digest("base64"),
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    subjectAltNames: altNamesOf(certificate.subjectAltName),
+    notBeforeMs: Date.parse(certificate.validFrom),
+    notAfterMs: Date.parse(certificate.validTo),
+  };
+}
+
+function oneLine(name: string): string {
+  return name.replaceAll("\n", ", ");
+}
+
+/**
+ * DNS-IDs and IP-IDs. Node quotes entries that hold a comma or a quote as JSON; such a name matches nothing, and is
+ * dropped rather than split into names that the certificate does not have.
+ */
+function altNamesOf(text: string | undefined): string[] {
+  if (text === undefined) return [];
+  const names: string[] = [];
+  for (const entry of text.split(/, (?=[A-Za-z ]+:)/)) {
+    if (/^DNS:[^",]+$/.test(entry)) names.push(entry);
+    else if (/^IP Address:[^",]+$/.test(entry)) names.push(`IP:${entry.slice("IP Address:".length)}`);
+  }
+  return names;
+}

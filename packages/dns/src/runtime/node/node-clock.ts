@@ -1,0 +1,26 @@
+import { performance } from "node:perf_hooks";
+import type { Clock, Timer } from "../clock.ts";
+
+/** Node limits delays to a signed 32-bit number of milliseconds. */
+const DELAY_MS_MAX = 0x7fff_ffff;
+
+/** The system's time. */
+export class NodeClock implements Clock {
+  nowMs(): number {
+    return performance.now();
+  }
+
+  wallMs(): number {
+    return Date.now();
+  }
+
+  startTimer(_name: string, delayMs: number, fire: () => void, background = false): Timer {
+    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), DELAY_MS_MAX));
+    if (background) handle.unref();
+    return {
+      cancel: () => {
+        clearTimeout(handle);
+      },
+    };
+  }
+}

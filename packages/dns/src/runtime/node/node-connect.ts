@@ -1,0 +1,162 @@
+/** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
+import { DnsError } from "../dns-error.ts";
+import type {
+  ByteStream,
+  ChannelSecurity,
+  ConnectOptions,
+  ConnectStage,
+  Endpoint,
+  TlsClientOptions,
+} from "../network.ts";
+import { readPeerChain } from "./node-certificate.ts";
+import { NodeStream } from "./node-stream.ts";
+import { endpointText, toDnsError } from "./system-problem.ts";
+
+/** Opens a stream; rejects with the stage that failed. */
+export async function openStream(options: ConnectOptions): Promise<ByteStream> {
+  const { remote, signal, tls } = options;
+  if (signal?.aborted === true) throw aborted(remote, "connect");
+  const tcp = connectTcp({
+    host: remote.address,
+    port: remote.port,
+    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    // After our FIN the peer may still answer, and after its FIN we may still ask nothing but read (RFC 7766 §6.2.4).
+    allowHalfOpen: true,
+    noDelay: true,
+  });
+  tcp.pause();
+  await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
+  if (tls === undefined) return new NodeStream(tcp, undefined);
+  return secure(tcp, tls, options);
+}
+
+async function secure(tcp: Socket, tls: TlsClientOptions, options: ConnectOptions): Promise<ByteStream> {
+  let socket: TLSSocket;
+  try {
+    socket = connectTls({
+      socket: tcp,
+      // RFC 8310 §9: TLS 1.2 or later.
+      minVersion: "TLSv1.2",
+      ALPNProtocols: [...tls.alpn],
+      // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
+      ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+      ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
+      ...(tls.certificatePem === undefined ? {} : { cert: tls.certificatePem }),
+      ...(tls.keyPem === undefined ? {} : { key: tls.keyPem }),
+    });
+  } catch (cause) {
+    tcp.destroy();
+    throw toDnsError(cause, `TLS with ${endpointText(options.remote)}`, "handshake", "ERR_CONFIG");
+  }
+  socket.pause();
+  // Tickets of TLS 1.3 may arrive with the end of the handshake.
+  const sessions: Buffer[] = [];
+  const keep = (session: Buffer): void => {
+    sessions.push(session);
+  };
+  socket.on("session", keep);
+  await settled(
+    socket,
+    "secureConnect",
+    "handshake",
+    options.remote,
+    options.handshakeTimeoutMs,
+    options.signal,
+  );
+  socket.off("session", keep);
+  const stream = new NodeStream(socket, clientSecurity(socket));
+  for (const session of sessions) socket.emit("session", session);
+  return stream;
+}
+
+/** What the handshake established, seen from the client. */
+function clientSecurity(socket: TLSSocket): ChannelSecurity {
+  const resumed = socket.isSessionReused();
+  return {
+    ...channelFacts(socket),
+    resumed,
+    serverName: undefined,
+    peerChain: resumed ? [] : readPeerChain(socket),
+    chainProblem: resumed || socket.authorized ? undefined : String(socket.authorizationError),
+  };
+}
+
+/** The facts that both sides can read off a socket. */
+export function channelFacts(
+  socket: TLSSocket,
+): Pick<ChannelSecurity, "protocol" | "cipher" | "group" | "alpn"> {
+  const key: object | null = socket.getEphemeralKeyInfo();
+  const group =
+    key !== null && "name" in key
+      ? String(key.name)
+      : key !== null && "TLSGroup" in key
+        ? String(key.TLSGroup)
+        : undefined;
+  return {
+    protocol: socket.getProtocol() ?? "unknown",
+    cipher: socket.getCipher().standardName,
+    group,
+    alpn: typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : undefined,
+  };
+}
+
+/** Resolves at `event`; rejects at an error, an early end, the deadline or the signal, and then destroys the socket. */
+function settled(
+  socket: Socket,
+  event: "connect" | "secureConnect",
+  stage: ConnectStage,
+  remote: Endpoint,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const what = `${stage === "connect" ? "TCP connection" : "TLS handshake"} with ${endpointText(remote)}`;
+  return new Promise((resolve, reject) => {
+    const fail = (problem: DnsError): void => {
+      finish();
+      // Later errors of a socket that nobody waits for any more.
+      socket.on("error", () => undefined);
+      socket.destroy();
+      reject(problem);
+    };
+    const onError = (problem: Error): void =>
+      fail(toDnsError(problem, what, stage, stage === "connect" ? "ERR_SYSTEM" : "ERR_TLS_HANDSHAKE"));
+    const onEnd = (): void =>
+      fail(
+        new DnsError(
+          stage === "connect" ? "ERR_CONNECTION_LOST" : "ERR_TLS_HANDSHAKE",
+          `${what}: the peer closed the connection`,
+          { stage },
+        ),
+      );
+    const onAbort = (): void => fail(aborted(remote, stage));
+    const timer = setTimeout(() => {
+      fail(
+        new DnsError("ERR_CONNECT_TIMEOUT", `${what}: no answer within ${Math.round(timeoutMs)} ms`, {
+          stage,
+        }),
+      );
+    }, timeoutMs);
+    const done = (): void => {
+      finish();
+      resolve();
+    };
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      socket.off(event, done).off("error", onError).off("close", onEnd).off("end", onEnd);
+    };
+    socket.once(event, done).once("error", onError).once("close", onEnd).once("end", onEnd);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function aborted(remote: Endpoint, stage: ConnectStage): DnsError {
+  return new DnsError("ERR_ABORTED", `connection with ${endpointText(remote)} was given up by the caller`, {
+    stage,
+  });
+}

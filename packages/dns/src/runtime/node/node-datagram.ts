@@ -1,0 +1,71 @@
+/** UDP sockets. */
+import { createSocket } from "node:dgram";
+import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
+import { plainAddress } from "./node-stream.ts";
+import { endpointText, toDnsError } from "./system-problem.ts";
+
+/** Room in the kernel for bursts; the system may grant less. */
+const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+
+/** Binds, and connects when asked to. */
+export async function openDatagram(
+  options: DatagramOptions,
+  handlers: DatagramHandlers,
+): Promise<DatagramSocket> {
+  const { connectTo, local } = options;
+  const isIpv6 = local.address.includes(":");
+  const isClient = connectTo !== undefined;
+  const socket = createSocket({
+    type: isIpv6 ? "udp6" : "udp4",
+    reusePort: options.reusePort,
+    ipv6Only: isIpv6,
+    ...(isClient ? {} : { recvBufferSize: RECEIVE_BUFFER_OCTETS }),
+  });
+  const what = isClient
+    ? `UDP socket to ${endpointText(connectTo)}`
+    : `listening on ${endpointText(local)} (UDP)`;
+  await new Promise<void>((resolve, reject) => {
+    const onError = (problem: Error): void => {
+      socket.close();
+      reject(toDnsError(problem, what, isClient ? "connect" : "listen"));
+    };
+    socket.once("error", onError);
+    const done = (): void => {
+      socket.off("error", onError);
+      resolve();
+    };
+    socket.bind({ address: local.address, port: local.port, exclusive: true }, () => {
+      if (connectTo === undefined) done();
+      // Node reports a failed connect to the callback, not as an event.
+      else
+        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
+          problem === undefined || problem === null ? done() : onError(problem),
+        );
+    });
+  });
+  const address = socket.address();
+  let isClosed = false;
+  const onError = (problem: Error): void => {
+    if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
+  };
+  socket.on("message", (octets, from) =>
+    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }),
+  );
+  socket.on("error", onError);
+  const afterSend = (problem: Error | null): void => {
+    if (problem !== null) onError(problem);
+  };
+  return {
+    local: { address: address.address, port: address.port },
+    send(octets: Uint8Array, to: Endpoint) {
+      if (isClosed) return;
+      if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
+      else socket.send(octets, afterSend);
+    },
+    close() {
+      if (isClosed) return Promise.resolve();
+      isClosed = true;
+      return new Promise((resolve) => socket.close(() => resolve()));
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import { type Events, silentEvents } from "../events.ts";
+import type { Network } from "../network.ts";
+import type { Runtime } from "../runtime.ts";
+import { NodeClock } from "./node-clock.ts";
+import { openStream } from "./node-connect.ts";
+import { openDatagram } from "./node-datagram.ts";
+import { openListener } from "./node-listen.ts";
+import { NodeRandom } from "./node-random.ts";
+
+/** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
+const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openDatagram };
+
+/** The real world. */
+export function nodeRuntime(events: Events = silentEvents): Runtime {
+  return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork, events };
+}

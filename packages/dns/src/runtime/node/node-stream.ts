@@ -1,0 +1,86 @@
+/** A `ByteStream` over one of Node's sockets, clear or TLS. */
+import type { Socket } from "node:net";
+import type { ByteStream, ChannelSecurity, Endpoint, StreamHandlers } from "../network.ts";
+import { endpointText, toDnsError } from "./system-problem.ts";
+
+const NO_HANDLERS: StreamHandlers = {
+  onData: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+  onDrain: () => undefined,
+};
+
+/** The socket must be connected (and its handshake done), paused, and allow half-open connections. */
+export class NodeStream implements ByteStream {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly security: ChannelSecurity | undefined;
+  readonly #socket: Socket;
+  #handlers: StreamHandlers = NO_HANDLERS;
+  #problem: Error | undefined = undefined;
+  /** Tickets that came before there were handlers. */
+  #sessions: Uint8Array[] = [];
+
+  constructor(socket: Socket, security: ChannelSecurity | undefined) {
+    this.#socket = socket;
+    this.security = security;
+    this.local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    this.remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    socket.on("error", (problem) => {
+      this.#problem = toDnsError(
+        problem,
+        `connection with ${endpointText(this.remote)}`,
+        "query",
+        "ERR_CONNECTION_LOST",
+      );
+    });
+    socket.on("session", (session: Buffer) => {
+      if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
+      else this.#handlers.onSession?.(session);
+    });
+  }
+
+  get bufferedOctets(): number {
+    return this.#socket.writableLength;
+  }
+
+  setHandlers(handlers: StreamHandlers): void {
+    this.#handlers = handlers;
+    const socket = this.#socket;
+    socket.on("data", (chunk: Buffer) => handlers.onData(chunk));
+    socket.on("end", () => handlers.onEnd());
+    socket.on("drain", () => handlers.onDrain());
+    socket.on("close", () => handlers.onClose(this.#problem));
+    for (const session of this.#sessions) handlers.onSession?.(session);
+    this.#sessions = [];
+    // A socket that died between its handshake and this call has emitted its events already.
+    if (socket.destroyed) queueMicrotask(() => handlers.onClose(this.#problem));
+    else socket.resume();
+  }
+
+  write(octets: Uint8Array): boolean {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return true;
+    return this.#socket.write(octets);
+  }
+
+  end(): void {
+    if (!this.#socket.destroyed && !this.#socket.writableEnded) this.#socket.end();
+  }
+
+  reset(): void {
+    if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
+
+/** IPv4 clients of a listener for both families appear as `::ffff:192.0.2.1`. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
