@@ -157,7 +157,8 @@ export class Iteration {
 
   #choose(work: ZoneWork): State {
     const nowMs = this.#shared.runtime.clock.nowMs();
-    const choice = work.selection.choose(nowMs);
+    // With nothing under way there is nothing to be patient for.
+    const choice = work.selection.choose(work.isOpen ? nowMs : Number.POSITIVE_INFINITY);
     switch (choice.kind) {
       case "ask":
         return { kind: "send", work, sending: { ...choice, transport: "udp" } };
@@ -223,7 +224,7 @@ export class Iteration {
     };
     work.inquiry.start(attempt);
     const patienceMs =
-      transport === "tcp" ? ATTEMPT_MS_MAX : this.#shared.infra.patienceMs(candidate.address);
+      transport === "tcp" ? TCP_PATIENCE_MS : this.#shared.infra.patienceMs(candidate.address);
     return { kind: "wait", work, attempt, patienceMs };
   }
 
@@ -232,7 +233,7 @@ export class Iteration {
     const arrival = await (attempt === undefined ? work.waitForAnything(waitMs) : work.inquiry.next(waitMs));
     if (arrival !== undefined) return { kind: "read", work, arrival };
     if (attempt !== undefined) {
-      this.#shared.infra.noteSilence(attempt.candidate.address);
+      if (attempt.transport === "udp") this.#shared.infra.noteSilence(attempt.candidate.address);
       this.#trace.step(work.selection.delegation.zone, attempt, "no reply yet");
     }
     return { kind: "choose", work };
@@ -397,6 +398,8 @@ function outcomeText(scrubbed: Scrubbed): string {
 const ATTEMPT_MS_MAX = 4000;
 /** The second try, without EDNS, included. */
 const SILENT_SERVER_MS_MAX = 4700;
+/** A handshake and a reply from the other side of the earth, with one loss; then another server is asked as well. */
+const TCP_PATIENCE_MS = 1500;
 /** An honest address comes within two or three round trips; then the next server is looked up as well. */
 const LOOK_UP_PATIENCE_MS = 1000;
 /** Silence may have been loss, so it is not held against a server for long. */

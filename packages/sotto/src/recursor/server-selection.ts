@@ -97,7 +97,8 @@ export class ServerSelection {
         this.#infra.lameness(candidate.address, this.delegation.zone) === "recursive",
     );
     if (recursive === undefined) return { kind: "exhausted" };
-    return { kind: "ask", candidate: recursive, withEdns: true, recursionDesired: true };
+    const withEdns = this.#infra.edns(recursive.address) !== "none";
+    return { kind: "ask", candidate: recursive, withEdns, recursionDesired: true };
   }
 
   /** The server that has been silent longest and is not known to understand EDNS. */
