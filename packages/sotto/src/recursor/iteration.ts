@@ -312,7 +312,9 @@ export class Iteration {
   #readFailure(work: ZoneWork, attempt: Attempt, problem: DnsError): State {
     const { zone } = work.selection.delegation;
     const isSilence = DnsError.is(problem, "ERR_TIMEOUT");
-    if (!isSilence) this.#shared.infra.noteSilence(attempt.candidate.address);
+    // Limits of our own say nothing about the server; a silence has been noted when patience ended.
+    const isServers = !isSilence && !DnsError.is(problem, "ERR_QUOTA_EXCEEDED");
+    if (isServers) this.#shared.infra.noteSilence(attempt.candidate.address);
     this.#trace.step(zone, attempt, isSilence ? "timeout" : "unreachable");
     this.#trace.noteFailure(attempt, problem.message, "network");
     // After a silence the server may still be asked without EDNS.

@@ -154,4 +154,4 @@ export function familyOf(address: string): AddressFamily {
 /** One question in twenty measures another server, so that a better one is found within a few dozen questions. */
 const EXPLORE_ONE_IN = 20;
 /** Long enough for the exchange to have repeated its query, so that one lost datagram is not taken for a dislike of EDNS. */
-const EDNS_PATIENCE_MS = 1000;
+const EDNS_PATIENCE_MS = 1300;
