@@ -1,3 +1,15 @@
+export {
+  type Authentication,
+  authenticate,
+  certifiesName,
+  type TlsPolicy,
+  UNAUTHENTICATED_TLS,
+} from "./authentication.ts";
+export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./client-connection.ts";
+export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
+export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
+export { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";
+export type { MessageHandler, QueryChannel } from "./message-handler.ts";
 export type {
   ExchangeFacts,
   Middleware,
@@ -10,4 +22,15 @@ export type {
   SecurityStatus,
   Transport,
 } from "./responder.ts";
+export { type ServerCloseReason, ServerConnection, type ServerConnectionHost } from "./server-connection.ts";
+export {
+  type StreamCounters,
+  StreamService,
+  type StreamServiceOptions,
+  type StreamServiceTls,
+} from "./stream-service.ts";
+export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
+export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";
+export { Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
 export { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "./upstream-address.ts";
+export { UpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";

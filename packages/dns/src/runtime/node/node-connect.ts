@@ -29,6 +29,7 @@ export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   tcp.pause();
   await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
   if (tls === undefined) return new NodeStream(tcp, undefined);
+  options.onConnected?.();
   return secure(tcp, tls, options);
 }
 

@@ -1,0 +1,128 @@
+/** A UDP listener: one datagram, one answer. */
+import type { DatagramSocket, Endpoint, Runtime } from "@sotto/dns/runtime";
+import type { MessageHandler, QueryChannel } from "./message-handler.ts";
+import type { QueryOrigin } from "./responder.ts";
+
+export interface UdpListenerOptions {
+  readonly local: Endpoint;
+  readonly reusePort?: boolean;
+  /** Queries that wait for an answer; more are dropped, and clients ask again. Default {@link UDP_IN_FLIGHT_MAX_DEFAULT}. */
+  readonly inFlightMax?: number;
+}
+
+/** Enough for 10,000 queries per second that take a second each, and a few megabytes. */
+const UDP_IN_FLIGHT_MAX_DEFAULT = 10_000;
+
+/** What has happened on a listener since it opened. */
+export interface UdpCounters {
+  received: number;
+  answered: number;
+  /** Dropped because too many were waiting. */
+  droppedBusy: number;
+}
+
+/** One socket. */
+export class UdpListener {
+  readonly counters: UdpCounters = { received: 0, answered: 0, droppedBusy: 0 };
+  readonly #handler: MessageHandler;
+  readonly #runtime: Runtime;
+  readonly #inFlightMax: number;
+  #socket: DatagramSocket | undefined = undefined;
+  #inFlight = 0;
+  #isDraining = false;
+  #whenEmpty: (() => void) | undefined = undefined;
+
+  private constructor(options: UdpListenerOptions, handler: MessageHandler, runtime: Runtime) {
+    this.#handler = handler;
+    this.#runtime = runtime;
+    this.#inFlightMax = options.inFlightMax ?? UDP_IN_FLIGHT_MAX_DEFAULT;
+  }
+
+  /** Begins to listen; rejects with a DnsError that says what to do. */
+  static async open(
+    options: UdpListenerOptions,
+    handler: MessageHandler,
+    runtime: Runtime,
+  ): Promise<UdpListener> {
+    const listener = new UdpListener(options, handler, runtime);
+    listener.#socket = await runtime.network.bindDatagram(
+      { local: options.local, connectTo: undefined, reusePort: options.reusePort ?? false },
+      {
+        onMessage: (octets, from) => listener.#receive(octets, from),
+        onError: (problem) => runtime.events.publish("udp.socket-error", { problem: problem.message }),
+      },
+    );
+    return listener;
+  }
+
+  /** Where it listens, with the port that the system chose. */
+  get local(): Endpoint {
+    return this.#socket?.local ?? { address: "", port: 0 };
+  }
+
+  #receive(octets: Uint8Array, from: Endpoint): void {
+    this.counters.received++;
+    // Nothing can be sent to port 0.
+    if (this.#isDraining || from.port === 0) return;
+    const answer = this.#handler.answer(octets, new UdpChannel(from, this.local));
+    if (answer === undefined) return;
+    // The system takes a datagram later than the call: a view that is used again must be copied.
+    if (answer instanceof Uint8Array) this.#send(answer.slice(), from);
+    else this.#sendLater(answer, from);
+  }
+
+  #sendLater(answer: Promise<Uint8Array | undefined>, from: Endpoint): void {
+    if (this.#inFlight >= this.#inFlightMax) {
+      this.counters.droppedBusy++;
+      return;
+    }
+    this.#inFlight++;
+    void answer.then((octets) => {
+      this.#inFlight--;
+      if (octets !== undefined) this.#send(octets, from);
+      if (this.#inFlight === 0) this.#whenEmpty?.();
+    });
+  }
+
+  #send(octets: Uint8Array, to: Endpoint): void {
+    this.counters.answered++;
+    this.#socket?.send(octets, to);
+  }
+
+  /** Takes no more queries, answers those that wait until `deadlineMs` (monotonic), then closes. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#runtime.clock.startTimer(
+          "udp-drain",
+          deadlineMs - this.#runtime.clock.nowMs(),
+          resolve,
+        );
+        this.#whenEmpty = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#isDraining = true;
+    await this.#socket?.close();
+  }
+}
+
+/** The way back of one datagram. */
+class UdpChannel implements QueryChannel {
+  readonly origin: QueryOrigin;
+
+  constructor(remote: Endpoint, local: Endpoint) {
+    this.origin = { transport: "udp", remote, local, security: undefined };
+  }
+
+  keepaliveUnits(): undefined {
+    return undefined;
+  }
+}
