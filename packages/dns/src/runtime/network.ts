@@ -107,6 +107,8 @@ export interface ConnectOptions {
   /** Limit for the TLS handshake, milliseconds. */
   readonly handshakeTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Called once when the TCP handshake is done and TLS begins, so that both can be timed; not called on clear TCP. */
+  readonly onConnected?: (() => void) | undefined;
 }
 
 /** The stage at which an outgoing stream failed; messages for people name it. */

@@ -339,6 +339,7 @@ class SimHost implements Network {
         return;
       }
       stage = "handshake";
+      options.onConnected?.();
       limit.cancel();
       limit = network.clock.startTimer("sim handshake limit", options.handshakeTimeoutMs, timeOut);
       network.after(roundTripMs, () => {

@@ -1,0 +1,481 @@
+/**
+ * The client's end of a DNS connection over TCP or TLS, as a state machine without I/O: octets and time in, octets and
+ * outcomes out. Owns message ids, pipelining, matching in any order, deadlines, the keepalive negotiation of RFC 7828
+ * and idle closing. Does not connect, authenticate or retry, and takes one reply per query: no zone transfers.
+ */
+import type { Random } from "@sotto/dns/runtime";
+import {
+  EdnsOptionCode,
+  FRAME_PREFIX_OCTETS,
+  FrameReader,
+  MessageView,
+  type Question,
+  setUint16,
+} from "@sotto/dns/wire";
+import { idleTimeoutAfterReply } from "./client-keepalive.ts";
+import { hasQuestion } from "./reply-match.ts";
+
+/** A query for a connection. The same value may go to another connection when this one fails it. */
+export interface ConnectionQuery {
+  /** The message without length prefix; the connection sends a copy with an id of its own. */
+  readonly octets: Uint8Array;
+  readonly question: Question;
+  /** Monotonic milliseconds after which no reply is of use. */
+  readonly deadlineMs: number;
+  /** True when the message has a keepalive option. */
+  readonly asksKeepalive: boolean;
+  /** Called exactly once per connection that took the query, unless the query is cancelled. */
+  settle(outcome: QueryOutcome): void;
+}
+
+/** What became of a query on one connection. */
+export type QueryOutcome =
+  | {
+      readonly kind: "reply";
+      /** The message with the connection's id; the receiver owns the octets. */
+      readonly octets: Uint8Array;
+      readonly sentAtMs: number;
+      readonly receivedAtMs: number;
+      /** True when the query was given to a connection that had already sent one. */
+      readonly isReused: boolean;
+    }
+  /** A reply with the right id that is no readable message. */
+  | { readonly kind: "malformed"; readonly problem: string }
+  | { readonly kind: "timeout"; readonly wasSent: boolean }
+  /** The connection ended. When `repliesServed` is not 0, a fresh one may do better (RFC 7766 §6.2.4). */
+  | {
+      readonly kind: "lost";
+      readonly wasSent: boolean;
+      readonly repliesServed: number;
+      /** True when other queries were answered after this one was sent: the peer closes although queries wait. */
+      readonly wasPassedOver: boolean;
+      readonly problem: Error | undefined;
+    }
+  /** The connection never came about. */
+  | { readonly kind: "failed"; readonly problem: Error }
+  /** Too many queries wait already. */
+  | { readonly kind: "refused" };
+
+/** What a connection does to its surroundings. Calls never come back into the connection within the same call. */
+export interface ConnectionHost {
+  /** Sends octets, which stay unchanged. False: write again after `drained`. */
+  write(octets: Uint8Array): boolean;
+  /** Sends FIN (and close_notify); nothing is written afterwards. */
+  end(): void;
+  /** Aborts. */
+  reset(): void;
+  /** Calls `onTimer` at that time instead of any earlier wish; undefined for never. */
+  setTimer(atMs: number | undefined): void;
+  /** Calls `flush` once at the end of this turn. */
+  requestFlush(): void;
+}
+
+/** Limits of a connection; every field has a default below. */
+export interface ConnectionLimits {
+  readonly inFlightMax: number;
+  /** Queries sent over the connection's whole life; for servers known to close after so many. */
+  readonly queriesMax: number;
+  readonly queueMax: number;
+  readonly idleTimeoutMs: number;
+  readonly keepaliveMsMax: number;
+}
+
+/**
+ * `connecting` queues; `open` sends; `draining` waits for outstanding replies and takes nothing new; `closing` has sent
+ * FIN; `closed` is the end.
+ */
+export type ConnectionState = "connecting" | "open" | "draining" | "closing" | "closed";
+
+const NEXT_STATES: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
+  connecting: ["open", "closed"],
+  open: ["draining", "closing", "closed"],
+  draining: ["closing", "closed"],
+  closing: ["closed"],
+  closed: [],
+};
+
+interface Flight {
+  readonly query: ConnectionQuery;
+  readonly sentAtMs: number;
+  readonly isReused: boolean;
+  /** False once nobody waits: the id stays taken until the late reply or the end of the connection. */
+  isAwaited: boolean;
+}
+
+interface Waiting {
+  readonly query: ConnectionQuery;
+  readonly isReused: boolean;
+}
+
+/** Counters of one connection. */
+export interface ConnectionCounters {
+  /** Queries written. */
+  sent: number;
+  /** Replies that settled a query. */
+  served: number;
+  /** Replies to queries that nobody waited for any more. */
+  late: number;
+  /** Messages that match no query: unsolicited, duplicate, of another question, or no replies. */
+  unexpected: number;
+}
+
+export class ClientConnection {
+  readonly counters: ConnectionCounters = { sent: 0, served: 0, late: 0, unexpected: 0 };
+  readonly #limits: ConnectionLimits;
+  readonly #host: ConnectionHost;
+  readonly #random: Random;
+  readonly #reader = new FrameReader();
+  readonly #view = new MessageView();
+  readonly #flights = new Map<number, Flight>();
+  #queue: Waiting[] = [];
+  #state: ConnectionState = "connecting";
+  #awaited = 0;
+  #isBlocked = false;
+  #isFlushRequested = false;
+  #idleTimeoutMs: number;
+  #idleSinceMs = 0;
+  #lastReceivedMs = 0;
+  #lastServedMs = 0;
+  #timerAtMs: number | undefined = undefined;
+
+  constructor(limits: Partial<ConnectionLimits>, host: ConnectionHost, random: Random) {
+    this.#limits = { ...CONNECTION_LIMITS_DEFAULT, ...limits };
+    this.#host = host;
+    this.#random = random;
+    this.#idleTimeoutMs = this.#limits.idleTimeoutMs;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** True while {@link send} may be called. */
+  get takesQueries(): boolean {
+    return this.#state === "connecting" || this.#state === "open";
+  }
+
+  /** Queries that somebody waits for, sent or not. */
+  get pending(): number {
+    return this.#awaited + this.#queue.length;
+  }
+
+  /** Message ids that must not be used for another query now (RFC 7766 §6.2.1). */
+  get takenIds(): number[] {
+    return [...this.#flights.keys()];
+  }
+
+  /** How long the connection may now stay without queries, milliseconds. */
+  get idleTimeoutMs(): number {
+    return this.#idleTimeoutMs;
+  }
+
+  /** The stream is there: what waits is sent at the end of this turn. */
+  open(nowMs: number): void {
+    this.#move("open");
+    this.#lastReceivedMs = nowMs;
+    this.#becomeIdle(nowMs);
+    this.#wantFlush();
+  }
+
+  /** There will be no stream. */
+  fail(problem: Error): void {
+    this.#move("closed");
+    this.#setTimer(undefined);
+    for (const { query } of this.#takeQueue()) query.settle({ kind: "failed", problem });
+  }
+
+  /** Takes a query; only while {@link takesQueries}. */
+  send(query: ConnectionQuery): void {
+    if (!this.takesQueries) throw new Error(`a query was given to a connection that is ${this.#state}`);
+    if (this.#queue.length >= this.#limits.queueMax) {
+      query.settle({ kind: "refused" });
+      return;
+    }
+    this.#queue.push({ query, isReused: this.counters.sent > 0 });
+    this.#wantTimer(query.deadlineMs);
+    this.#wantFlush();
+  }
+
+  /** Nobody waits for this query any more; it is not settled. */
+  cancel(query: ConnectionQuery, nowMs: number): void {
+    const before = this.#queue.length;
+    this.#queue = this.#queue.filter((waiting) => waiting.query !== query);
+    if (this.#queue.length < before) return;
+    for (const flight of this.#flights.values()) {
+      if (flight.query !== query || !flight.isAwaited) continue;
+      this.#abandon(flight, nowMs);
+      this.#goOn(nowMs);
+      return;
+    }
+  }
+
+  /** Writes all that may be sent now in one piece (RFC 7766 §8, §6.2.1.1). */
+  flush(nowMs: number): void {
+    this.#isFlushRequested = false;
+    if (this.#state !== "open" || this.#isBlocked) return;
+    const { inFlightMax, queriesMax } = this.#limits;
+    const room = Math.min(inFlightMax - this.#flights.size, queriesMax - this.counters.sent);
+    if (room <= 0 || this.#queue.length === 0) return;
+    const leaving = this.#queue.splice(0, room);
+    let octets = 0;
+    for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;
+    const batch = new Uint8Array(octets);
+    let at = 0;
+    for (const { query, isReused } of leaving) {
+      const id = this.#freshId();
+      setUint16(batch, at, query.octets.length);
+      batch.set(query.octets, at + FRAME_PREFIX_OCTETS);
+      setUint16(batch, at + FRAME_PREFIX_OCTETS, id);
+      at += FRAME_PREFIX_OCTETS + query.octets.length;
+      this.#flights.set(id, { query, sentAtMs: nowMs, isReused, isAwaited: true });
+      this.#awaited++;
+    }
+    this.counters.sent += leaving.length;
+    this.#isBlocked = !this.#host.write(batch);
+  }
+
+  /** The stream takes octets again. */
+  drained(): void {
+    this.#isBlocked = false;
+    this.#wantFlush();
+  }
+
+  /** Octets arrived, cut anywhere. They are not kept. */
+  receive(octets: Uint8Array, nowMs: number): void {
+    if (this.#state !== "open" && this.#state !== "draining") return;
+    this.#lastReceivedMs = nowMs;
+    this.#reader.push(octets, (message) => this.#receiveMessage(message, nowMs));
+    this.#goOn(nowMs);
+  }
+
+  /** The peer sends no more: what is outstanding will not be answered (RFC 7766 §6.2.4). */
+  peerEnded(nowMs: number): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#close(nowMs);
+    this.#loseAll(undefined);
+  }
+
+  /** The stream is gone. */
+  closed(problem: Error | undefined): void {
+    if (this.#state === "closed") return;
+    this.#move("closed");
+    this.#setTimer(undefined);
+    this.#loseAll(problem);
+  }
+
+  /** Takes nothing new and closes once all that was sent is answered; what was not sent is lost at once. */
+  drain(nowMs: number): void {
+    if (this.#state !== "open") return;
+    this.#move("draining");
+    const unsent = this.#takeQueue();
+    this.#goOn(nowMs);
+    this.#lose(unsent, undefined);
+  }
+
+  /** Closes now; what is outstanding is lost. */
+  shutDown(nowMs: number): void {
+    if (this.#state === "open" || this.#state === "draining") this.#close(nowMs);
+    this.#loseAll(undefined);
+  }
+
+  onTimer(nowMs: number): void {
+    this.#timerAtMs = undefined;
+    if (this.#state === "closed") return;
+    if (this.#state === "closing") {
+      this.#host.reset();
+      return;
+    }
+    const late = this.#queue.filter(({ query }) => query.deadlineMs <= nowMs);
+    if (late.length > 0) this.#queue = this.#queue.filter(({ query }) => query.deadlineMs > nowMs);
+    const expired: Flight[] = [];
+    for (const flight of this.#flights.values()) {
+      if (!flight.isAwaited || flight.query.deadlineMs > nowMs) continue;
+      this.#abandon(flight, nowMs);
+      expired.push(flight);
+    }
+    this.#goOn(nowMs);
+    this.#rearm();
+    for (const { query } of late) query.settle({ kind: "timeout", wasSent: false });
+    for (const { query } of expired) query.settle({ kind: "timeout", wasSent: true });
+  }
+
+  #receiveMessage(message: Uint8Array, nowMs: number): boolean {
+    const problem = this.#view.reset(message);
+    const flight = message.length < 2 ? undefined : this.#flights.get(this.#view.id);
+    if (flight === undefined || !this.#isReplyTo(flight, problem)) {
+      this.counters.unexpected++;
+      if (this.counters.unexpected <= UNEXPECTED_MAX) return true;
+      this.#host.reset();
+      this.#move("closed");
+      this.#setTimer(undefined);
+      this.#loseAll(undefined);
+      return false;
+    }
+    this.#flights.delete(this.#view.id);
+    if (!flight.isAwaited) {
+      this.counters.late++;
+      return true;
+    }
+    this.#awaited--;
+    this.counters.served++;
+    this.#lastServedMs = nowMs;
+    if (this.#awaited === 0) this.#becomeIdle(nowMs);
+    if (problem !== undefined) {
+      flight.query.settle({ kind: "malformed", problem });
+      return this.#reads;
+    }
+    this.#noteKeepalive(flight.query, nowMs);
+    const { sentAtMs, isReused } = flight;
+    flight.query.settle({ kind: "reply", octets: message.slice(), sentAtMs, receivedAtMs: nowMs, isReused });
+    return this.#reads;
+  }
+
+  /** False once a query's owner, told of its reply, has closed the connection. */
+  get #reads(): boolean {
+    return this.#state === "open" || this.#state === "draining";
+  }
+
+  /** RFC 7766 §7: id, and name, type and class when there is a question. What cannot be read has only its id. */
+  #isReplyTo(flight: Flight, problem: string | undefined): boolean {
+    const view = this.#view;
+    if (view.octets.length < 12 || !view.isResponse || view.opcode !== 0) return false;
+    return problem !== undefined || view.questionCount === 0 || hasQuestion(view, flight.query.question);
+  }
+
+  #noteKeepalive(query: ConnectionQuery, nowMs: number): void {
+    const data = this.#view.optionData(EdnsOptionCode.TcpKeepalive);
+    const answer = idleTimeoutAfterReply(data, query.asksKeepalive, this.#idleTimeoutMs, this.#limits);
+    if (answer === "drain") {
+      this.drain(nowMs);
+      return;
+    }
+    this.#idleTimeoutMs = answer;
+    if (this.#awaited === 0) this.#becomeIdle(nowMs);
+  }
+
+  /** Ends waiting for a sent query. A connection that shows no life meanwhile gets no further queries. */
+  #abandon(flight: Flight, nowMs: number): void {
+    flight.isAwaited = false;
+    this.#awaited--;
+    if (this.#awaited === 0) this.#becomeIdle(nowMs);
+    const isSilent =
+      this.#lastReceivedMs <= flight.sentAtMs && nowMs - flight.sentAtMs >= SILENCE_EVIDENCE_MS;
+    const abandoned = this.#flights.size - this.#awaited;
+    if (isSilent || abandoned * 2 >= this.#limits.inFlightMax) this.drain(nowMs);
+  }
+
+  /** After replies and departures: sends what waited for room, closes what has nothing left to do. */
+  #goOn(nowMs: number): void {
+    if (this.#state === "open") {
+      if (this.#awaited === 0 && this.counters.sent >= this.#limits.queriesMax) this.drain(nowMs);
+      else if (this.#queue.length > 0) this.#wantFlush();
+      else if (this.pending === 0 && nowMs >= this.#idleSinceMs + this.#idleTimeoutMs) this.#close(nowMs);
+    } else if (this.#state === "draining" && this.#awaited === 0) this.#close(nowMs);
+  }
+
+  #becomeIdle(nowMs: number): void {
+    this.#idleSinceMs = nowMs;
+    this.#wantTimer(nowMs + this.#idleTimeoutMs);
+  }
+
+  #close(nowMs: number): void {
+    this.#move("closing");
+    this.#setTimer(nowMs + CLOSE_PATIENCE_MS);
+    this.#host.end();
+  }
+
+  #takeQueue(): Waiting[] {
+    const waiting = this.#queue;
+    this.#queue = [];
+    return waiting;
+  }
+
+  #loseAll(problem: Error | undefined): void {
+    const unsent = this.#takeQueue();
+    const sent = [...this.#flights.values()].filter((flight) => flight.isAwaited);
+    this.#flights.clear();
+    this.#awaited = 0;
+    const repliesServed = this.counters.served;
+    for (const { query, sentAtMs } of sent) {
+      const wasPassedOver = repliesServed > 0 && this.#lastServedMs >= sentAtMs;
+      query.settle({ kind: "lost", wasSent: true, repliesServed, wasPassedOver, problem });
+    }
+    this.#lose(unsent, problem);
+  }
+
+  #lose(unsent: readonly Waiting[], problem: Error | undefined): void {
+    const repliesServed = this.counters.served;
+    for (const { query } of unsent)
+      query.settle({ kind: "lost", wasSent: false, repliesServed, wasPassedOver: false, problem });
+  }
+
+  /** A random id that no query in flight has (RFC 7766 §6.2.1); the in-flight limit leaves most of them free. */
+  #freshId(): number {
+    for (;;) {
+      const id = this.#random.uint16();
+      if (!this.#flights.has(id)) return id;
+    }
+  }
+
+  #wantFlush(): void {
+    if (this.#isFlushRequested || this.#state !== "open" || this.#queue.length === 0) return;
+    this.#isFlushRequested = true;
+    this.#host.requestFlush();
+  }
+
+  /** Timers may come early: {@link onTimer} looks what is really due, so that replies need not touch them. */
+  #wantTimer(atMs: number): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.#timerAtMs === undefined || atMs < this.#timerAtMs) this.#setTimer(atMs);
+  }
+
+  #rearm(): void {
+    if (!this.#reads && this.#state !== "connecting") return;
+    let atMs =
+      this.#state === "connecting" ? Number.POSITIVE_INFINITY : this.#idleSinceMs + this.#idleTimeoutMs;
+    if (this.pending > 0) atMs = Number.POSITIVE_INFINITY;
+    for (const { query } of this.#queue) atMs = Math.min(atMs, query.deadlineMs);
+    for (const flight of this.#flights.values())
+      if (flight.isAwaited) atMs = Math.min(atMs, flight.query.deadlineMs);
+    if (atMs !== Number.POSITIVE_INFINITY) this.#wantTimer(atMs);
+  }
+
+  #setTimer(atMs: number | undefined): void {
+    this.#timerAtMs = atMs;
+    this.#host.setTimer(atMs);
+  }
+
+  #move(to: ConnectionState): void {
+    if (!NEXT_STATES[this.#state].includes(to))
+      throw new Error(`a connection cannot go from ${this.#state} to ${to}`);
+    this.#state = to;
+  }
+}
+
+/** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
+const IN_FLIGHT_MAX_DEFAULT = 200;
+/** Queries that wait for their turn: five rounds of the former; more would only wait for their time-out. */
+const QUEUE_MAX_DEFAULT = 1000;
+/**
+ * How long a connection without queries stays when the server sent no keepalive option. RFC 7766 §6.2.3 wants idle
+ * connections closed by the client, RFC 7858 §3.4 wants reuse; Stubby waits 10 s.
+ */
+const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
+/** The longest time that a server can talk us into (RFC 7828 §3.4 lets either side close at any time). */
+const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
+
+/** The limits that hold unless others are given. */
+export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
+  inFlightMax: IN_FLIGHT_MAX_DEFAULT,
+  queriesMax: Number.POSITIVE_INFINITY,
+  queueMax: QUEUE_MAX_DEFAULT,
+  idleTimeoutMs: IDLE_TIMEOUT_MS_DEFAULT,
+  keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
+};
+
+/** Messages without a query that are ignored; a peer that sends more is broken or hostile and is reset. */
+export const UNEXPECTED_MAX = 100;
+/** A query unanswered this long while nothing at all arrived speaks against the connection, not for a slow server. */
+const SILENCE_EVIDENCE_MS = 1000;
+/** How long the peer may take to answer our FIN before we reset. */
+const CLOSE_PATIENCE_MS = 2000;

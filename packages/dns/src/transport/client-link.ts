@@ -1,0 +1,243 @@
+/** A connection machine on a real stream: connects, authenticates, then carries octets and time to it. */
+import {
+  type ByteStream,
+  type ChannelSecurity,
+  DnsError,
+  type Endpoint,
+  type Runtime,
+  type Timer,
+} from "@sotto/dns/runtime";
+import { type Authentication, authenticate, type TlsPolicy } from "./authentication.ts";
+import {
+  ClientConnection,
+  type ConnectionHost,
+  type ConnectionLimits,
+  type ConnectionQuery,
+} from "./client-connection.ts";
+
+/** A TLS ticket and what its full handshake proved. */
+export interface SessionTicket {
+  readonly session: Uint8Array;
+  readonly authentication: Authentication;
+}
+
+/** Where to connect and how. */
+export interface LinkTarget {
+  readonly remote: Endpoint;
+  readonly localAddress: string | undefined;
+  /** Undefined for clear TCP. */
+  readonly tls: TlsPolicy | undefined;
+}
+
+export interface LinkOptions {
+  readonly target: LinkTarget;
+  readonly ticket: SessionTicket | undefined;
+  readonly limits: Partial<ConnectionLimits>;
+  readonly connectTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  /** A ticket for a later connection; only called after the policy was satisfied. */
+  onTicket(ticket: SessionTicket): void;
+  /** The link is gone; called once. */
+  onGone(link: ClientLink): void;
+}
+
+/** What is known about a link's stream once it is open. */
+export interface LinkFacts {
+  readonly security: ChannelSecurity | undefined;
+  readonly authentication: Authentication | undefined;
+  readonly connectMs: number;
+  readonly handshakeMs: number;
+}
+
+/** One connection to one server, from the first SYN to the end. */
+export class ClientLink implements ConnectionHost {
+  readonly #options: LinkOptions;
+  readonly #runtime: Runtime;
+  readonly #machine: ClientConnection;
+  readonly #abort = new AbortController();
+  readonly #gone = Promise.withResolvers<void>();
+  #stream: ByteStream | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #isGone = false;
+  #facts: LinkFacts | undefined = undefined;
+
+  constructor(options: LinkOptions, runtime: Runtime) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#machine = new ClientConnection(options.limits, this, runtime.random);
+    this.#connect().catch((problem: unknown) => this.#failed(problem));
+  }
+
+  /** Undefined until the stream is open. */
+  get facts(): LinkFacts | undefined {
+    return this.#facts;
+  }
+
+  get takesQueries(): boolean {
+    return !this.#isGone && this.#machine.takesQueries;
+  }
+
+  get pending(): number {
+    return this.#machine.pending;
+  }
+
+  /** Replies that came over this connection. */
+  get repliesServed(): number {
+    return this.#machine.counters.served;
+  }
+
+  send(query: ConnectionQuery): void {
+    this.#machine.send(query);
+  }
+
+  cancel(query: ConnectionQuery): void {
+    this.#machine.cancel(query, this.#runtime.clock.nowMs());
+  }
+
+  /** Ends the connection, whatever is outstanding, and waits until it is gone. */
+  close(): Promise<void> {
+    if (this.#stream === undefined) this.#abort.abort();
+    else this.#machine.shutDown(this.#runtime.clock.nowMs());
+    return this.#gone.promise;
+  }
+
+  async #connect(): Promise<void> {
+    const { target, ticket, connectTimeoutMs, handshakeTimeoutMs } = this.#options;
+    const { clock, network } = this.#runtime;
+    const startedAtMs = clock.nowMs();
+    let connectedAtMs: number | undefined;
+    const { tls } = target;
+    const stream = await network.connect({
+      remote: target.remote,
+      localAddress: target.localAddress,
+      tls: tls && {
+        serverName: tls.serverName,
+        alpn: ALPN,
+        trustAnchorsPem: tls.trustAnchorsPem,
+        session: ticket?.session,
+        certificatePem: tls.certificatePem,
+        keyPem: tls.keyPem,
+      },
+      connectTimeoutMs,
+      handshakeTimeoutMs,
+      signal: this.#abort.signal,
+      onConnected: () => {
+        connectedAtMs = clock.nowMs();
+      },
+    });
+    const nowMs = clock.nowMs();
+    const authentication = tls && stream.security && judge(stream.security, tls, ticket);
+    this.#stream = stream;
+    this.#facts = {
+      security: stream.security,
+      authentication,
+      connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - startedAtMs,
+      handshakeMs: tls === undefined ? 0 : nowMs - (connectedAtMs ?? nowMs),
+    };
+    this.#listen(stream, authentication);
+    if (this.#abort.signal.aborted)
+      throw new DnsError("ERR_CLOSED", "the exchanger is closed", { stage: "connect" });
+    // RFC 8310 §6.6: not one query leaves before the server has proved itself.
+    if (tls?.authenticate === "required" && authentication?.isAuthenticated !== true)
+      throw notAuthenticated(target.remote, authentication);
+    this.#publish("opened", { ...this.#facts, security: stream.security?.protocol });
+    this.#machine.open(nowMs);
+  }
+
+  #listen(stream: ByteStream, authentication: Authentication | undefined): void {
+    const { clock } = this.#runtime;
+    const machine = this.#machine;
+    stream.setHandlers({
+      onData: (octets) => machine.receive(octets, clock.nowMs()),
+      onEnd: () => machine.peerEnded(clock.nowMs()),
+      onClose: (problem) => {
+        machine.closed(problem);
+        this.#finish(problem);
+      },
+      onDrain: () => machine.drained(),
+      onSession: (session) => {
+        // Kept only when this connection satisfied its policy; what it proved travels with the ticket.
+        if (machine.state !== "closed" && authentication !== undefined)
+          this.#options.onTicket({ session: session.slice(), authentication });
+      },
+    });
+  }
+
+  /** Connecting or authenticating failed. */
+  #failed(cause: unknown): void {
+    const problem = DnsError.is(cause)
+      ? cause
+      : new DnsError("ERR_SYSTEM", "connecting failed unexpectedly", { cause, stage: "connect" });
+    if (this.#machine.state === "connecting") this.#machine.fail(problem);
+    this.#publish("failed", { code: problem.code, problem: problem.message });
+    if (this.#stream === undefined) this.#finish(problem);
+    else this.#stream.reset();
+  }
+
+  #finish(problem: Error | undefined): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#timer?.cancel();
+    const { sent, served, late, unexpected } = this.#machine.counters;
+    if (this.#facts !== undefined)
+      this.#publish("closed", { sent, served, late, unexpected, problem: problem?.message });
+    this.#options.onGone(this);
+    this.#gone.resolve();
+  }
+
+  #publish(what: string, details: Readonly<Record<string, unknown>>): void {
+    const name = `transport.connection.${what}`;
+    const { events } = this.#runtime;
+    if (events.wants(name)) events.publish(name, { remote: this.#options.target.remote, ...details });
+  }
+
+  // What the machine asks of its surroundings.
+
+  write(octets: Uint8Array): boolean {
+    return this.#stream?.write(octets) ?? false;
+  }
+
+  end(): void {
+    this.#stream?.end();
+  }
+
+  reset(): void {
+    this.#stream?.reset();
+  }
+
+  setTimer(atMs: number | undefined): void {
+    this.#timer?.cancel();
+    const { clock } = this.#runtime;
+    this.#timer =
+      atMs === undefined
+        ? undefined
+        : clock.startTimer("client connection", Math.max(0, atMs - clock.nowMs()), () =>
+            this.#machine.onTimer(clock.nowMs()),
+          );
+  }
+
+  requestFlush(): void {
+    queueMicrotask(() => this.#machine.flush(this.#runtime.clock.nowMs()));
+  }
+}
+
+/** A resumed session proves what its full handshake proved; the peer presents nothing again (RFC 8446 §2.2). */
+function judge(
+  security: ChannelSecurity,
+  policy: TlsPolicy,
+  ticket: SessionTicket | undefined,
+): Authentication {
+  return security.resumed && ticket !== undefined ? ticket.authentication : authenticate(security, policy);
+}
+
+function notAuthenticated(remote: Endpoint, authentication: Authentication | undefined): DnsError {
+  const why = authentication?.isAuthenticated === false ? authentication.problem : "there is no TLS";
+  return new DnsError(
+    "ERR_TLS_NOT_AUTHENTICATED",
+    `${remote.address} port ${remote.port} is not authenticated: ${why}`,
+    { stage: "authenticate" },
+  );
+}
+
+/** RFC 7858 §3.2 has no token; `dot` is registered since RFC 7858's successors need it on shared ports. */
+const ALPN: readonly string[] = ["dot"];

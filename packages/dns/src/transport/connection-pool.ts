@@ -1,0 +1,139 @@
+/**
+ * Connections for queries, one per server and policy (RFC 7766 §6.2.2): whoever comes while one is being opened waits
+ * on the same attempt, and TLS tickets stay for the next one.
+ */
+import type { Runtime } from "@sotto/dns/runtime";
+import type { TlsPolicy } from "./authentication.ts";
+import type { ConnectionLimits } from "./client-connection.ts";
+import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
+
+export interface PoolOptions {
+  readonly entriesMax: number;
+  readonly connectTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  readonly limits: Partial<ConnectionLimits>;
+}
+
+interface Entry {
+  readonly key: string;
+  link: ClientLink | undefined;
+  readonly tickets: SessionTicket[];
+  /** Learnt from a server that closes although queries wait; undefined while there is no reason. */
+  lesson: { readonly queriesMax: number; readonly untilMs: number } | undefined;
+}
+
+/** Servers by reuse key, least recently used first. */
+export class ConnectionPool {
+  readonly #options: PoolOptions;
+  readonly #runtime: Runtime;
+  readonly #entries = new Map<string, Entry>();
+  readonly #links = new Set<ClientLink>();
+
+  constructor(options: PoolOptions, runtime: Runtime) {
+    this.#options = options;
+    this.#runtime = runtime;
+  }
+
+  /** Connections that are not gone yet. */
+  get size(): number {
+    return this.#links.size;
+  }
+
+  /** The connection to use for a query now; undefined when all that may be open are busy. */
+  acquire(target: LinkTarget): ClientLink | undefined {
+    const key = reuseKey(target);
+    const entry = this.#entries.get(key) ?? this.#makeEntry(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    if (entry.link?.takesQueries !== true) entry.link = this.#open(target, entry);
+    return entry.link;
+  }
+
+  /** The server closed although queries waited, after this many replies: for a while it gets no more on one. */
+  noteEarlyClose(target: LinkTarget, repliesServed: number): void {
+    const entry = this.#entries.get(reuseKey(target));
+    if (entry === undefined) return;
+    const known = this.#learntMax(entry) ?? repliesServed;
+    const queriesMax = Math.max(1, Math.min(known, repliesServed));
+    entry.lesson = { queriesMax, untilMs: this.#runtime.clock.nowMs() + LESSON_MS };
+  }
+
+  #learntMax(entry: Entry): number | undefined {
+    if (entry.lesson !== undefined && entry.lesson.untilMs <= this.#runtime.clock.nowMs())
+      entry.lesson = undefined;
+    return entry.lesson?.queriesMax;
+  }
+
+  /** Closes every connection and waits until they are gone. */
+  async close(): Promise<void> {
+    this.#entries.clear();
+    await Promise.all([...this.#links].map((link) => link.close()));
+  }
+
+  /** Makes room by forgetting the server used least recently that nobody waits for. */
+  #makeEntry(key: string): Entry | undefined {
+    if (this.#entries.size >= this.#options.entriesMax) {
+      const idle = this.#oldestIdle();
+      if (idle === undefined) return undefined;
+      this.#entries.delete(idle.key);
+      void idle.link?.close();
+    }
+    return { key, link: undefined, tickets: [], lesson: undefined };
+  }
+
+  #oldestIdle(): Entry | undefined {
+    for (const entry of this.#entries.values())
+      if (entry.link === undefined || entry.link.pending === 0) return entry;
+    return undefined;
+  }
+
+  #open(target: LinkTarget, entry: Entry): ClientLink {
+    const { limits, connectTimeoutMs, handshakeTimeoutMs } = this.#options;
+    const queriesMax = this.#learntMax(entry);
+    const link = new ClientLink(
+      {
+        target,
+        // RFC 8446 Appendix C.4: a ticket is used once, so that connections cannot be linked by it.
+        ticket: entry.tickets.pop(),
+        limits: queriesMax === undefined ? limits : { ...limits, queriesMax },
+        connectTimeoutMs,
+        handshakeTimeoutMs,
+        onTicket: (ticket) => {
+          entry.tickets.push(ticket);
+          if (entry.tickets.length > TICKETS_MAX) entry.tickets.shift();
+        },
+        onGone: () => {
+          this.#links.delete(link);
+          if (entry.link === link) entry.link = undefined;
+        },
+      },
+      this.#runtime,
+    );
+    this.#links.add(link);
+    return link;
+  }
+}
+
+/** Connections with the same key are interchangeable: same peer, same claims about it, same credentials of ours. */
+function reuseKey(target: LinkTarget): string {
+  const { address, port } = target.remote;
+  return `${address}|${port}|${target.localAddress ?? ""}|${target.tls === undefined ? "tcp" : policyKey(target.tls)}`;
+}
+
+function policyKey(policy: TlsPolicy): string {
+  return JSON.stringify([
+    policy.serverName,
+    policy.authName,
+    policy.pins,
+    policy.trustAnchorsPem,
+    policy.authenticate,
+    policy.certificatePem,
+    policy.keyPem,
+  ]);
+}
+
+/** OpenSSL sends two per handshake; more would only grow old. */
+const TICKETS_MAX = 2;
+/** Ten minutes: long enough not to fail every burst, short enough for a server that was only restarting. */
+const LESSON_MS = 600_000;

@@ -1,0 +1,82 @@
+/** What a caller asks of the client transport, what comes back, and how the query's message is made. */
+import type { Endpoint } from "@sotto/dns/runtime";
+import {
+  type Edns,
+  EdnsOptionCode,
+  encodeMessage,
+  type Message,
+  makeKeepalive,
+  makeMessage,
+  type Question,
+} from "@sotto/dns/wire";
+import type { TlsPolicy } from "./authentication.ts";
+import type { ExchangeFacts } from "./responder.ts";
+
+/** One question to one server. */
+export interface ExchangeRequest {
+  readonly question: Question;
+  readonly server: Endpoint;
+  /** `udp` goes on over TCP by itself when the reply is truncated. */
+  readonly transport: "udp" | "tcp" | "tls";
+  readonly recursionDesired: boolean;
+  readonly checkingDisabled: boolean;
+  readonly authenticData: boolean;
+  /**
+   * Options given here are sent as they are; keepalive and padding are added as the fields below say. Undefined sends
+   * no OPT, and then neither. A client subnet is never added.
+   */
+  readonly edns: Edns | undefined;
+  /** Monotonic milliseconds (`Clock.nowMs`) after which no reply is of use. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** For `tls`; undefined encrypts without authenticating. */
+  readonly tls?: TlsPolicy | undefined;
+  /** Gives a truncated reply back instead of asking over TCP. Default false. */
+  readonly ignoreTruncation?: boolean | undefined;
+  /** Asks for keepalive over TCP and TLS (RFC 7828). Default true. */
+  readonly keepalive?: boolean | undefined;
+  /** Block size of query padding, TLS only; 0 for none. Default 128 (RFC 8467 §4.1). */
+  readonly padBlockOctets?: number | undefined;
+  /** Source address; undefined takes one of the exchanger's. */
+  readonly localAddress?: string | undefined;
+}
+
+export interface ExchangeResult {
+  readonly message: Message;
+  /** The reply as received, with the id of the exchange. */
+  readonly octets: Uint8Array;
+  readonly facts: ExchangeFacts;
+}
+
+/** A query's message, id 0, as it goes over that transport. */
+export interface BuiltQuery {
+  readonly octets: Uint8Array;
+  readonly asksKeepalive: boolean;
+}
+
+/** Makes the message. Padding is the last thing applied, and on the message without its length (RFC 8467 §3). */
+export function buildQuery(request: ExchangeRequest, transport: "udp" | "tcp" | "tls"): BuiltQuery {
+  const { edns } = request;
+  const given = edns?.options ?? [];
+  const has = (code: number): boolean => given.some((option) => option.code === code);
+  // RFC 7828 §3.2.1: never over UDP, and without a timeout. RFC 7830 §6: padding on encrypted transport only.
+  const addsKeepalive =
+    transport !== "udp" && request.keepalive !== false && !has(EdnsOptionCode.TcpKeepalive);
+  const padsTo =
+    transport === "tls" && !has(EdnsOptionCode.Padding) ? (request.padBlockOctets ?? QUERY_BLOCK_OCTETS) : 0;
+  const message = makeMessage({
+    recursionDesired: request.recursionDesired,
+    checkingDisabled: request.checkingDisabled,
+    authenticData: request.authenticData,
+    questions: [request.question],
+    edns: edns && addsKeepalive ? { ...edns, options: [...given, makeKeepalive(undefined)] } : edns,
+  });
+  return {
+    octets: encodeMessage(message, { padBlockOctets: edns === undefined ? 0 : padsTo }),
+    asksKeepalive:
+      edns !== undefined && transport !== "udp" && (addsKeepalive || has(EdnsOptionCode.TcpKeepalive)),
+  };
+}
+
+/** RFC 8467 §4.1. */
+const QUERY_BLOCK_OCTETS = 128;

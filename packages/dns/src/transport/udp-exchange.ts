@@ -1,0 +1,186 @@
+/**
+ * One query over UDP: a socket of its own, so that the source port is fresh for every query (RFC 5452 §9.2), sent again
+ * with growing patience. What does not match is ignored: a forged reply must not end the wait for the right one.
+ */
+import { type DatagramSocket, DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
+import { MessageView, type Question, setUint16 } from "@sotto/dns/wire";
+import { hasQuestion } from "./reply-match.ts";
+
+/** How often and when a query is sent again. */
+export interface UdpTiming {
+  /** Milliseconds until the second sending; doubles each time. */
+  readonly firstPatienceMs: number;
+  /** Sendings in all. */
+  readonly sendsMax: number;
+}
+
+export interface UdpQuery {
+  /** The message; its id is set here. */
+  readonly octets: Uint8Array;
+  readonly question: Question;
+  readonly server: Endpoint;
+  readonly localAddress: string | undefined;
+  readonly deadlineMs: number;
+  /** Calls back when the query is given up, at once when it already was; gives the way to take that back. */
+  readonly onGiveUp: (giveUp: () => void) => () => void;
+  readonly timing: UdpTiming;
+}
+
+/** A datagram that matches the query. */
+export interface UdpReply {
+  readonly octets: Uint8Array;
+  /** Undefined when the reply can be read; otherwise why not, and then it is truncated. */
+  readonly problem: string | undefined;
+  readonly isTruncated: boolean;
+  /** Milliseconds from the last sending. */
+  readonly exchangeMs: number;
+  readonly wrongReplies: number;
+}
+
+/** Sends the query and waits for its reply; rejects with a `DnsError`. */
+export function exchangeOverUdp(query: UdpQuery, runtime: Runtime): Promise<UdpReply> {
+  return new UdpExchange(query, runtime).run();
+}
+
+class UdpExchange {
+  readonly #query: UdpQuery;
+  readonly #runtime: Runtime;
+  readonly #octets: Uint8Array;
+  readonly #id: number;
+  readonly #view = new MessageView();
+  readonly #outcome = Promise.withResolvers<UdpReply>();
+  #socket: DatagramSocket | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #isDone = false;
+  #sends = 0;
+  #sentAtMs = 0;
+  #wrongReplies = 0;
+
+  constructor(query: UdpQuery, runtime: Runtime) {
+    this.#query = query;
+    this.#runtime = runtime;
+    this.#id = runtime.random.uint16();
+    this.#octets = query.octets.slice();
+    setUint16(this.#octets, 0, this.#id);
+  }
+
+  async run(): Promise<UdpReply> {
+    const { onGiveUp, server, localAddress } = this.#query;
+    const forget = onGiveUp(() =>
+      this.#fail(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" })),
+    );
+    try {
+      if (!this.#isDone) await this.#open(server, localAddress);
+      return await this.#outcome.promise;
+    } finally {
+      this.#isDone = true;
+      this.#timer?.cancel();
+      forget();
+      await this.#socket?.close();
+    }
+  }
+
+  async #open(server: Endpoint, localAddress: string | undefined): Promise<void> {
+    const any = server.address.includes(":") ? "::" : "0.0.0.0";
+    this.#socket = await this.#runtime.network.bindDatagram(
+      // Connected: the system drops what other addresses send, and reports ICMP refusals.
+      { local: { address: localAddress ?? any, port: 0 }, connectTo: server, reusePort: false },
+      {
+        onMessage: (octets, from) => this.#receive(octets, from),
+        onError: (problem) => this.#fail(problem),
+      },
+    );
+    if (!this.#isDone) this.#send();
+  }
+
+  #send(): void {
+    const { clock } = this.#runtime;
+    const { deadlineMs, timing, server } = this.#query;
+    const nowMs = clock.nowMs();
+    this.#sends++;
+    this.#sentAtMs = nowMs;
+    this.#socket?.send(this.#octets, server);
+    if (this.#isDone) return;
+    const leftMs = deadlineMs - nowMs;
+    const patienceMs = timing.firstPatienceMs * 2 ** (this.#sends - 1);
+    const isLast = this.#sends >= timing.sendsMax || patienceMs >= leftMs;
+    this.#timer = clock.startTimer("udp exchange", Math.max(0, isLast ? leftMs : patienceMs), () =>
+      isLast ? this.#timeOut() : this.#send(),
+    );
+  }
+
+  #receive(octets: Uint8Array, from: Endpoint): void {
+    if (this.#isDone) return;
+    const view = this.#view;
+    const problem = view.reset(octets);
+    if (!this.#isReply(view, from, problem)) {
+      this.#wrongReplies++;
+      if (this.#wrongReplies > WRONG_REPLIES_MAX)
+        this.#fail(
+          new DnsError(
+            "ERR_REPLY_UNUSABLE",
+            `more than ${WRONG_REPLIES_MAX} datagrams claim to be the reply of ${from.address} and are not; ask over TCP`,
+            { stage: "query" },
+          ),
+        );
+      return;
+    }
+    this.#isDone = true;
+    this.#outcome.resolve({
+      octets: octets.slice(),
+      problem,
+      isTruncated: view.isTruncated,
+      exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
+      wrongReplies: this.#wrongReplies,
+    });
+  }
+
+  /**
+   * Source, id and question (RFC 5452 §9.1). Without a question only an error can be meant: servers that cannot read
+   * ours answer so. A truncated reply may be cut anywhere after its question.
+   */
+  #isReply(view: MessageView, from: Endpoint, problem: string | undefined): boolean {
+    const { server, question } = this.#query;
+    if (from.port !== server.port || view.octets.length < 12) return false;
+    if (view.id !== this.#id || !view.isResponse || view.opcode !== 0) return false;
+    if (problem !== undefined && !view.isTruncated) return false;
+    if (view.questionCount === 0)
+      return problem === undefined && ERRORS_WITHOUT_QUESTION.has(view.flags & 0xf);
+    return hasQuestion(view, question);
+  }
+
+  #timeOut(): void {
+    const { server } = this.#query;
+    const wrong = this.#wrongReplies === 0 ? "" : `, but ${this.#wrongReplies} datagrams that do not match`;
+    this.#fail(
+      new DnsError("ERR_TIMEOUT", `no reply from ${server.address} port ${server.port} over UDP${wrong}`, {
+        stage: "query",
+      }),
+    );
+  }
+
+  #fail(problem: Error): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    const { server } = this.#query;
+    this.#outcome.reject(
+      DnsError.is(problem)
+        ? problem
+        : new DnsError("ERR_SYSTEM", `UDP to ${server.address} failed: ${problem.message}`, {
+            cause: problem,
+            stage: "query",
+          }),
+    );
+  }
+}
+
+/** FORMERR, SERVFAIL, NOTIMP, REFUSED: what a server says that did not get as far as the question. */
+const ERRORS_WITHOUT_QUESTION: ReadonlySet<number> = new Set([1, 2, 4, 5]);
+/** Wrong datagrams that are ignored. Chance brings a few, a forger who guesses ids brings thousands. */
+export const WRONG_REPLIES_MAX = 100;
+
+/**
+ * 1 s, then 2 s: above the round trip to nearly every server, and two losses still fit into the five seconds that
+ * clients wait. Callers with measurements of their own, such as the recursor, give shorter deadlines.
+ */
+export const UDP_TIMING_DEFAULT: UdpTiming = { firstPatienceMs: 1000, sendsMax: 3 };

@@ -1,0 +1,78 @@
+/** One server to which queries are forwarded, as a {@link Responder}. */
+import type { Endpoint, Runtime } from "@sotto/dns/runtime";
+import { makeEdns } from "@sotto/dns/wire";
+import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
+import type { ExchangeRequest } from "./exchange-request.ts";
+import type { Exchanger } from "./exchanger.ts";
+import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
+import type { UpstreamAddress } from "./upstream-address.ts";
+
+export interface UpstreamOptions {
+  readonly transport: "udp" | "tcp" | "tls";
+  readonly endpoint: Endpoint;
+  /** For `tls`; undefined encrypts without authenticating. */
+  readonly tls?: TlsPolicy | undefined;
+  /** Milliseconds for one query; the client's deadline may be earlier. Default {@link QUERY_TIMEOUT_MS_DEFAULT}. */
+  readonly queryTimeoutMs?: number | undefined;
+}
+
+/** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
+export class Upstream implements Responder {
+  readonly #options: UpstreamOptions;
+  readonly #exchanger: Pick<Exchanger, "exchange">;
+  readonly #runtime: Runtime;
+
+  constructor(options: UpstreamOptions, exchanger: Pick<Exchanger, "exchange">, runtime: Runtime) {
+    this.#options = options;
+    this.#exchanger = exchanger;
+    this.#runtime = runtime;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#options.endpoint;
+  }
+
+  async respond(query: Query, context: QueryContext): Promise<Reply> {
+    const { transport, endpoint, tls, queryTimeoutMs } = this.#options;
+    const { view } = query;
+    const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
+    const request: ExchangeRequest = {
+      question: view.question,
+      server: endpoint,
+      transport,
+      recursionDesired: view.recursionDesired,
+      checkingDisabled: view.checkingDisabled,
+      // RFC 6840 §5.7: AD in a query asks for AD in the reply.
+      authenticData: view.authenticData,
+      edns: makeEdns({ dnssecOk: view.dnssecOk }),
+      deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
+      signal: context.signal,
+      tls,
+    };
+    const { message, facts } = await this.#exchanger.exchange(request);
+    return {
+      message,
+      security: "indeterminate",
+      protection: facts.protection,
+      extendedErrors: [],
+      exchange: facts,
+    };
+  }
+}
+
+/** The policy that an upstream's address asks for: strict as soon as it gives a name or pins (RFC 8310 §6.6). */
+export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefined {
+  if (address.transport !== "tls") return undefined;
+  const { authName, pins } = address;
+  const isStrict = authName !== undefined || pins.length > 0;
+  return {
+    ...UNAUTHENTICATED_TLS,
+    serverName: authName,
+    authName,
+    pins,
+    authenticate: isStrict ? "required" : "no",
+  };
+}
+
+/** What a stub waits for one try (RFC 1035 §7.2 and resolv.conf say five seconds); two upstreams fit into ten. */
+const QUERY_TIMEOUT_MS_DEFAULT = 4000;
