@@ -16,3 +16,10 @@ export {
   rrsetBytes,
   Trust,
 } from "./rrset-cache.ts";
+export {
+  MESSAGE_CACHE_BYTES_MIN,
+  MessageCache,
+  type MessageCacheCounters,
+  type MessageCacheOptions,
+  type MessageHit,
+} from "./message-cache.ts";

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Random } from "@sotto/dns/runtime";
+import {
+  encodeMessage,
+  MessageView,
+  makeEdns,
+  makeMessage,
+  parseName,
+  RRType,
+  tryDecodeMessage,
+  uint16At,
+} from "@sotto/dns/wire";
+import { MESSAGE_CACHE_BYTES_MIN, MessageCache } from "./message-cache.ts";
+
+/** Chance that always says the same: no test depends on the seed. */
+const fixed: Random = { uint16: () => 0x1234, below: () => 0, octets: (count) => new Uint8Array(count) };
+
+function questionOf(
+  name: string,
+  parts: { type?: number; dnssecOk?: boolean; checkingDisabled?: boolean } = {},
+): MessageView {
+  const view = new MessageView();
+  const octets = encodeMessage(
+    makeMessage({
+      id: 99,
+      recursionDesired: true,
+      checkingDisabled: parts.checkingDisabled ?? false,
+      questions: [{ name: parseName(name), type: parts.type ?? RRType.A, class: 1 }],
+      edns: makeEdns({ dnssecOk: parts.dnssecOk ?? false }),
+    }),
+  );
+  assert.equal(view.reset(octets), undefined);
+  return view;
+}
+
+function replyTo(
+  view: MessageView,
+  ttl: number,
+  last = 1,
+  parts: { rcode?: number; isTruncated?: boolean; records?: number } = {},
+): Uint8Array {
+  const records = Array.from({ length: parts.records ?? 1 }, (_, i) => ({
+    owner: view.qname,
+    type: 1,
+    class: 1,
+    ttl,
+    rdata: Uint8Array.of(192, 0, 2 + (i >> 8), (last + i) & 255),
+  }));
+  return encodeMessage(
+    makeMessage({
+      isResponse: true,
+      rcode: parts.rcode ?? 0,
+      isTruncated: parts.isTruncated ?? false,
+      questions: [view.question],
+      answers: records,
+    }),
+  );
+}
+
+function read(
+  cache: MessageCache,
+  view: MessageView,
+  nowMs: number,
+): { last: number; ttl: number } | undefined {
+  const hit = cache.find(view, nowMs);
+  if (hit === undefined) return undefined;
+  const out = new Uint8Array(hit.replyOctets + 3);
+  hit.copyInto(out, 3);
+  const message = tryDecodeMessage(out.slice(3));
+  assert.ok(message.ok);
+  const record = message.value.answers[0];
+  return { last: record?.rdata[3] ?? -1, ttl: record?.ttl ?? -1 };
+}
+
+test("a stored reply is found in any case, with aged TTLs, until its TTL is over", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  assert.equal(read(cache, view, 0), undefined);
+  assert.ok(cache.store(view, replyTo(view, 300, 7), 1000));
+  assert.deepEqual(read(cache, questionOf("WWW.Example."), 1000), { last: 7, ttl: 300 });
+  assert.deepEqual(read(cache, view, 101_000), { last: 7, ttl: 200 });
+  assert.deepEqual(read(cache, view, 300_999), { last: 7, ttl: 1 });
+  assert.equal(read(cache, view, 301_000), undefined);
+});
+
+test("type, DO and CD are parts of the key", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300), 0);
+  assert.equal(read(cache, questionOf("www.example.", { type: RRType.AAAA }), 0), undefined);
+  assert.equal(read(cache, questionOf("www.example.", { dnssecOk: true }), 0), undefined);
+  assert.equal(read(cache, questionOf("www.example.", { checkingDisabled: true }), 0), undefined);
+  assert.notEqual(read(cache, view, 0), undefined);
+});
+
+test("what must not be cached is not: truncated, failed, TTL 0, no records, too large", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  assert.equal(cache.store(view, replyTo(view, 300, 1, { isTruncated: true }), 0), false);
+  assert.equal(cache.store(view, replyTo(view, 300, 1, { rcode: 2 }), 0), false);
+  assert.equal(cache.store(view, replyTo(view, 0), 0), false);
+  assert.equal(cache.store(view, replyTo(view, 300, 1, { records: 0 }), 0), false);
+  assert.equal(cache.store(view, replyTo(view, 300, 1, { records: 3900 }), 0), false);
+  assert.equal(cache.count, 0);
+});
+
+test("a newer reply replaces the older one", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300, 1), 0);
+  cache.store(view, replyTo(view, 600, 2), 1000);
+  assert.deepEqual(read(cache, view, 1000), { last: 2, ttl: 600 });
+  assert.equal(cache.count, 1);
+});
+
+test("the life is capped", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN, ttlSecondsMax: 10 }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300), 0);
+  assert.notEqual(read(cache, view, 9_999), undefined);
+  assert.equal(read(cache, view, 10_000), undefined);
+});
+
+test("the budget holds, the oldest go first, and what was asked for lately stays", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const popular = questionOf("popular.example.");
+  cache.store(popular, replyTo(popular, 86_400, 42), 0);
+  for (let i = 0; i < 20_000; i++) {
+    const view = questionOf(`name-${i}.example.`);
+    assert.ok(cache.store(view, replyTo(view, 86_400, i & 255, { records: 1 + (i % 7) }), i));
+    assert.ok(cache.usedBytes <= MESSAGE_CACHE_BYTES_MIN);
+    if (i % 100 === 0) assert.equal(read(cache, popular, i)?.last, 42, `popular lost after ${i}`);
+  }
+  assert.ok(cache.counters.evicted > 10_000);
+  assert.equal(read(cache, questionOf("name-0.example."), 20_000), undefined);
+  assert.equal(read(cache, questionOf("name-19999.example."), 20_000)?.last, 19_999 & 255);
+});
+
+test("any sequence of stores, lookups and flushes agrees with a map, as far as the cache remembers", () => {
+  let state = 12_345;
+  const next = (bound: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % bound;
+  };
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const model = new Map<string, { last: number; untilMs: number }>();
+  let hits = 0;
+  for (let step = 0; step < 30_000; step++) {
+    const name = `n${next(400)}.z${next(3)}.example.`;
+    const view = questionOf(name);
+    const nowMs = step * 2;
+    const action = next(100);
+    if (action < 55) {
+      const ttl = 1 + next(200);
+      const last = next(256);
+      cache.store(view, replyTo(view, ttl, last, { records: 1 + next(12) }), nowMs);
+      model.set(name, { last, untilMs: (Math.floor(nowMs / 1000) + ttl) * 1000 });
+    } else if (action < 99) {
+      const found = read(cache, view, nowMs);
+      if (found !== undefined) {
+        hits++;
+        const expected = model.get(name);
+        assert.equal(found.last, expected?.last, `step ${step}`);
+        assert.ok(nowMs < (expected?.untilMs ?? 0), `step ${step}: found after its time`);
+      }
+    } else {
+      const zone = `z${next(3)}.example.`;
+      cache.flush(parseName(zone), true);
+      for (const known of model.keys()) if (known.endsWith(`.${zone}`)) model.delete(known);
+    }
+  }
+  assert.ok(hits > 2000, `${hits} hits`);
+});
+
+test("flushing a name leaves its children, flushing a zone takes them, and labels count, not characters", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const names = ["example.", "www.example.", "a.www.example.", "myexample.", "other."];
+  const store = (): void => {
+    for (const name of names) {
+      const view = questionOf(name);
+      cache.store(view, replyTo(view, 300), 0);
+    }
+  };
+  const left = (): string[] => names.filter((name) => read(cache, questionOf(name), 0) !== undefined);
+  store();
+  assert.equal(cache.flush(parseName("WWW.example."), false), 1);
+  assert.deepEqual(left(), ["example.", "a.www.example.", "myexample.", "other."]);
+  store();
+  assert.equal(cache.flush(parseName("example."), true), 3);
+  assert.deepEqual(left(), ["myexample.", "other."]);
+  cache.clear();
+  assert.deepEqual(left(), []);
+});
+
+test("a hit is copied without touching what lies around it", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  const reply = replyTo(view, 300, 1, { records: 30 });
+  cache.store(view, reply, 0);
+  const hit = cache.find(view, 5000);
+  assert.ok(hit);
+  const out = new Uint8Array(reply.length + 4).fill(0xee);
+  hit.copyInto(out, 2);
+  assert.equal(uint16At(out, 0), 0xeeee);
+  assert.equal(uint16At(out, reply.length + 2), 0xeeee);
+  assert.equal(hit.ageSeconds, 5);
+});
