@@ -7,6 +7,13 @@ export {
   RTT_UNKNOWN_MS,
 } from "./infra-cache.ts";
 export {
+  MESSAGE_CACHE_BYTES_MIN,
+  MessageCache,
+  type MessageCacheCounters,
+  type MessageCacheOptions,
+  type MessageHit,
+} from "./message-cache.ts";
+export {
   type CachedRRset,
   type CachedSecurity,
   type NegativeAnswer,
@@ -16,10 +23,3 @@ export {
   rrsetBytes,
   Trust,
 } from "./rrset-cache.ts";
-export {
-  MESSAGE_CACHE_BYTES_MIN,
-  MessageCache,
-  type MessageCacheCounters,
-  type MessageCacheOptions,
-  type MessageHit,
-} from "./message-cache.ts";

@@ -117,13 +117,11 @@ function buildEngine(
     upstreamRuntime,
   );
   const responder = buildPipeline({
-    access: config.access,
     localZones: config.localZones,
     forwardZones: config.forwardZones.map((zone) => ({
       name: zone.name,
       responder: buildForwarder(zone, exchanger, upstreamRuntime),
     })),
-    cache,
     source: recursor,
   });
   const service = new QueryService(

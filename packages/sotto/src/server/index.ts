@@ -1,0 +1,2 @@
+export { buildPipeline } from "./pipeline.ts";
+export { QueryService } from "./query-service.ts";

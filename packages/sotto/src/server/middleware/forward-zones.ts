@@ -1,0 +1,26 @@
+/** Names that other servers resolve: the longest zone at or above the name decides, without one the query goes on. */
+import type { Middleware, Responder } from "@sotto/dns/transport";
+import type { Name } from "@sotto/dns/wire";
+
+/** One zone and whoever answers for it. */
+export interface ForwardZone {
+  readonly name: Name;
+  readonly responder: Responder;
+}
+
+/** Sends queries at and below the zones to their responders. */
+export function forwardZones(zones: readonly ForwardZone[]): Middleware {
+  const byKey = new Map(zones.map((zone) => [zone.name.key, zone.responder]));
+  return (next) => {
+    if (byKey.size === 0) return next;
+    return {
+      respond: (query, context) => {
+        for (let name = query.view.qname; ; name = name.parent()) {
+          const responder = byKey.get(name.key);
+          if (responder !== undefined) return responder.respond(query, context);
+          if (name.isRoot) return next.respond(query, context);
+        }
+      },
+    };
+  };
+}

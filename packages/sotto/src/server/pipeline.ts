@@ -1,0 +1,33 @@
+/**
+ * The order in which a query passes the members of a server, written once. Configuration switches members on and sets
+ * their options, and never reorders them.
+ *
+ *     access list        query-service, synchronous, before everything        RFC 5358
+ *     cache hit          query-service, synchronous                           architecture §5, §6
+ *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
+ *     recursion desired  refuses queries without RD                           cache snooping
+ *     forward zones      the longest zone's upstreams
+ *     answer source      recursor or upstream
+ *
+ * Rate limits and cookies come between access list and cache, rules before local zones, when they are built. A cached
+ * reply is one that went through the whole pipeline, which is why the cache may stand in front of it; local answers are
+ * not cached, and queries without RD never reach the cache.
+ */
+import type { Responder } from "@sotto/dns/transport";
+import { type ForwardZone, forwardZones } from "./middleware/forward-zones.ts";
+import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
+import { recursionDesired } from "./middleware/recursion-desired.ts";
+
+/** The members that a configuration chooses. */
+export interface PipelineParts {
+  readonly localZones: LocalZonesOptions;
+  readonly forwardZones: readonly ForwardZone[];
+  /** Answers what nobody before it did. */
+  readonly source: Responder;
+}
+
+/** Everything between the cache and the world as one responder. */
+export function buildPipeline(parts: PipelineParts): Responder {
+  const members = [localZones(parts.localZones), recursionDesired(), forwardZones(parts.forwardZones)];
+  return members.reduceRight<Responder>((next, member) => member(next), parts.source);
+}
