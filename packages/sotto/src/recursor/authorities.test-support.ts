@@ -106,7 +106,7 @@ export class FakeAuthorities implements Exchange {
       const timer = this.#clock.startTimer("fake authority", delayMs, () => {
         if (silent) reject(timeout);
         else if (reaction.fails !== undefined) reject(reaction.fails);
-        else resolve(resultOf(request.question, { edns: request.edns && makeEdns(), ...reaction }));
+        else resolve(resultOf(request.question, delayMs, { edns: request.edns && makeEdns(), ...reaction }));
       });
       request.signal?.addEventListener("abort", () => {
         timer.cancel();
@@ -118,9 +118,9 @@ export class FakeAuthorities implements Exchange {
 
 export const RTT_MS = 10;
 
-function resultOf(question: Question, parts: Partial<Message>): ExchangeResult {
+function resultOf(question: Question, exchangeMs: number, parts: Partial<Message>): ExchangeResult {
   const message = makeMessage({ isResponse: true, questions: [question], ...parts });
-  return { message, octets: new Uint8Array(12), facts: NO_FACTS };
+  return { message, octets: new Uint8Array(12), facts: { ...NO_FACTS, exchangeMs } };
 }
 
 const NO_FACTS: ExchangeResult["facts"] = {

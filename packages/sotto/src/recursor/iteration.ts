@@ -329,9 +329,10 @@ export class Iteration {
   }
 
   #noteServer(attempt: Attempt, result: ExchangeResult): void {
-    const { infra, runtime } = this.#shared;
+    const { infra } = this.#shared;
     const { address } = attempt.candidate;
-    if (attempt.transport === "udp") infra.noteReply(address, runtime.clock.nowMs() - attempt.startedAtMs);
+    // From the last sending: a lost datagram must not make the server look slow.
+    if (attempt.transport === "udp") infra.noteReply(address, result.facts.exchangeMs);
     if (attempt.withEdns && result.message.edns !== undefined) infra.noteEdns(address, "works");
     const wasSilentWithEdns = !attempt.withEdns && infra.edns(address) === "unknown";
     if (wasSilentWithEdns) infra.noteEdns(address, "none", EDNS_SILENCE_MEMORY_MS);
