@@ -1,6 +1,12 @@
 /** One server to which queries are forwarded, as a {@link Responder}. */
 import type { Endpoint, Runtime } from "@sotto/dns/runtime";
-import { makeEdns } from "@sotto/dns/wire";
+import {
+  EdnsOptionCode,
+  type ExtendedError,
+  type Message,
+  makeEdns,
+  tryReadExtendedError,
+} from "@sotto/dns/wire";
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
 import type { ExchangeRequest } from "./exchange-request.ts";
 import type { Exchanger } from "./exchanger.ts";
@@ -54,10 +60,21 @@ export class Upstream implements Responder {
       message,
       security: "indeterminate",
       protection: facts.protection,
-      extendedErrors: [],
+      extendedErrors: extendedErrorsOf(message),
       exchange: facts,
     };
   }
+}
+
+/** RFC 8914 §3: a forwarder may pass on what its upstream says about the answer. */
+function extendedErrorsOf(message: Message): ExtendedError[] {
+  const errors: ExtendedError[] = [];
+  for (const option of message.edns?.options ?? []) {
+    if (option.code !== EdnsOptionCode.ExtendedError || errors.length >= EXTENDED_ERRORS_MAX) continue;
+    const error = tryReadExtendedError(option.data);
+    if (error.ok) errors.push(error.value);
+  }
+  return errors;
 }
 
 /** The policy that an upstream's address asks for: strict as soon as it gives a name or pins (RFC 8310 §6.6). */
@@ -76,3 +93,5 @@ export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefin
 
 /** What a stub waits for one try (RFC 1035 §7.2 and resolv.conf say five seconds); two upstreams fit into ten. */
 const QUERY_TIMEOUT_MS_DEFAULT = 4000;
+/** More than resolvers send; the rest would only make our reply longer. */
+const EXTENDED_ERRORS_MAX = 4;

@@ -68,7 +68,10 @@ export class NodeStream implements ByteStream {
   }
 
   reset(): void {
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+    if (this.#socket.destroyed) return;
+    // Node resets plain TCP handles only and throws for TLS: there the missing close_notify tells the peer.
+    if (this.security === undefined) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   pause(): void {

@@ -555,8 +555,7 @@ function unreachable(to: Endpoint, stage: string): DnsError {
 }
 
 function tooLate(to: Endpoint, stage: "connect" | "handshake"): DnsError {
-  const code = stage === "connect" ? "ERR_CONNECT_TIMEOUT" : "ERR_TIMEOUT";
-  return new DnsError(code, `${to.address} port ${to.port} did not answer in time`, { stage });
+  return new DnsError("ERR_CONNECT_TIMEOUT", `${to.address} port ${to.port} did not answer in time`, { stage });
 }
 
 function notOurs(local: Endpoint): DnsError {

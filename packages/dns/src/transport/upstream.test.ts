@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
+import { type SimWorld, simRuntime } from "@sotto/dns/testing";
+import {
+  encodeMessage,
+  makeEdns,
+  makeExtendedError,
+  makeMessage,
+  Rcode,
+  tryViewMessage,
+} from "@sotto/dns/wire";
+import {
+  CLIENT_ADDRESSES,
+  exchangerWorld,
+  FakeStreamServer,
+  FakeUdpServer,
+  questionOf,
+  replyTo,
+  SERVER,
+  TLS_SERVER,
+} from "./client-fakes.test-support.ts";
+import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
+import { Upstream, upstreamTlsPolicy } from "./upstream.ts";
+import { tryParseUpstreamAddress } from "./upstream-address.ts";
+import { UpstreamPool } from "./upstream-pool.ts";
+
+function queryOf(parts: Parameters<typeof makeMessage>[0] = {}): Query {
+  const octets = encodeMessage(makeMessage({ id: 1, questions: [questionOf("www.example.")], ...parts }));
+  const view = tryViewMessage(octets);
+  if (!view.ok) throw new RangeError(view.problem);
+  const origin = { transport: "internal" as const, remote: undefined, local: undefined, security: undefined };
+  return { octets, view: view.value, origin };
+}
+
+function contextOf(world: SimWorld, withinMs = 10_000): QueryContext {
+  return { signal: new AbortController().signal, deadlineMs: world.clock.nowMs() + withinMs };
+}
+
+test("an upstream is asked with the client's RD, AD, CD and DO and with nothing else of its EDNS", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const server = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  const upstream = new Upstream(
+    { transport: "udp", endpoint: SERVER },
+    exchanger,
+    world.runtimeOf(CLIENT_ADDRESSES),
+  );
+  const flags = { recursionDesired: true, authenticData: true, checkingDisabled: true };
+  const edns = makeEdns({ dnssecOk: true, options: [{ code: 8, data: new Uint8Array(4) }] });
+  await world.clock.runUntil(upstream.respond(queryOf({ ...flags, edns }), contextOf(world)));
+  await world.clock.runUntil(upstream.respond(queryOf(), contextOf(world)));
+  const seen = server.queries.map((query) => [
+    query.recursionDesired,
+    query.authenticData,
+    query.checkingDisabled,
+    query.edns?.dnssecOk,
+    query.edns?.options.length,
+  ]);
+  assert.deepEqual(seen, [
+    [true, true, true, true, 0],
+    [false, false, false, false, 0],
+  ]);
+});
+
+test("a reply tells what protected it and which extended errors the upstream gave", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const error = { code: 15, text: "blocked" };
+  await FakeStreamServer.open(
+    serverHost,
+    (query, stream) =>
+      stream.reply(replyTo(query, { rcode: 3, edns: makeEdns({ options: [makeExtendedError(error)] }) })),
+    {},
+  );
+  const address = tryParseUpstreamAddress(`tls://dns.example?ip=${TLS_SERVER.address}`);
+  assert.ok(address.ok);
+  const upstream = new Upstream(
+    { ...address.value, tls: upstreamTlsPolicy(address.value) },
+    exchanger,
+    world.runtimeOf(CLIENT_ADDRESSES),
+  );
+  const reply = await world.clock.runUntil(upstream.respond(queryOf(), contextOf(world)));
+  assert.equal(reply.protection, "authenticated");
+  assert.equal(reply.exchange?.authenticatedBy, "name dns.example");
+  assert.deepEqual(reply.extendedErrors, [error]);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("an upstream address with a name or a pin is strict, one without encrypts only [8310-6.6-a]", () => {
+  const policyOf = (text: string) => {
+    const address = tryParseUpstreamAddress(text);
+    assert.ok(address.ok, text);
+    const policy = upstreamTlsPolicy(address.value);
+    return policy && [policy.authenticate, policy.authName, policy.serverName];
+  };
+  assert.deepEqual(policyOf("tls://dns.example?ip=192.0.2.1"), ["required", "dns.example", "dns.example"]);
+  const pin = `${"A".repeat(43)}=`;
+  assert.deepEqual(policyOf(`tls://192.0.2.1?pin=sha256:${pin}`), ["required", undefined, undefined]);
+  assert.deepEqual(policyOf("tls://192.0.2.1"), ["no", undefined, undefined]);
+  assert.equal(policyOf("udp://192.0.2.1"), undefined);
+});
+
+/** A responder that fails or answers as told, and counts. */
+class FakeUpstream implements Responder {
+  asked = 0;
+  behaviour: number | DnsErrorCode = Rcode.NoError;
+
+  respond(): Promise<Reply> {
+    this.asked++;
+    if (typeof this.behaviour === "string") return Promise.reject(new DnsError(this.behaviour, "as told"));
+    const message = makeMessage({ isResponse: true, rcode: this.behaviour });
+    return Promise.resolve({ message, security: "indeterminate", protection: "clear", extendedErrors: [] });
+  }
+}
+
+function poolOf(count: number): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
+  const world = simRuntime(1);
+  const upstreams = Array.from({ length: count }, () => new FakeUpstream());
+  return { world, pool: new UpstreamPool({ upstreams }, world.runtimeOf(CLIENT_ADDRESSES)), upstreams };
+}
+
+const counts = (upstreams: readonly FakeUpstream[]): number[] => upstreams.map(({ asked }) => asked);
+
+test("the first upstream is asked as long as it works, the next when it fails", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  second.behaviour = "ERR_CONNECT_REFUSED";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 1]);
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 2]);
+});
+
+test("a failed upstream is tried again after a while, and later each time", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TIMEOUT";
+  const askedAtMs: number[] = [];
+  const startMs = world.clock.nowMs();
+  for (let second = 0; second < 40; second++) {
+    const before = first.asked;
+    await pool.respond(queryOf(), contextOf(world));
+    if (first.asked > before) askedAtMs.push(world.clock.nowMs() - startMs);
+    await world.clock.advance(1000);
+  }
+  assert.deepEqual(askedAtMs, [0, 5000, 15_000, 35_000]);
+  first.behaviour = Rcode.NoError;
+  await world.clock.advance(60_000);
+  await pool.respond(queryOf(), contextOf(world));
+  first.behaviour = "ERR_TIMEOUT";
+  await pool.respond(queryOf(), contextOf(world));
+  await world.clock.advance(5000);
+  const before = first.asked;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(first.asked, before + 1);
+});
+
+test("when all are avoided they are asked nevertheless, and the last failure is told", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  for (const upstream of upstreams) upstream.behaviour = "ERR_CONNECT_REFUSED";
+  for (let i = 1; i <= 2; i++) {
+    await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+      DnsError.is(error, "ERR_CONNECT_REFUSED"),
+    );
+    assert.deepEqual(counts(upstreams), [i, i]);
+  }
+});
+
+test("SERVFAIL and REFUSED send the query on, but are the answer when nobody knows better", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  first.behaviour = Rcode.ServFail;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NoError);
+  second.behaviour = "ERR_TIMEOUT";
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.ServFail);
+  assert.deepEqual(counts(upstreams), [2, 2]);
+});
+
+test("a query that was given up goes to nobody else, and an NXDOMAIN is an answer", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = Rcode.NXDomain;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NXDomain);
+  first.behaviour = "ERR_ABORTED";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_ABORTED"),
+  );
+  await assert.rejects(pool.respond(queryOf(), contextOf(world, 0)), (error) =>
+    DnsError.is(error, "ERR_TIMEOUT"),
+  );
+  assert.deepEqual(counts(upstreams), [2, 0]);
+});
