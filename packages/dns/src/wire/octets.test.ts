@@ -53,6 +53,18 @@ test("a reader stops at its end, and its names may point back before its start",
   assert.equal(plain.problem, "compression pointer where none is allowed");
 });
 
+test("fields can be stepped over without being read", () => {
+  const reader = new OctetReader(Uint8Array.of(9, 9, 1, 0x61, 0, 7));
+  reader.skip(2);
+  reader.skipPlainName();
+  assert.equal(reader.uint8(), 7);
+  reader.skip(1);
+  assert.equal(reader.problem, "ends too early");
+  const compressed = new OctetReader(Uint8Array.of(0, 0xc0, 0), 1);
+  compressed.skipPlainName();
+  assert.equal(compressed.problem, "compression pointer where none is allowed");
+});
+
 test("octets past the end count as zero", () => {
   assert.equal(uint16At(Uint8Array.of(1), 0), 0x0100);
   assert.equal(uint32At(Uint8Array.of(0xff), 0), 0xff000000);

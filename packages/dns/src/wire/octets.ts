@@ -4,7 +4,7 @@
  * need to look at `problem` only at their end.
  */
 import { copyOctets } from "./copy-octets.ts";
-import { Name, type NameReading, readNameInto } from "./name.ts";
+import { measureName, Name, type NameReading, readNameInto } from "./name.ts";
 import { NameTable } from "./name-table.ts";
 import type { FormatProblem } from "./parsed.ts";
 
@@ -115,6 +115,18 @@ export class OctetReader {
   take(count: number): Uint8Array {
     const at = this.#advance(count);
     return at < 0 ? NOTHING : this.octets.subarray(at, at + count);
+  }
+
+  /** Moves on by `count` octets. */
+  skip(count: number): void {
+    this.#advance(count);
+  }
+
+  /** Moves on over a name without compression. */
+  skipPlainName(): void {
+    const length = measureName(this.octets, this.offset, this.end, false, this.#reading);
+    if (length < 0) this.fail(this.#reading.problem);
+    else this.offset = this.#reading.next;
   }
 
   /** All that is left. */
