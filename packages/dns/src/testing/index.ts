@@ -1,5 +1,6 @@
 export { SeededRandom } from "./sim/seeded-random.ts";
 export { SimClock } from "./sim/sim-clock.ts";
+export type { Reachability } from "./sim/sim-host.ts";
 export {
   FAKE_SYSTEM_ANCHOR,
   type FakeIdentity,
@@ -8,7 +9,6 @@ export {
   fakePin,
 } from "./sim/sim-identity.ts";
 export {
-  type Reachability,
   SimNetwork,
   type SimNetworkOptions,
   type SimNetworkUse,

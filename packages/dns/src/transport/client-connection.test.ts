@@ -10,14 +10,10 @@ import {
   makeKeepalive,
   makeMessage,
 } from "@sotto/dns/wire";
-import {
-  ClientConnection,
-  type ConnectionLimits,
-  type ConnectionQuery,
-  type QueryOutcome,
-  UNEXPECTED_MAX,
-} from "./client-connection.ts";
+import { ClientConnection, UNEXPECTED_MAX } from "./client-connection.ts";
 import { decode, questionOf, replyTo } from "./client-fakes.test-support.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 
 /** A machine with a host that only remembers, and a peer that reads what was written. */
 class Bench {

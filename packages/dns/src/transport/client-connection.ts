@@ -4,57 +4,11 @@
  * and idle closing. Does not connect, authenticate or retry, and takes one reply per query: no zone transfers.
  */
 import type { Random } from "@sotto/dns/runtime";
-import {
-  EdnsOptionCode,
-  FRAME_PREFIX_OCTETS,
-  FrameReader,
-  MessageView,
-  type Question,
-  setUint16,
-} from "@sotto/dns/wire";
+import { EdnsOptionCode, FRAME_PREFIX_OCTETS, FrameReader, MessageView, setUint16 } from "@sotto/dns/wire";
 import { idleTimeoutAfterReply } from "./client-keepalive.ts";
+import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+import type { ConnectionQuery } from "./connection-query.ts";
 import { hasQuestion } from "./reply-match.ts";
-
-/** A query for a connection. The same value may go to another connection when this one fails it. */
-export interface ConnectionQuery {
-  /** The message without length prefix; the connection sends a copy with an id of its own. */
-  readonly octets: Uint8Array;
-  readonly question: Question;
-  /** Monotonic milliseconds after which no reply is of use. */
-  readonly deadlineMs: number;
-  /** True when the message has a keepalive option. */
-  readonly asksKeepalive: boolean;
-  /** Called exactly once per connection that took the query, unless the query is cancelled. */
-  settle(outcome: QueryOutcome): void;
-}
-
-/** What became of a query on one connection. */
-export type QueryOutcome =
-  | {
-      readonly kind: "reply";
-      /** The message with the connection's id; the receiver owns the octets. */
-      readonly octets: Uint8Array;
-      readonly sentAtMs: number;
-      readonly receivedAtMs: number;
-      /** True when the query was given to a connection that had already sent one. */
-      readonly isReused: boolean;
-    }
-  /** A reply with the right id that is no readable message. */
-  | { readonly kind: "malformed"; readonly problem: string }
-  | { readonly kind: "timeout"; readonly wasSent: boolean }
-  /** The connection ended. When `repliesServed` is not 0, a fresh one may do better (RFC 7766 §6.2.4). */
-  | {
-      readonly kind: "lost";
-      readonly wasSent: boolean;
-      readonly repliesServed: number;
-      /** True when other queries were answered after this one was sent: the peer closes although queries wait. */
-      readonly wasPassedOver: boolean;
-      readonly problem: Error | undefined;
-    }
-  /** The connection never came about. */
-  | { readonly kind: "failed"; readonly problem: Error }
-  /** Too many queries wait already. */
-  | { readonly kind: "refused" };
 
 /** What a connection does to its surroundings. Calls never come back into the connection within the same call. */
 export interface ConnectionHost {
@@ -68,16 +22,6 @@ export interface ConnectionHost {
   setTimer(atMs: number | undefined): void;
   /** Calls `flush` once at the end of this turn. */
   requestFlush(): void;
-}
-
-/** Limits of a connection; every field has a default below. */
-export interface ConnectionLimits {
-  readonly inFlightMax: number;
-  /** Queries sent over the connection's whole life; for servers known to close after so many. */
-  readonly queriesMax: number;
-  readonly queueMax: number;
-  readonly idleTimeoutMs: number;
-  readonly keepaliveMsMax: number;
 }
 
 /**
@@ -451,27 +395,6 @@ export class ClientConnection {
     this.#state = to;
   }
 }
-
-/** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
-const IN_FLIGHT_MAX_DEFAULT = 200;
-/** Queries that wait for their turn: five rounds of the former; more would only wait for their time-out. */
-const QUEUE_MAX_DEFAULT = 1000;
-/**
- * How long a connection without queries stays when the server sent no keepalive option. RFC 7766 §6.2.3 wants idle
- * connections closed by the client, RFC 7858 §3.4 wants reuse; Stubby waits 10 s.
- */
-const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
-/** The longest time that a server can talk us into (RFC 7828 §3.4 lets either side close at any time). */
-const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
-
-/** The limits that hold unless others are given. */
-export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
-  inFlightMax: IN_FLIGHT_MAX_DEFAULT,
-  queriesMax: Number.POSITIVE_INFINITY,
-  queueMax: QUEUE_MAX_DEFAULT,
-  idleTimeoutMs: IDLE_TIMEOUT_MS_DEFAULT,
-  keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
-};
 
 /** Messages without a query that are ignored; a peer that sends more is broken or hostile and is reset. */
 export const UNEXPECTED_MAX = 100;

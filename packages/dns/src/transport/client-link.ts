@@ -8,12 +8,9 @@ import {
   type Timer,
 } from "@sotto/dns/runtime";
 import { type Authentication, authenticate, type TlsPolicy } from "./authentication.ts";
-import {
-  ClientConnection,
-  type ConnectionHost,
-  type ConnectionLimits,
-  type ConnectionQuery,
-} from "./client-connection.ts";
+import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import type { ConnectionQuery } from "./connection-query.ts";
 
 /** A TLS ticket and what its full handshake proved. */
 export interface SessionTicket {

@@ -4,8 +4,8 @@
  */
 import type { Runtime } from "@sotto/dns/runtime";
 import type { TlsPolicy } from "./authentication.ts";
-import type { ConnectionLimits } from "./client-connection.ts";
 import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
 
 export interface PoolOptions {
   readonly entriesMax: number;

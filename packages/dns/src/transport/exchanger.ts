@@ -3,27 +3,15 @@
  * connections, tickets, truncation, one retry) taken care of. Which server to ask is decided above.
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import {
-  type FormatProblem,
-  type Message,
-  MessageView,
-  makeMessage,
-  type Parsed,
-  parsed,
-  type Question,
-  tryDecodeMessage,
-} from "@sotto/dns/wire";
+import { tryDecodeMessage } from "@sotto/dns/wire";
 import { UNAUTHENTICATED_TLS } from "./authentication.ts";
-import {
-  CONNECTION_LIMITS_DEFAULT,
-  type ConnectionLimits,
-  type ConnectionQuery,
-  type QueryOutcome,
-} from "./client-connection.ts";
 import type { ClientLink, LinkTarget } from "./client-link.ts";
+import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
+import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
+import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
+import { connectionLost, failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
-import type { ExchangeFacts, Protection } from "./responder.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
@@ -154,14 +142,14 @@ export class Exchanger {
       if (outcome.kind === "reply") {
         const message = tryDecodeMessage(outcome.octets);
         if (!message.ok) throw malformed(request, message.problem);
-        const facts = { ...streamFacts(request, transport, link, outcome), retriedOverTcp };
+        const facts = { ...streamFacts(request, transport, link.facts, outcome), retriedOverTcp };
         return {
           message: message.value,
           octets: outcome.octets,
           facts: { ...facts, queryOctets: query.octets.length },
         };
       }
-      if (outcome.kind !== "lost") throw failureOf(outcome, request, link);
+      if (outcome.kind !== "lost") throw failureOf(outcome, request, link.facts !== undefined);
       if (outcome.wasPassedOver) this.#pool.noteEarlyClose(target, outcome.repliesServed);
       // RFC 7766 §6.2.4: an early close is answered by a retry, but only of a connection that once worked: a server
       // that never answers is not asked again and again. What was not even sent may move more often.
@@ -225,114 +213,6 @@ export class Exchanger {
     const isIpv6 = request.server.address.includes(":");
     const own = this.#options.localAddresses?.filter((address) => address.includes(":") === isIpv6) ?? [];
     return own.length === 0 ? undefined : own[this.#runtime.random.below(own.length)];
-  }
-}
-
-/** A truncated datagram may be cut within a record: then header and question are what there is. */
-function decodeReply(octets: Uint8Array, question: Question): Parsed<Message> {
-  const message = tryDecodeMessage(octets);
-  if (message.ok) return message;
-  const view = new MessageView();
-  view.reset(octets);
-  if (!view.isTruncated) return message;
-  return parsed(
-    makeMessage({
-      id: view.id,
-      isResponse: true,
-      isTruncated: true,
-      recursionDesired: view.recursionDesired,
-      rcode: view.flags & 0xf,
-      questions: [question],
-    }),
-  );
-}
-
-function clearFacts(request: ExchangeRequest, transport: "udp" | "tcp" | "tls"): ExchangeFacts {
-  return {
-    upstream: request.server,
-    transport,
-    protection: "clear",
-    authenticatedBy: undefined,
-    connectionReused: false,
-    sessionResumed: false,
-    security: undefined,
-    connectMs: 0,
-    handshakeMs: 0,
-    exchangeMs: 0,
-    queryOctets: 0,
-    replyOctets: 0,
-    retriedOverTcp: false,
-  };
-}
-
-function streamFacts(
-  request: ExchangeRequest,
-  transport: "tcp" | "tls",
-  link: ClientLink,
-  reply: Extract<QueryOutcome, { kind: "reply" }>,
-): ExchangeFacts {
-  const known = link.facts;
-  const authentication = known?.authentication;
-  const isAuthenticated = authentication?.isAuthenticated === true;
-  const protection: Protection =
-    known?.security === undefined ? "clear" : isAuthenticated ? "authenticated" : "encrypted";
-  return {
-    ...clearFacts(request, transport),
-    protection,
-    authenticatedBy: isAuthenticated ? authentication.by : undefined,
-    connectionReused: reply.isReused,
-    sessionResumed: known?.security?.resumed ?? false,
-    security: known?.security,
-    connectMs: reply.isReused ? 0 : (known?.connectMs ?? 0),
-    handshakeMs: reply.isReused ? 0 : (known?.handshakeMs ?? 0),
-    exchangeMs: reply.receivedAtMs - reply.sentAtMs,
-    replyOctets: reply.octets.length,
-  };
-}
-
-function place(request: ExchangeRequest): string {
-  return `${request.server.address} port ${request.server.port}`;
-}
-
-function malformed(request: ExchangeRequest, problem: FormatProblem): DnsError {
-  return new DnsError("ERR_MESSAGE_MALFORMED", `the reply of ${place(request)} cannot be read: ${problem}`, {
-    stage: "query",
-  });
-}
-
-function connectionLost(request: ExchangeRequest, cause: Error | undefined): DnsError {
-  const why = cause === undefined ? "closed the connection" : "broke the connection";
-  return new DnsError("ERR_CONNECTION_LOST", `${place(request)} ${why} before it answered`, {
-    stage: "query",
-    cause,
-  });
-}
-
-function failureOf(
-  outcome: Exclude<QueryOutcome, { kind: "reply" } | { kind: "lost" }>,
-  request: ExchangeRequest,
-  link: ClientLink,
-): DnsError {
-  switch (outcome.kind) {
-    case "malformed":
-      return malformed(request, outcome.problem);
-    case "timeout":
-      // Without facts the connection is not open yet: the time went into connecting.
-      return link.facts === undefined
-        ? new DnsError("ERR_CONNECT_TIMEOUT", `no connection with ${place(request)} in time`, {
-            stage: "connect",
-          })
-        : new DnsError("ERR_TIMEOUT", `no reply from ${place(request)} over its connection`, {
-            stage: "query",
-          });
-    case "failed":
-      return DnsError.is(outcome.problem)
-        ? outcome.problem
-        : new DnsError("ERR_SYSTEM", `connecting to ${place(request)} failed`, { cause: outcome.problem });
-    case "refused":
-      return new DnsError("ERR_QUOTA_EXCEEDED", `too many queries wait for ${place(request)} already`, {
-        stage: "query",
-      });
   }
 }
 

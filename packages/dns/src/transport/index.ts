@@ -5,7 +5,7 @@ export {
   type TlsPolicy,
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
-export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./client-connection.ts";
+export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
 export { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";

@@ -4,23 +4,17 @@
  */
 import {
   type ByteStream,
-  type ChannelSecurity,
   type Clock,
-  type ConnectOptions,
-  type DatagramHandlers,
-  type DatagramOptions,
-  type DatagramSocket,
   DnsError,
   type Endpoint,
-  type ListenHandlers,
-  type ListenOptions,
   type Network,
   type Random,
-  type StreamListener,
   type Timer,
 } from "@sotto/dns/runtime";
-import { addressToText, tryParseAddress } from "@sotto/dns/wire";
-import { fakeChainProblem, presentFakeCertificate } from "./sim-identity.ts";
+import { canonical, keyOf, refused, unreachable, wildcardOf } from "./sim-address.ts";
+import type { SimDatagramSocket } from "./sim-datagram-socket.ts";
+import { type HostNetwork, type Reachability, SimHost } from "./sim-host.ts";
+import type { HandshakeOutcome, SimListener } from "./sim-listener.ts";
 import { joinStreams, type SimStream, type StreamWeather } from "./sim-stream.ts";
 
 /** The weather of a network. All rates are probabilities from 0 to 1, default 0. */
@@ -43,9 +37,6 @@ export interface SimNetworkOptions {
   readonly datagramOctetsMax?: number;
 }
 
-/** How an address behaves, whatever is behind it. */
-export type Reachability = "normal" | "silent" | "unreachable";
-
 /** What is open on a network: all zero when a test has cleaned up. */
 export interface SimNetworkUse {
   readonly streams: number;
@@ -54,7 +45,7 @@ export interface SimNetworkUse {
 }
 
 /** See the head of this file. Hosts on one network reach each other; there is nothing else. */
-export class SimNetwork {
+export class SimNetwork implements HostNetwork {
   readonly options: SimNetworkOptions;
   readonly clock: Clock;
   readonly random: Random;
@@ -226,7 +217,7 @@ export class SimNetwork {
     clientEnd: Endpoint,
     listener: SimListener,
     serverEnd: Endpoint,
-    security: { client: ChannelSecurity; server: ChannelSecurity } | undefined,
+    security: HandshakeOutcome | undefined,
   ): ByteStream {
     this.streamsOpened++;
     const client = joinStreams(
@@ -270,296 +261,11 @@ export class SimNetwork {
   }
 }
 
-/** A host's view of the network. */
-class SimHost implements Network {
-  readonly #network: SimNetwork;
-  readonly #addresses: readonly string[];
-
-  constructor(network: SimNetwork, addresses: readonly string[]) {
-    this.#network = network;
-    this.#addresses = addresses;
-  }
-
-  #sourceFor(to: Endpoint, wanted: string | undefined): string | undefined {
-    if (wanted !== undefined && !isWildcard(wanted)) {
-      const address = canonical(wanted);
-      return this.#addresses.includes(address) ? address : undefined;
-    }
-    const isIpv6 = to.address.includes(":");
-    return this.#addresses.find((address) => address.includes(":") === isIpv6);
-  }
-
-  connect(options: ConnectOptions): Promise<ByteStream> {
-    const network = this.#network;
-    const remote = { address: canonical(options.remote.address), port: options.remote.port };
-    const source = this.#sourceFor(remote, options.localAddress);
-    if (source === undefined) return Promise.reject(unreachable(remote, "connect"));
-    const clientEnd = { address: source, port: network.freePort(source) };
-    const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
-    let isSettled = false;
-    const settle = (run: () => void): void => {
-      if (isSettled) return;
-      isSettled = true;
-      limit.cancel();
-      options.signal?.removeEventListener("abort", abort);
-      run();
-    };
-    const abort = (): void => settle(() => reject(new DnsError("ERR_ABORTED", "connecting was given up")));
-    let stage: "connect" | "handshake" = "connect";
-    const timeOut = (): void => settle(() => reject(tooLate(remote, stage)));
-    let limit = network.clock.startTimer("sim connect limit", options.connectTimeoutMs, timeOut);
-    options.signal?.addEventListener("abort", abort);
-    if (options.signal?.aborted === true) {
-      abort();
-      return promise;
-    }
-    const roundTripMs = network.weather.delayMs() + network.weather.delayMs();
-    const reachability = network.reachabilityOf(remote.address);
-    if (reachability === "unreachable")
-      network.after(roundTripMs, () => settle(() => reject(unreachable(remote, "connect"))));
-    if (reachability !== "normal") return promise;
-    network.after(roundTripMs, () => {
-      if (isSettled) return;
-      const listener = network.findListener(remote);
-      if (listener === undefined) {
-        settle(() => reject(refused(remote, "connect")));
-        return;
-      }
-      if (options.tls === undefined && listener.tls === undefined) {
-        settle(() => resolve(network.join(clientEnd, listener, remote, undefined)));
-        return;
-      }
-      if (options.tls === undefined) {
-        // A TLS server closes when the first octets are not a ClientHello.
-        const problem = new DnsError("ERR_TLS_HANDSHAKE", "not a ClientHello", { stage: "handshake" });
-        listener.handlers.onFailure(clientEnd, "handshake", problem);
-        settle(() =>
-          reject(new DnsError("ERR_CONNECTION_LOST", "the peer speaks TLS only", { stage: "connect" })),
-        );
-        return;
-      }
-      stage = "handshake";
-      options.onConnected?.();
-      limit.cancel();
-      limit = network.clock.startTimer("sim handshake limit", options.handshakeTimeoutMs, timeOut);
-      network.after(roundTripMs, () => {
-        if (isSettled) return;
-        const shaken = shakeHands(options, listener, clientEnd, network);
-        if (typeof shaken === "string")
-          settle(() =>
-            reject(
-              new DnsError(
-                "ERR_TLS_HANDSHAKE",
-                `TLS handshake with ${remote.address} port ${remote.port} failed: ${shaken}`,
-                { stage: "handshake" },
-              ),
-            ),
-          );
-        else settle(() => resolve(network.join(clientEnd, listener, remote, shaken)));
-      });
-    });
-    return promise;
-  }
-
-  listen(options: ListenOptions, handlers: ListenHandlers): Promise<StreamListener> {
-    const local = this.#localEnd(options.local);
-    if (local === undefined) return Promise.reject(notOurs(options.local));
-    const listener = new SimListener(this.#network, local, options, handlers);
-    try {
-      this.#network.addListener(listener);
-    } catch (problem) {
-      return Promise.reject(problem);
-    }
-    return Promise.resolve(listener);
-  }
-
-  bindDatagram(options: DatagramOptions, handlers: DatagramHandlers): Promise<DatagramSocket> {
-    const peer =
-      options.connectTo === undefined
-        ? undefined
-        : { address: canonical(options.connectTo.address), port: options.connectTo.port };
-    // Connecting a socket that is bound to every address settles its source address.
-    const wanted = peer === undefined ? options.local.address : this.#sourceFor(peer, options.local.address);
-    if (wanted === undefined && peer !== undefined) return Promise.reject(unreachable(peer, "query"));
-    const local = this.#localEnd({ address: wanted ?? options.local.address, port: options.local.port });
-    if (local === undefined) return Promise.reject(notOurs(options.local));
-    const sourceOf = (to: Endpoint): string | undefined => this.#sourceFor(to, local.address);
-    const socket = new SimDatagramSocket(this.#network, local, peer, sourceOf, handlers);
-    try {
-      this.#network.addSocket(socket);
-    } catch (problem) {
-      return Promise.reject(problem);
-    }
-    return Promise.resolve(socket);
-  }
-
-  #localEnd(wanted: Endpoint): Endpoint | undefined {
-    const address = canonical(wanted.address);
-    if (!isWildcard(address) && !this.#addresses.includes(address)) return undefined;
-    return { address, port: wanted.port === 0 ? this.#network.freePort(address) : wanted.port };
-  }
-}
-
-/** Both ends' view of a new TLS session, or why there is none. */
-function shakeHands(
-  options: ConnectOptions,
-  listener: SimListener,
-  clientEnd: Endpoint,
-  network: SimNetwork,
-): { client: ChannelSecurity; server: ChannelSecurity } | string {
-  const { tls } = options;
-  if (tls === undefined || listener.tls === undefined) return "the peer does not speak TLS";
-  const alpn = listener.tls.alpn.find((protocol) => tls.alpn.includes(protocol));
-  if (alpn === undefined && tls.alpn.length > 0 && listener.tls.alpn.length > 0) {
-    const problem = new DnsError("ERR_TLS_HANDSHAKE", "no application protocol in common", {
-      stage: "handshake",
-    });
-    listener.handlers.onFailure(clientEnd, "handshake", problem);
-    return "no application protocol in common";
-  }
-  const resumed = tls.session !== undefined && network.isTicketOf(tls.session, listener);
-  const certificate = presentFakeCertificate(listener.certificatePem);
-  const common = {
-    protocol: "TLSv1.3",
-    cipher: "TLS_AES_256_GCM_SHA384",
-    group: "X25519",
-    alpn,
-    resumed,
-  };
-  return {
-    client: {
-      ...common,
-      serverName: undefined,
-      peerChain: resumed ? [] : [certificate],
-      chainProblem: resumed
-        ? undefined
-        : fakeChainProblem(certificate, tls.trustAnchorsPem, network.clock.wallMs()),
-    },
-    server: { ...common, serverName: tls.serverName, peerChain: [], chainProblem: undefined },
-  };
-}
-
-/** A listening port. */
-class SimListener implements StreamListener {
-  readonly local: Endpoint;
-  readonly tls: ListenOptions["tls"];
-  readonly handlers: ListenHandlers;
-  readonly #network: SimNetwork;
-  certificatePem: string;
-  isClosed = false;
-
-  constructor(network: SimNetwork, local: Endpoint, options: ListenOptions, handlers: ListenHandlers) {
-    this.#network = network;
-    this.local = local;
-    this.tls = options.tls;
-    this.handlers = handlers;
-    this.certificatePem = options.tls?.certificatePem ?? "";
-    if (options.tls !== undefined) presentFakeCertificate(options.tls.certificatePem);
-  }
-
-  setCertificate(certificatePem: string): void {
-    presentFakeCertificate(certificatePem);
-    this.certificatePem = certificatePem;
-  }
-
-  close(): Promise<void> {
-    if (!this.isClosed) this.#network.removeListener(this);
-    this.isClosed = true;
-    return Promise.resolve();
-  }
-}
-
-/** A bound datagram socket. */
-class SimDatagramSocket implements DatagramSocket {
-  readonly local: Endpoint;
-  readonly #network: SimNetwork;
-  readonly #peer: Endpoint | undefined;
-  readonly #sourceOf: (to: Endpoint) => string | undefined;
-  readonly #handlers: DatagramHandlers;
-  #isClosed = false;
-
-  constructor(
-    network: SimNetwork,
-    local: Endpoint,
-    peer: Endpoint | undefined,
-    sourceOf: (to: Endpoint) => string | undefined,
-    handlers: DatagramHandlers,
-  ) {
-    this.#network = network;
-    this.local = local;
-    this.#peer = peer;
-    this.#sourceOf = sourceOf;
-    this.#handlers = handlers;
-  }
-
-  send(octets: Uint8Array, to: Endpoint): void {
-    if (this.#isClosed) return;
-    const remote = { address: canonical(to.address), port: to.port };
-    const address = this.#sourceOf(remote);
-    if (address === undefined) {
-      this.#network.after(0, () => this.fail(unreachable(remote, "query")));
-      return;
-    }
-    this.#network.carry(octets, this, { address, port: this.local.port }, remote);
-  }
-
-  close(): Promise<void> {
-    if (!this.#isClosed) this.#network.removeSocket(this);
-    this.#isClosed = true;
-    return Promise.resolve();
-  }
-
-  deliver(octets: Uint8Array, from: Endpoint): void {
-    if (this.#isClosed || (this.#peer !== undefined && keyOf(this.#peer) !== keyOf(from))) return;
-    this.#handlers.onMessage(octets, from);
-  }
-
-  /** ICMP errors are only reported on connected sockets; what happened at once, always. */
-  fail(problem: DnsError): void {
-    if (this.#isClosed) return;
-    if (this.#peer !== undefined || problem.code !== "ERR_CONNECT_REFUSED") this.#handlers.onError(problem);
-  }
-}
-
 function claim<T>(table: Map<string, T>, local: Endpoint, owner: T): void {
   const key = keyOf(local);
   if (table.has(key))
     throw new DnsError("ERR_ADDRESS_IN_USE", `${local.address} port ${local.port} is in use`);
   table.set(key, owner);
-}
-
-function keyOf(endpoint: Endpoint): string {
-  return `${endpoint.address}|${endpoint.port}`;
-}
-
-function wildcardOf(to: Endpoint): Endpoint {
-  return { address: to.address.includes(":") ? "::" : "0.0.0.0", port: to.port };
-}
-
-function isWildcard(address: string): boolean {
-  return address === "0.0.0.0" || address === "::";
-}
-
-function canonical(address: string): string {
-  const octets = tryParseAddress(address);
-  if (!octets.ok) throw new RangeError(octets.problem);
-  return addressToText(octets.value);
-}
-
-function refused(to: Endpoint, stage: string): DnsError {
-  return new DnsError("ERR_CONNECT_REFUSED", `${to.address} port ${to.port} refused`, { stage });
-}
-
-function unreachable(to: Endpoint, stage: string): DnsError {
-  return new DnsError("ERR_UNREACHABLE", `${to.address} cannot be reached`, { stage });
-}
-
-function tooLate(to: Endpoint, stage: "connect" | "handshake"): DnsError {
-  return new DnsError("ERR_CONNECT_TIMEOUT", `${to.address} port ${to.port} did not answer in time`, { stage });
-}
-
-function notOurs(local: Endpoint): DnsError {
-  return new DnsError("ERR_ADDRESS_NOT_AVAILABLE", `${local.address} is not an address of this host`);
 }
 
 const LATENCY_MS_DEFAULT = 5;

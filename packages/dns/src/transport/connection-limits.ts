@@ -1,0 +1,32 @@
+/** Limits of a client's connection, with the reasons of their defaults. */
+
+/** Limits of a connection; every field has a default. */
+export interface ConnectionLimits {
+  readonly inFlightMax: number;
+  /** Queries sent over the connection's whole life; for servers known to close after so many. */
+  readonly queriesMax: number;
+  readonly queueMax: number;
+  readonly idleTimeoutMs: number;
+  readonly keepaliveMsMax: number;
+}
+
+/** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
+const IN_FLIGHT_MAX_DEFAULT = 200;
+/** Queries that wait for their turn: five rounds of the former; more would only wait for their time-out. */
+const QUEUE_MAX_DEFAULT = 1000;
+/**
+ * How long a connection without queries stays when the server sent no keepalive option. RFC 7766 §6.2.3 wants idle
+ * connections closed by the client, RFC 7858 §3.4 wants reuse; Stubby waits 10 s.
+ */
+const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
+/** The longest time that a server can talk us into (RFC 7828 §3.4 lets either side close at any time). */
+const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
+
+/** The limits that hold unless others are given. */
+export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
+  inFlightMax: IN_FLIGHT_MAX_DEFAULT,
+  queriesMax: Number.POSITIVE_INFINITY,
+  queueMax: QUEUE_MAX_DEFAULT,
+  idleTimeoutMs: IDLE_TIMEOUT_MS_DEFAULT,
+  keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
+};
