@@ -11,8 +11,8 @@ export {
   MessageCache,
   type MessageCacheCounters,
   type MessageCacheOptions,
-  type MessageHit,
 } from "./message-cache.ts";
+export type { MessageHit } from "./message-hit.ts";
 export {
   type CachedRRset,
   type CachedSecurity,

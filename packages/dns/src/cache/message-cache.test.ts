@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Random } from "@sotto/dns/runtime";
+import { SeededRandom } from "@sotto/dns/testing";
 import {
   encodeMessage,
   MessageView,
@@ -13,8 +14,9 @@ import {
 } from "@sotto/dns/wire";
 import { MESSAGE_CACHE_BYTES_MIN, MessageCache } from "./message-cache.ts";
 
-/** Chance that always says the same: no test depends on the seed. */
-const fixed: Random = { uint16: () => 0x1234, below: () => 0, octets: (count) => new Uint8Array(count) };
+const fixed = new SeededRandom(7);
+/** With secrets of zero every key has the same hash. */
+const weak: Random = { uint16: () => 0, below: () => 0, octets: (count) => new Uint8Array(count) };
 
 function questionOf(
   name: string,
@@ -98,7 +100,7 @@ test("what must not be cached is not: truncated, failed, TTL 0, no records, too 
   const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
   const view = questionOf("www.example.");
   assert.equal(cache.store(view, replyTo(view, 300, 1, { isTruncated: true }), 0), false);
-  assert.equal(cache.store(view, replyTo(view, 300, 1, { rcode: 2 }), 0), false);
+  assert.equal(cache.store(view, replyTo(view, 300, 1, { rcode: 5 }), 0), false);
   assert.equal(cache.store(view, replyTo(view, 0), 0), false);
   assert.equal(cache.store(view, replyTo(view, 300, 1, { records: 0 }), 0), false);
   assert.equal(cache.store(view, replyTo(view, 300, 1, { records: 3900 }), 0), false);
@@ -112,6 +114,101 @@ test("a newer reply replaces the older one", () => {
   cache.store(view, replyTo(view, 600, 2), 1000);
   assert.deepEqual(read(cache, view, 1000), { last: 2, ttl: 600 });
   assert.equal(cache.count, 1);
+});
+
+test("a reply that cannot be kept takes the older one away", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300), 0);
+  assert.equal(cache.store(view, replyTo(view, 0), 0), false);
+  assert.equal(read(cache, view, 0), undefined);
+});
+
+test("a failure is kept for at least one second and no longer than two [9520-3-a]", () => {
+  for (const nowMs of [0, 999, 1500]) {
+    const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+    const view = questionOf("broken.example.");
+    assert.ok(cache.store(view, replyTo(view, 300, 1, { rcode: 2, records: 0 }), nowMs));
+    assert.notEqual(cache.find(view, nowMs + 1000), undefined, `stored at ${nowMs}`);
+    assert.equal(cache.find(view, nowMs + 2000), undefined, `stored at ${nowMs}`);
+  }
+});
+
+test("NXDOMAIN and replies without answers live shorter than others [2308-5-a]", () => {
+  const options = { bytesMax: MESSAGE_CACHE_BYTES_MIN, negativeTtlSecondsMax: 10 };
+  const cache = new MessageCache(options, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300, 1, { rcode: 3 }), 0);
+  assert.notEqual(cache.find(view, 9_999), undefined);
+  assert.equal(cache.find(view, 10_000), undefined);
+  cache.store(view, replyTo(view, 300), 10_000);
+  assert.notEqual(cache.find(view, 40_000), undefined);
+});
+
+test("whoever stores may set a shorter life", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300), 0, 5);
+  assert.notEqual(cache.find(view, 4_999), undefined);
+  assert.equal(cache.find(view, 5_000), undefined);
+  assert.equal(cache.store(view, replyTo(view, 300), 0, 0), false);
+});
+
+test("keys with one hash are told apart, and a crowd of them cannot make look-ups slow", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, weak);
+  let stored = 0;
+  for (let i = 0; i < 300; i++) {
+    const view = questionOf(`name-${i}.example.`);
+    if (cache.store(view, replyTo(view, 300, i & 255), 0)) stored++;
+  }
+  assert.equal(stored, 128);
+  assert.equal(cache.counters.crowdedOut, 300 - 128);
+  for (let i = 0; i < 300; i++) {
+    const found = read(cache, questionOf(`name-${i}.example.`), 0);
+    assert.equal(found?.last, i < 128 ? i : undefined, `name-${i}`);
+  }
+  // One leaves from the middle of the run: the others are still found, and there is room for another.
+  cache.flush(parseName("name-5.example."), false);
+  assert.equal(read(cache, questionOf("name-127.example."), 0)?.last, 127);
+  const late = questionOf("late.example.");
+  assert.ok(cache.store(late, replyTo(late, 300, 77), 0));
+  assert.equal(read(cache, late, 0)?.last, 77);
+});
+
+test("it works in shared memory that it is given, and refuses too little", () => {
+  const bytesMax = MESSAGE_CACHE_BYTES_MIN;
+  const cache = new MessageCache({ bytesMax, buffer: new SharedArrayBuffer(bytesMax) }, fixed);
+  const view = questionOf("www.example.");
+  cache.store(view, replyTo(view, 300, 9, { records: 20 }), 0);
+  assert.deepEqual(read(cache, view, 1000), { last: 9, ttl: 299 });
+  assert.throws(
+    () => new MessageCache({ bytesMax, buffer: new ArrayBuffer(bytesMax / 2) }, fixed),
+    RangeError,
+  );
+});
+
+test("replies of any length leave those around them whole", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const random = new SeededRandom(11);
+  const lengths = [1, 2, 3, 100, 500, 1000, 2000, 2048, 2049, 3500];
+  for (let i = 0; i < 2000; i++) {
+    const name = `n${i}.${"x".repeat(random.below(60) + 1)}.example.`;
+    const view = questionOf(name);
+    const records = lengths[random.below(lengths.length)] ?? 1;
+    const isKept = cache.store(view, replyTo(view, 300, 5, { records }), 0);
+    assert.equal(isKept, records <= 2048, `${records} records`);
+    if (isKept) assert.equal(read(cache, view, 0)?.last, 5, `${i}: ${name} with ${records} records`);
+    assert.ok(cache.usedBytes <= MESSAGE_CACHE_BYTES_MIN);
+  }
+});
+
+test("a message that is no message is not stored", () => {
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, fixed);
+  const view = questionOf("www.example.");
+  const whole = replyTo(view, 300);
+  for (let length = 0; length < whole.length; length++)
+    assert.equal(cache.store(view, whole.subarray(0, length), 0), false, `${length} octets`);
+  assert.equal(cache.count, 0);
 });
 
 test("the life is capped", () => {

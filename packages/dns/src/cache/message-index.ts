@@ -12,14 +12,14 @@ export class MessageIndex {
   /** Above this the owner must remove entries: long probes are slow. */
   readonly countMax: number;
 
-  /** `words` must have a length of 2^n, n ≥ 2. */
+  /** `words` must be all zeros and have a length of 2^n, n ≥ 2. */
   constructor(words: Uint32Array) {
     this.#words = words;
     this.#mask = words.length / SLOT_WORDS - 1;
     this.countMax = Math.floor((this.#mask + 1) * LOAD_MAX);
   }
 
-  /** The first slot where `hash` may be. */
+  /** The first slot where `hash` may be; it is there or in one of the {@link PROBES_MAX} - 1 after it. */
   firstSlot(hash: number): number {
     return hash & this.#mask;
   }
@@ -37,28 +37,46 @@ export class MessageIndex {
     return this.#words[slot * SLOT_WORDS] ?? 0;
   }
 
-  add(hash: number, position: number): void {
-    let slot = this.firstSlot(hash);
-    while (this.positionAt(slot) >= 0) slot = this.nextSlot(slot);
+  /** True when {@link add} would find a slot for this hash; removing other entries does not change that. */
+  hasSlotFor(hash: number): boolean {
+    return this.#freeSlot(hash) >= 0;
+  }
+
+  /** False, and nothing added, when too many others have the same or a near hash. */
+  add(hash: number, position: number): boolean {
+    const slot = this.#freeSlot(hash);
+    if (slot < 0) return false;
     this.#set(slot, hash, position + 1);
     this.count++;
+    return true;
+  }
+
+  #freeSlot(hash: number): number {
+    let slot = this.firstSlot(hash);
+    for (let probes = 0; probes < PROBES_MAX; probes++) {
+      if (this.positionAt(slot) < 0) return slot;
+      slot = this.nextSlot(slot);
+    }
+    return -1;
   }
 
   /** Removes the entry with this hash and position; false when there is none. */
   remove(hash: number, position: number): boolean {
     let slot = this.firstSlot(hash);
-    for (;;) {
+    for (let probes = 0; probes < PROBES_MAX; probes++) {
       const found = this.positionAt(slot);
       if (found < 0) return false;
-      if (found === position) break;
+      if (found === position) {
+        this.#closeGap(slot);
+        this.count--;
+        return true;
+      }
       slot = this.nextSlot(slot);
     }
-    this.#closeGap(slot);
-    this.count--;
-    return true;
+    return false;
   }
 
-  /** Moves later entries of the run back, so that no search ends too early. */
+  /** Moves later entries of the run back, never before their home, so that no search ends too early. */
   #closeGap(start: number): void {
     let gap = start;
     for (let slot = this.nextSlot(gap); this.positionAt(slot) >= 0; slot = this.nextSlot(slot)) {
@@ -85,3 +103,5 @@ export class MessageIndex {
 
 /** Linear probing gets slow above. */
 const LOAD_MAX = 0.7;
+/** Ten times what a good hash needs at this load; the bound is for hashes that somebody has guessed. */
+export const PROBES_MAX = 128;
