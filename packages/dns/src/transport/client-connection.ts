@@ -219,6 +219,7 @@ export class ClientConnection {
   /** Closes now; what is outstanding is lost. */
   shutDown(nowMs: number): void {
     if (this.#state === "open" || this.#state === "draining") this.#close(nowMs);
+    if (this.#state === "closing") this.#setTimer(nowMs + SHUT_DOWN_PATIENCE_MS);
     this.#loseAll(undefined);
   }
 
@@ -402,3 +403,5 @@ export const UNEXPECTED_MAX = 100;
 const SILENCE_EVIDENCE_MS = 1000;
 /** How long the peer may take to answer our FIN before we reset. */
 const CLOSE_PATIENCE_MS = 2000;
+/** The same when the program ends and waits for it. */
+const SHUT_DOWN_PATIENCE_MS = 500;

@@ -1,5 +1,5 @@
 /** Servers for tests of the client side: what they do with a query is a function of the test. */
-import type { ByteStream, Network, TlsServerOptions } from "@sotto/dns/runtime";
+import type { ByteStream, Endpoint, Network, TlsServerOptions } from "@sotto/dns/runtime";
 import { fakeCertificatePem, type SimWorld, simRuntime } from "@sotto/dns/testing";
 import {
   encodeMessage,
@@ -75,11 +75,12 @@ export class FakeStreamServer {
     network: Network,
     onQuery: (query: Message, stream: FakeStream) => void,
     tls?: Partial<TlsServerOptions>,
+    local: Endpoint = tls === undefined ? SERVER : TLS_SERVER,
   ): Promise<FakeStreamServer> {
     const server = new FakeStreamServer();
     await network.listen(
       {
-        local: tls === undefined ? SERVER : TLS_SERVER,
+        local,
         tls: tls && {
           certificatePem: fakeCertificatePem(IDENTITY),
           keyPem: "",

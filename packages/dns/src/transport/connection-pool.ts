@@ -28,6 +28,8 @@ export class ConnectionPool {
   readonly #runtime: Runtime;
   readonly #entries = new Map<string, Entry>();
   readonly #links = new Set<ClientLink>();
+  /** Policies hold whole certificates: each is turned into its part of the key once. */
+  readonly #policyKeys = new WeakMap<TlsPolicy, string>();
 
   constructor(options: PoolOptions, runtime: Runtime) {
     this.#options = options;
@@ -41,7 +43,7 @@ export class ConnectionPool {
 
   /** The connection to use for a query now; undefined when all that may be open are busy. */
   acquire(target: LinkTarget): ClientLink | undefined {
-    const key = reuseKey(target);
+    const key = this.#reuseKey(target);
     const entry = this.#entries.get(key) ?? this.#makeEntry(key);
     if (entry === undefined) return undefined;
     this.#entries.delete(key);
@@ -52,7 +54,7 @@ export class ConnectionPool {
 
   /** The server closed although queries waited, after this many replies: for a while it gets no more on one. */
   noteEarlyClose(target: LinkTarget, repliesServed: number): void {
-    const entry = this.#entries.get(reuseKey(target));
+    const entry = this.#entries.get(this.#reuseKey(target));
     if (entry === undefined) return;
     const known = this.#learntMax(entry) ?? repliesServed;
     const queriesMax = Math.max(1, Math.min(known, repliesServed));
@@ -69,6 +71,17 @@ export class ConnectionPool {
   async close(): Promise<void> {
     this.#entries.clear();
     await Promise.all([...this.#links].map((link) => link.close()));
+  }
+
+  /** Connections with the same key are interchangeable: same peer, same claims about it, same credentials of ours. */
+  #reuseKey(target: LinkTarget): string {
+    const { remote, localAddress, tls } = target;
+    let policy = tls === undefined ? "tcp" : this.#policyKeys.get(tls);
+    if (tls !== undefined && policy === undefined) {
+      policy = policyKey(tls);
+      this.#policyKeys.set(tls, policy);
+    }
+    return `${remote.address}|${remote.port}|${localAddress ?? ""}|${policy}`;
   }
 
   /** Makes room by forgetting the server used least recently that nobody waits for. */
@@ -113,12 +126,6 @@ export class ConnectionPool {
     this.#links.add(link);
     return link;
   }
-}
-
-/** Connections with the same key are interchangeable: same peer, same claims about it, same credentials of ours. */
-function reuseKey(target: LinkTarget): string {
-  const { address, port } = target.remote;
-  return `${address}|${port}|${target.localAddress ?? ""}|${target.tls === undefined ? "tcp" : policyKey(target.tls)}`;
 }
 
 function policyKey(policy: TlsPolicy): string {

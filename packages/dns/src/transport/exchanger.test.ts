@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError, type Network } from "@sotto/dns/runtime";
+import { DnsError } from "@sotto/dns/runtime";
 import { fakePin, type SimWorld } from "@sotto/dns/testing";
 import { EdnsOptionCode, makeKeepalive, makePadding } from "@sotto/dns/wire";
 import type { TlsPolicy } from "./authentication.ts";
@@ -23,14 +23,13 @@ const STRICT: TlsPolicy = {
   authenticate: "required",
 };
 
+/** Closing leaves no connection, no socket but those of the servers, and no timer. */
 async function assertCleansUp(world: SimWorld, exchanger: Exchanger): Promise<void> {
   await world.clock.runUntil(exchanger.close());
   await world.clock.advance(5000);
   assert.equal(exchanger.connectionCount, 0);
-  assert.deepEqual(
-    { ...world.network.use, listeners: 0 },
-    { streams: 0, datagramSockets: world.network.use.datagramSockets, listeners: 0 },
-  );
+  assert.equal(world.network.use.streams, 0);
+  assert.ok(world.network.boundDatagramEndpoints.every(({ port }) => port === 53));
   assert.deepEqual(world.clock.pendingTimers, []);
 }
 
@@ -51,7 +50,7 @@ test("asks over UDP and over TCP alike [7766-5-a]", async () => {
   await assertCleansUp(world, exchanger);
 });
 
-test("a truncated reply over UDP is fetched over TCP without any UDP first being needed [7766-5-b]", async () => {
+test("a truncated reply over UDP is fetched over TCP, and TCP needs no UDP before it [7766-5-b]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   await FakeUdpServer.open(serverHost, (query) => [replyTo(query, { isTruncated: true, answers: [] })]);
   const server = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
@@ -105,7 +104,7 @@ test("queries that come while connecting share the connection and leave in one w
   }
 });
 
-test("the first exchange pays for connecting, the next are told as reused", async () => {
+test("the first exchange pays for connecting, the next are told as reused [7858-3.4-b 7858-3.4-c 8310-5-d]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)), {});
   const ask = () =>
@@ -187,7 +186,7 @@ test("a server that does not prove itself gets no query and leaves no ticket [78
   await assertCleansUp(world, exchanger);
 });
 
-test("an opportunistic exchange tells that it was only encrypted", async () => {
+test("an opportunistic exchange tells that it was only encrypted [7858-4.1-a 8310-5-d]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)), {});
   const tls = { ...STRICT, authName: "other.example", authenticate: "if possible" } as const;
@@ -216,6 +215,68 @@ test("keepalive is asked for over TCP and TLS, without a timeout, and never over
   await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
   assert.equal(tcp.streams[0]?.queries.at(-1)?.edns, undefined);
   await assertCleansUp(world, exchanger);
+});
+
+test("a keepalive option over UDP means nothing, not even for an open TCP connection [7828-3.2.2-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  await FakeUdpServer.open(serverHost, (query) => [
+    replyTo(query, { edns: query.edns && { ...query.edns, options: [makeKeepalive(0)] } }),
+  ]);
+  const tcp = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  for (const transport of ["tcp", "udp", "tcp"] as const)
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport })));
+  assert.equal(tcp.streams.length, 1);
+  assert.equal(tcp.streams[0]?.queries.length, 2);
+  await assertCleansUp(world, exchanger);
+});
+
+test("queries leave at once over an open connection as they do over UDP [7766-6.2.1.1-b]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const arrivals: string[] = [];
+  await FakeUdpServer.open(serverHost, () => {
+    arrivals.push(`udp ${world.clock.nowMs()}`);
+    return [];
+  });
+  await FakeStreamServer.open(serverHost, (query, stream) => {
+    if (query.questions[0]?.name.toString() === "first.example.") stream.reply(replyTo(query));
+    else arrivals.push(`tcp ${world.clock.nowMs()}`);
+  });
+  const ask = (transport: "udp" | "tcp", name: string) =>
+    exchanger.exchange(requestOf(world, { transport, question: questionOf(name) }));
+  await world.clock.runUntil(ask("tcp", "first.example."));
+  const askedAtMs = world.clock.nowMs();
+  const asked = (["tcp", "udp"] as const).flatMap((transport) => [
+    ask(transport, "a.example."),
+    ask(transport, "b.example."),
+  ]);
+  const outcome = Promise.allSettled(asked);
+  await world.clock.advance(100);
+  const at = askedAtMs + 5;
+  assert.deepEqual(arrivals.sort(), [`tcp ${at}`, `tcp ${at}`, `udp ${at}`, `udp ${at}`]);
+  await world.clock.runUntil(exchanger.close());
+  await outcome;
+  await assertCleansUp(world, exchanger);
+});
+
+test("padding in a reply may hold anything [7830-3-c]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const padding = { code: EdnsOptionCode.Padding, data: Uint8Array.from({ length: 40 }, (_, i) => 255 - i) };
+  await FakeStreamServer.open(
+    serverHost,
+    (query, stream) =>
+      stream.reply(replyTo(query, { edns: query.edns && { ...query.edns, options: [padding] } })),
+    {},
+  );
+  const { message } = await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tls" })));
+  assert.deepEqual(message.edns?.options, [padding]);
+  await assertCleansUp(world, exchanger);
+});
+
+test("TLS on port 53 is refused [7858-3.1-c]", async () => {
+  const { world, exchanger } = exchangerWorld();
+  const request = requestOf(world, { transport: "tls", server: { address: "198.51.100.53", port: 53 } });
+  await assert.rejects(exchanger.exchange(request), (error) => DnsError.is(error, "ERR_CONFIG"));
+  assert.equal(exchanger.connectionCount, 0);
 });
 
 test("queries are padded to 128 octets with zeros over TLS and nowhere else [7830-3-a 7830-3-b 7830-6-a 8467-3-a 8467-3-b 8467-4.1-a]", async () => {
@@ -383,13 +444,12 @@ test("the table of servers is bounded: the oldest idle one leaves, and busy ones
     const host = world.network.host([address]);
     servers.push(
       await FakeStreamServer.open(
-        {
-          ...bound(host),
-          listen: (options, handlers) => host.listen({ ...options, local: { address, port: 53 } }, handlers),
-        },
+        host,
         (query, stream) => {
           if (query.questions[0]?.name.toString() !== "silent.example.") stream.reply(replyTo(query));
         },
+        undefined,
+        { address, port: 53 },
       ),
     );
   }
@@ -410,11 +470,3 @@ test("the table of servers is bounded: the oldest idle one leaves, and busy ones
   await world.clock.runUntil(Promise.allSettled(silent));
   await assertCleansUp(world, exchanger);
 });
-
-function bound(host: Network): Network {
-  return {
-    connect: (options) => host.connect(options),
-    listen: (options, handlers) => host.listen(options, handlers),
-    bindDatagram: (options, handlers) => host.bindDatagram(options, handlers),
-  };
-}

@@ -80,6 +80,9 @@ export class Exchanger {
 
   async #exchange(request: ExchangeRequest): Promise<ExchangeResult> {
     if (this.#isClosing) throw new DnsError("ERR_CLOSED", "the exchanger is closed");
+    // RFC 7858 §3.1: port 53 is for clear DNS only.
+    if (request.transport === "tls" && request.server.port === 53)
+      throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
     if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport, false);
     const result = await this.#exchangeOverUdp(request);
     if (result !== "truncated") return result;

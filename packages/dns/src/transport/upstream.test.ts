@@ -99,6 +99,40 @@ test("an upstream address with a name or a pin is strict, one without encrypts o
   assert.equal(policyOf("udp://192.0.2.1"), undefined);
 });
 
+test("an upstream over TLS is on port 853 unless another is given, and never on 53 [7858-3.1-b 7858-3.1-c]", () => {
+  const portOf = (text: string) => {
+    const address = tryParseUpstreamAddress(text);
+    return address.ok ? address.value.endpoint.port : undefined;
+  };
+  assert.equal(portOf("tls://192.0.2.1"), 853);
+  assert.equal(portOf("192.0.2.1#dns.example"), 853);
+  assert.equal(portOf("tls://192.0.2.1:8853"), 8853);
+  assert.equal(portOf("tls://192.0.2.1:53"), undefined);
+});
+
+test("an upstream that does not know EDNS is asked without it, and so for a while [7828-3.5-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const server = await FakeUdpServer.open(serverHost, (query) => [
+    query.edns === undefined
+      ? replyTo(query)
+      : replyTo(query, { rcode: Rcode.FormErr, answers: [], edns: undefined }),
+  ]);
+  const upstream = new Upstream(
+    { transport: "udp", endpoint: SERVER },
+    exchanger,
+    world.runtimeOf(CLIENT_ADDRESSES),
+  );
+  const hasEdns = () => server.queries.splice(0).map((query) => query.edns !== undefined);
+  const ask = () => world.clock.runUntil(upstream.respond(queryOf(), contextOf(world)));
+  assert.equal((await ask()).message.rcode, Rcode.NoError);
+  assert.deepEqual(hasEdns(), [true, false]);
+  await ask();
+  assert.deepEqual(hasEdns(), [false]);
+  await world.clock.advance(900_000);
+  await ask();
+  assert.deepEqual(hasEdns(), [true, false]);
+});
+
 /** A responder that fails or answers as told, and counts. */
 class FakeUpstream implements Responder {
   asked = 0;

@@ -5,10 +5,11 @@ import {
   type ExtendedError,
   type Message,
   makeEdns,
+  Rcode,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
-import type { ExchangeRequest } from "./exchange-request.ts";
+import type { ExchangeResult } from "./exchange-request.ts";
 import type { Exchanger } from "./exchanger.ts";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
@@ -27,6 +28,8 @@ export class Upstream implements Responder {
   readonly #options: UpstreamOptions;
   readonly #exchanger: Pick<Exchanger, "exchange">;
   readonly #runtime: Runtime;
+  /** Monotonic milliseconds until which the server is asked without EDNS. */
+  #plainUntilMs = 0;
 
   constructor(options: UpstreamOptions, exchanger: Pick<Exchanger, "exchange">, runtime: Runtime) {
     this.#options = options;
@@ -39,23 +42,14 @@ export class Upstream implements Responder {
   }
 
   async respond(query: Query, context: QueryContext): Promise<Reply> {
-    const { transport, endpoint, tls, queryTimeoutMs } = this.#options;
-    const { view } = query;
-    const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
-    const request: ExchangeRequest = {
-      question: view.question,
-      server: endpoint,
-      transport,
-      recursionDesired: view.recursionDesired,
-      checkingDisabled: view.checkingDisabled,
-      // RFC 6840 §5.7: AD in a query asks for AD in the reply.
-      authenticData: view.authenticData,
-      edns: makeEdns({ dnssecOk: view.dnssecOk }),
-      deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
-      signal: context.signal,
-      tls,
-    };
-    const { message, facts } = await this.#exchanger.exchange(request);
+    const withEdns = this.#runtime.clock.nowMs() >= this.#plainUntilMs;
+    let result = await this.#ask(query, context, withEdns);
+    if (withEdns && rejectsEdns(result.message)) {
+      // RFC 6891 §6.2.2, §7: a server without EDNS answers FORMERR or NOTIMP and no OPT; it is asked again without.
+      result = await this.#ask(query, context, false);
+      if (!rejectsEdns(result.message)) this.#plainUntilMs = this.#runtime.clock.nowMs() + PLAIN_MS;
+    }
+    const { message, facts } = result;
     return {
       message,
       security: "indeterminate",
@@ -64,6 +58,29 @@ export class Upstream implements Responder {
       exchange: facts,
     };
   }
+
+  #ask(query: Query, context: QueryContext, withEdns: boolean): Promise<ExchangeResult> {
+    const { transport, endpoint, tls, queryTimeoutMs } = this.#options;
+    const { view } = query;
+    const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
+    return this.#exchanger.exchange({
+      question: view.question,
+      server: endpoint,
+      transport,
+      recursionDesired: view.recursionDesired,
+      checkingDisabled: view.checkingDisabled,
+      // RFC 6840 §5.7: AD in a query asks for AD in the reply.
+      authenticData: view.authenticData,
+      edns: withEdns ? makeEdns({ dnssecOk: view.dnssecOk }) : undefined,
+      deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
+      signal: context.signal,
+      tls,
+    });
+  }
+}
+
+function rejectsEdns(reply: Message): boolean {
+  return reply.edns === undefined && (reply.rcode === Rcode.FormErr || reply.rcode === Rcode.NotImp);
 }
 
 /** RFC 8914 §3: a forwarder may pass on what its upstream says about the answer. */
@@ -95,3 +112,5 @@ export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefin
 const QUERY_TIMEOUT_MS_DEFAULT = 4000;
 /** More than resolvers send; the rest would only make our reply longer. */
 const EXTENDED_ERRORS_MAX = 4;
+/** As long as Unbound keeps what it knows of a server (`infra-host-ttl: 900`). */
+const PLAIN_MS = 900_000;
