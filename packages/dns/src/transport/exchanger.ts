@@ -16,7 +16,7 @@ import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } fr
 
 /** All fields are optional; the defaults stand below with their reasons. */
 export interface ExchangerOptions {
-  /** Source addresses of both families; one is drawn for each query. Empty or absent: the system chooses. */
+  /** Source addresses of both families; one is drawn for each UDP query. Empty or absent: the system chooses. */
   readonly localAddresses?: readonly string[] | undefined;
   readonly udp?: Partial<UdpTiming> | undefined;
   readonly connection?: Partial<ConnectionLimits> | undefined;
@@ -104,7 +104,7 @@ export class Exchanger {
           octets: query.octets,
           question: request.question,
           server: request.server,
-          localAddress: this.#localAddress(request),
+          localAddress: this.#localAddress(request, false),
           deadlineMs: request.deadlineMs,
           onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
           timing: this.#timing,
@@ -134,7 +134,7 @@ export class Exchanger {
     const query = buildQuery(request, transport);
     const target: LinkTarget = {
       remote: request.server,
-      localAddress: this.#localAddress(request),
+      localAddress: this.#localAddress(request, true),
       tls: transport === "tls" ? (request.tls ?? UNAUTHENTICATED_TLS) : undefined,
     };
     for (let retries = 0, moves = 0; ; ) {
@@ -211,11 +211,12 @@ export class Exchanger {
     return forget;
   }
 
-  #localAddress(request: ExchangeRequest): string | undefined {
+  /** A drawn address spreads UDP queries; streams always take the first, or each would need its own connection. */
+  #localAddress(request: ExchangeRequest, isStream: boolean): string | undefined {
     if (request.localAddress !== undefined) return request.localAddress;
     const isIpv6 = request.server.address.includes(":");
     const own = this.#options.localAddresses?.filter((address) => address.includes(":") === isIpv6) ?? [];
-    return own.length === 0 ? undefined : own[this.#runtime.random.below(own.length)];
+    return isStream || own.length < 2 ? own[0] : own[this.#runtime.random.below(own.length)];
   }
 }
 

@@ -5,6 +5,7 @@ import { simRuntime } from "@sotto/dns/testing";
 import type { Message } from "@sotto/dns/wire";
 import {
   exchangerWorld,
+  FakeStreamServer,
   FakeUdpServer,
   questionOf,
   replyTo,
@@ -122,7 +123,7 @@ test("more queries than allowed at once are refused", async () => {
   assert.equal(world.network.use.datagramSockets, 1);
 });
 
-test("the outgoing addresses are all used, each for its own family", async () => {
+test("the outgoing addresses are all used for UDP, each for its own family, and one of them for streams [7766-6.2.2-a]", async () => {
   const world = simRuntime(1);
   const addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
   const exchanger = new Exchanger({ localAddresses: addresses }, world.runtimeOf(addresses));
@@ -130,4 +131,11 @@ test("the outgoing addresses are all used, each for its own family", async () =>
   for (let i = 0; i < 20; i++) await world.clock.runUntil(exchanger.exchange(requestOf(world)));
   const used = new Set(server.sources.map(({ address }) => address));
   assert.deepEqual([...used].sort(), ["192.0.2.1", "192.0.2.2"]);
+  const streams = await FakeStreamServer.open(world.network.host([SERVER.address]), (query, stream) =>
+    stream.reply(replyTo(query)),
+  );
+  for (let i = 0; i < 20; i++)
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  assert.equal(streams.streams.length, 1);
+  await world.clock.runUntil(exchanger.close());
 });

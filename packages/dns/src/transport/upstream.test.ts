@@ -96,6 +96,7 @@ test("an upstream address with a name or a pin is strict, one without encrypts o
   const pin = `${"A".repeat(43)}=`;
   assert.deepEqual(policyOf(`tls://192.0.2.1?pin=sha256:${pin}`), ["required", undefined, undefined]);
   assert.deepEqual(policyOf("tls://192.0.2.1"), ["no", undefined, undefined]);
+  assert.deepEqual(policyOf("192.0.2.1@853#192.0.2.1"), ["required", "192.0.2.1", undefined]);
   assert.equal(policyOf("udp://192.0.2.1"), undefined);
 });
 

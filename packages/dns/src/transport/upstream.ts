@@ -6,6 +6,7 @@ import {
   type Message,
   makeEdns,
   Rcode,
+  tryParseAddress,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
@@ -99,13 +100,9 @@ export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefin
   if (address.transport !== "tls") return undefined;
   const { authName, pins } = address;
   const isStrict = authName !== undefined || pins.length > 0;
-  return {
-    ...UNAUTHENTICATED_TLS,
-    serverName: authName,
-    authName,
-    pins,
-    authenticate: isStrict ? "required" : "no",
-  };
+  // RFC 6066 §3: an address is no server name.
+  const serverName = authName === undefined || tryParseAddress(authName).ok ? undefined : authName;
+  return { ...UNAUTHENTICATED_TLS, serverName, authName, pins, authenticate: isStrict ? "required" : "no" };
 }
 
 /** What a stub waits for one try (RFC 1035 §7.2 and resolv.conf say five seconds); two upstreams fit into ten. */

@@ -1,0 +1,324 @@
+/** What every `Network` promises, asked of the real one and of the simulated one: tests may trust the latter. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type ByteStream,
+  type ConnectOptions,
+  type DatagramSocket,
+  DnsError,
+  type DnsErrorCode,
+  type Endpoint,
+  type ListenHandlers,
+  type Network,
+  type StreamListener,
+  type TlsServerOptions,
+} from "@sotto/dns/runtime";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { fakeAnchorPem, fakeCertificatePem, simRuntime } from "@sotto/dns/testing";
+import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
+
+/** A network under test: how long one waits for it is its own affair. */
+interface Subject {
+  readonly network: Network;
+  readonly address: string;
+  readonly tls: TlsServerOptions;
+  readonly anchorPem: string;
+  until<T>(promise: Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+async function realSubject(): Promise<Subject> {
+  const { network, clock } = nodeRuntime();
+  const authority = await makeAuthority("contract authority", clock.wallMs());
+  const pair = await authority.issue(["dns.example"], clock.wallMs());
+  return {
+    network,
+    address: "127.0.0.1",
+    tls: { ...pair, alpn: ["dot"], ticketKeys: undefined },
+    anchorPem: authority.certificatePem,
+    until: (promise) => promise,
+    close: () => Promise.resolve(),
+  };
+}
+
+function simulatedSubject(): Promise<Subject> {
+  const world = simRuntime(1);
+  const identity = { subjectAltNames: ["DNS:dns.example"], issuer: "contract authority" };
+  return Promise.resolve({
+    network: world.network.host(["127.0.0.1"]),
+    address: "127.0.0.1",
+    tls: { certificatePem: fakeCertificatePem(identity), keyPem: "", alpn: ["dot"], ticketKeys: undefined },
+    anchorPem: fakeAnchorPem("contract authority"),
+    until: (promise) => world.clock.runUntil(promise),
+    close: async () => {
+      await world.clock.advance(10_000);
+      assert.deepEqual(world.clock.pendingTimers, []);
+      assert.deepEqual(world.network.use, { streams: 0, datagramSockets: 0, listeners: 0 });
+    },
+  });
+}
+
+function contract(title: string, run: (subject: Subject) => Promise<void>): void {
+  for (const [name, make] of [
+    ["real", realSubject],
+    ["simulated", simulatedSubject],
+  ] as const) {
+    test(`${name} network: ${title}`, async () => {
+      const subject = await make();
+      await run(subject);
+      await subject.close();
+    });
+  }
+}
+
+/** One end of a stream with all that happened to it; promises for what tests wait for. */
+class End {
+  readonly stream: ByteStream;
+  readonly log: string[] = [];
+  readonly #received: number[] = [];
+  readonly ended = Promise.withResolvers<void>();
+  readonly closed = Promise.withResolvers<Error | undefined>();
+  readonly session = Promise.withResolvers<Uint8Array>();
+  #wanted: { octets: number; resolve: () => void } | undefined = undefined;
+
+  constructor(stream: ByteStream) {
+    this.stream = stream;
+    stream.setHandlers({
+      onData: (octets) => {
+        this.#note("data");
+        this.#received.push(...octets);
+        if (this.#wanted !== undefined && this.#received.length >= this.#wanted.octets)
+          this.#wanted.resolve();
+      },
+      onEnd: () => {
+        this.#note("end");
+        this.ended.resolve();
+      },
+      onClose: (problem) => {
+        this.#note("close");
+        this.closed.resolve(problem);
+      },
+      onDrain: () => undefined,
+      onSession: (session) => this.session.resolve(session.slice()),
+    });
+  }
+
+  #note(what: string): void {
+    assert.ok(this.log.at(-1) !== "close", `${what} after close`);
+    if (this.log.at(-1) !== what) this.log.push(what);
+  }
+
+  /** Resolves with everything received once there are that many octets. */
+  received(octets: number): Promise<number[]> {
+    return new Promise((resolve) => {
+      this.#wanted = { octets, resolve: () => resolve(this.#received) };
+      if (this.#received.length >= octets) this.#wanted.resolve();
+    });
+  }
+}
+
+interface Pair {
+  readonly client: End;
+  readonly server: End;
+  readonly listener: StreamListener;
+}
+
+async function listen(
+  { network, address, tls }: Subject,
+  isTls: boolean,
+  handlers: Partial<ListenHandlers>,
+): Promise<StreamListener> {
+  return network.listen(
+    { local: { address, port: 0 }, tls: isTls ? tls : undefined, handshakeTimeoutMs: 2000, reusePort: false },
+    { onStream: () => undefined, onFailure: () => undefined, ...handlers },
+  );
+}
+
+function connectOptions(
+  subject: Subject,
+  remote: Endpoint,
+  isTls: boolean,
+  parts: Partial<ConnectOptions> = {},
+) {
+  const tls = {
+    serverName: "dns.example",
+    alpn: ["dot"],
+    trustAnchorsPem: [subject.anchorPem],
+    session: undefined,
+  };
+  return {
+    remote,
+    localAddress: undefined,
+    tls: isTls ? tls : undefined,
+    connectTimeoutMs: 2000,
+    handshakeTimeoutMs: 2000,
+    signal: undefined,
+    ...parts,
+  };
+}
+
+async function openPair(subject: Subject, isTls: boolean): Promise<Pair> {
+  const accepted = Promise.withResolvers<End>();
+  const listener = await listen(subject, isTls, { onStream: (stream) => accepted.resolve(new End(stream)) });
+  const opening = subject.network
+    .connect(connectOptions(subject, listener.local, isTls))
+    .then((stream) => new End(stream));
+  const [client, server] = await subject.until(Promise.all([opening, accepted.promise]));
+  return { client, server, listener };
+}
+
+for (const isTls of [false, true]) {
+  const kind = isTls ? "TLS" : "TCP";
+
+  contract(`octets arrive whole and in order over ${kind}, and each end may close first`, async (subject) => {
+    const { client, server, listener } = await openPair(subject, isTls);
+    assert.deepEqual(server.stream.remote, client.stream.local);
+    assert.deepEqual(client.stream.remote, listener.local);
+    for (let i = 0; i < 5; i++) client.stream.write(Uint8Array.of(i, i));
+    assert.deepEqual(await subject.until(server.received(10)), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    client.stream.end();
+    await subject.until(server.ended.promise);
+    // Half-closed: the other direction still works.
+    server.stream.write(Uint8Array.of(7, 8));
+    assert.deepEqual(await subject.until(client.received(2)), [7, 8]);
+    server.stream.end();
+    assert.equal(await subject.until(client.closed.promise), undefined);
+    assert.equal(await subject.until(server.closed.promise), undefined);
+    await listener.close();
+  });
+
+  contract(`a reset over ${kind} ends both ends, the own one without a problem`, async (subject) => {
+    const { client, server, listener } = await openPair(subject, isTls);
+    server.stream.reset();
+    assert.equal(await subject.until(server.closed.promise), undefined);
+    // Over TLS Node cannot send RST, so that the client may see the end of the octets instead.
+    const outcome = await subject.until(Promise.race([client.closed.promise, client.ended.promise]));
+    if (outcome !== undefined) assert.ok(DnsError.is(outcome, "ERR_CONNECTION_LOST"));
+    else assert.ok(isTls);
+    client.stream.end();
+    await subject.until(client.closed.promise);
+    await listener.close();
+  });
+
+  contract(`a paused end gets nothing over ${kind} until it resumes`, async (subject) => {
+    const { client, server, listener } = await openPair(subject, isTls);
+    server.stream.pause();
+    client.stream.write(Uint8Array.of(1));
+    server.stream.write(Uint8Array.of(2));
+    await subject.until(client.received(1));
+    assert.deepEqual(server.log, []);
+    server.stream.resume();
+    assert.deepEqual(await subject.until(server.received(1)), [1]);
+    client.stream.end();
+    server.stream.end();
+    await subject.until(Promise.all([client.closed.promise, server.closed.promise]));
+    await listener.close();
+  });
+}
+
+contract(
+  "TLS tells what it established, and a ticket resumes the session [dot-alpn-a 8310-9-c]",
+  async (subject) => {
+    const { client, server, listener } = await openPair(subject, true);
+    const { security } = client.stream;
+    assert.equal(security?.protocol, "TLSv1.3");
+    assert.equal(security.alpn, "dot");
+    assert.equal(security.chainProblem, undefined);
+    assert.deepEqual(security.peerChain[0]?.subjectAltNames, ["DNS:dns.example"]);
+    assert.equal(server.stream.security?.serverName, "dns.example");
+    const session = await subject.until(client.session.promise);
+    const options = connectOptions(subject, listener.local, true);
+    const stages: string[] = [];
+    const opening = subject.network.connect({
+      ...options,
+      tls: options.tls && { ...options.tls, session },
+      onConnected: () => stages.push("connected"),
+    });
+    const resumed = new End(await subject.until(opening));
+    assert.equal(resumed.stream.security?.resumed, true);
+    assert.deepEqual(resumed.stream.security?.peerChain, []);
+    assert.deepEqual(stages, ["connected"]);
+    for (const end of [client, resumed, server]) end.stream.reset();
+    await subject.until(Promise.all([client.closed.promise, resumed.closed.promise, server.closed.promise]));
+    await listener.close();
+  },
+);
+
+contract("a chain to an unknown authority is reported and left to the caller", async (subject) => {
+  const listener = await listen(subject, true, { onStream: (stream) => void new End(stream) });
+  const options = connectOptions(subject, listener.local, true);
+  const opening = subject.network.connect({
+    ...options,
+    tls: options.tls && { ...options.tls, trustAnchorsPem: undefined },
+  });
+  const client = new End(await subject.until(opening));
+  assert.equal(typeof client.stream.security?.chainProblem, "string");
+  client.stream.reset();
+  await subject.until(client.closed.promise);
+  await listener.close();
+});
+
+contract("connecting fails with a code and a stage", async (subject) => {
+  const gone = await listen(subject, false, {});
+  await gone.close();
+  const clear = await listen(subject, true, {});
+  const aborted = new AbortController();
+  aborted.abort();
+  const toTls = connectOptions(subject, clear.local, true);
+  const cases: [string, ConnectOptions, DnsErrorCode, string | undefined][] = [
+    ["closed port", connectOptions(subject, gone.local, false), "ERR_CONNECT_REFUSED", "connect"],
+    ["closed port, TLS", connectOptions(subject, gone.local, true), "ERR_CONNECT_REFUSED", "connect"],
+    [
+      "no common ALPN",
+      { ...toTls, tls: toTls.tls && { ...toTls.tls, alpn: ["h2"] } },
+      "ERR_TLS_HANDSHAKE",
+      "handshake",
+    ],
+    ["aborted", { ...toTls, signal: aborted.signal }, "ERR_ABORTED", undefined],
+  ];
+  for (const [name, options, code, stage] of cases) {
+    await assert.rejects(subject.until(subject.network.connect(options)), (error) => {
+      assert.ok(DnsError.is(error, code), `${name}: ${error}`);
+      if (stage !== undefined) assert.equal(error.stage, stage, name);
+      return true;
+    });
+  }
+  await clear.close();
+});
+
+contract("a port is used once", async (subject) => {
+  const listener = await listen(subject, false, {});
+  await assert.rejects(
+    subject.network.listen(
+      { local: listener.local, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false },
+      { onStream: () => undefined, onFailure: () => undefined },
+    ),
+    (error) => DnsError.is(error, "ERR_ADDRESS_IN_USE"),
+  );
+  await listener.close();
+});
+
+contract("datagrams go there and back, and a connected socket hears of a closed port", async (subject) => {
+  const { network, address } = subject;
+  const echo: DatagramSocket = await network.bindDatagram(
+    { local: { address, port: 0 }, connectTo: undefined, reusePort: false },
+    { onMessage: (octets, from) => echo.send(octets.slice(), from), onError: () => undefined },
+  );
+  const received = Promise.withResolvers<{ octets: number[]; from: Endpoint }>();
+  const failed = Promise.withResolvers<Error>();
+  const client = await network.bindDatagram(
+    { local: { address: "0.0.0.0", port: 0 }, connectTo: echo.local, reusePort: false },
+    {
+      onMessage: (octets, from) => received.resolve({ octets: [...octets], from }),
+      onError: (problem) => failed.resolve(problem),
+    },
+  );
+  client.send(Uint8Array.of(1, 2, 3), echo.local);
+  const { octets, from } = await subject.until(received.promise);
+  assert.deepEqual(octets, [1, 2, 3]);
+  assert.deepEqual(from, echo.local);
+  await echo.close();
+  client.send(Uint8Array.of(4), echo.local);
+  assert.ok(DnsError.is(await subject.until(failed.promise), "ERR_CONNECT_REFUSED"));
+  await client.close();
+});
