@@ -1,3 +1,5 @@
+export { FakeInternet, type FakeInternetOptions, type FakeName, loopbackAddress } from "./fake-internet/fake-internet.ts";
+export type { ServerText } from "./fake-internet/internet.zones.ts";
 export { SeededRandom } from "./sim/seeded-random.ts";
 export { SimClock } from "./sim/sim-clock.ts";
 export type { Reachability } from "./sim/sim-host.ts";

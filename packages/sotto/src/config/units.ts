@@ -29,4 +29,3 @@ export function tryParseSize(text: string): Parsed<number> {
   }
   return parsed(Math.round(Number(parts[1]) * unit));
 }
-

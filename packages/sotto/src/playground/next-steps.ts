@@ -21,9 +21,9 @@ export interface PlaygroundPlace {
 export function nextStepsText(place: PlaygroundPlace, exposed: ExposedFacts | undefined): string {
   const { authName, caFile, pin, port, tlsPort } = place;
   const own = [
-    `npm run -s sotto -- query @127.0.0.1 -p ${tlsPort} +tls-ca=${caFile} +tls-hostname=${authName} www.shop.example MX`,
-    `npm run -s sotto -- query @127.0.0.1 -p ${tlsPort} +tls-pin=${pin} +pipeline d300-a.slow.test www.shop.example`,
-    `npm run -s sotto -- query @127.0.0.1 -p ${port} +json big-4096.big.test TXT`,
+    `npm run -s sotto -- query @127.0.0.1 -p ${tlsPort} +tls-ca=${caFile} +tls-hostname=${authName} shop.example MX`,
+    `npm run -s sotto -- query @127.0.0.1 -p ${tlsPort} +tls-pin=${pin} +pipeline d300-a.slow.lab www.shop.example`,
+    `npm run -s sotto -- query @127.0.0.1 -p ${port} +json t4096.big.org TXT`,
   ];
   const others = [
     `kdig @127.0.0.1 -p ${tlsPort} +tls-ca=${caFile} +tls-hostname=${authName} +padding www.shop.example`,

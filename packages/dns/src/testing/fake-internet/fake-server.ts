@@ -1,0 +1,114 @@
+/** Puts an authority or a misbehaviour on a network: UDP and TCP on each of its addresses. */
+import type { ByteStream, Clock, DatagramSocket, Network, StreamListener, Timer } from "@sotto/dns/runtime";
+import { FrameReader, frameMessage } from "@sotto/dns/wire";
+import { answerQuery } from "./authority.ts";
+import { type Action, BEHAVIOURS, type BehaviourName } from "./misbehaviour.ts";
+import type { Zone } from "./zone.ts";
+
+export interface FakeServerOptions {
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly zones: readonly Zone[];
+  readonly behaviour: BehaviourName;
+}
+
+/** A running server. */
+export class FakeServer {
+  readonly #options: FakeServerOptions;
+  readonly #clock: Clock;
+  readonly #sockets: DatagramSocket[] = [];
+  readonly #listeners: StreamListener[] = [];
+  readonly #streams = new Set<ByteStream>();
+  readonly #timers = new Set<Timer>();
+
+  private constructor(options: FakeServerOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  /** Opens all addresses; rejects, with everything closed again, when one cannot be had. */
+  static async start(options: FakeServerOptions, network: Network, clock: Clock): Promise<FakeServer> {
+    const server = new FakeServer(options, clock);
+    try {
+      for (const address of options.addresses) await server.#open(address, network);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  async #open(address: string, network: Network): Promise<void> {
+    const local = { address, port: this.#options.port };
+    const socket: DatagramSocket = await network.bindDatagram(
+      { local, connectTo: undefined, reusePort: false },
+      {
+        onMessage: (octets, from) => {
+          const action = this.#act(octets.slice(), "udp");
+          this.#later(action.delayMs, () => {
+            for (const reply of action.replies) socket.send(reply, from);
+          });
+        },
+        onError: () => undefined,
+      },
+    );
+    this.#sockets.push(socket);
+    this.#listeners.push(
+      await network.listen(
+        { local, tls: undefined, handshakeTimeoutMs: 5000, reusePort: false },
+        { onStream: (stream) => this.#serve(stream), onFailure: () => undefined },
+      ),
+    );
+  }
+
+  #act(query: Uint8Array, transport: "udp" | "tcp"): Action {
+    const answer = answerQuery(this.#options.zones, query, transport);
+    return BEHAVIOURS[this.#options.behaviour](query, transport, answer);
+  }
+
+  #serve(stream: ByteStream): void {
+    this.#streams.add(stream);
+    const frames = new FrameReader();
+    stream.setHandlers({
+      onData: (octets) => {
+        frames.push(octets, (message) => {
+          const action = this.#act(message.slice(), "tcp");
+          this.#later(action.delayMs, () => {
+            for (const reply of action.replies) stream.write(frameMessage(reply));
+            if (action.closes) stream.end();
+          });
+          return true;
+        });
+      },
+      onEnd: () => stream.end(),
+      onClose: () => void this.#streams.delete(stream),
+      onDrain: () => undefined,
+    });
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    if (delayMs === 0) {
+      run();
+      return;
+    }
+    const timer = this.#clock.startTimer(
+      "fake-server",
+      delayMs,
+      () => {
+        this.#timers.delete(timer);
+        run();
+      },
+      true,
+    );
+    this.#timers.add(timer);
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    for (const stream of [...this.#streams]) stream.reset();
+    await Promise.all([
+      ...this.#sockets.map((socket) => socket.close()),
+      ...this.#listeners.map((listener) => listener.close()),
+    ]);
+  }
+}
