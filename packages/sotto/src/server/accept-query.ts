@@ -1,5 +1,12 @@
-/** What a message deserves by its header, question and OPT alone, before anybody spends work on it (RFC 8906, RFC 9619, RFC 6891). */
+/**
+ * What a message deserves by its header, question and OPT alone, before anybody spends work on it (RFC 8906, RFC 9619,
+ * RFC 6891). Unknown types and options, reserved flags and further additional records (TSIG, say) are no offence.
+ */
+import type { Transport } from "@sotto/dns/transport";
 import {
+  EdeCode,
+  EdnsOptionCode,
+  type ExtendedError,
   type FormatProblem,
   HEADER_OCTETS,
   isMetaType,
@@ -8,48 +15,74 @@ import {
   Rcode,
   RRClass,
   RRType,
+  uint16At,
 } from "@sotto/dns/wire";
 
-/** `serve`: go on. `drop`: no answer. `reject`: answer with this response code and nothing else. */
+/** `serve`: go on. `drop`: no answer. `reject`: answer with this response code and no records. */
 export type Acceptance =
   | { readonly kind: "serve" }
   | { readonly kind: "drop" }
-  | { readonly kind: "reject"; readonly rcode: Rcode };
+  | { readonly kind: "reject"; readonly rcode: Rcode; readonly errors: readonly ExtendedError[] };
 
-const SERVE: Acceptance = { kind: "serve" };
-const DROP: Acceptance = { kind: "drop" };
-const REJECTIONS = new Map<Rcode, Acceptance>();
-
-/** Decisions are shared objects: hostile messages make no garbage. */
-function reject(rcode: Rcode): Acceptance {
-  let rejection = REJECTIONS.get(rcode);
-  if (rejection === undefined) {
-    rejection = { kind: "reject", rcode };
-    REJECTIONS.set(rcode, rejection);
-  }
-  return rejection;
-}
-
-/** `problem` is what `view.reset` said about the message. */
-export function acceptQuery(view: MessageView, problem: FormatProblem | undefined): Acceptance {
+/** `problem` is what `view.reset` said about the message. Decisions are shared objects: hostile messages make no garbage. */
+export function acceptQuery(
+  view: MessageView,
+  problem: FormatProblem | undefined,
+  transport: Transport,
+): Acceptance {
   // Too short for an id, or a response: whoever answers those can be made to talk to itself.
   if (view.octets.length < HEADER_OCTETS || view.isResponse) return DROP;
   // NOTIFY, UPDATE, DSO and the rest (RFC 8906 §3.1.4, RFC 8490 §5.1.1), whatever the rest of the message looks like.
-  if (view.opcode !== Opcode.Query) return reject(Rcode.NotImp);
-  // RFC 9619 §4: exactly one question in a query.
-  if (problem !== undefined || view.questionCount !== 1) return reject(Rcode.FormErr);
+  if (view.opcode !== Opcode.Query) return NOT_IMPLEMENTED;
+  // RFC 9619 §4: a query has exactly one question. None at all would only make sense with a cookie (RFC 7873 §5.4).
+  if (problem !== undefined || view.questionCount !== 1) return MALFORMED;
   // RFC 6891 §6.1.1: more than one OPT, or one that cannot be read.
-  if (view.ednsProblem !== undefined) return reject(Rcode.FormErr);
+  if (view.ednsProblem !== undefined) return MALFORMED;
   // RFC 6891 §6.1.3.
-  if (view.ednsVersion !== 0) return reject(Rcode.BadVers);
-  // Records in the answer or authority section of a query mean nothing here; a real client sends none.
-  if (view.answerCount + view.authorityCount > 0) return reject(Rcode.FormErr);
-  if (view.qtype === RRType.AXFR || view.qtype === RRType.IXFR) return reject(Rcode.Refused);
-  if (view.qclass !== RRClass.IN) return reject(Rcode.Refused);
-  // Question types that no record can have; ANY is the exception (RFC 8482).
-  if (view.qtype === RRType.OPT || view.qtype === RRType.TSIG || view.qtype === RRType.TKEY)
-    return reject(Rcode.FormErr);
-  if (isMetaType(view.qtype) && view.qtype !== RRType.ANY && view.qtype !== RRType.NXNAME)
-    return reject(Rcode.NotImp);
-  return SERVE;
+  if (view.ednsVersion !== 0) return BAD_VERSION;
+  if (hasBadKeepalive(view, transport)) return MALFORMED;
+  return acceptQuestion(view);
+}
+
+/** RFC 7828 §3.3.1: ignored on UDP; elsewhere its length is 0, or 2 as in a response (§3.1). */
+function hasBadKeepalive(view: MessageView, transport: Transport): boolean {
+  if (transport === "udp") return false;
+  const at = view.optionOffset(EdnsOptionCode.TcpKeepalive);
+  if (at < 0) return false;
+  const octets = uint16At(view.octets, at - 2);
+  return octets !== 0 && octets !== 2;
+}
+
+function acceptQuestion(view: MessageView): Acceptance {
+  const { qtype, qclass } = view;
+  // Before the sections: an IXFR query has a SOA in its authority section (RFC 1995 §3).
+  if (qtype === RRType.AXFR || qtype === RRType.IXFR) return NO_TRANSFERS;
+  // Records in these sections mean nothing in a query. Unbound and BIND answer FORMERR too.
+  if (view.answerCount + view.authorityCount > 0) return MALFORMED;
+  if (qclass !== RRClass.IN) {
+    const asksForIdentity = qclass === RRClass.CH && (qtype === RRType.TXT || qtype === RRType.ANY);
+    return asksForIdentity ? SERVE : NO_SUCH_CLASS;
+  }
+  if (!isMetaType(qtype) || qtype === RRType.ANY) return SERVE;
+  // RFC 9824 §3.5: NXNAME only stands in bitmaps; the others belong to messages or to nothing.
+  return MESSAGE_TYPES.has(qtype) ? NO_QUESTION_TYPE : NO_SUCH_META_TYPE;
+}
+
+const SERVE: Acceptance = { kind: "serve" };
+const DROP: Acceptance = { kind: "drop" };
+const NOT_IMPLEMENTED = reject(Rcode.NotImp);
+const MALFORMED = reject(Rcode.FormErr);
+const BAD_VERSION = reject(Rcode.BadVers);
+const NO_TRANSFERS = reject(Rcode.Refused, { code: EdeCode.NotSupported, text: "no zone transfers here" });
+const NO_SUCH_CLASS = reject(Rcode.Refused, {
+  code: EdeCode.NotSupported,
+  text: "only class IN is resolved",
+});
+const NO_QUESTION_TYPE = reject(Rcode.FormErr, { code: EdeCode.InvalidQueryType, text: "" });
+/** MAILA, MAILB and unassigned question types ask for a kind of query that we do not know (RFC 1035 §4.1.1). */
+const NO_SUCH_META_TYPE = reject(Rcode.NotImp, { code: EdeCode.InvalidQueryType, text: "" });
+const MESSAGE_TYPES: ReadonlySet<number> = new Set([0, RRType.OPT, RRType.NXNAME, RRType.TKEY, RRType.TSIG]);
+
+function reject(rcode: Rcode, ...errors: readonly ExtendedError[]): Acceptance {
+  return { kind: "reject", rcode, errors };
 }

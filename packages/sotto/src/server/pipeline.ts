@@ -3,11 +3,13 @@
  * their options, and never reorders them.
  *
  *     access list        query-service, synchronous, before everything        RFC 5358
- *     cache hit          query-service, synchronous                           architecture §5, §6
+ *     cache hit          query-service → fast-path, synchronous               architecture §5, §6
+ *     server identity    class CH, so that all others see class IN only       RFC 4892
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
  *     forward zones      the longest zone's upstreams
  *     answer source      recursor or upstream
+ *     store              query-service, by cache-policy                       RFC 2308, 9520
  *
  * Rate limits and cookies come between access list and cache, rules before local zones, when they are built. A cached
  * reply is one that went through the whole pipeline, which is why the cache may stand in front of it; local answers are
@@ -17,9 +19,12 @@ import type { Responder } from "@sotto/dns/transport";
 import { type ForwardZone, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
 import { recursionDesired } from "./middleware/recursion-desired.ts";
+import { type ServerIdentity, serverIdentity } from "./middleware/server-identity.ts";
 
 /** The members that a configuration chooses. */
 export interface PipelineParts {
+  /** Absent: nothing is told. */
+  readonly identity?: ServerIdentity | undefined;
   readonly localZones: LocalZonesOptions;
   readonly forwardZones: readonly ForwardZone[];
   /** Answers what nobody before it did. */
@@ -28,6 +33,11 @@ export interface PipelineParts {
 
 /** Everything between the cache and the world as one responder. */
 export function buildPipeline(parts: PipelineParts): Responder {
-  const members = [localZones(parts.localZones), recursionDesired(), forwardZones(parts.forwardZones)];
+  const members = [
+    serverIdentity(parts.identity ?? {}),
+    localZones(parts.localZones),
+    recursionDesired(),
+    forwardZones(parts.forwardZones),
+  ];
   return members.reduceRight<Responder>((next, member) => member(next), parts.source);
 }

@@ -14,65 +14,57 @@ import {
   makeMessage,
   OctetWriter,
   Rcode,
-  tryViewMessage,
 } from "@sotto/dns/wire";
-import { acceptQuery } from "./accept-query.ts";
-import { bareResponse, FINISH_BUFFER_OCTETS, finishResponse } from "./finish-response.ts";
-import { AccessList, type AccessOptions } from "./middleware/access-list.ts";
-
-/** What became of a message. */
-export type QueryOutcome =
-  | "answered from cache"
-  | "answered"
-  | "refused"
-  | "malformed"
-  | "dropped"
-  | "servfail"
-  | "bug";
+import { type Acceptance, acceptQuery } from "./accept-query.ts";
+import { authoritiesOf, cacheLifeSeconds } from "./cache-policy.ts";
+import { FastPath } from "./fast-path.ts";
+import { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
+import { AccessList, type AccessOptions, LOOPBACK_ONLY } from "./middleware/access-list.ts";
+import { makeOutcomeCounters, type OutcomeCounters, type QueryOutcome } from "./outcome-counters.ts";
+import { PipelineContext } from "./pipeline-context.ts";
 
 export interface QueryServiceOptions {
   /** The pipeline. */
   readonly responder: Responder;
-  readonly access: AccessOptions;
+  /** Who may ask. Default: loopback only. */
+  readonly access?: AccessOptions | undefined;
   /** Undefined: nothing is cached here. */
   readonly cache: MessageCache | undefined;
-  /** Longest time for one query; after it the client gets SERVFAIL. */
-  readonly deadlineMs: number;
+  /** Longest time for one query; after it the client gets SERVFAIL. Default {@link DEADLINE_MS_DEFAULT}. */
+  readonly deadlineMs?: number | undefined;
   /** Queries in the pipeline at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
-  readonly pendingMax?: number;
+  readonly pendingMax?: number | undefined;
 }
 
+/** Clients wait five seconds and ask again (RFC 1035 §7.2, resolv.conf): the second try can still profit. */
+const DEADLINE_MS_DEFAULT = 8000;
 /** Ten thousand queries that each take a few seconds are more than one core can resolve, and a few dozen megabytes. */
 const PENDING_MAX_DEFAULT = 10_000;
-
-const NO_ERRORS: readonly ExtendedError[] = [];
-
-/** Counts by outcome. */
-export type OutcomeCounters = Record<QueryOutcome, number>;
+/** The pipeline keeps the deadline itself, with better reasons; this much later the service answers in its place. */
+const DEADLINE_GRACE_MS = 500;
 
 /** Answers messages of all listeners. */
 export class QueryService implements MessageHandler {
-  readonly outcomes: OutcomeCounters = {
-    "answered from cache": 0,
-    answered: 0,
-    refused: 0,
-    malformed: 0,
-    dropped: 0,
-    servfail: 0,
-    bug: 0,
-  };
-  readonly #options: QueryServiceOptions;
+  readonly outcomes: OutcomeCounters = makeOutcomeCounters();
+  readonly #responder: Responder;
+  readonly #cache: MessageCache | undefined;
+  readonly #fastPath: FastPath | undefined;
   readonly #access: AccessList;
+  readonly #deadlineMs: number;
+  readonly #pendingMax: number;
   readonly #runtime: Runtime;
   readonly #view = new MessageView();
-  readonly #buffer = new Uint8Array(FINISH_BUFFER_OCTETS);
   readonly #writer = new OctetWriter(4096);
   #pending = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(options: QueryServiceOptions, runtime: Runtime) {
-    this.#options = options;
-    this.#access = new AccessList(options.access);
+    this.#responder = options.responder;
+    this.#cache = options.cache;
+    this.#fastPath = options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock);
+    this.#access = new AccessList(options.access ?? LOOPBACK_ONLY);
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
     this.#runtime = runtime;
   }
 
@@ -86,74 +78,65 @@ export class QueryService implements MessageHandler {
     channel: QueryChannel,
   ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     const view = this.#view;
-    const acceptance = acceptQuery(view, view.reset(octets));
-    if (acceptance.kind === "drop") return this.#count("dropped", undefined);
-    if (!this.#mayAsk(channel)) {
-      if (this.#access.action === "drop") return this.#count("dropped", undefined);
-      return this.#count(
-        "refused",
-        bareResponse(view, channel, Rcode.Refused, [{ code: EdeCode.Prohibited, text: "" }]),
-      );
-    }
-    if (acceptance.kind === "reject") {
-      const outcome =
-        acceptance.rcode === Rcode.FormErr || acceptance.rcode === Rcode.BadVers ? "malformed" : "refused";
-      return this.#count(outcome, bareResponse(view, channel, acceptance.rcode, NO_ERRORS));
-    }
-    const cached = view.recursionDesired ? this.#fromCache(view, channel) : undefined;
-    if (cached !== undefined) return this.#count("answered from cache", cached);
-    if (this.#pending >= (this.#options.pendingMax ?? PENDING_MAX_DEFAULT)) {
-      return this.#count(
-        "servfail",
-        bareResponse(view, channel, Rcode.ServFail, [
-          { code: EdeCode.NotReady, text: "too many queries are waiting" },
-        ]),
-      );
+    try {
+      const acceptance = acceptQuery(view, view.reset(octets), channel.origin.transport);
+      if (acceptance.kind === "drop") return this.#count("dropped", channel, undefined);
+      if (!this.#mayAsk(channel)) return this.#forbid(view, channel);
+      if (acceptance.kind === "reject") return this.#reject(acceptance, view, channel);
+      const cached = this.#fastPath?.answer(view, channel);
+      if (cached !== undefined) return this.#count("answered from cache", channel, cached);
+      if (this.#pending >= this.#pendingMax)
+        return this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, TOO_BUSY));
+    } catch (error) {
+      return this.#bug("query service", error, view, channel);
     }
     return this.#throughPipeline(octets.slice(), channel);
   }
 
+  #count<T>(outcome: QueryOutcome, channel: QueryChannel, answer: T): T {
+    this.outcomes[channel.origin.transport][outcome]++;
+    return answer;
+  }
+
+  /** What the program asks itself needs no leave. */
   #mayAsk(channel: QueryChannel): boolean {
     const { remote } = channel.origin;
     return remote === undefined || this.#access.allows(remote.address);
   }
 
-  #count<T>(outcome: QueryOutcome, answer: T): T {
-    this.outcomes[outcome]++;
-    return answer;
+  #forbid(view: MessageView, channel: QueryChannel): Uint8Array | undefined {
+    if (this.#access.action === "drop") return this.#count("dropped", channel, undefined);
+    return this.#count("refused", channel, bareResponse(view, channel, Rcode.Refused, PROHIBITED));
   }
 
-  /** The whole reply as a view of the service's buffer, undefined when the cache has none. */
-  #fromCache(view: MessageView, channel: QueryChannel): Uint8Array | undefined {
-    const hit = this.#options.cache?.find(view, this.#runtime.clock.nowMs());
-    if (hit === undefined) return undefined;
-    hit.copyInto(this.#buffer, 0);
-    return this.#buffer.subarray(
-      0,
-      finishResponse(this.#buffer, hit.replyOctets, view, channel, 0, NO_ERRORS),
-    );
+  #reject(rejection: Acceptance & { kind: "reject" }, view: MessageView, channel: QueryChannel): Uint8Array {
+    const { rcode, errors } = rejection;
+    const isMalformed = rcode === Rcode.FormErr || rcode === Rcode.BadVers;
+    const outcome = isMalformed ? "malformed" : rcode === Rcode.NotImp ? "not implemented" : "refused";
+    return this.#count(outcome, channel, bareResponse(view, channel, rcode, errors));
   }
 
+  /** Never rejects. `octets` are the query's own. */
   async #throughPipeline(octets: Uint8Array, channel: QueryChannel): Promise<Uint8Array | undefined> {
-    const viewed = tryViewMessage(octets);
-    if (!viewed.ok) return this.#count("bug", undefined);
-    const query: Query = { octets, view: viewed.value, origin: channel.origin };
-    this.#pending++;
-    const abort = new AbortController();
     const { clock } = this.#runtime;
-    const deadlineMs = clock.nowMs() + this.#options.deadlineMs;
-    // Parts keep their own deadlines; this one is for parts that do not.
-    const timer = clock.startTimer(
-      "query-deadline",
-      this.#options.deadlineMs + DEADLINE_GRACE_MS,
-      () => abort.abort(),
-      true,
-    );
+    const view = new MessageView();
+    view.reset(octets);
+    const context = new PipelineContext(clock.nowMs() + this.#deadlineMs);
+    const late = Promise.withResolvers<undefined>();
+    const giveUp = (): void => {
+      context.abort();
+      late.resolve(undefined);
+    };
+    const timer = clock.startTimer("query-deadline", this.#deadlineMs + DEADLINE_GRACE_MS, giveUp, true);
+    this.#pending++;
     try {
-      const reply = await this.#options.responder.respond(query, { signal: abort.signal, deadlineMs });
-      return this.#finish(query, channel, reply);
+      const query: Query = { octets, view, origin: channel.origin };
+      const reply = await Promise.race([this.#responder.respond(query, context), late.promise]);
+      return reply === undefined
+        ? this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, TOO_LATE))
+        : this.#finish(query, channel, reply);
     } catch (error) {
-      return this.#fail(query, channel, error);
+      return this.#fail(view, channel, error);
     } finally {
       timer.cancel();
       this.#pending--;
@@ -164,59 +147,65 @@ export class QueryService implements MessageHandler {
   #finish(query: Query, channel: QueryChannel, reply: Reply): Uint8Array {
     const { view } = query;
     const { message } = reply;
+    // Extended codes such as BADCOOKIE are between us and whoever said so (RFC 6891 §6.1.3).
+    const rcode = message.rcode > 0xf ? Rcode.ServFail : message.rcode;
     const base = encodeMessage(
       makeMessage({
         isResponse: true,
-        isAuthoritative: message.isAuthoritative,
-        authenticData: message.authenticData,
-        rcode: message.rcode & 0xf,
+        // What others say with authority we pass on without it (RFC 1034 §6.2.7).
+        isAuthoritative: message.isAuthoritative && reply.protection === "local",
+        authenticData: isAuthentic(reply),
+        rcode,
         questions: [view.question],
         answers: message.answers,
-        authorities: message.authorities,
+        authorities: authoritiesOf(view, message),
         additionals: message.additionals,
       }),
       { writer: this.#writer },
     );
-    // Local answers cost nothing to make and may change with the configuration; errors explain this one query.
-    const isCacheable =
-      reply.protection !== "local" &&
-      reply.extendedErrors.length === 0 &&
-      message.rcode <= 0xf &&
-      view.recursionDesired;
-    if (isCacheable) this.#options.cache?.store(view, base, this.#runtime.clock.nowMs());
+    const lifeSeconds = rcode === message.rcode ? cacheLifeSeconds(view, reply) : 0;
+    if (lifeSeconds > 0) this.#cache?.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
     const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
     buffer.set(base);
-    const end = finishResponse(buffer, base.length, view, channel, message.rcode >>> 4, reply.extendedErrors);
-    const isFailure = message.rcode === Rcode.ServFail;
-    const isRefusal = message.rcode === Rcode.Refused;
-    return this.#count(isFailure ? "servfail" : isRefusal ? "refused" : "answered", buffer.subarray(0, end));
+    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors);
+    const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
+    return this.#count(outcome, channel, buffer.subarray(0, end));
   }
 
   /** What the world did to us is SERVFAIL with a reason; anything else is our mistake, and the process lives on. */
-  #fail(query: Query, channel: QueryChannel, error: unknown): Uint8Array {
-    const isOperational = DnsError.is(error);
-    if (!isOperational) {
-      this.#runtime.events.publish("server.bug", {
-        where: "pipeline",
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
+  #fail(view: MessageView, channel: QueryChannel, error: unknown): Uint8Array | undefined {
+    if (!DnsError.is(error)) return this.#bug("pipeline", error, view, channel);
+    const text = error.stage === undefined ? "" : `${error.stage} failed`;
+    const reasons: readonly ExtendedError[] = [{ code: edeOf(error), text }];
+    return this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, reasons));
+  }
+
+  #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Uint8Array | undefined {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#runtime.events.publish("server.bug", { where, error: text });
+    this.#count("bug", channel, undefined);
+    try {
+      return bareResponse(view, channel, Rcode.ServFail, BROKEN);
+    } catch {
+      // The same bug once more, already published and counted: no answer is all that is left.
+      return undefined;
     }
-    const reason: ExtendedError = isOperational
-      ? { code: edeOf(error), text: error.stage === undefined ? "" : `${error.stage} failed` }
-      : { code: EdeCode.Other, text: "" };
-    return this.#count(
-      isOperational ? "servfail" : "bug",
-      bareResponse(query.view, channel, Rcode.ServFail, [reason]),
-    );
   }
 }
 
-/** RFC 8914: an unreachable server is a network error; a server that did not answer in time is too. */
+/** RFC 4035 §4.9.3: another's word counts only when it came over a secure channel from a server that we chose. */
+function isAuthentic(reply: Reply): boolean {
+  return reply.security === "secure" || (reply.message.authenticData && reply.protection === "authenticated");
+}
+
+/** RFC 8914 §4.23 and §4.24: nobody could be asked, or what was asked did not come through. */
 function edeOf(error: DnsError): EdeCode {
   return error.code === "ERR_NO_REACHABLE_AUTHORITY" ? EdeCode.NoReachableAuthority : EdeCode.NetworkError;
 }
 
-/** A part that keeps its deadline answers within this time after it. */
-const DEADLINE_GRACE_MS = 500;
-/** OPT, keepalive, a few extended errors and one block of padding. */
-const FINISH_ROOM_OCTETS = 2048;
+const PROHIBITED: readonly ExtendedError[] = [{ code: EdeCode.Prohibited, text: "" }];
+const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
+const TOO_LATE: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "no answer in time" },
+];
+const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];

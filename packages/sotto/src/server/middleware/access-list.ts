@@ -1,55 +1,69 @@
 /** Who may ask, by address (RFC 5358): the longest matching prefix decides, and without one nobody may. */
-import { type Prefix, tryParseAddress, tryParsePrefix } from "@sotto/dns/wire";
+import { tryParseAddress, tryParsePrefix } from "@sotto/dns/wire";
+import { PrefixTrie } from "./prefix-trie.ts";
 
-/** Prefixes as in the configuration; they are known to parse. */
+/** Prefixes in text form, such as `192.0.2.0/24`, `2001:db8::/32` or an address. */
 export interface AccessOptions {
   readonly allow: readonly string[];
+  /** Wins over an equal prefix in `allow`. */
   readonly deny: readonly string[];
   /** What others get: REFUSED, or nothing. */
   readonly action: "refuse" | "drop";
 }
 
-/** Addresses whose answer is remembered; clients are few compared with their queries. */
+/** The default: a resolver that is open to all helps to attack others (RFC 5358 §3). */
+export const LOOPBACK_ONLY: AccessOptions = {
+  allow: ["127.0.0.0/8", "::1/128"],
+  deny: [],
+  action: "refuse",
+};
+
+/** Addresses whose verdict is remembered; reading an address costs more than finding it. All are forgotten at once. */
 const REMEMBERED_MAX = 10_000;
 
 /** A set of prefixes with a verdict each. */
 export class AccessList {
   readonly action: "refuse" | "drop";
-  readonly #rules: { readonly prefix: Prefix; readonly isAllowed: boolean }[];
+  readonly #verdicts = new PrefixTrie();
   readonly #remembered = new Map<string, boolean>();
 
   /** Throws a RangeError for a text that is no prefix. */
   constructor(options: AccessOptions) {
     this.action = options.action;
-    const rule = (text: string, isAllowed: boolean): { prefix: Prefix; isAllowed: boolean } => {
-      const prefix = tryParsePrefix(text);
-      if (!prefix.ok) throw new RangeError(prefix.problem);
-      return { prefix: prefix.value, isAllowed };
-    };
-    // Longest first, and of two equal ones the refusal: the first match decides.
-    this.#rules = [
-      ...options.deny.map((text) => rule(text, false)),
-      ...options.allow.map((text) => rule(text, true)),
-    ].sort((a, b) => b.prefix.bits - a.prefix.bits || Number(a.isAllowed) - Number(b.isAllowed));
+    for (const text of options.allow) this.#add(text, ALLOWED);
+    for (const text of options.deny) this.#add(text, DENIED);
   }
 
-  /** True when the address may ask. */
+  #add(text: string, verdict: number): void {
+    const prefix = tryParsePrefix(text);
+    if (!prefix.ok) throw new RangeError(prefix.problem);
+    this.#verdicts.set(prefix.value, verdict);
+  }
+
+  /** True when the address may ask; false for what is no address. A zone identifier (`%eth0`) does not matter. */
   allows(address: string): boolean {
     const known = this.#remembered.get(address);
     if (known !== undefined) return known;
-    const octets = tryParseAddress(address);
-    const isAllowed =
-      octets.ok && (this.#rules.find(({ prefix }) => contains(prefix, octets.value))?.isAllowed ?? false);
+    const isAllowed = this.#verdictOn(address) === ALLOWED;
     if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
     this.#remembered.set(address, isAllowed);
     return isAllowed;
   }
+
+  #verdictOn(address: string): number {
+    const zone = address.indexOf("%");
+    const octets = tryParseAddress(zone < 0 ? address : address.slice(0, zone));
+    if (!octets.ok) return DENIED;
+    return this.#verdicts.longest(isMappedIpv4(octets.value) ? octets.value.subarray(12) : octets.value);
+  }
 }
 
-function contains(prefix: Prefix, octets: Uint8Array): boolean {
-  if (prefix.octets.length !== octets.length) return false;
-  const whole = prefix.bits >>> 3;
-  for (let i = 0; i < whole; i++) if (prefix.octets[i] !== octets[i]) return false;
-  const rest = prefix.bits & 7;
-  return rest === 0 || ((prefix.octets[whole] ?? 0) ^ (octets[whole] ?? 0)) >>> (8 - rest) === 0;
+/** `::ffff:192.0.2.1`: a socket for both families calls its IPv4 clients so. */
+function isMappedIpv4(octets: Uint8Array): boolean {
+  if (octets.length !== 16 || octets[10] !== 0xff || octets[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (octets[i] !== 0) return false;
+  return true;
 }
+
+const ALLOWED = 1;
+const DENIED = 2;

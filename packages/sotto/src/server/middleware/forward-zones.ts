@@ -1,6 +1,6 @@
 /** Names that other servers resolve: the longest zone at or above the name decides, without one the query goes on. */
 import type { Middleware, Responder } from "@sotto/dns/transport";
-import type { Name } from "@sotto/dns/wire";
+import { type MessageView, type Name, RRType } from "@sotto/dns/wire";
 
 /** One zone and whoever answers for it. */
 export interface ForwardZone {
@@ -15,7 +15,7 @@ export function forwardZones(zones: readonly ForwardZone[]): Middleware {
     if (byKey.size === 0) return next;
     return {
       respond: (query, context) => {
-        for (let name = query.view.qname; ; name = name.parent()) {
+        for (let name = firstZone(query.view); ; name = name.parent()) {
           const responder = byKey.get(name.key);
           if (responder !== undefined) return responder.respond(query, context);
           if (name.isRoot) return next.respond(query, context);
@@ -23,4 +23,9 @@ export function forwardZones(zones: readonly ForwardZone[]): Middleware {
       },
     };
   };
+}
+
+/** A DS record belongs to the zone above its owner (RFC 4035 §3.1.4.1). */
+function firstZone(view: MessageView): Name {
+  return view.qtype === RRType.DS ? view.qname.parent() : view.qname;
 }
