@@ -4,7 +4,7 @@
  */
 import { copyOctets, newOctets } from "./copy-octets.ts";
 import { RRType } from "./iana/rr-type.ts";
-import { copyName, measureName, type NameReading } from "./name.ts";
+import { copyName, measureName, type NameReading, plainNameEnd } from "./name.ts";
 import type { OctetWriter } from "./octets.ts";
 import type { FormatProblem } from "./parsed.ts";
 
@@ -124,16 +124,4 @@ function fits(layout: Layout, rdata: Uint8Array): boolean {
   let at = layout.prefix;
   for (let i = 0; i < layout.names && at >= 0; i++) at = plainNameEnd(rdata, at);
   return at >= 0 && rdata.length - at === layout.suffix;
-}
-
-/** Where the uncompressed name at `at` ends; -1 when it is malformed. */
-function plainNameEnd(rdata: Uint8Array, start: number): number {
-  let at = start;
-  while (at < rdata.length) {
-    const octet = rdata[at] ?? 0;
-    if (octet === 0) return at - start < 255 ? at + 1 : -1;
-    if (octet > 63) return -1;
-    at += octet + 1;
-  }
-  return -1;
 }

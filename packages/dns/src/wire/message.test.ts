@@ -243,8 +243,8 @@ test("64 kB of one-octet labels are refused or read in linear work", () => {
   assert.equal(problemOf(concatOctets([wireOf([1, 0, 0, 0], ""), labels])), "name is longer than 255 octets");
   // Records whose owners are long chains: each costs at most 126 pointers and 255 octets.
   const link = (target: number): Uint8Array =>
-    Uint8Array.of(1, 0x61, 0xc0 | (target >>> 8), target & 0xff, 0, 99, 0, 1, 0, 0, 0, 0, 0, 0);
-  const chain: Uint8Array[] = [Uint8Array.of(0, 0, 99, 0, 1, 0, 0, 0, 0, 0, 0)];
+    Uint8Array.of(1, 0x61, 0xc0 | (target >>> 8), target & 0xff, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0);
+  const chain: Uint8Array[] = [Uint8Array.of(0, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0)];
   let at = 12 + 11;
   let target = 12;
   for (let i = 0; i < 125; i++) {

@@ -156,10 +156,7 @@ export class Name {
 
   /** Presentation form, absolute, with escapes (RFC 1035 §5.1): `www.example.` */
   toString(): string {
-    if (this.isRoot) return ".";
-    let text = "";
-    for (const label of this.labels()) text += `${labelToText(label)}.`;
-    return text;
+    return this.isRoot ? "." : wireToText(this.wire);
   }
 
   toJSON(): string {
@@ -182,16 +179,41 @@ function keyOf(wire: Uint8Array): string {
   return String.fromCharCode.apply(null, scratch.subarray(0, wire.length) as unknown as number[]);
 }
 
-const ESCAPED = new Set([...'.\\"();@$'].map((character) => character.charCodeAt(0)));
+/** The presentation form of each octet of a label (RFC 1035 §5.1). */
+const OCTET_TEXT: readonly string[] = Array.from({ length: 256 }, (_, octet) => {
+  const character = String.fromCharCode(octet);
+  if ('.\\"();@$'.includes(character)) return `\\${character}`;
+  return octet > 0x20 && octet < 0x7f ? character : `\\${String(octet).padStart(3, "0")}`;
+});
+/** 1 for the octets that stand for themselves. */
+const IS_PLAIN = Uint8Array.from(OCTET_TEXT, (text) => Number(text.length === 1));
 
 /** Presentation form of one label, without the final dot (RFC 1035 §5.1). */
 export function labelToText(label: Uint8Array): string {
   let text = "";
-  for (const octet of label) {
-    if (ESCAPED.has(octet)) text += `\\${String.fromCharCode(octet)}`;
-    else if (octet > 0x20 && octet < 0x7f) text += String.fromCharCode(octet);
-    else text += `\\${String(octet).padStart(3, "0")}`;
+  for (const octet of label) text += OCTET_TEXT[octet] ?? "";
+  return text;
+}
+
+function wireToText(wire: Uint8Array): string {
+  let at = 0;
+  for (let octets = wire[0] ?? 0; octets !== 0; octets = wire[at] ?? 0) {
+    const end = at + octets;
+    while (at < end) {
+      const octet = wire[++at] ?? 0;
+      if (IS_PLAIN[octet] === 0) return escapedText(wire);
+      scratch[at - 1] = octet;
+    }
+    scratch[at++] = 0x2e;
   }
+  // apply() takes any array-like; its declared type knows only number[].
+  return String.fromCharCode.apply(null, scratch.subarray(0, at) as unknown as number[]);
+}
+
+function escapedText(wire: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < wire.length - 1; at += (wire[at] ?? 0) + 1)
+    text += `${labelToText(wire.subarray(at + 1, at + 1 + (wire[at] ?? 0)))}.`;
   return text;
 }
 
@@ -293,6 +315,18 @@ export function skipName(octets: Uint8Array, offset: number, end: number): numbe
     const octet = octets[at] ?? 0;
     if (octet === 0) return at + 1;
     if (octet > LABEL_OCTETS_MAX) return octet >= 0xc0 && at + 2 <= end ? at + 2 : -1;
+    at += octet + 1;
+  }
+  return -1;
+}
+
+/** Where the uncompressed name at `start` ends; -1 when it is malformed. */
+export function plainNameEnd(octets: Uint8Array, start: number): number {
+  let at = start;
+  while (at < octets.length) {
+    const octet = octets[at] ?? 0;
+    if (octet === 0) return at - start < NAME_OCTETS_MAX ? at + 1 : -1;
+    if (octet > LABEL_OCTETS_MAX) return -1;
     at += octet + 1;
   }
   return -1;

@@ -43,7 +43,7 @@ function unsigned(octets: 1 | 2 | 4 | 6): Field<number> {
           : octets === 4
             ? reader.uint32()
             : reader.uint48(),
-    skip: (reader) => void reader.take(octets),
+    skip: (reader) => reader.skip(octets),
     write(writer, value) {
       if (!Number.isInteger(value) || value < 0 || value > most)
         return `${value} is not a number from 0 to ${most}`;
@@ -132,7 +132,7 @@ function timestampToText(seconds: number): string {
 function nameField(isLowered: boolean): Field<Name> {
   const field: Field<Name> = {
     read: (reader) => reader.plainName(),
-    skip: (reader) => void reader.plainName(),
+    skip: (reader) => reader.skipPlainName(),
     write(writer, value) {
       writer.plainName(value);
       return undefined;
@@ -156,7 +156,7 @@ export const namesRest: Field<readonly Name[]> = {
     return names;
   },
   skip(reader) {
-    while (reader.remaining > 0) reader.plainName();
+    while (reader.remaining > 0) reader.skipPlainName();
   },
   write(writer, values) {
     for (const value of values) writer.plainName(value);
@@ -199,7 +199,7 @@ function stringOf(text: string, tokens: TokenReader, what: string): Uint8Array {
 /** One character-string, always quoted in text. */
 export const characterString: Field<Uint8Array> = {
   read: (reader) => reader.take(reader.uint8()),
-  skip: (reader) => void reader.take(reader.uint8()),
+  skip: (reader) => reader.skip(reader.uint8()),
   write: writeString,
   toText: (value) => `"${escapeText(value)}"`,
   parse: parseString,
@@ -223,7 +223,7 @@ export const characterStrings: Field<readonly Uint8Array[]> = {
     return strings;
   },
   skip(reader) {
-    do reader.take(reader.uint8());
+    do reader.skip(reader.uint8());
     while (reader.remaining > 0);
   },
   write(writer, values) {
@@ -246,7 +246,7 @@ export const characterStrings: Field<readonly Uint8Array[]> = {
 /** All that is left as one quoted text without a length in front (URI target, CAA value). */
 export const textRest: Field<Uint8Array> = {
   read: (reader) => reader.rest(),
-  skip: (reader) => void reader.rest(),
+  skip: (reader) => reader.skip(reader.remaining),
   write(writer, value) {
     writer.octets(value);
     return undefined;
@@ -268,7 +268,7 @@ function encodedRest(
 ): Field<Uint8Array> {
   return {
     read: (reader) => reader.rest(),
-    skip: (reader) => void reader.rest(),
+    skip: (reader) => reader.skip(reader.remaining),
     write(writer, value) {
       writer.octets(value);
       return undefined;
@@ -291,7 +291,7 @@ function counted(
 ): Field<Uint8Array> {
   return {
     read: (reader) => reader.take(reader.uint8()),
-    skip: (reader) => void reader.take(reader.uint8()),
+    skip: (reader) => reader.skip(reader.uint8()),
     write: writeString,
     toText: (value) => (value.length === 0 ? "-" : toText(value)),
     parse(tokens, what) {
@@ -321,7 +321,7 @@ function fixed(
 ): Field<Uint8Array> {
   return {
     read: (reader) => reader.take(octets),
-    skip: (reader) => void reader.take(octets),
+    skip: (reader) => reader.skip(octets),
     write(writer, value) {
       if (value.length !== octets) return `value is not ${octets} octets long`;
       writer.octets(value);
