@@ -33,9 +33,12 @@ class MessageDecoder {
   problem: FormatProblem | undefined = undefined;
   edns: Edns | undefined = undefined;
   upperRcode = 0;
-  /** Owners read so far and where they start: pointers to them give the same object again. */
-  readonly ownerOffsets: number[] = [];
-  readonly owners: Name[] = [];
+  /** The first name of the message, which most pointers point to, and where it starts. */
+  firstOwner: Name | undefined = undefined;
+  firstOffset = 0;
+  /** Later owners and where they start: pointers to them give the same object again. */
+  ownerOffsets: number[] | undefined = undefined;
+  owners: Name[] | undefined = undefined;
 
   constructor(octets: Uint8Array) {
     this.octets = octets;
@@ -75,17 +78,20 @@ class MessageDecoder {
 
   questions(count: number): readonly Question[] {
     if (count === 0) return NO_QUESTIONS;
-    const octets = this.octets;
+    // A list of exactly one is a third of the size of one that can grow.
+    if (count === 1) return [this.question()];
     const questions: Question[] = [];
-    for (let i = 0; i < count; i++) {
-      const name = this.owner();
-      const at = this.at;
-      if (at + 4 > octets.length) this.fail("question runs past the end");
-      if (this.problem !== undefined) break;
-      questions.push({ name, type: uint16At(octets, at), class: uint16At(octets, at + 2) });
-      this.at = at + 4;
-    }
+    for (let i = 0; i < count && this.problem === undefined; i++) questions.push(this.question());
     return questions;
+  }
+
+  question(): Question {
+    const octets = this.octets;
+    const name = this.owner();
+    const at = this.at;
+    if (at + 4 > octets.length) this.fail("question runs past the end");
+    this.at = at + 4;
+    return { name, type: uint16At(octets, at), class: uint16At(octets, at + 2) };
   }
 
   /** Reads a section; only the additional section may hold the OPT record. */
@@ -126,10 +132,10 @@ class MessageDecoder {
     }
     const target = first >= 0xc0 ? ((first & 0x3f) << 8) | (octets[at + 1] ?? 0) : at;
     if (target < at && at + 2 <= octets.length) {
-      const known = this.ownerOffsets.indexOf(target);
-      if (known >= 0) {
+      const known = this.knownOwner(target);
+      if (known !== undefined) {
         this.at = at + 2;
-        return this.owners[known] ?? Name.root;
+        return known;
       }
     }
     const name = readNameInto(octets, at, octets.length, true, reading);
@@ -138,11 +144,27 @@ class MessageDecoder {
       return Name.root;
     }
     this.at = reading.next;
-    if (this.owners.length < OWNERS_MAX) {
-      this.ownerOffsets.push(target);
-      this.owners.push(name);
-    }
+    this.rememberOwner(name, target);
     return name;
+  }
+
+  knownOwner(offset: number): Name | undefined {
+    if (this.firstOwner !== undefined && this.firstOffset === offset) return this.firstOwner;
+    const index = this.ownerOffsets?.indexOf(offset) ?? -1;
+    return index < 0 ? undefined : this.owners?.[index];
+  }
+
+  rememberOwner(name: Name, offset: number): void {
+    if (this.firstOwner === undefined) {
+      this.firstOwner = name;
+      this.firstOffset = offset;
+    } else if (this.owners === undefined || this.ownerOffsets === undefined) {
+      this.owners = [name];
+      this.ownerOffsets = [offset];
+    } else if (this.owners.length < OWNERS_MAX) {
+      this.owners.push(name);
+      this.ownerOffsets.push(offset);
+    }
   }
 
   rdata(type: RRType, rrClass: RRClass, start: number, end: number): Uint8Array {
