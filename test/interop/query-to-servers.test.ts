@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { peerTest, runSotto, temporaryFolder } from "./peers.ts";
 import { FOREIGN_SERVERS, type ForeignServer, startForeignServer } from "./servers.ts";
 
-const PROGRAMS = { unbound: "unbound", named: "named", nsd: "nsd", kresd: "kresd", dnsdist: "dnsdist" } as const;
+const PROGRAMS = {
+  unbound: "unbound",
+  named: "named",
+  nsd: "nsd",
+  kresd: "kresd",
+  dnsdist: "dnsdist",
+} as const;
 /** These forward; NSD answers behind them. */
 const NEEDS_BACKEND: ReadonlySet<string> = new Set(["kresd", "dnsdist"]);
 
@@ -18,10 +24,18 @@ interface JsonReply {
   };
 }
 
-async function ask(server: ForeignServer, isTls: boolean, args: readonly string[]): Promise<{ replies: JsonReply[]; code: number; stderr: string }> {
+async function ask(
+  server: ForeignServer,
+  isTls: boolean,
+  args: readonly string[],
+): Promise<{ replies: JsonReply[]; code: number; stderr: string }> {
   const port = isTls ? server.tlsPort : server.port;
   const result = await runSotto(["query", "@127.0.0.1", "-p", String(port), "+json", ...args]);
-  const replies = result.stdout.trim().split("\n").filter((line) => line !== "").map((line): JsonReply => JSON.parse(line));
+  const replies = result.stdout
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): JsonReply => JSON.parse(line));
   return { replies, code: result.code, stderr: result.stderr };
 }
 
@@ -33,7 +47,14 @@ async function checkClear(server: ForeignServer): Promise<void> {
   const big = await ask(server, false, ["big.interop.example", "TXT"]);
   assert.equal(big.replies[0]?.exchange.retriedOverTcp, true, "a truncated reply is fetched over TCP");
   assert.equal(big.replies[0]?.message.answerRRs?.length, 1);
-  const tcp = await ask(server, false, ["+tcp", "+keepopen", "www.interop.example", "A", "alias.interop.example", "A"]);
+  const tcp = await ask(server, false, [
+    "+tcp",
+    "+keepopen",
+    "www.interop.example",
+    "A",
+    "alias.interop.example",
+    "A",
+  ]);
   assert.equal(tcp.replies.length, 2);
   assert.equal(tcp.replies[1]?.message.answerRRs?.length, 3);
   const missing = await ask(server, false, ["missing.interop.example", "A"]);
@@ -43,7 +64,14 @@ async function checkClear(server: ForeignServer): Promise<void> {
 
 async function checkTls(server: ForeignServer): Promise<void> {
   const byName = ["+tls", `+tls-ca=${server.caFile}`, `+tls-hostname=${server.authName}`];
-  const named = await ask(server, true, [...byName, "+keepopen", "www.interop.example", "A", "mail.interop.example", "MX"]);
+  const named = await ask(server, true, [
+    ...byName,
+    "+keepopen",
+    "www.interop.example",
+    "A",
+    "mail.interop.example",
+    "MX",
+  ]);
   assert.equal(named.code, 0, named.stderr);
   assert.equal(named.replies[0]?.exchange.protection, "authenticated");
   assert.match(named.replies[0]?.exchange.authenticatedBy ?? "", /server\.example/);
@@ -51,10 +79,24 @@ async function checkTls(server: ForeignServer): Promise<void> {
   const pinned = await ask(server, true, [`+tls-pin=${server.pin}`, "www.interop.example"]);
   assert.equal(pinned.code, 0, pinned.stderr);
   assert.equal(pinned.replies[0]?.exchange.protection, "authenticated");
-  const pipelined = await ask(server, true, [...byName, "+pipeline", "www.interop.example", "mail.interop.example", "MX", "alias.interop.example", "big.interop.example", "TXT"]);
+  const pipelined = await ask(server, true, [
+    ...byName,
+    "+pipeline",
+    "www.interop.example",
+    "mail.interop.example",
+    "MX",
+    "alias.interop.example",
+    "big.interop.example",
+    "TXT",
+  ]);
   assert.equal(pipelined.code, 0, pipelined.stderr);
   assert.equal(pipelined.replies.length, 4);
-  const wrongName = await ask(server, true, ["+tls", `+tls-ca=${server.caFile}`, "+tls-hostname=other.example", "www.interop.example"]);
+  const wrongName = await ask(server, true, [
+    "+tls",
+    `+tls-ca=${server.caFile}`,
+    "+tls-hostname=other.example",
+    "www.interop.example",
+  ]);
   assert.equal(wrongName.code, 20, "a server with another name is not asked");
   const wrongPin = await ask(server, true, [`+tls-pin=${"A".repeat(43)}=`, "www.interop.example"]);
   assert.equal(wrongPin.code, 20, "a server with another key is not asked");

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
-import { type RunningPeer, freePort, runSotto, startPeer } from "./peers.ts";
+import { freePort, type RunningPeer, runSotto, startPeer } from "./peers.ts";
 
 /** A foreign server that answers for {@link ZONE}. */
 export interface ForeignServer {
@@ -37,12 +37,15 @@ interface Files {
 }
 
 /** Writes configuration for ports and files and gives the command that runs in the foreground. */
-type Setup = (files: Files, port: number, tlsPort: number, backend: number) => readonly [program: string, ...args: string[]];
+type Setup = (
+  files: Files,
+  port: number,
+  tlsPort: number,
+  backend: number,
+) => readonly [program: string, ...args: string[]];
 
-const unbound: Setup = ({ folder, certificate, key }, port, tlsPort) => {
+const unbound: Setup = ({ folder, zone, certificate, key }, port, tlsPort) => {
   const file = join(folder, "unbound.conf");
-  const records = ZONE.split("\n").slice(2).filter((line) => line !== "");
-  const data = records.map((line) => `  local-data: '${line.replace(/^@/, "interop.example.").replace(/^([a-z]+) /, "$1.interop.example. ").replace(/ (ns|www)( |$)/g, " $1.interop.example.$2").replace(" hostmaster ", " hostmaster.interop.example. ")}'`);
   writeFileSync(
     file,
     `server:
@@ -60,10 +63,13 @@ const unbound: Setup = ({ folder, certificate, key }, port, tlsPort) => {
   edns-tcp-keepalive: yes
   edns-tcp-keepalive-timeout: 30000
   module-config: "iterator"
-  local-zone: "interop.example." static
-${data.join("\n")}
 remote-control:
   control-enable: no
+auth-zone:
+  name: "interop.example."
+  zonefile: "${zone}"
+  for-downstream: yes
+  for-upstream: no
 `,
   );
   return ["/usr/sbin/unbound", "-d", "-p", "-c", file];
@@ -163,7 +169,12 @@ export async function startForeignServer(
   const pair = await authority.issue([AUTH_NAME, "127.0.0.1"], wallMs);
   const own = join(folder, name);
   mkdirSync(own);
-  const files: Files = { folder: own, zone: join(own, "interop.zone"), certificate: join(own, "cert.pem"), key: join(own, "key.pem") };
+  const files: Files = {
+    folder: own,
+    zone: join(own, "interop.zone"),
+    certificate: join(own, "cert.pem"),
+    key: join(own, "key.pem"),
+  };
   const caFile = join(own, "ca.pem");
   writeFileSync(files.zone, ZONE);
   writeFileSync(files.certificate, pair.certificatePem);
@@ -173,7 +184,13 @@ export async function startForeignServer(
   const tlsPort = await freePort();
   const [program, ...args] = FOREIGN_SERVERS[name](files, port, tlsPort, backendPort);
   const peer = await startPeer(program, args, async () => {
-    const result = await runSotto(["@127.0.0.1", "-p", String(port), "+short", "+time=1", "+tries=1", "www.interop.example"].toSpliced(0, 0, "query"));
+    const result = await runSotto(
+      ["@127.0.0.1", "-p", String(port), "+short", "+time=1", "+tries=1", "www.interop.example"].toSpliced(
+        0,
+        0,
+        "query",
+      ),
+    );
     return result.stdout.includes("192.0.2.1");
   });
   return { port, tlsPort, caFile, authName: AUTH_NAME, pin: spkiPin(pair.certificatePem), peer };

@@ -7,6 +7,7 @@ import {
   type Runtime,
   type Timer,
 } from "@sotto/dns/runtime";
+import { FRAME_PREFIX_OCTETS, uint16At } from "@sotto/dns/wire";
 import { type Authentication, authenticate, type TlsPolicy } from "./authentication.ts";
 import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
@@ -191,7 +192,17 @@ export class ClientLink implements ConnectionHost {
   // What the machine asks of its surroundings.
 
   write(octets: Uint8Array): boolean {
-    return this.#stream?.write(octets) ?? false;
+    const stream = this.#stream;
+    if (stream?.security === undefined) return stream?.write(octets) ?? false;
+    // One TLS record per query, never two in one: NSD 4.6 reads one record each time its socket is readable, takes one
+    // message from it, and would leave the second unanswered until more octets come.
+    let mayGoOn = true;
+    for (let at = 0; at < octets.length; ) {
+      const end = at + FRAME_PREFIX_OCTETS + uint16At(octets, at);
+      mayGoOn = stream.write(octets.subarray(at, end));
+      at = end;
+    }
+    return mayGoOn;
   }
 
   end(): void {
