@@ -4,12 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
+  ARROWS,
   badFiles,
   FILE_LINES_MAX,
+  idleExceptions,
   importCycles,
   roomsWithoutReadme,
   type Tree,
   unusedExports,
+  WORLD_EXCEPTIONS,
   worldOutsideItsRoom,
   wrongArrows,
 } from "./tidy/rules.ts";
@@ -34,25 +37,45 @@ test("imports follow the arrows and go through index.ts", () => {
   assert.deepEqual(wrongArrows(house), []);
 });
 
-test("an import against the arrows, past an index or past the package is found", () => {
-  assert.match(
-    wrongArrows(tree({ "dns/src/wire/a.ts": 'import { x } from "@sotto/dns/transport";' }))[0] ?? "",
-    /wire may not import transport/,
-  );
-  assert.match(
-    wrongArrows(tree({ "sotto/src/compose/a.ts": 'import { x } from "../server/pipeline.ts";' }))[0] ?? "",
-    /past the index/,
-  );
-  assert.match(
-    wrongArrows(
-      tree({ "dns/src/transport/a.ts": 'const x = await import("@sotto/dns/runtime/node");' }),
-    )[0] ?? "",
-    /may not import runtime\/node/,
-  );
-  assert.deepEqual(
-    wrongArrows(tree({ "dns/src/transport/a.ts": '// import { x } from "@sotto/dns/cache";' })),
-    [],
-  );
+test("an import against the arrows, past an index, past the package or of a foreign package is found", () => {
+  const rows: readonly (readonly [string, string, RegExp])[] = [
+    ["dns/src/wire/a.ts", 'import { x } from "@sotto/dns/transport";', /wire may not import transport/],
+    ["sotto/src/compose/a.ts", 'import { x } from "../server/pipeline.ts";', /past the index/],
+    ["sotto/src/compose/a.ts", 'import { x } from "../server/middleware/index.ts";', /past the index/],
+    ["sotto/src/server/a.ts", 'import { x } from "../recursor/index.ts";', /server may not import recursor/],
+    ["sotto/src/tools/query/a.ts", 'import { x } from "../bench/index.ts";', /may not import tools\/bench/],
+    ["sotto/src/bin/a.ts", 'import { x } from "../tools/query/query.ts";', /past the index/],
+    ["dns/src/transport/a.ts", 'const x = await import("@sotto/dns/runtime/node");', /runtime\/node/],
+    ["dns/src/transport/a.ts", 'import { x } from "../wire/index.ts";', /past the package/],
+    ["dns/src/transport/a.ts", 'import "yaml";', /depends on nothing, not on yaml/],
+    ["dns/src/spare/a.ts", 'import { x } from "@sotto/dns/wire";', /not in the table of arrows/],
+    ["dns/src/transport/a.ts", 'export { x } from "../../../../test/x.ts";', /in no room/],
+    ["dns/src/a.ts", "", /stands in no room/],
+  ];
+  for (const [path, source, message] of rows) {
+    const problems = wrongArrows(tree({ [path]: source }));
+    assert.equal(problems.length, 1, source);
+    assert.match(problems[0] ?? "", message);
+  }
+});
+
+test("imports along the arrows, in tests and in comments are fine", () => {
+  const sources = {
+    "dns/src/transport/a.ts": 'import { x } from "@sotto/dns/wire"; // import { y } from "@sotto/dns/cache";',
+    "dns/src/runtime/node/a.ts": 'import type { Clock } from "../clock.ts";',
+    "dns/src/wire/a.test.ts": 'import { x } from "../transport/upstream.ts";',
+    "sotto/src/bin/a.ts": 'import { x } from "../tools/query/index.ts";\nimport "../../package.json";',
+    "sotto/src/config/a.ts": 'import { z } from "zod";',
+  };
+  assert.deepEqual(wrongArrows(tree(sources)), []);
+});
+
+test("the table of arrows has no circle", () => {
+  const sources = Object.entries(ARROWS).map(([room, others]) => [
+    `dns/src/${room}/index.ts`,
+    others.map((other) => `import { x } from "@sotto/dns/${other}";`).join("\n"),
+  ]);
+  assert.deepEqual(importCycles(tree(Object.fromEntries(sources))), []);
 });
 
 test("no files import each other in a circle", () => {
@@ -78,34 +101,77 @@ test("time, chance and wires are only where they belong", () => {
 test("a clock, a timer, chance and a socket outside their room are found", () => {
   for (const code of [
     "const t = Date.now();",
+    "const t = new Date();",
+    "const t = performance.now();",
+    "const t = process.hrtime.bigint();",
     "setTimeout(f, 1);",
+    "globalThis.setInterval(f, 1);",
+    "f(setImmediate);",
     "Math.random();",
     'import net from "node:net";',
+    'import { readFile } from "node:fs/promises";',
+    'const fs = await import("node:fs");',
     'import { randomBytes } from "node:crypto";',
   ]) {
     assert.equal(worldOutsideItsRoom(tree({ "dns/src/transport/a.ts": code })).length, 1, code);
+    assert.deepEqual(worldOutsideItsRoom(tree({ "dns/src/runtime/node/a.ts": code })), [], code);
+    assert.deepEqual(worldOutsideItsRoom(tree({ "dns/src/transport/a.test.ts": code })), [], code);
   }
-  assert.deepEqual(worldOutsideItsRoom(tree({ "dns/src/runtime/node/a.ts": "setTimeout(f, 1);" })), []);
-  assert.equal(
-    worldOutsideItsRoom(tree({ "dns/src/wire/a.ts": 'import { x } from "node:util";' })).length,
-    1,
-  );
+  for (const code of ["// Date.now()", 'f("Math.random");', "queueMicrotask(f);", "clock.setTimeout(f);"]) {
+    assert.deepEqual(worldOutsideItsRoom(tree({ "dns/src/transport/a.ts": code })), [], code);
+  }
+});
+
+test("any module of Node in wire, and any but crypto in dnssec, is found", () => {
+  const source = 'import { x } from "node:util";';
+  assert.equal(worldOutsideItsRoom(tree({ "dns/src/wire/a.ts": source })).length, 1);
+  assert.equal(worldOutsideItsRoom(tree({ "dns/src/dnssec/a.ts": source })).length, 1);
+  const crypto = 'import { createHash } from "node:crypto";';
+  assert.equal(worldOutsideItsRoom(tree({ "dns/src/wire/a.ts": crypto })).length, 1);
+  assert.deepEqual(worldOutsideItsRoom(tree({ "dns/src/dnssec/a.ts": crypto })), []);
+});
+
+test("an exception serves one file, and one that nothing needs is found", () => {
+  assert.deepEqual(idleExceptions(house, WORLD_EXCEPTIONS), []);
+  const path = "packages/sotto/src/config/a.ts";
+  const exceptions = new Map([[path, "reads a file"]]);
+  const needed = tree({ "sotto/src/config/a.ts": 'import { readFileSync } from "node:fs";' });
+  assert.deepEqual(worldOutsideItsRoom(needed, exceptions), []);
+  assert.deepEqual(idleExceptions(needed, exceptions), []);
+  assert.equal(idleExceptions(tree({ "sotto/src/config/a.ts": "" }), exceptions).length, 1);
 });
 
 test("every export is used by somebody", () => {
   assert.deepEqual(unusedExports(house), []);
 });
 
-test("an unused export is found, through an index too", () => {
-  const used = {
-    "sotto/src/server/a.ts": "export const x = 1;",
+test("an unused export is found, in its own file, through an index and beside a used one", () => {
+  const sources = {
+    "sotto/src/server/a.ts": "export const x = 1;\nexport const y = x;\nexport type Z = 1;",
     "sotto/src/server/index.ts": 'export { x } from "./a.ts";',
   };
-  assert.match(unusedExports(tree(used))[0] ?? "", /x is exported but nobody imports it/);
-  assert.deepEqual(
-    unusedExports(tree({ ...used, "sotto/src/compose/b.ts": 'import { x } from "../server/index.ts";' })),
-    [],
-  );
+  const unused = (more: Record<string, string>): string[] =>
+    unusedExports(tree({ ...sources, ...more })).map((problem) => problem.replace(/^.*: (\w+) is .*/, "$1"));
+  assert.deepEqual(unused({}), ["x", "y", "Z"]);
+  assert.deepEqual(unused({ "sotto/src/compose/b.ts": 'import { x } from "../server/index.ts";' }), [
+    "y",
+    "Z",
+  ]);
+  assert.deepEqual(unused({ "sotto/src/server/a.test.ts": 'import * as a from "./a.ts";' }), []);
+  assert.deepEqual(unused({ "sotto/src/bin/b.ts": 'const { y, x: w } = await import("../server/a.ts");' }), [
+    "Z",
+  ]);
+});
+
+test("what a public index of the library exports is used, and a type that an export of its file speaks of", () => {
+  const sources = {
+    "dns/src/cache/a.ts": "export const x = 1;\nexport interface Y {}\nexport const z = (y: Y) => y;",
+    "dns/src/cache/index.ts": 'export { x } from "./a.ts";\nexport * from "./b.ts";',
+    "dns/src/cache/b.ts": "export const all = 1;",
+  };
+  assert.deepEqual(unusedExports(tree(sources)), [
+    "packages/dns/src/cache/a.ts: z is exported but nobody imports it",
+  ]);
 });
 
 test("files are kebab-case, not too long, and an index only exports", () => {
@@ -115,10 +181,20 @@ test("files are kebab-case, not too long, and an index only exports", () => {
 test("a bad name, a long file and a busy index are found", () => {
   assert.match(badFiles(tree({ "dns/src/wire/BadName.ts": "" }))[0] ?? "", /kebab-case/);
   assert.match(badFiles(tree({ "dns/src/wire/a.ts": "\n".repeat(FILE_LINES_MAX) }))[0] ?? "", /split it/);
+  assert.deepEqual(badFiles(tree({ "dns/src/wire/a.ts": "\n".repeat(FILE_LINES_MAX - 1) })), []);
+  assert.deepEqual(badFiles(tree({ "dns/src/wire/iana/a.ts": "\n".repeat(FILE_LINES_MAX) })), []);
   assert.match(badFiles(tree({ "dns/src/wire/index.ts": "export const x = 1;" }))[0] ?? "", /only exports/);
+  assert.match(badFiles(tree({ "dns/src/wire/index.ts": 'import "./a.ts";' }))[0] ?? "", /only exports/);
+  const index = '/** Why. */\nexport { x } from "./a.ts";\nexport type { Y } from "./b.ts";\n';
+  assert.deepEqual(badFiles(tree({ "dns/src/wire/index.ts": index })), []);
 });
 
 test("every room has a page that explains it", () => {
   assert.deepEqual(roomsWithoutReadme(house, files), []);
-  assert.equal(roomsWithoutReadme(tree({ "dns/src/wire/a.ts": "" }), new Set()).length, 1);
+});
+
+test("a room without its page is found", () => {
+  const room = tree({ "dns/src/wire/rdata/a.ts": "" });
+  assert.deepEqual(roomsWithoutReadme(room, new Set()), ["packages/dns/src/wire has no README.md"]);
+  assert.deepEqual(roomsWithoutReadme(room, new Set(["packages/dns/src/wire/README.md"])), []);
 });
