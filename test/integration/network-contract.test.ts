@@ -244,6 +244,37 @@ contract(
   },
 );
 
+contract(
+  "each write of a TLS client is a record of its own, however many wait [7858-3.3-b]",
+  async (subject) => {
+    // A record is delivered in one piece, and two records never in one.
+    const sizes: number[] = [];
+    const all = Promise.withResolvers<void>();
+    const listener = await listen(subject, true, {
+      onStream: (stream) => {
+        stream.setHandlers({
+          onData: (octets) => {
+            sizes.push(octets.length);
+            if (sizes.length === 6) all.resolve();
+          },
+          onEnd: () => stream.end(),
+          onClose: () => undefined,
+          onDrain: () => undefined,
+        });
+      },
+    });
+    const writer = new End(
+      await subject.until(subject.network.connect(connectOptions(subject, listener.local, true))),
+    );
+    for (let i = 1; i <= 6; i++) writer.stream.write(new Uint8Array(100 + i));
+    await subject.until(all.promise);
+    assert.deepEqual(sizes, [101, 102, 103, 104, 105, 106]);
+    writer.stream.end();
+    await subject.until(writer.closed.promise);
+    await listener.close();
+  },
+);
+
 contract("a chain to an unknown authority is reported and left to the caller", async (subject) => {
   const listener = await listen(subject, true, { onStream: (stream) => void new End(stream) });
   const options = connectOptions(subject, listener.local, true);

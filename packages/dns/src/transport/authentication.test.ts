@@ -66,6 +66,7 @@ test("names match whole, wildcards only as the whole left-most label, addresses 
     ["DNS:*.example", ".example", false],
     ["DNS:d*.example", "dns.example", false],
     ["DNS:*s.example", "dns.example", false],
+    ["DNS:*s.example", "*s.example", false],
     ["DNS:dns.*", "dns.example", false],
     ["DNS:*.*.example", "a.dns.example", false],
     ["DNS:*", "example", false],

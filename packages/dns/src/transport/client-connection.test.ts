@@ -130,6 +130,15 @@ test("replies may be cut at every octet, and at every pair of octets [1035-4.2.2
   }
 });
 
+test("a reply belongs to its receiver: the octets it came in may be used again", () => {
+  const bench = new Bench();
+  const { outcomes } = bench.ask("www.example.");
+  const wire = frameMessage(replyTo(only(bench.sent())));
+  bench.receive(wire);
+  wire.fill(0);
+  assert.equal(nameOf(only(outcomes)), "www.example.");
+});
+
 test("replies may arrive one octet at a time", () => {
   const bench = new Bench();
   const { outcomes } = bench.ask("www.example.");
@@ -298,6 +307,17 @@ test("a query that times out while others are answered leaves the connection in 
   assert.equal(bench.machine.takesQueries, true);
 });
 
+test("late replies that hold half of the ids in flight end the use of the connection", () => {
+  const bench = new Bench({ inFlightMax: 4 });
+  for (const deadlineMs of [100, 200]) bench.ask(`d${deadlineMs}.example.`, { deadlineMs });
+  bench.ask("other.example.");
+  bench.sent();
+  bench.passUntil(199);
+  assert.equal(bench.machine.state, "open");
+  bench.passUntil(200);
+  assert.equal(bench.machine.state, "draining");
+});
+
 test("a cancelled query is not settled, and an unsent one is not sent", () => {
   const bench = new Bench({ inFlightMax: 1 });
   const sent = bench.ask("a.example.");
@@ -343,6 +363,35 @@ test("the end of the peer, of the stream and our own lose every query exactly on
     assert.equal(bench.timerAtMs, undefined, name);
     assert.equal(bench.machine.state, "closed", name);
   }
+});
+
+test("a lost query tells whether others were answered after it was sent", () => {
+  const bench = new Bench();
+  const first = bench.ask("a.example.");
+  const second = bench.ask("b.example.");
+  const [query] = bench.sent();
+  assert.ok(query !== undefined);
+  bench.receive(frameMessage(replyTo(query)), 10);
+  bench.nowMs = 20;
+  const third = bench.ask("c.example.");
+  bench.sent();
+  bench.machine.peerEnded(30);
+  const passedOver = [second, third].map(({ outcomes }) => {
+    const outcome = only(outcomes);
+    return outcome.kind === "lost" && outcome.wasPassedOver;
+  });
+  assert.equal(only(first.outcomes).kind, "reply");
+  assert.deepEqual(passedOver, [true, false]);
+});
+
+test("the idle time begins with the last reply, even with one that cannot be read", () => {
+  const bench = new Bench({ idleTimeoutMs: 1000 });
+  bench.ask("a.example.");
+  bench.receive(frameMessage(replyTo(only(bench.sent())).subarray(0, -1)), 900);
+  bench.passUntil(1899);
+  assert.deepEqual(bench.calls, []);
+  bench.passUntil(1900);
+  assert.deepEqual(bench.calls, ["end"]);
 });
 
 test("an idle connection is closed by us, and reset when the peer does not close too [7766-6.2.3-b]", () => {

@@ -70,6 +70,9 @@ async function secure(tcp: Socket, tls: TlsClientOptions, options: ConnectOption
     options.signal,
   );
   socket.off("session", keep);
+  // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
+  // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
+  Reflect.set(socket, "_writev", null);
   const stream = new NodeStream(socket, clientSecurity(socket));
   for (const session of sessions) socket.emit("session", session);
   return stream;
