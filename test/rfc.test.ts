@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { findProblems, findTestFiles, type Row, readRows, scanTags, tagsOf } from "./rfc/tables.ts";
+import {
+  findProblems,
+  findTestFiles,
+  indexPage,
+  type Row,
+  readRows,
+  scanTags,
+  tagsOf,
+} from "./rfc/tables.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -12,6 +20,8 @@ test("every done requirement has a test, every tag a requirement, and the tables
   const rows = readRows(join(root, "docs", "rfc"));
   assert.ok(rows.length > 200, `only ${rows.length} rows found`);
   assert.deepEqual(findProblems(rows, tags), []);
+  const page = readFileSync(join(root, "docs", "rfc", "README.md"), "utf8");
+  assert.equal(page, indexPage(rows), "docs/rfc/README.md is stale, run npm run rfc");
 });
 
 function row(id: string, status: string, tests = ""): Row {
@@ -29,7 +39,33 @@ test("a done row without a test, an unknown tag, a double id, a stale cell and a
 });
 
 test("tags are the last brackets of a title when all their words are ids", () => {
-  assert.deepEqual(tagsOf("a sentence [7766-7-a 7858-3.4-tfo]"), ["7766-7-a", "7858-3.4-tfo"]);
-  assert.deepEqual(tagsOf("an array like [1, 2]"), []);
-  assert.deepEqual(tagsOf("no tags"), []);
+  const titles: readonly (readonly [string, readonly string[]])[] = [
+    ["a sentence [7766-7-a 7858-3.4-tfo]", ["7766-7-a", "7858-3.4-tfo"]],
+    ["other ids [dot-alpn-a 10029]", ["dot-alpn-a", "10029"]],
+    ["not the last [7766-7-a] brackets", []],
+    ["an array like [1, 2]", []],
+    ["one word too many [7766-7-a twice]", []],
+    ["no tags", []],
+  ];
+  for (const [title, tags] of titles) assert.deepEqual(tagsOf(title), tags, title);
+});
+
+test("titles are first arguments of calls, also of helpers, and never in comments", () => {
+  const source = [
+    'test("a [7766-7-a]", f);',
+    "contract(\n  `b of $" + "{x} [7766-7-b]`,\n);",
+    '// test("c [7766-7-c]", f);',
+    'const title = "d [7766-8-a]";',
+  ];
+  const tags = scanTags("a.test.ts", source.join("\n"));
+  assert.deepEqual(
+    tags.map((tag) => tag.id),
+    ["7766-7-a", "7766-7-b"],
+  );
+});
+
+test("the index page counts rows per page and status", () => {
+  const page = indexPage([row("1035-a", "done"), row("1035-b", "open"), row("1035-c", "open")]);
+  assert.match(page, /\| \[x\.md\]\(x\.md\) \| 1 \| 0 \| 2 \| 0 \|/);
+  assert.match(page, /\| all \| 1 \| 0 \| 2 \| 0 \|/);
 });

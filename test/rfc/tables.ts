@@ -1,6 +1,7 @@
 /** The requirement tables of docs/rfc and the tags in test titles: read, compared and written. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { codeOf } from "../tidy/scan.ts";
 
 /** What has become of a requirement. */
 export const STATUSES = ["done", "partial", "open", "not applicable"] as const;
@@ -58,13 +59,15 @@ export function tagsOf(title: string): string[] {
   return words.length > 0 && words.every((word) => ID.test(word)) ? words : [];
 }
 
-/** Tags of the titles in one test file. A title is the first string of a `test`, `peerTest` or `it` call. */
+const TITLE = /"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`/y;
+
+/** Tags of the titles in one test file. A title is the first argument of a call, so that helpers around `test` count too. */
 export function scanTags(file: string, text: string): Tag[] {
   const tags: Tag[] = [];
-  for (const call of text.matchAll(
-    /\b(?:test|peerTest|it)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g,
-  )) {
-    const title = call[1] ?? call[2] ?? "";
+  for (const call of codeOf(text).matchAll(/\w\(\s*(?=["`])/g)) {
+    TITLE.lastIndex = call.index + call[0].length;
+    const match = TITLE.exec(text);
+    const title = match?.[1] ?? match?.[2] ?? "";
     for (const id of tagsOf(title)) tags.push({ id, file, title });
   }
   return tags;
@@ -114,4 +117,30 @@ export function findProblems(rows: readonly Row[], tags: readonly Tag[]): string
     if (!known.has(tag.id)) problems.push(`${tag.file}: [${tag.id}] in "${tag.title}" is not in docs/rfc`);
   }
   return problems;
+}
+
+/** The index page of the tables: method and counts. */
+export function indexPage(rows: readonly Row[]): string {
+  const count = (file: string | undefined, status: Status): number =>
+    rows.filter((row) => row.status === status && (file === undefined || row.file === file)).length;
+  const counts = (file: string | undefined): string =>
+    STATUSES.map((status) => count(file, status)).join(" | ");
+  const pages = [...new Set(rows.map((row) => row.file))];
+  return `# Requirements and the tests that prove them
+
+One row for each requirement of the RFCs about DNS over TCP and TLS, and for those of the DNS core that a resolver is judged
+on: id (RFC, section, letter), level (M must, MN must not, S should, SN should not, Y may, n testable but not normative, op for
+operators), side (C client, F server facing clients, U resolver facing other servers, P proxy, A all), the requirement in our
+words, its status, and the tests whose titles end in its id.
+
+*done*: the tests prove it for every side that is built. *partial*: some of it, the row says what. *open*: not yet.
+*not applicable*: the row says why. \`npm run rfc\` writes the tests cells and this page, and with \`-- --mark-done\` turns open
+rows that have tests into done ones: look at each. \`test/rfc.test.ts\` fails when a done row has no test, a tag has no row, an id
+stands twice, or a cell or this page is stale.
+
+| page | ${STATUSES.join(" | ")} |
+|---|${STATUSES.map(() => "---").join("|")}|
+${pages.map((file) => `| [${file}](${file}) | ${counts(file)} |`).join("\n")}
+| all | ${counts(undefined)} |
+`;
 }
