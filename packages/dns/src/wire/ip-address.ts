@@ -84,7 +84,7 @@ function groupsOf(text: string, isLast: boolean): number[] | undefined {
 
 /** Text form of 4 or 16 octets. */
 export function addressToText(octets: Uint8Array): string {
-  return octets.length === 4 ? octets.join(".") : ipv6ToText(octets);
+  return octets.length === 4 ? `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}` : ipv6ToText(octets);
 }
 
 function ipv6ToText(octets: Uint8Array): string {
