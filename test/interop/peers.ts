@@ -174,7 +174,12 @@ export interface PlaygroundFacts {
   readonly pin: string;
   readonly rootHintsFile: string;
   readonly trustAnchorFile: string;
-  readonly exposed: { readonly port: number; readonly rootAddresses: readonly string[] } | null;
+  readonly exposed: {
+    readonly port: number;
+    readonly rootAddresses: readonly string[];
+    readonly rootHintsFile: string;
+    readonly trustAnchorFile: string;
+  } | null;
 }
 
 /** Starts the playground as a user would, on free ports. */

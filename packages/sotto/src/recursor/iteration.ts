@@ -13,7 +13,7 @@ import type { Mesh, Run } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { primingQuestion, type RootServers } from "./priming.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
-import { readGlue, serverAddresses } from "./referral.ts";
+import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
 import { Trace } from "./trace.ts";
@@ -282,7 +282,8 @@ export class Iteration {
         return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
       }
       case "referral": {
-        const { delegation, ttlSeconds, ds } = scrubbed.referral;
+        const { ttlSeconds, ds } = scrubbed.referral;
+        const delegation = inheritAddresses(scrubbed.referral.delegation, work.selection.delegation);
         delegations.store(delegation, ttlSeconds);
         if (ds !== undefined) this.#shared.rrsets.store(ds, Trust.Referral);
         if (++this.#referrals > REFERRALS_MAX) return this.#trace.failed("quota");

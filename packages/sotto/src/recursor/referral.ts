@@ -65,6 +65,18 @@ export function readGlue(
   return { servers: [...servers.values()], ttlSeconds };
 }
 
+/**
+ * Gives the servers of a cut that came without glue the addresses that the delegation above has for the same names: one
+ * server for parent and child needs no look-up of its own, which could lead back to the very cut.
+ */
+export function inheritAddresses(child: Delegation, parent: Delegation): Delegation {
+  const servers = child.servers.map((server) => {
+    if (server.addresses.length > 0) return server;
+    return parent.servers.find((known) => known.name.equals(server.name)) ?? server;
+  });
+  return { ...child, servers };
+}
+
 /** The addresses in an A or AAAA set that a server can have. */
 export function serverAddresses(rrset: RRset): string[] {
   return rrset.rdatas.filter(isUnicast).slice(0, ADDRESSES_PER_SERVER_MAX).map(addressToText);
