@@ -47,7 +47,7 @@ export function encodeMessage(message: Message, options: EncodeOptions = {}): Ui
   if (message.edns !== undefined)
     writeOptAndPadding(writer, message, message.edns, octetsMax, options.padBlockOctets ?? 0);
   if (writer.length > MESSAGE_OCTETS_MAX) throw new RangeError("message is longer than 65535 octets");
-  return options.writer === undefined ? writer.finish() : writer.view();
+  return options.writer === undefined ? writer.finishToSend() : writer.view();
 }
 
 /** Memory to write in; nothing in it survives the call. */

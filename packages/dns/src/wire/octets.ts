@@ -3,7 +3,7 @@
  * Reading fails once and for all: after the first problem every read gives zero or nothing, so that codecs
  * need to look at `problem` only at their end.
  */
-import { copyOctets } from "./copy-octets.ts";
+import { copyOctets, copyToSend } from "./copy-octets.ts";
 import { measureName, Name, type NameReading, readNameInto } from "./name.ts";
 import { NameTable } from "./name-table.ts";
 import type { FormatProblem } from "./parsed.ts";
@@ -283,6 +283,11 @@ export class OctetWriter {
   /** A copy of what was written. */
   finish(): Uint8Array {
     return copyOctets(this.#octets, 0, this.length);
+  }
+
+  /** The same for what is sent and forgotten; see {@link copyToSend}. */
+  finishToSend(): Uint8Array {
+    return copyToSend(this.#octets, 0, this.length);
   }
 
   /** A view of what was written, valid until the next write. */
