@@ -93,7 +93,11 @@ export async function startRecursor(
 }
 
 function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache>[0] {
-  return { bytesMax: config.cache.sizeBytes };
+  return {
+    bytesMax: config.cache.sizeBytes,
+    ttlSecondsMax: config.cache.maxTtlSeconds,
+    negativeTtlSecondsMax: config.cache.maxNegativeTtlSeconds,
+  };
 }
 
 function buildEngine(
@@ -108,6 +112,7 @@ function buildEngine(
       rootHints: config.resolver.rootHints ?? ROOT_HINTS,
       port: config.resolver.port,
       families: config.resolver.families,
+      deadlineMs: config.resolver.deadlineMs,
       cacheBytesMax: Math.floor(config.cache.sizeBytes / RECURSOR_CACHE_SHARE),
       ttlSecondsMax: config.cache.maxTtlSeconds,
       ttlSecondsMin: config.cache.minTtlSeconds,
