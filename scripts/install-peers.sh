@@ -1,27 +1,38 @@
 #!/usr/bin/env bash
-# Installs the Debian programs that test/interop talks to, without letting any of their services start.
+# Installs the Debian programs that test/interop talks to, without letting any of their services start. Needs root; quick
+# when all are there. Ends with a table of versions and fails when one is missing.
 set -euo pipefail
 packages=(unbound bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-resolver nsd dnsdist pdns-recursor ldnsutils
   getdns-utils stubby dnsperf nginx libnginx-mod-stream haproxy stunnel4 tshark openssl procps iproute2 redis-server)
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-missing=()
-for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
 
-if [ "${#missing[@]}" -gt 0 ]; then
-  # policy-rc.d with exit code 101 keeps packages from starting what they install; an existing one is put back.
-  policy=/usr/sbin/policy-rc.d
-  [ -e "$policy" ] && mv "$policy" "$policy.sotto-saved"
-  restore() { rm -f "$policy"; [ -e "$policy.sotto-saved" ] && mv "$policy.sotto-saved" "$policy"; return 0; }
-  trap restore EXIT
+# policy-rc.d with exit code 101 keeps packages from starting what they install; an existing one is put back. A saved one
+# that is already there comes from a run that was killed: it is the true one.
+policy=/usr/sbin/policy-rc.d
+forbid_services() {
+  if [ -e "$policy" ] && [ ! -e "$policy.sotto-saved" ]; then mv "$policy" "$policy.sotto-saved"; fi
+  trap 'allow_services; rm -f "$log"' EXIT
   printf '#!/bin/sh\nexit 101\n' > "$policy"
   chmod 755 "$policy"
-  export DEBIAN_FRONTEND=noninteractive
+}
+allow_services() {
+  rm -f "$policy"
+  if [ -e "$policy.sotto-saved" ]; then mv "$policy.sotto-saved" "$policy"; fi
+}
+
+install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" < /dev/null >> "$log" 2>&1
+}
+
+missing=()
+for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
+if [ "${#missing[@]}" -gt 0 ]; then
+  log=$(mktemp)
+  forbid_services
   # The lists of a fresh machine are empty or old: then the first try fails and the second has new ones.
-  apt-get install -y -q --no-install-recommends "${missing[@]}" || {
-    apt-get update -q
-    apt-get install -y -q --no-install-recommends "${missing[@]}"
-  }
+  install "${missing[@]}" || { apt-get update -qq >> "$log" 2>&1 && install "${missing[@]}"; } || tail -n 40 "$log" >&2
 fi
 
 failed=0

@@ -108,6 +108,7 @@ test("a clock, a timer, chance and a socket outside their room are found", () =>
     "globalThis.setInterval(f, 1);",
     "f(setImmediate);",
     "Math.random();",
+    'await fetch("https://x");',
     'import net from "node:net";',
     'import { readFile } from "node:fs/promises";',
     'const fs = await import("node:fs");',

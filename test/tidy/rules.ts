@@ -67,6 +67,7 @@ const FORBIDDEN_CODE: readonly (readonly [RegExp, string])[] = [
     "a timer of Node (ask Clock.startTimer)",
   ],
   [/\bMath\.random\b/, "Math.random (ask Random)"],
+  [/(?<![.\w])fetch\(|\bnew (?:WebSocket|EventSource|Worker)\b/, "the network or threads (ask Network)"],
   [/\bprocess\.(?:hrtime|nextTick|uptime)\b/, "process as a clock"],
   [
     /\b(?:randomBytes|randomInt|randomUUID|getRandomValues|randomFill|randomFillSync)\b/,
