@@ -100,6 +100,7 @@ class MessageDecoder {
     const octets = this.octets;
     const records: ResourceRecord[] = [];
     for (let i = 0; i < count && this.problem === undefined; i++) {
+      const ownerAt = this.at;
       const owner = this.owner();
       const at = this.at;
       const start = at + RECORD_FIXED_OCTETS;
@@ -109,7 +110,7 @@ class MessageDecoder {
       this.at = end;
       const type = uint16At(octets, at);
       if (type === RRType.OPT) {
-        this.opt(owner, at, end, isAdditional);
+        this.opt(at - ownerAt, at, end, isAdditional);
         continue;
       }
       const rrClass = uint16At(octets, at + 2);
@@ -184,12 +185,12 @@ class MessageDecoder {
     return rdata;
   }
 
-  /** The OPT record whose fixed part starts at `at`. */
-  opt(owner: Name, at: number, end: number, isAdditional: boolean): void {
+  /** The OPT record whose fixed part starts at `at`. The only name of one octet is the root, written out. */
+  opt(ownerOctets: number, at: number, end: number, isAdditional: boolean): void {
     // RFC 6891 §6.1.1: one OPT at most, in the additional section; §6.1.2: its owner is the root.
     if (!isAdditional) this.fail("OPT record outside the additional section");
     else if (this.edns !== undefined) this.fail("more than one OPT record");
-    else if (!owner.isRoot) this.fail("OPT record with an owner other than the root");
+    else if (ownerOctets !== 1) this.fail("OPT record with an owner other than the root");
     else {
       const octets = this.octets;
       const flags = uint16At(octets, at + 6);
