@@ -198,8 +198,8 @@ const RRSET_OVERHEAD_BYTES = 300;
 const OCTETS_OVERHEAD_BYTES = 200;
 
 /** A quarter of the message cache's default: the program's configuration gives it that share. */
-export const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
+const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 /** RFC 8767 §4 allows a cap; a day bounds how long a wrong answer can live, as in Unbound. */
-export const TTL_SECONDS_MAX_DEFAULT = 86_400;
+const TTL_SECONDS_MAX_DEFAULT = 86_400;
 /** RFC 2308 §5 found one to three hours to work well. */
-export const NEGATIVE_TTL_SECONDS_MAX_DEFAULT = 3600;
+const NEGATIVE_TTL_SECONDS_MAX_DEFAULT = 3600;

@@ -1,4 +1,9 @@
-export { FakeInternet, type FakeInternetOptions, type FakeName, loopbackAddress } from "./fake-internet/fake-internet.ts";
+export {
+  FakeInternet,
+  type FakeInternetOptions,
+  type FakeName,
+  loopbackAddress,
+} from "./fake-internet/fake-internet.ts";
 export type { ServerText } from "./fake-internet/internet.zones.ts";
 export { SeededRandom } from "./sim/seeded-random.ts";
 export { SimClock } from "./sim/sim-clock.ts";

@@ -34,6 +34,7 @@ export * from "./parsed.ts";
 export * from "./rdata/check.ts";
 export * from "./rdata/rdata.ts";
 export * from "./rdata/rdata-text.ts";
+export { type SvcParam, SvcParamKey } from "./rdata/svc-params.ts";
 export type { RdataMnemonic, RdataOf } from "./rdata/types.ts";
 export * from "./record.ts";
 export * from "./record-text.ts";

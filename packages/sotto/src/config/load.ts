@@ -39,7 +39,7 @@ export type LoadedConfig =
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
 /** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
-export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
+const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Reads and checks a file. Files it names are relative to its folder. */
 export function loadConfigFile(file: string): LoadedConfig {

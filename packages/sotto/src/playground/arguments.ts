@@ -31,7 +31,7 @@ export const PLAYGROUND_USAGE = `usage: sotto playground [--once] [--port PORT] 
 `;
 
 /** Port of the resolver when none is given: above 1024, and 5353 is taken on many machines (RFC 6762). */
-export const PLAYGROUND_PORT_DEFAULT = 5300;
+const PLAYGROUND_PORT_DEFAULT = 5300;
 
 /** Reads the arguments; a problem is a sentence. */
 export function parsePlaygroundArguments(args: readonly string[]): Parsed<PlaygroundOptions> {

@@ -49,7 +49,7 @@ export class FailureCache {
 }
 
 /** RFC 9520 §3.2: at least one second. */
-export const FAILURE_LIFE_MS_MIN = 1000;
+const FAILURE_LIFE_MS_MIN = 1000;
 /** RFC 9520 §3.2: at most five minutes. */
 export const FAILURE_LIFE_MS_MAX = 300_000;
 /** About 500 bytes each: 5 MB. */

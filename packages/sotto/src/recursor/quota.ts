@@ -51,7 +51,7 @@ export const UPSTREAM_QUERIES_MAX = 100;
  * Names of name servers that may be looked up for one client query. The NXNSAttack paper shows that what matters is a
  * small number per referral; four zones without glue, four names each, still pass.
  */
-export const ADDRESS_FETCHES_MAX = 16;
+const ADDRESS_FETCHES_MAX = 16;
 
 /** Names of name servers looked up for one delegation (NXNSAttack): Unbound gives up after five that do not exist. */
 export const ADDRESS_FETCHES_PER_DELEGATION_MAX = 5;

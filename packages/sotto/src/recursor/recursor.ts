@@ -170,7 +170,7 @@ const tooLate: Outcome = {
 };
 
 /** Clients such as dig wait five seconds and ask again: the second try finds the result of the first. */
-export const DEADLINE_MS_DEFAULT = 8000;
+const DEADLINE_MS_DEFAULT = 8000;
 /** Time for the SERVFAIL to get through the server before its own deadline. */
 const REPLY_MARGIN_MS = 50;
 /** 16 MiB hold about 20 000 sets. */

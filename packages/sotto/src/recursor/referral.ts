@@ -90,6 +90,6 @@ function isUnicast(octets: Uint8Array): boolean {
 }
 
 /** The root and the largest zones have 13; BIND looks at 20. More would only be work (NXNSAttack). */
-export const SERVERS_PER_DELEGATION_MAX = 20;
+const SERVERS_PER_DELEGATION_MAX = 20;
 /** Two of each family are common; a server that needs more has other names. */
-export const ADDRESSES_PER_SERVER_MAX = 8;
+const ADDRESSES_PER_SERVER_MAX = 8;

@@ -147,7 +147,7 @@ export class ServerSelection {
 }
 
 /** The family of an address literal. */
-export function familyOf(address: string): AddressFamily {
+function familyOf(address: string): AddressFamily {
   return address.includes(":") ? "ipv6" : "ipv4";
 }
 

@@ -7,7 +7,7 @@ export function refusal(query: Query, reason: ExtendedError): Reply {
 }
 
 /** A reply with a response code, no records and a reason. */
-export function failure(query: Query, rcode: Rcode, reason: ExtendedError): Reply {
+function failure(query: Query, rcode: Rcode, reason: ExtendedError): Reply {
   return {
     message: makeMessage({ isResponse: true, rcode, questions: [query.view.question] }),
     security: "indeterminate",

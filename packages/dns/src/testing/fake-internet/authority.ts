@@ -80,7 +80,7 @@ function toMessage(view: MessageView, draft: Draft): Message {
 }
 
 /** The deepest zone; for DS the parent's, when the server has both (RFC 4035 §3.1.4.1). */
-export function zoneFor(zones: readonly Zone[], qname: Name, qtype: RRType): Zone | undefined {
+function zoneFor(zones: readonly Zone[], qname: Name, qtype: RRType): Zone | undefined {
   const candidates = zones
     .filter((zone) => qname.isAtOrBelow(zone.origin))
     .sort((a, b) => b.origin.wire.length - a.origin.wire.length);

@@ -71,7 +71,7 @@ function onlyRcode(rcode: Rcode): Behaviour {
 }
 
 /** Milliseconds named by a label such as `d300-x` or `delay-300`; 0 when there is none. At most ten seconds. */
-export function delayOf(name: Name): number {
+function delayOf(name: Name): number {
   for (const label of name.labels()) {
     const number = /^(?:d|delay-)([0-9]{1,5})(?:-.*)?$/.exec(
       String.fromCharCode(...label).toLowerCase(),

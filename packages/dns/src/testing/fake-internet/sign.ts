@@ -135,14 +135,14 @@ function publicKeyOf(privateKey: KeyObject, algorithm: SigningOptions["algorithm
 }
 
 /** RFC 4034 Appendix B. */
-export function keyTagOf(dnskeyRdata: Uint8Array): number {
+function keyTagOf(dnskeyRdata: Uint8Array): number {
   let sum = 0;
   for (const [i, octet] of dnskeyRdata.entries()) sum += i % 2 === 0 ? octet << 8 : octet;
   return (sum + (sum >>> 16)) & 0xffff;
 }
 
 /** The octets that a signature is made over (RFC 4034 §3.1.8.1). */
-export function signedOctets(
+function signedOctets(
   rrsigRdataWithoutSignature: Uint8Array,
   rrset: readonly ResourceRecord[],
   labels: number,

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { effectiveSettings, problemToText, settingsReference } from "./explain.ts";
+import { loadConfig, loadConfigFile } from "./load.ts";
+
+function problemsOf(text: string): string[] {
+  const loaded = loadConfig(text, "sotto.yaml");
+  return loaded.ok ? [] : loaded.problems.map(problemToText);
+}
+
+test("an empty file means the defaults: loopback only, recursive", () => {
+  const loaded = loadConfig("", "sotto.yaml");
+  assert.ok(loaded.ok);
+  assert.deepEqual(
+    loaded.config.listeners.map(({ transport, local }) => `${transport} ${local.address} ${local.port}`),
+    ["udp 127.0.0.1 53", "tcp 127.0.0.1 53", "tls 127.0.0.1 853"],
+  );
+  assert.deepEqual(loaded.config.access.allow, ["127.0.0.0/8", "::1/128"]);
+  assert.equal(loaded.config.resolver.rootHints, undefined);
+  assert.equal(loaded.config.resolver.deadlineMs, 8000);
+});
+
+test("the configuration in the README loads", () => {
+  const readme = readFileSync(join(import.meta.dirname, "../../../../README.md"), "utf8");
+  const yaml = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const loaded = loadConfig(yaml, "README.md");
+  assert.ok(loaded.ok, loaded.ok ? "" : loaded.problems.map(problemToText).join("\n"));
+  assert.equal(loaded.config.forwardZones[0]?.upstreams[0]?.authName, "dns.corp.example");
+});
+
+test("unknown keys are errors with their line and a suggestion, all at once", () => {
+  assert.deepEqual(
+    problemsOf(
+      "listen:\n  - transport: udp\n    adress: 127.0.0.1\n    address: 127.0.0.1\ncahce: { size: 1MiB }\n",
+    ),
+    [
+      'sotto.yaml:3: listen[0].adress: unknown key, did you mean "address"?',
+      'sotto.yaml:5: cahce: unknown key, did you mean "cache"?',
+    ],
+  );
+});
+
+test("wrong values are told with line, path and what is wanted", () => {
+  for (const [text, expected] of [
+    ["cache:\n  size: 64\n", /sotto\.yaml:2: cache\.size: .*expected string/],
+    ["cache:\n  size: 64MB\n", /sotto\.yaml:2: cache\.size: "64MB" is not a size such as 64KiB/],
+    ["resolver:\n  deadline: 5\n", /sotto\.yaml:2: resolver\.deadline: /],
+    ["resolver: { deadline: 1ms }", /sotto\.yaml:1: resolver\.deadline: is outside/],
+    [
+      "access:\n  allow: [192.0.2.1/24]\n",
+      /sotto\.yaml:2: access\.allow\[0\]: .*bits set behind its prefix length/,
+    ],
+    [
+      "forward-zones:\n  - name: example.\n    upstreams: [tls://dns.example]\n",
+      /sotto\.yaml:3: forward-zones\[0\]\.upstreams\[0\]: .*add \?ip=ADDRESS/,
+    ],
+    ["listen: [{ transport: tls, address: 127.0.0.1, port: 53 }]", /never uses port 53/],
+    ["listen: [{ transport: tls, address: 127.0.0.1, certificate: a.pem }]", /belong together/],
+    [
+      "listen:\n  - { transport: udp, address: 127.0.0.1 }\n  - { transport: udp, address: 127.0.0.1 }\n",
+      /sotto\.yaml:3: listen\[1\]: another listener/,
+    ],
+    ["listen: [", /not valid YAML/],
+    ["cache: { min-ttl: 2d }", /is longer than max-ttl/],
+    ['local-zones: { data: ["x.example. 300 IN A 1.2.3"] }', /local-zones\.data\[0\]/],
+  ] as const) {
+    assert.match(problemsOf(text).join("\n"), expected, text);
+  }
+});
+
+test("a file that cannot be read is a problem, not a crash", () => {
+  const loaded = loadConfigFile("/nonexistent/sotto.yaml");
+  assert.ok(!loaded.ok);
+  assert.match(loaded.problems.map(problemToText).join(), /\/nonexistent\/sotto\.yaml: cannot be read/);
+});
+
+test("root hints come from a zone file beside the configuration, and an empty one is a problem", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sotto-config-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(
+    join(folder, "root.hints"),
+    ". 300 NS a.root.example.\na.root.example. 300 A 192.0.2.1\na.root.example. 300 AAAA 2001:db8::1\nother.example. 300 A 192.0.2.9\n",
+  );
+  writeFileSync(join(folder, "empty.hints"), "; nothing\n");
+  writeFileSync(join(folder, "good.yaml"), "resolver: { root-hints: root.hints }");
+  writeFileSync(join(folder, "bad.yaml"), "resolver: { root-hints: empty.hints }");
+  const good = loadConfigFile(join(folder, "good.yaml"));
+  assert.ok(good.ok);
+  assert.deepEqual(
+    good.config.resolver.rootHints?.map(({ name, address }) => `${name.toString()} ${address}`),
+    ["a.root.example. 192.0.2.1", "a.root.example. 2001:db8::1"],
+  );
+  assert.equal(loadConfigFile(join(folder, "bad.yaml")).ok, false);
+});
+
+test("the effective file loads to itself", () => {
+  const loaded = loadConfig("cache: { size: 128MiB }", "a.yaml");
+  assert.ok(loaded.ok);
+  const text = effectiveSettings(loaded.settings);
+  const again = loadConfig(text, "b.yaml");
+  assert.ok(again.ok);
+  assert.equal(effectiveSettings(again.settings), text);
+});
+
+test("the reference page in docs is what the schema says today", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/reference/config.md"), "utf8");
+  assert.equal(page, settingsReference(), "run npm run docs");
+});
