@@ -41,7 +41,7 @@ class Server {
     for (;;) {
       const found = this.lines.slice(from).find((line) => String(line["msg"]).startsWith(message));
       if (found !== undefined) return found;
-      if (this.process.exitCode !== null)
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
         throw new Error(`server ended without "${message}": ${JSON.stringify(this.lines)}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -31,8 +31,10 @@ export async function runServe(args: readonly string[], io: ProgramIo): Promise<
     io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
   }
+  const ended = untilEnd(io, log, server, load);
+  // Only now: whoever reads "ready" may send a signal at once.
   announce(server, log);
-  await untilEnd(io, log, server, load);
+  await ended;
   return ExitCode.Ok;
 }
 
