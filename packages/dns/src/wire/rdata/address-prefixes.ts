@@ -1,5 +1,6 @@
 /** Lists of address prefixes (RFC 3123): `1:192.168.32.0/21 !1:192.168.38.0/28`. */
 import { addressToText, tryParseAddress } from "../ip-address.ts";
+import type { OctetReader } from "../octets.ts";
 import type { Field } from "./field.ts";
 
 /** One item; `address` has the octets that are on the wire, without trailing zeros. */
@@ -14,28 +15,38 @@ export interface AddressPrefix {
 /** Octets of a whole address of a family that we can print. */
 const FAMILY_OCTETS: Readonly<Record<number, number>> = { 1: 4, 2: 16 };
 
+/** Reads items up to the end and calls `found` for each; families without a text form are left to `found`. */
+function walk(reader: OctetReader, found: ((item: AddressPrefix) => void) | undefined): void {
+  while (reader.remaining > 0) {
+    const family = reader.uint16();
+    const bits = reader.uint8();
+    const length = reader.uint8();
+    const address = reader.take(length & 0x7f);
+    const octets = FAMILY_OCTETS[family] ?? 0x7f;
+    // RFC 3123 §4: no trailing zero octets, whatever the family.
+    if (!isCanonical(octets, bits, address)) reader.fail("APL item is not in canonical form");
+    found?.({ family, bits, isNegated: (length & 0x80) !== 0, address });
+  }
+}
+
+function isCanonical(octets: number, bits: number, address: Uint8Array): boolean {
+  return bits <= octets * 8 && address.length <= octets && address[address.length - 1] !== 0;
+}
+
 export const addressPrefixes: Field<readonly AddressPrefix[]> = {
   read(reader) {
     const items: AddressPrefix[] = [];
-    while (reader.remaining > 0) {
-      const family = reader.uint16();
-      const bits = reader.uint8();
-      const length = reader.uint8();
-      const address = reader.take(length & 0x7f);
-      const octets = FAMILY_OCTETS[family];
-      // RFC 3123 §4: no trailing zero octets; only the families of IP have a text form.
-      if (octets === undefined) reader.fail("APL has an unknown address family");
-      else if (bits > octets * 8 || address.length > octets || address.at(-1) === 0)
-        reader.fail("APL item is not in canonical form");
-      items.push({ family, bits, isNegated: (length & 0x80) !== 0, address });
-    }
+    walk(reader, (item) => {
+      if (FAMILY_OCTETS[item.family] === undefined) reader.fail("APL has an unknown address family");
+      items.push(item);
+    });
     return items;
   },
-  skip: (reader) => void addressPrefixes.read(reader),
+  skip: (reader) => walk(reader, undefined),
   write(writer, items) {
     for (const { family, bits, isNegated, address } of items) {
       const octets = FAMILY_OCTETS[family];
-      if (octets === undefined || bits > octets * 8 || address.length > octets)
+      if (octets === undefined || !isCanonical(octets, bits, address))
         return "address prefix cannot be written";
       writer.uint16(family);
       writer.uint8(bits);

@@ -17,7 +17,7 @@ export function rdataProblem(type: RRType, rdata: Uint8Array): FormatProblem | u
       return plainNameEnd(rdata, 18) >= 0 ? undefined : fieldProblem(type, rdata);
     case RRType.DS:
     case RRType.DNSKEY:
-      return rdata.length >= 4 ? undefined : fieldProblem(type, rdata);
+      return rdata.length > 4 ? undefined : fieldProblem(type, rdata);
     default:
       return fieldProblem(type, rdata);
   }

@@ -23,6 +23,13 @@ function readGateway(reader: OctetReader, kind: number): Gateway {
   return reader.take(octets ?? 0);
 }
 
+/** Kinds that are not assigned yet have no known length: what follows is not looked at. */
+function skipGateway(reader: OctetReader, kind: number): void {
+  if (kind > KIND_NAME) reader.skip(reader.remaining);
+  else if (kind === KIND_NAME) reader.skipPlainName();
+  else reader.skip(ADDRESS_OCTETS[kind] ?? 0);
+}
+
 function kindOf(gateway: Gateway): number {
   if (gateway === undefined) return 0;
   return gateway instanceof Name ? KIND_NAME : (KIND_OF_OCTETS[gateway.length] ?? -1);
@@ -71,7 +78,11 @@ export const ipsecGateway: Field<IpsecGateway> = {
     const algorithm = reader.uint8();
     return { algorithm, gateway: readGateway(reader, kind) };
   },
-  skip: (reader) => void ipsecGateway.read(reader),
+  skip(reader) {
+    const kind = reader.uint8();
+    reader.skip(1);
+    skipGateway(reader, kind);
+  },
   write(writer, { algorithm, gateway }) {
     if (kindOf(gateway) < 0) return "gateway is no address";
     writer.uint8(kindOf(gateway));
@@ -97,7 +108,10 @@ export const amtRelay: Field<AmtRelay> = {
     const octet = reader.uint8();
     return { isDiscoveryOptional: (octet & 0x80) !== 0, relay: readGateway(reader, octet & 0x7f) };
   },
-  skip: (reader) => void amtRelay.read(reader),
+  skip(reader) {
+    const kind = reader.uint8() & 0x7f;
+    skipGateway(reader, kind);
+  },
   write(writer, { isDiscoveryOptional, relay }) {
     if (kindOf(relay) < 0) return "relay is no address";
     writer.uint8((isDiscoveryOptional ? 0x80 : 0) | kindOf(relay));

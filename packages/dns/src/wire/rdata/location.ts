@@ -1,4 +1,6 @@
 /** Where something is (RFC 1876): `42 21 54.000 N 71 6 18.000 W -24.00m 30m 10000m 10m`. */
+import type { OctetReader } from "../octets.ts";
+import type { FormatProblem } from "../parsed.ts";
 import type { TokenReader } from "../text-token.ts";
 import type { Field } from "./field.ts";
 
@@ -19,25 +21,43 @@ const MIDDLE = 2 ** 31;
 const ALTITUDE_ZERO = 10_000_000;
 const DEFAULTS = { size: 0x12, horizontalPrecision: 0x16, verticalPrecision: 0x13 };
 
+/** What is wrong with values, undefined when nothing is. */
+function locationProblem(value: Location): FormatProblem | undefined {
+  const { size, horizontalPrecision, verticalPrecision, latitude, longitude } = value;
+  if (!isPrecision(size) || !isPrecision(horizontalPrecision) || !isPrecision(verticalPrecision))
+    return "LOC has a size that is no number";
+  if (Math.abs(latitude - MIDDLE) > 90 * 3_600_000 || Math.abs(longitude - MIDDLE) > 180 * 3_600_000)
+    return "LOC is not on the globe";
+  return undefined;
+}
+
+function readVersion0(reader: OctetReader): Location {
+  const value = {
+    size: reader.uint8(),
+    horizontalPrecision: reader.uint8(),
+    verticalPrecision: reader.uint8(),
+    latitude: reader.uint32(),
+    longitude: reader.uint32(),
+    altitude: reader.uint32(),
+  };
+  const wrong = locationProblem(value);
+  if (wrong !== undefined) reader.fail(wrong);
+  return value;
+}
+
 export const location: Field<Location> = {
   read(reader) {
     if (reader.uint8() !== 0) reader.fail("LOC has an unknown version");
-    const [size, horizontalPrecision, verticalPrecision] = [
-      precision(reader.uint8()),
-      precision(reader.uint8()),
-      precision(reader.uint8()),
-    ];
-    const latitude = reader.uint32();
-    const longitude = reader.uint32();
-    const altitude = reader.uint32();
-    if (size < 0 || horizontalPrecision < 0 || verticalPrecision < 0)
-      reader.fail("LOC has a size that is no number");
-    if (Math.abs(latitude - MIDDLE) > 90 * 3_600_000 || Math.abs(longitude - MIDDLE) > 180 * 3_600_000)
-      reader.fail("LOC is not on the globe");
-    return { size, horizontalPrecision, verticalPrecision, latitude, longitude, altitude };
+    return readVersion0(reader);
   },
-  skip: (reader) => void location.read(reader),
+  skip(reader) {
+    // RFC 1876 §2: nothing is assumed about the format of other versions.
+    if (reader.uint8() !== 0) reader.skip(reader.remaining);
+    else readVersion0(reader);
+  },
   write(writer, value) {
+    const wrong = locationProblem(value);
+    if (wrong !== undefined) return wrong;
     writer.uint8(0);
     writer.uint8(value.size);
     writer.uint8(value.horizontalPrecision);
@@ -55,7 +75,7 @@ export const location: Field<Location> = {
   parse(tokens) {
     const latitude = parseAngle(tokens, "N", "S", 90);
     const longitude = parseAngle(tokens, "E", "W", 180);
-    const metresText = /^(-?[0-9]{1,8}(?:\.[0-9]{1,2})?)m?$/.exec(tokens.next("altitude").text);
+    const metresText = /^(-?[0-9]{1,8}(?:\.[0-9]{1,2})?)m?$/i.exec(tokens.next("altitude").text);
     const altitude = Math.round(Number(metresText?.[1] ?? Number.NaN) * 100) + ALTITUDE_ZERO;
     if (!(altitude >= 0 && altitude <= 0xffff_ffff)) tokens.fail("altitude is not metres");
     const size = parsePrecision(tokens, DEFAULTS.size);
@@ -65,14 +85,15 @@ export const location: Field<Location> = {
   },
 };
 
-/** -1 when a nibble is above nine (RFC 1876 §2). */
-function precision(octet: number): number {
-  return octet >>> 4 > 9 || (octet & 15) > 9 ? -1 : octet;
+/** RFC 1876 §2: two digits; nothing times a power of ten has one spelling. */
+function isPrecision(octet: number): boolean {
+  return octet >>> 4 <= 9 && (octet & 15) <= 9 && (octet >>> 4 > 0 || octet === 0);
 }
 
+/** As dig prints it: centimetres only for less than a metre. */
 function metres(octet: number): string {
-  const centimetres = (octet >>> 4) * 10 ** (octet & 15);
-  return centimetres % 100 === 0 ? `${centimetres / 100}m` : `${(centimetres / 100).toFixed(2)}m`;
+  const value = ((octet >>> 4) * 10 ** (octet & 15)) / 100;
+  return (octet & 15) >= 2 ? `${value}m` : `${value.toFixed(2)}m`;
 }
 
 function angleToText(raw: number, positive: string, negative: string): string {
@@ -107,7 +128,7 @@ function parseAngle(tokens: TokenReader, positive: string, negative: string, deg
 function parsePrecision(tokens: TokenReader, fallback: number): number {
   if (tokens.remaining === 0) return fallback;
   const { text } = tokens.next("size");
-  const parts = /^([0-9]{1,8})(?:\.([0-9]{1,2}))?m?$/.exec(text);
+  const parts = /^([0-9]{1,8})(?:\.([0-9]{1,2}))?m?$/i.exec(text);
   if (parts === null) {
     tokens.fail(`${JSON.stringify(text)} is not metres`);
     return fallback;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { octetsToHex } from "../hex.ts";
-import { RRType, rrTypeFromText } from "../iana/rr-type.ts";
+import { octetsToHex, tryHexToOctets } from "../hex.ts";
+import { RRType, rrTypeFromText, rrTypeToText } from "../iana/rr-type.ts";
+import { parseName } from "../name.ts";
 import { parseRecord, recordToText } from "../record-text.ts";
 import { rdataProblem } from "./check.ts";
 import { canonicalRdata, decodeRdata, decodeRdataOf, encodeRdata, encodeRdataOf } from "./rdata.ts";
@@ -34,7 +35,10 @@ const SAMPLES: readonly { readonly text: string; readonly hex?: string }[] = [
   { text: 'ISDN "150862028003217" "004"' },
   { text: 'ISDN "150862028003217"' },
   { text: "RT 10 relay.example." },
+  { text: "NSAP 0x47000580005a00" },
+  { text: "NSAP-PTR host.example." },
   { text: "KEY 256 3 8 AwEAAQ==" },
+  { text: "KEY 49152 3 0" },
   { text: "PX 10 map822.example. mapx400.example." },
   { text: 'GPOS "-32.6882" "116.8652" "10.0"' },
   { text: "AAAA 2001:db8::1", hex: "20010db8000000000000000000000001" },
@@ -42,10 +46,14 @@ const SAMPLES: readonly { readonly text: string; readonly hex?: string }[] = [
     text: "LOC 42 21 54.000 N 71 6 18.000 W -24.00m 30m 10000m 10m",
     hex: "003316138917 2dd070be15f000988d20".replaceAll(" ", ""),
   },
+  { text: "LOC 0 0 0.001 S 0 0 0.999 E -100000.00m 0.00m 0.50m 90000000m" },
+  { text: "EID E32C6F78163A9348" },
+  { text: "NIMLOC 32251A030067" },
   { text: "SRV 10 20 5060 sip.example." },
   { text: 'NAPTR 100 50 "s" "z3950+I2L+I2C" "" _z3950._tcp.example.' },
   { text: "KX 10 kx.example." },
-  { text: "CERT PKIX 12345 8 AQIDBA==" },
+  { text: "CERT PKIX 12345 RSASHA256 AQIDBA==", hex: "00013039080" + "1020304" },
+  { text: "CERT URI 12345 7 AQIDBA==" },
   { text: "DNAME target.example." },
   {
     text: "APL 1:192.168.32.0/21 !1:192.168.38.0/28 2:ff00::/8",
@@ -73,6 +81,7 @@ const SAMPLES: readonly { readonly text: string; readonly hex?: string }[] = [
   },
   { text: "DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=" },
   { text: "NSEC3 1 1 12 AABBCCDD 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR A RRSIG" },
+  { text: "NSEC a.example. NXNAME TYPE65535" },
   { text: "NSEC3 1 0 0 - 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR" },
   { text: "NSEC3PARAM 1 0 12 AABBCCDD" },
   { text: "NSEC3PARAM 1 0 0 -" },
@@ -163,7 +172,8 @@ test("rdata cut short anywhere is read without a throw, and is either refused or
       const cut = record.rdata.slice(0, length);
       const problem = rdataProblem(record.type, cut);
       const fields = decodeRdata(record.type, cut);
-      if (record.type < 65280 && record.type !== RRType.NULL)
+      // A bitmap of ports may end in zeros: well-formed, but no list of ports gives it back.
+      if (record.type < 65280 && record.type !== RRType.NULL && record.type !== RRType.WKS)
         assert.equal(problem === undefined, fields.ok, `${text} cut to ${length}`);
       assert.equal(typeof rdataToText(record.type, cut), "string");
     }
@@ -175,8 +185,7 @@ test("what is printed for cut rdata reads back to the same octets or is refused"
     const record = parseRecord(`x.example. 300 IN ${text}`);
     for (let length = 1; length < record.rdata.length; length++) {
       const cut = record.rdata.slice(0, length);
-      // A bitmap of ports may end in zeros, which no text can say.
-      if (rdataProblem(record.type, cut) !== undefined || record.type === RRType.WKS) continue;
+      if (rdataProblem(record.type, cut) !== undefined) continue;
       const again = parseRecord(`x.example. 300 IN ${text.split(" ")[0]} ${rdataToText(record.type, cut)}`);
       assert.equal(octetsToHex(again.rdata), octetsToHex(cut), `${text} cut to ${length}`);
     }
@@ -208,7 +217,27 @@ test("wrong texts are refused with a sentence", () => {
     ["SVCB 1 . alpn=h2 alpn=h3", /twice/],
     ["SVCB 1 . port=h2", /port/],
     ["SVCB 1 . nothing=1", /not a service parameter/],
+    ["SVCB 1 . mandatory=port", /mandatory service parameter is missing/],
+    ["SVCB 1 . mandatory=mandatory", /mandatory is not in order/],
+    ["SVCB 1 . no-default-alpn", /without alpn/],
+    ["SVCB 1 . no-default-alpn=x alpn=h2", /no-default-alpn has a value/],
+    ["SVCB 1 . key0667=a", /not a service parameter/],
+    ["SVCB 1 . key3=853", /port is not 2 octets/],
+    ["SVCB 1 . alpn=h2,,h3", /alpn is not a list/],
     ["CAA 0 is_sue x", /letters and digits/],
+    ["CAA 0 is-sue x", /letters and digits/],
+    ["SOA a. b. 1 1h 1x 1w 1m", /retry "1x" is not a period/],
+    ["NSEC3 1 0 0 - - A", /nextHash/],
+    ["NSEC3 1 0 0 ABC 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR", /salt/],
+    ["DS 60485 5 1", /digest: it is empty/],
+    ["DNSKEY 257 3 8", /publicKey: it is empty/],
+    ["ZONEMD 1 1 240 AABBCCDDEEFF0011223344", /shorter than 12 octets/],
+    ["NSAP 47000580005a00", /does not begin with 0x/],
+    ["LOC 1 60 N 1 E 0m", /not part of an angle/],
+    ["HINFO cpu", /os is missing/],
+    ["IPSECKEY 10 1 2 2001:db8::1 AQ==", /not of type 1/],
+    ["IPSECKEY 10 4 2 . AQ==", /gateway type .* from 0 to 3/],
+    ["AMTRELAY 10 2 0 .", /discovery flag .* from 0 to 1/],
     ["APL 3:192.0.2.0/24", /address prefix/],
     ["RRSIG A 8 3 300 20261331000000 20261201000000 1 example. AQ==", /not a time/],
     ["TYPE65280 192.0.2.1", /RFC 3597/],
@@ -223,6 +252,110 @@ test("wrong texts are refused with a sentence", () => {
 test("the generic form is accepted for known types and printed in theirs", () => {
   const record = parseRecord("x.example. 300 IN A \\# 4 C0 00 02 01");
   assert.equal(recordToText(record), "x.example.\t300\tIN\tA\t192.0.2.1");
+});
+
+test("names of algorithms, units of time and keyN are understood and written our way", () => {
+  for (const [text, expected] of [
+    ["DNSKEY 257 3 RSASHA256 AwEAAQ==", "257 3 8 AwEAAQ=="],
+    ["DS 1 nsec3rsasha1 1 AB", "1 7 1 AB"],
+    ["DS 1 RSASHA1-NSEC3-SHA1 1 AB", "1 7 1 AB"],
+    [
+      "RRSIG A ED25519 2 300 1893456000 20261201000000 1 e. AQ==",
+      "A 15 2 300 20300101000000 20261201000000 1 e. AQ==",
+    ],
+    ["CERT 1 1 RSASHA1 AQ==", "PKIX 1 RSASHA1 AQ=="],
+    ["SOA a. b. 1 1h 90m 1w 1h30m", "a. b. 1 3600 5400 604800 5400"],
+    ["SVCB 1 . key3=\\003U key1=\\002h2", '1 . alpn="h2" port=853'],
+    ['SVCB 1 . port="853" alpn=h2 mandatory=port,alpn', '1 . mandatory=alpn,port alpn="h2" port=853'],
+    ["LOC 42 N 71 W 24", "42 0 0.000 N 71 0 0.000 W 24.00m 1m 10000m 10m"],
+    ["NID 10 14:4fff:0:ee64", "10 0014:4fff:0000:ee64"],
+    ["NSAP 0x47.0005.80.005A.00", "0x47000580005a00"],
+    ["WKS 192.0.2.1 TCP 25", "192.0.2.1 6 25"],
+    [
+      "RRSIG A 8 2 300 21060207062816 20261201000000 1 e. AQ==",
+      "A 8 2 300 19700101000000 20261201000000 1 e. AQ==",
+    ],
+  ] as const) {
+    const record = parseRecord(`x.example. 300 IN ${text}`);
+    assert.equal(rdataToText(record.type, record.rdata), expected);
+  }
+});
+
+test("forms that only a later RFC would explain are well-formed, and printed as octets", () => {
+  for (const [what, type, hex] of [
+    ["LOC of version 1", RRType.LOC, "0112"],
+    ["APL with an address family that is no IP's", RRType.APL, "00031803c00002"],
+    ["IPSECKEY with gateway type 4", RRType.IPSECKEY, "0a0402c0000201"],
+    ["AMTRELAY with relay type 4", RRType.AMTRELAY, "0a04c0000201"],
+    ["WKS whose ports end in zeros", RRType.WKS, "c00002010600000040" + "00"],
+  ] as const) {
+    const octets = tryHexToOctets(hex);
+    assert.ok(octets.ok);
+    assert.equal(rdataProblem(type, octets.value), undefined, what);
+    assert.equal(decodeRdata(type, octets.value).ok, false, what);
+    const text = rdataToText(type, octets.value);
+    assert.equal(text, `\\# ${hex.length / 2} ${hex.toUpperCase()}`);
+    assert.deepEqual(parseRecord(`x. 1 IN ${rrTypeToText(type)} ${text}`).rdata, octets.value, what);
+  }
+});
+
+test("rdata that breaks a rule of its type is refused", () => {
+  for (const [problem, type, hex] of [
+    [/not in canonical form/, RRType.APL, "00011804c0000200"],
+    [/not in canonical form/, RRType.APL, "00012103c00002"],
+    [/size that is no number/, RRType.LOC, "00a216138b3cf018810cbce0009895b8"],
+    [/size that is no number/, RRType.LOC, "000116138b3cf018810cbce0009895b8"],
+    [/not on the globe/, RRType.LOC, "00121613000000" + "00810cbce0009895b8"],
+    [/not in order/, RRType.SVCB, "000100000300020035000100030268" + "32"],
+    [/not in order/, RRType.SVCB, "0001000003000200350003000200" + "35"],
+    [/missing/, RRType.HTTPS, "0001000000000200" + "03"],
+    [/missing/, RRType.HTTPS, "00010000000002000100030002" + "0035"],
+    [/without alpn/, RRType.HTTPS, "00010000020000"],
+    [/not in canonical form/, RRType.NSEC, "0000020100"],
+    [/not in canonical form/, RRType.NSEC, "000002400100" + "0140"],
+    [/letters and digits/, RRType.CAA, "000369" + "2d6978"],
+    [/letters and digits/, RRType.CAA, "000078"],
+    [/ends too early/, RRType.DS, "ec450501"],
+    [/ends too early/, RRType.DNSKEY, "01010308"],
+    [/empty/, RRType.NSEC3, "0100000000000140"],
+    [/no tag or no key/, RRType.HIP, "00020001" + "01"],
+  ] as const) {
+    const octets = tryHexToOctets(hex);
+    assert.ok(octets.ok);
+    assert.match(rdataProblem(type, octets.value) ?? "", problem, hex);
+    assert.equal(decodeRdata(type, octets.value).ok, false, hex);
+  }
+});
+
+test("TSIG and TKEY print as dig prints them", () => {
+  const mac = Uint8Array.of(1, 2, 3);
+  const algorithm = parseName("hmac-sha256.");
+  const tsig = encodeRdataOf("TSIG", {
+    ...{ algorithm, timeSigned: 0x1_0000_0001, fudge: 300, mac, originalId: 7, error: 16 },
+    other: new Uint8Array(0),
+  });
+  assert.ok(tsig.ok);
+  assert.equal(rdataToText(RRType.TSIG, tsig.value), "hmac-sha256. 4294967297 300 3 AQID 7 BADSIG 0");
+  const tkey = encodeRdataOf("TKEY", {
+    ...{ algorithm, inception: 1, expiration: 2, mode: 3, error: 0, key: mac },
+    other: new Uint8Array(0),
+  });
+  assert.ok(tkey.ok);
+  assert.equal(rdataToText(RRType.TKEY, tkey.value), "hmac-sha256. 1 2 3 NOERROR 3 AQID 0");
+});
+
+test("values that do not fit are refused when packing", () => {
+  const tag = new TextEncoder().encode("is-sue");
+  const value = new Uint8Array(0);
+  assert.deepEqual(encodeRdataOf("CAA", { flags: 0, tag, value }), {
+    ok: false,
+    problem: "tag: CAA tag is not letters and digits",
+  });
+  const prefix = { family: 1, bits: 8, isNegated: false, address: Uint8Array.of(10, 0) };
+  assert.equal(encodeRdataOf("APL", { prefixes: [prefix] }).ok, false);
+  assert.equal(encodeRdataOf("A", { address: new Uint8Array(16) }).ok, false);
+  assert.equal(encodeRdataOf("TXT", { strings: [] }).ok, false);
+  assert.equal(encodeRdataOf("TXT", { strings: [new Uint8Array(256)] }).ok, false);
 });
 
 test("typed fields for programmers", () => {

@@ -1,6 +1,7 @@
 /** Service parameters of SVCB and HTTPS (RFC 9460 §2.1, §2.2, §7, §8; RFC 9461 §5; RFC 9540). */
+import { SvcParamKey, svcParamKeyFromText, svcParamKeyToText } from "../iana/svc-param-key.ts";
 import { addressToText, tryParseAddress } from "../ip-address.ts";
-import { uint16At } from "../octets.ts";
+import { type OctetReader, uint16At } from "../octets.ts";
 import { type FormatProblem, type Parsed, parsed, problem } from "../parsed.ts";
 import { escapeText, tryUnescape } from "../text-token.ts";
 import { octetsToBase64, tryBase64ToOctets } from "./base-encoding.ts";
@@ -10,33 +11,6 @@ import type { Field } from "./field.ts";
 export interface SvcParam {
   readonly key: number;
   readonly value: Uint8Array;
-}
-
-/** Keys with names (IANA "DNS Service Bindings"). */
-export const SvcParamKey = {
-  mandatory: 0,
-  alpn: 1,
-  "no-default-alpn": 2,
-  port: 3,
-  ipv4hint: 4,
-  ech: 5,
-  ipv6hint: 6,
-  dohpath: 7,
-  ohttp: 8,
-  "tls-supported-groups": 9,
-} as const;
-
-const names = new Map<number, string>(Object.entries(SvcParamKey).map(([name, key]) => [key, name]));
-
-function keyToText(key: number): string {
-  return names.get(key) ?? `key${key}`;
-}
-
-function keyFromText(text: string): number | undefined {
-  for (const [key, name] of names) if (name === text) return key;
-  const generic = /^key([0-9]{1,5})$/.exec(text);
-  const key = Number(generic?.[1] ?? "65536");
-  return key <= 0xffff ? key : undefined;
 }
 
 /** What is wrong with a value for its key, undefined when nothing is or the key is unknown. */
@@ -58,7 +32,7 @@ function valueProblem(key: number, value: Uint8Array): FormatProblem | undefined
     }
     case SvcParamKey["no-default-alpn"]:
     case SvcParamKey.ohttp:
-      return value.length === 0 ? undefined : `${keyToText(key)} has a value`;
+      return value.length === 0 ? undefined : `${svcParamKeyToText(key)} has a value`;
     case SvcParamKey.port:
       return value.length === 2 ? undefined : "port is not 2 octets long";
     case SvcParamKey.ipv4hint:
@@ -74,28 +48,73 @@ function valueProblem(key: number, value: Uint8Array): FormatProblem | undefined
   }
 }
 
-/** Parameters up to the end, keys ascending without doubles (RFC 9460 §2.2). */
+/**
+ * Reads parameters up to the end: keys ascend without doubles, values fit their keys (RFC 9460 §2.2), keys that are
+ * mandatory are there (§8), and there is alpn where there is no-default-alpn (§7.1.1). Calls `found` for
+ * each; gives what is wrong, undefined when nothing is.
+ */
+function walk(
+  reader: OctetReader,
+  found: ((param: SvcParam) => void) | undefined,
+): FormatProblem | undefined {
+  let lastKey = -1;
+  let mandatory: Uint8Array | undefined;
+  let mandatoryAt = 0;
+  while (reader.remaining > 0) {
+    const key = reader.uint16();
+    const value = reader.take(reader.uint16());
+    if (reader.problem !== undefined) return reader.problem;
+    const wrong = key <= lastKey ? "service parameters are not in order" : valueProblem(key, value);
+    if (wrong !== undefined) return wrong;
+    if (key === SvcParamKey["no-default-alpn"] && lastKey !== SvcParamKey.alpn) return NO_ALPN;
+    if (key === SvcParamKey.mandatory) mandatory = value;
+    // Both lists ascend: a mandatory key that was passed is not there.
+    else if (mandatory !== undefined && mandatoryAt < mandatory.length) {
+      const awaited = uint16At(mandatory, mandatoryAt);
+      if (key === awaited) mandatoryAt += 2;
+      else if (key > awaited) return NO_MANDATORY;
+    }
+    lastKey = key;
+    found?.({ key, value });
+  }
+  return mandatory !== undefined && mandatoryAt < mandatory.length ? NO_MANDATORY : undefined;
+}
+
+const NO_ALPN = "no-default-alpn stands without alpn";
+const NO_MANDATORY = "a mandatory service parameter is missing";
+
+/** What is wrong with sorted parameters, undefined when nothing is. */
+function paramsProblem(params: readonly SvcParam[]): FormatProblem | undefined {
+  let last = -1;
+  for (const { key, value } of params) {
+    const wrong = key === last ? `${svcParamKeyToText(key)} stands twice` : valueProblem(key, value);
+    if (wrong !== undefined) return wrong;
+    if (value.length > 0xffff) return `${svcParamKeyToText(key)} is longer than 65535 octets`;
+    last = key;
+  }
+  const has = (wanted: number): boolean => params.some(({ key }) => key === wanted);
+  if (has(SvcParamKey["no-default-alpn"]) && !has(SvcParamKey.alpn)) return NO_ALPN;
+  const mandatory = params[0]?.key === SvcParamKey.mandatory ? uint16s(params[0].value) : [];
+  return mandatory.every(has) ? undefined : NO_MANDATORY;
+}
+
+/** Parameters up to the end. */
 export const svcParams: Field<readonly SvcParam[]> = {
   read(reader) {
     const params: SvcParam[] = [];
-    while (reader.remaining > 0) {
-      const key = reader.uint16();
-      const value = reader.take(reader.uint16());
-      const wrong =
-        key <= (params.at(-1)?.key ?? -1) ? "service parameters are not in order" : valueProblem(key, value);
-      if (wrong !== undefined) reader.fail(wrong);
-      params.push({ key, value });
-    }
+    const wrong = walk(reader, (param) => params.push(param));
+    if (wrong !== undefined) reader.fail(wrong);
     return params;
   },
-  skip: (reader) => void svcParams.read(reader),
+  skip(reader) {
+    const wrong = walk(reader, undefined);
+    if (wrong !== undefined) reader.fail(wrong);
+  },
   write(writer, params) {
-    let last = -1;
-    for (const { key, value } of [...params].sort((a, b) => a.key - b.key)) {
-      const wrong = key === last ? `${keyToText(key)} stands twice` : valueProblem(key, value);
-      if (wrong !== undefined) return wrong;
-      if (value.length > 0xffff) return `${keyToText(key)} is longer than 65535 octets`;
-      last = key;
+    const sorted = [...params].sort((a, b) => a.key - b.key);
+    const wrong = paramsProblem(sorted);
+    if (wrong !== undefined) return wrong;
+    for (const { key, value } of sorted) {
       writer.uint16(key);
       writer.uint16(value.length);
       writer.octets(value);
@@ -109,7 +128,7 @@ export const svcParams: Field<readonly SvcParam[]> = {
       const param = tryParseParam(text);
       if (!param.ok) tokens.fail(param.problem);
       else if (params.some(({ key }) => key === param.value.key))
-        tokens.fail(`${keyToText(param.value.key)} stands twice`);
+        tokens.fail(`${svcParamKeyToText(param.value.key)} stands twice`);
       else params.push(param.value);
     }
     return params.sort((a, b) => a.key - b.key);
@@ -117,10 +136,10 @@ export const svcParams: Field<readonly SvcParam[]> = {
 };
 
 function paramToText({ key, value }: SvcParam): string {
-  const name = keyToText(key);
+  const name = svcParamKeyToText(key);
   switch (key) {
     case SvcParamKey.mandatory:
-      return `${name}=${uint16s(value).map(keyToText).join(",")}`;
+      return `${name}=${uint16s(value).map(svcParamKeyToText).join(",")}`;
     case SvcParamKey.alpn:
       return `${name}="${alpnToText(value)}"`;
     case SvcParamKey["no-default-alpn"]:
@@ -168,10 +187,11 @@ function alpnToText(value: Uint8Array): string {
 function tryParseParam(text: string): Parsed<SvcParam> {
   const equals = text.indexOf("=");
   const keyText = equals < 0 ? text : text.slice(0, equals);
-  const key = keyFromText(keyText);
+  const key = svcParamKeyFromText(keyText);
   if (key === undefined) return problem(`${JSON.stringify(keyText)} is not a service parameter`);
   const raw = equals < 0 ? "" : text.slice(equals + 1).replace(/^"(.*)"$/s, "$1");
-  const value = tryParseValue(key, raw);
+  // RFC 9460 §2.1: behind keyN stand the octets of the value, also when the key has a name.
+  const value = /^key[0-9]/.test(keyText) ? tryUnescape(raw) : tryParseValue(key, raw);
   if (!value.ok) return problem(`${keyText}: ${value.problem}`);
   const wrong = valueProblem(key, value.value);
   return wrong === undefined ? parsed({ key, value: value.value }) : problem(wrong);
@@ -180,7 +200,7 @@ function tryParseParam(text: string): Parsed<SvcParam> {
 function tryParseValue(key: number, text: string): Parsed<Uint8Array> {
   switch (key) {
     case SvcParamKey.mandatory:
-      return listOf(text.split(",").map(keyFromText), true);
+      return listOf(text.split(",").map(svcParamKeyFromText), true);
     case SvcParamKey.alpn:
       return tryParseAlpn(text);
     case SvcParamKey.port:
