@@ -9,16 +9,18 @@ function walk(reader: OctetReader, found: ((type: RRType) => void) | undefined):
   while (reader.remaining > 0) {
     const window = reader.uint8();
     const octets = reader.uint8();
-    const bits = reader.take(octets);
+    const start = reader.offset;
+    reader.skip(octets);
     if (reader.problem !== undefined) return;
-    if (window <= lastWindow || octets < 1 || octets > 32 || bits[octets - 1] === 0) {
+    const isWrong = window <= lastWindow || octets < 1 || octets > 32;
+    if (isWrong || reader.octets[start + octets - 1] === 0) {
       reader.fail("type bitmap is not in canonical form");
       return;
     }
     lastWindow = window;
     if (found === undefined) continue;
     for (let bit = 0; bit < octets * 8; bit++) {
-      if (((bits[bit >>> 3] ?? 0) & (0x80 >>> (bit & 7))) !== 0) found(window * 256 + bit);
+      if (((reader.octets[start + (bit >>> 3)] ?? 0) & (0x80 >>> (bit & 7))) !== 0) found(window * 256 + bit);
     }
   }
 }
