@@ -396,7 +396,7 @@ export function applyFlag(options: QueryOptions, argument: string): string | und
   const value = parts?.[2];
   const isOff = name.startsWith("no") && !byName.has(name);
   const flag = findFlag(isOff ? name.slice(2) : name);
-  if (typeof flag === "string") return flag;
+  if (typeof flag === "string") return isOff ? `+${name} is not a flag, see sotto query --help` : flag;
   if (isOff && !flag.isNegatable) return `+${flag.names[0] ?? ""} cannot be switched off`;
   if (value !== undefined && flag.value === undefined) return `+${name} takes no value`;
   if (!isOff && value === undefined && flag.value !== undefined && flag.isValueOptional !== true) {
