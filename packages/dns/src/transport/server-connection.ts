@@ -69,7 +69,8 @@ export class ServerConnection implements QueryChannel {
   /** Octets of a chunk that were not looked at because reading paused in the middle of it. */
   #held: Uint8Array | undefined = undefined;
   /** Framed replies of this turn. */
-  #output: Uint8Array[] = [];
+  #output: Uint8Array = NO_OUTPUT;
+  #outputOctets = 0;
   #isFlushDeferred = false;
   #isReceiving = false;
   #lastMessageMs: number;
@@ -144,7 +145,7 @@ export class ServerConnection implements QueryChannel {
     const answer = this.#handler.answer(message, this);
     if (answer === undefined) return true;
     if (answer instanceof Uint8Array) {
-      this.#output.push(framed(answer));
+      this.#append(answer);
       return !this.#isTooFull();
     }
     this.#inFlight++;
@@ -157,7 +158,7 @@ export class ServerConnection implements QueryChannel {
     this.#lastMessageMs = this.#nowMs();
     // RFC 7766 §6.2.4: when the client has gone, pending answers are not sent.
     if (this.#state === "ended") return;
-    if (answer !== undefined) this.#output.push(framed(answer));
+    if (answer !== undefined) this.#append(answer);
     if (this.#isReceiving || this.#isFlushDeferred) return;
     this.#isFlushDeferred = true;
     this.#host.defer(this.#flushDeferred);
@@ -182,18 +183,35 @@ export class ServerConnection implements QueryChannel {
   }
 
   #unsent(): number {
-    let octets = this.#host.unsentOctets();
-    for (const piece of this.#output) octets += piece.length;
-    return octets;
+    return this.#host.unsentOctets() + this.#outputOctets;
+  }
+
+  /** Copies an answer, which may be a view of a buffer that is used again, behind its length (RFC 7766 §8). */
+  #append(answer: Uint8Array): void {
+    const start = this.#outputOctets;
+    const end = start + FRAME_PREFIX_OCTETS + answer.length;
+    if (end > this.#output.length) {
+      // A turn's first reply gets exactly its size, which is all that a client without pipelining needs.
+      const grown = new Uint8Array(
+        start === 0 ? end : Math.max(end, 2 * this.#output.length, OUTPUT_OCTETS_MIN),
+      );
+      grown.set(this.#output.subarray(0, start));
+      this.#output = grown;
+    }
+    setUint16(this.#output, start, answer.length);
+    this.#output.set(answer, start + FRAME_PREFIX_OCTETS);
+    this.#outputOctets = end;
   }
 
   /** One write for all replies of this turn (RFC 7766 §8: length and message together). */
   #flush(): void {
-    const pieces = this.#output;
-    if (pieces.length === 0) return;
-    this.#output = [];
+    if (this.#outputOctets === 0) return;
+    const octets = this.#output.subarray(0, this.#outputOctets);
+    // The host keeps what it was given until it is sent: the next turn gets new memory.
+    this.#output = NO_OUTPUT;
+    this.#outputOctets = 0;
     if (this.#host.unsentOctets() === 0) this.#lastProgressMs = this.#nowMs();
-    this.#host.write(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concatOctets(pieces));
+    this.#host.write(octets);
   }
 
   #resumeIfRoom(): void {
@@ -302,7 +320,7 @@ export class ServerConnection implements QueryChannel {
     if (
       this.#state !== "finishing" ||
       this.#inFlight > 0 ||
-      this.#output.length > 0 ||
+      this.#outputOctets > 0 ||
       this.#held !== undefined
     )
       return false;
@@ -320,7 +338,8 @@ export class ServerConnection implements QueryChannel {
   #ended(reason: ServerCloseReason): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
-    this.#output = [];
+    this.#output = NO_OUTPUT;
+    this.#outputOctets = 0;
     this.#held = undefined;
     this.#host.setTimer(undefined);
     this.#host.onEnded(reason);
@@ -330,10 +349,6 @@ export class ServerConnection implements QueryChannel {
 /** TIMEOUT has 16 bits (RFC 7828 §3.1). */
 const KEEPALIVE_UNITS_MAX = 0xffff;
 
-/** A copy with its length in front: the answer may be a view of a buffer that is used again. */
-function framed(answer: Uint8Array): Uint8Array {
-  const octets = new Uint8Array(FRAME_PREFIX_OCTETS + answer.length);
-  setUint16(octets, 0, answer.length);
-  octets.set(answer, FRAME_PREFIX_OCTETS);
-  return octets;
-}
+const NO_OUTPUT = new Uint8Array(0);
+/** Room for the second and later replies of a turn; most replies are smaller than a tenth of it. */
+const OUTPUT_OCTETS_MIN = 4096;
