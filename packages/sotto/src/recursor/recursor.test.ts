@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
 import { type RecordedEvents, type SimClock, simRuntime } from "@sotto/dns/testing";
-import type { Reply } from "@sotto/dns/transport";
+import type { Reply, Reply } from "@sotto/dns/transport";
 import { EdeCode, parseName, Rcode, RRType } from "@sotto/dns/wire";
 import {
   answer,
@@ -361,6 +361,21 @@ test("silence to EDNS is tried again without, and remembered", async () => {
   b.servers.log.length = 0;
   assert.equal((await b.ask("web.example.")).message.answers.length, 1);
   assert.deepEqual(b.servers.log, [`${TLD} web.example. A plain`]);
+});
+
+// While one question waited, another learnt that the server drops EDNS. The first then never asked without it, because the
+// server was no longer unknown, and failed. The comparison with unbound found it on a loaded machine.
+test("a question that waits while another learns that EDNS is dropped is asked without it too", async () => {
+  const deaf: Server = (question, request) =>
+    request.edns === undefined ? answer(`${question.replace(" A", "")} 300 A 192.0.2.1`) : "silence";
+  const b = bench({ [TLD]: deaf });
+  const respond = (name: string): Promise<Reply> =>
+    b.recursor.respond(queryOf(name, RRType.A), { signal: new AbortController().signal, deadlineMs: b.clock.nowMs() + 8000 });
+  const first = respond("www.example.");
+  await b.clock.advance(200);
+  const second = respond("web.example.");
+  const replies = await b.clock.runUntil(Promise.all([first, second]));
+  assert.deepEqual(replies.map((reply) => reply.message.answers.length), [1, 1]);
 });
 
 test("a truncated reply is fetched over TCP", async () => {

@@ -85,8 +85,11 @@ export class ServerSelection {
     const serverName = this.#takeNameToLookUp();
     if (serverName !== undefined) return { kind: "look up", serverName };
     const silent = this.#silent();
-    if (silent !== undefined && nowMs - silent.askedAtMs < EDNS_PATIENCE_MS) {
-      return { kind: "wait", untilMs: silent.askedAtMs + EDNS_PATIENCE_MS };
+    // When another question has learnt meanwhile that the server drops EDNS there is nothing to wait for.
+    const patienceMs =
+      silent !== undefined && this.#infra.edns(silent.address) === "none" ? 0 : EDNS_PATIENCE_MS;
+    if (silent !== undefined && nowMs - silent.askedAtMs < patienceMs) {
+      return { kind: "wait", untilMs: silent.askedAtMs + patienceMs };
     }
     if (silent !== undefined) {
       return { kind: "ask", candidate: silent, withEdns: false, recursionDesired: false };
@@ -108,7 +111,7 @@ export class ServerSelection {
       const mayNeedPlain =
         candidate.state === "asked" &&
         !candidate.wasAskedPlain &&
-        this.#infra.edns(candidate.address) === "unknown";
+        this.#infra.edns(candidate.address) !== "works";
       if (mayNeedPlain && candidate.askedAtMs < (longest?.askedAtMs ?? Number.POSITIVE_INFINITY))
         longest = candidate;
     }
