@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
 import { type RecordedEvents, type SimClock, simRuntime } from "@sotto/dns/testing";
-import type { Reply, Reply } from "@sotto/dns/transport";
+import type { Reply } from "@sotto/dns/transport";
 import { EdeCode, parseName, Rcode, RRType } from "@sotto/dns/wire";
 import {
   answer,
