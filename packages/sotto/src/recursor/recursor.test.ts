@@ -370,12 +370,18 @@ test("a question that waits while another learns that EDNS is dropped is asked w
     request.edns === undefined ? answer(`${question.replace(" A", "")} 300 A 192.0.2.1`) : "silence";
   const b = bench({ [TLD]: deaf });
   const respond = (name: string): Promise<Reply> =>
-    b.recursor.respond(queryOf(name, RRType.A), { signal: new AbortController().signal, deadlineMs: b.clock.nowMs() + 8000 });
+    b.recursor.respond(queryOf(name, RRType.A), {
+      signal: new AbortController().signal,
+      deadlineMs: b.clock.nowMs() + 8000,
+    });
   const first = respond("www.example.");
   await b.clock.advance(200);
   const second = respond("web.example.");
   const replies = await b.clock.runUntil(Promise.all([first, second]));
-  assert.deepEqual(replies.map((reply) => reply.message.answers.length), [1, 1]);
+  assert.deepEqual(
+    replies.map((reply) => reply.message.answers.length),
+    [1, 1],
+  );
 });
 
 test("a truncated reply is fetched over TCP", async () => {
