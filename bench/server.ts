@@ -7,6 +7,7 @@ import { MessageCache } from "@sotto/dns/cache";
 import { type Runtime, silentEvents } from "@sotto/dns/runtime";
 import { SeededRandom, SimClock, SimNetwork } from "@sotto/dns/testing";
 import {
+  Admission,
   type QueryChannel,
   type Reply,
   type Responder,
@@ -142,7 +143,13 @@ function throughConnection(title: string, service: QueryService, queries: readon
     onEnded: () => undefined,
   };
   const { origin } = channelOf("tls");
-  const connection = new ServerConnection(origin, SERVER_LIMITS_DEFAULT, service, host, () => clock.nowMs());
+  const connection = new ServerConnection(
+    origin,
+    { limits: SERVER_LIMITS_DEFAULT, admission: new Admission(SERVER_LIMITS_DEFAULT, clock) },
+    service,
+    host,
+    () => clock.nowMs(),
+  );
   const run = (): number => {
     connection.receive(chunk);
     return written;

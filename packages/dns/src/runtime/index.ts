@@ -2,7 +2,9 @@ export type { Clock, Timer } from "./clock.ts";
 export { DnsError, type DnsErrorCode } from "./dns-error.ts";
 export { type Events, silentEvents } from "./events.ts";
 export type {
+  AcceptStage,
   ByteStream,
+  CertificatePem,
   ChannelSecurity,
   ConnectOptions,
   ConnectStage,
@@ -10,10 +12,13 @@ export type {
   DatagramOptions,
   DatagramSocket,
   Endpoint,
+  ListenerChange,
   ListenHandlers,
   ListenOptions,
   Network,
+  PendingConnection,
   PresentedCertificate,
+  ProxyOptions,
   StreamHandlers,
   StreamListener,
   TlsClientOptions,

@@ -69,6 +69,8 @@ export interface ByteStream {
   readonly security: ChannelSecurity | undefined;
   /** Octets accepted by `write` that the system has not taken yet. */
   readonly bufferedOctets: number;
+  /** Whether data travelled in the SYN (RFC 7413); undefined when nobody asked for it or the system does not tell. */
+  readonly fastOpen?: "used" | "not used" | undefined;
   /** Must be called once, in the turn the stream was handed over; nothing is delivered before. */
   setHandlers(handlers: StreamHandlers): void;
   /** Queues octets, which must not be changed afterwards. False when the caller should wait for `onDrain`. */
@@ -94,6 +96,8 @@ export interface TlsClientOptions {
   /** PEM client certificate and key. */
   readonly certificatePem?: string | undefined;
   readonly keyPem?: string | undefined;
+  /** Key exchange groups in order of preference, in OpenSSL's names; undefined offers the platform's. */
+  readonly groups?: readonly string[] | undefined;
 }
 
 export interface ConnectOptions {
@@ -109,19 +113,43 @@ export interface ConnectOptions {
   readonly signal: AbortSignal | undefined;
   /** Called once when the TCP handshake is done and TLS begins, so that both can be timed; not called on clear TCP. */
   readonly onConnected?: (() => void) | undefined;
+  /**
+   * Asks for TCP Fast Open: the first octets written, which on TLS are the ClientHello, travel in the SYN when the system
+   * and the server agree (RFC 7413). Where it cannot be had the connection is an ordinary one.
+   */
+  readonly fastOpen?: boolean | undefined;
 }
 
 /** The stage at which an outgoing stream failed; messages for people name it. */
 export type ConnectStage = "connect" | "handshake";
 
-/** TLS settings of a listener. */
-export interface TlsServerOptions {
-  /** PEM, leaf first. */
+/** PEM of a certificate chain, leaf first, and its key. */
+export interface CertificatePem {
   readonly certificatePem: string;
   readonly keyPem: string;
+}
+
+/** TLS settings of a listener. */
+export interface TlsServerOptions extends CertificatePem {
   readonly alpn: readonly string[];
   /** 48 octets shared by all workers; undefined lets the platform choose. */
   readonly ticketKeys: Uint8Array | undefined;
+  /** Further certificates, chosen by the name that the client asks for (SNI) among their subjectAltNames. */
+  readonly moreCertificates?: readonly CertificatePem[] | undefined;
+  /** Key exchange groups in order of preference, in OpenSSL's names; undefined takes the platform's. */
+  readonly groups?: readonly string[] | undefined;
+  /**
+   * Asks clients for a certificate, without demanding one, and checks its path to these PEM authorities, which may be
+   * none; undefined does not ask.
+   */
+  readonly clientAuthoritiesPem?: readonly string[] | undefined;
+}
+
+/** The PROXY protocol on a listener: load balancers tell whom they speak for. */
+export interface ProxyOptions {
+  /** Peers that send a header and are believed; all others are served as they are. */
+  isTrusted(address: string): boolean;
+  readonly place: "before tls" | "inside tls";
 }
 
 export interface ListenOptions {
@@ -129,22 +157,52 @@ export interface ListenOptions {
   readonly local: Endpoint;
   /** Undefined for clear TCP. */
   readonly tls: TlsServerOptions | undefined;
+  /** For the TLS handshake and, apart from it, for a PROXY header; milliseconds. */
   readonly handshakeTimeoutMs: number;
   /** Lets several listeners (one per worker) share the address. */
   readonly reusePort: boolean;
+  readonly proxy?: ProxyOptions | undefined;
+  /** Connections that may wait with data from their SYN (RFC 7413 §4.2); undefined or 0 leaves Fast Open off. */
+  readonly fastOpenQueue?: number | undefined;
 }
+
+/** What may change while a listener is open. */
+export type ListenerChange = Pick<ListenOptions, "tls" | "handshakeTimeoutMs" | "proxy">;
+
+/** What the owner of a listener keeps about a connection on its way to become a stream. */
+export interface PendingConnection {
+  /** A proxy told whom it speaks for; false turns the connection away. */
+  onProxied(client: Endpoint): boolean;
+}
+
+/** The stage at which an incoming connection failed. */
+export type AcceptStage = "accept" | "proxy" | "handshake";
 
 /** What a listener tells its owner. */
 export interface ListenHandlers {
-  onStream(stream: ByteStream): void;
-  /** A connection that ended before it became a stream: handshake failure, timeout. */
-  onFailure(remote: Endpoint | undefined, stage: ConnectStage, problem: Error): void;
+  /** A connection came, before any octet of it is looked at; undefined turns it away with a reset. Absent: all are taken. */
+  onConnection?(remote: Endpoint): PendingConnection | undefined;
+  onStream(stream: ByteStream, pending: PendingConnection | undefined): void;
+  /** A connection that ended before it became a stream, or, without `remote`, a problem of the listener itself. */
+  onFailure(
+    remote: Endpoint | undefined,
+    stage: AcceptStage,
+    problem: Error,
+    pending: PendingConnection | undefined,
+  ): void;
 }
 
 export interface StreamListener {
   readonly local: Endpoint;
-  /** Replaces certificate and key for new connections; a broken pair throws and changes nothing. */
-  setCertificate(certificatePem: string, keyPem: string): void;
+  /** What became of the wish for Fast Open: `on`, `off`, or why it cannot be had. */
+  readonly fastOpen: string;
+  /**
+   * For connections that come from now on. Throws and changes nothing when certificate and key do not fit, or when TLS
+   * would begin or end on this listener. Ticket keys that are not given stay.
+   */
+  change(options: ListenerChange): void;
+  /** Replaces the keys of tickets (48 octets): tickets made with the old ones are no longer taken. */
+  setTicketKeys(keys: Uint8Array): void;
   /** Stops accepting; open streams stay. */
   close(): Promise<void>;
 }

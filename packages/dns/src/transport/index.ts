@@ -1,3 +1,4 @@
+export { Admission, type AdmissionCounters, type RefusalReason } from "./admission.ts";
 export {
   type Authentication,
   authenticate,
@@ -8,7 +9,14 @@ export {
 export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
-export { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";
+export {
+  ADMISSION_LIMITS_DEFAULT,
+  type AdmissionLimits,
+  SERVER_LIMITS_DEFAULT,
+  SESSION_LIMITS_DEFAULT,
+  type ServerLimits,
+  type SessionLimits,
+} from "./limits.ts";
 export type { MessageHandler, QueryChannel } from "./message-handler.ts";
 export type {
   ExchangeFacts,
@@ -22,12 +30,17 @@ export type {
   SecurityStatus,
   Transport,
 } from "./responder.ts";
-export { type ServerCloseReason, ServerConnection, type ServerConnectionHost } from "./server-connection.ts";
+export {
+  type ServerCloseReason,
+  ServerConnection,
+  type ServerConnectionHost,
+  type SessionTerms,
+} from "./server-connection.ts";
 export {
   type StreamCounters,
   StreamService,
+  type StreamServiceChange,
   type StreamServiceOptions,
-  type StreamServiceTls,
 } from "./stream-service.ts";
 export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
 export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";

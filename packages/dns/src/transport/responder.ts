@@ -17,6 +17,11 @@ export interface QueryOrigin {
   readonly local: Endpoint | undefined;
   /** Undefined unless the query came over TLS. */
   readonly security: ChannelSecurity | undefined;
+  /**
+   * What the client's certificate means for access control: `allowed` and `denied` whatever its address; undefined when
+   * its address decides.
+   */
+  readonly clientVerdict?: "allowed" | "denied" | undefined;
 }
 
 /** One query: its octets as received, a parsed view of them and its origin. */

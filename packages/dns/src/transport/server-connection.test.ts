@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SimClock } from "@sotto/dns/testing";
 import { FrameReader, frameMessage } from "@sotto/dns/wire";
+import { Admission } from "./admission.ts";
 import { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";
 import type { MessageHandler } from "./message-handler.ts";
 import { type ServerCloseReason, ServerConnection } from "./server-connection.ts";
@@ -16,15 +18,17 @@ class Bench {
   timerMs: number | undefined = undefined;
   ended: ServerCloseReason | undefined = undefined;
   readonly connection: ServerConnection;
+  readonly admission: Admission;
 
-  constructor(limits: Partial<ServerLimits> = {}, handler?: MessageHandler) {
+  constructor(limits: Partial<ServerLimits> = {}, handler?: MessageHandler, admission?: Admission) {
+    this.admission = admission ?? new Admission({ ...SERVER_LIMITS_DEFAULT, ...limits }, new SimClock());
     const byHand: MessageHandler = {
       answer: (octets) =>
         new Promise((resolve) => this.pending.push({ id: octets[1] ?? 0, answer: resolve })),
     };
     this.connection = new ServerConnection(
       { transport: "tcp", remote: undefined, local: undefined, security: undefined },
-      { ...SERVER_LIMITS_DEFAULT, ...limits },
+      { limits: { ...SERVER_LIMITS_DEFAULT, ...limits }, admission: this.admission },
       handler ?? byHand,
       {
         write: (octets) => void this.writes.push(octets),
@@ -235,7 +239,9 @@ test("draining promises 0, answers what is in flight and ends [7828-3.3.2-c]", a
   bench.connection.drain();
   assert.equal(bench.connection.keepaliveUnits(), 0);
   await bench.answer(1);
-  bench.passTime(0);
+  bench.passTime(99);
+  assert.equal(bench.ended, undefined, "the client may close first");
+  bench.passTime(1);
   assert.deepEqual(bench.replies(), [1]);
   assert.equal(bench.ended, "drained");
   const idle = new Bench();
@@ -243,13 +249,222 @@ test("draining promises 0, answers what is in flight and ends [7828-3.3.2-c]", a
   assert.equal(idle.ended, "drained");
 });
 
-test("a frame too short for a header ends the connection", () => {
+test("a frame too short for a header ends the connection, after what was asked before is answered", async () => {
   for (const octets of [Uint8Array.of(0, 0), Uint8Array.of(0, 3, 1, 2, 3)]) {
-    const bench = new Bench({}, echo);
-    bench.connection.receive(octets);
+    const bench = new Bench();
+    bench.connection.receive(joined(1));
+    bench.connection.receive(Uint8Array.of(...octets, ...joined(2)));
+    assert.equal(bench.ended, undefined);
+    await bench.answer(1);
     assert.equal(bench.ended, "malformed frame");
-    assert.deepEqual(bench.calls, ["reset"]);
+    assert.deepEqual(bench.calls, ["end"]);
+    assert.deepEqual(bench.replies(), [1]);
+    assert.equal(bench.pending.length, 0, "what follows is not believed");
   }
+});
+
+test("octets that the system took without saying so do not delay the idle timer", () => {
+  const bench = new Bench({ idleTimeoutMs: 2000, writeStallTimeoutMs: 10_000 }, echo);
+  // A TLS socket still holds the octets when the write returns, and never tells of draining below its high-water mark.
+  bench.unsentOctets = 19;
+  bench.connection.receive(joined(1));
+  bench.unsentOctets = 0;
+  bench.passTime(1999);
+  assert.equal(bench.ended, undefined);
+  bench.passTime(1);
+  assert.equal(bench.ended, "idle timeout");
+});
+
+test("a client that takes octets slowly is not stalled", () => {
+  const bench = new Bench({ idleTimeoutMs: 60_000, writeStallTimeoutMs: 1000 }, echo);
+  bench.unsentOctets = 100;
+  bench.connection.receive(joined(1));
+  for (let left = 90; left > 0; left -= 10) {
+    bench.unsentOctets = left;
+    bench.passTime(1000);
+    assert.equal(bench.ended, undefined, `${left} octets left`);
+  }
+  bench.passTime(1000);
+  assert.equal(bench.ended, "write stall");
+});
+
+test("the last query that a connection may ask is answered with keepalive 0, then it ends [7766-10-a 9210-4.2-f]", () => {
+  const units: number[] = [];
+  const bench = new Bench(
+    { queriesMax: 2 },
+    {
+      answer: (octets, channel) => {
+        units.push(channel.keepaliveUnits() ?? -1);
+        return octets;
+      },
+    },
+  );
+  bench.connection.receive(joined(1, 2, 3));
+  assert.deepEqual(bench.replies(), [1, 2]);
+  assert.deepEqual(units, [100, 0]);
+  assert.equal(bench.ended, "query limit");
+  assert.deepEqual(bench.calls, ["end"]);
+});
+
+test("a connection past its time is told to go, answers what it is asked, and ends [7766-10-a 9210-4.2-f]", async () => {
+  const idle = new Bench({ durationMaxMs: 3000 }, echo);
+  idle.connection.receive(joined(1));
+  idle.passTime(3000);
+  assert.equal(idle.ended, "duration limit");
+  const busy = new Bench({ durationMaxMs: 3000 });
+  busy.connection.receive(joined(1));
+  busy.passTime(3000);
+  assert.equal(busy.connection.keepaliveUnits(), 0);
+  await busy.answer(1);
+  busy.connection.receive(joined(2));
+  await busy.answer(2);
+  busy.passTime(100);
+  assert.deepEqual(busy.replies(), [1, 2]);
+  assert.equal(busy.ended, "duration limit");
+  const endless = new Bench({ durationMaxMs: 3000 }, echo);
+  for (let i = 0; i < 200 && endless.ended === undefined; i++) {
+    endless.connection.receive(joined(i & 0xff));
+    endless.passTime(50);
+  }
+  assert.equal(endless.ended, "duration limit", "a client that never pauses");
+  assert.equal(endless.nowMs, 8000);
+});
+
+const tellsKeepalive: MessageHandler = {
+  answer: (octets, channel) => {
+    channel.keepaliveUnits();
+    return octets;
+  },
+};
+
+/** Holds connections open so that a part of the limit is used. */
+function loadedAdmission(limits: Partial<ServerLimits>, connections: number): Admission {
+  const admission = new Admission({ ...SERVER_LIMITS_DEFAULT, ...limits }, new SimClock());
+  for (let i = 0; i < connections; i++) assert.ok(admission.admit(`192.0.2.${i}`, false, false));
+  return admission;
+}
+
+test("under load timers and the promise of keepalive shrink together [7828-3.3.2-b 7828-3.3.2-c 7766-6.2.3-d]", () => {
+  let before = Number.POSITIVE_INFINITY;
+  for (const [connections, isLess] of [
+    [0, false],
+    [50, false],
+    [60, true],
+    [80, true],
+    [95, true],
+  ] as const) {
+    const admission = loadedAdmission({ connectionsMax: 100 }, connections);
+    const limits = { idleTimeoutMs: 10_000, firstQueryTimeoutMs: 10_000 };
+    let units = -1;
+    const bench = new Bench(
+      limits,
+      {
+        answer: (octets, channel) => {
+          units = channel.keepaliveUnits() ?? -1;
+          return octets;
+        },
+      },
+      admission,
+    );
+    bench.connection.receive(joined(1));
+    assert.equal(units < before, connections === 0 || isLess, `${connections} connections: ${units}`);
+    before = units;
+    bench.passTime(units * 100 - 1);
+    assert.equal(bench.ended, undefined);
+    bench.passTime(1);
+    assert.equal(bench.ended, "idle timeout", `${connections} connections`);
+    const silent = new Bench(limits, echo, admission);
+    silent.passTime(10_000 * admission.patience - 1);
+    assert.equal(silent.ended, undefined);
+    silent.passTime(1);
+    assert.equal(silent.ended, "first query timeout");
+  }
+});
+
+test("a promise once given is kept when the load grows afterwards [7828-3.3.2-b]", () => {
+  const admission = loadedAdmission({ connectionsMax: 100 }, 0);
+  const bench = new Bench({ idleTimeoutMs: 10_000 }, echo, admission);
+  bench.connection.receive(joined(1));
+  assert.equal(bench.connection.keepaliveUnits(), 100);
+  for (let i = 0; i < 90; i++) admission.admit(`192.0.2.${i}`, false, false);
+  bench.passTime(9999);
+  assert.equal(bench.ended, undefined);
+  bench.passTime(1);
+  assert.equal(bench.ended, "idle timeout");
+});
+
+test("a full server tells clients to go [7828-3.3.2-c 7828-5-a]", () => {
+  const admission = loadedAdmission({ connectionsMax: 100 }, 99);
+  const bench = new Bench({}, tellsKeepalive, admission);
+  bench.connection.receive(joined(1));
+  assert.equal(bench.connection.keepaliveUnits(), 0);
+  bench.passTime(100);
+  assert.equal(bench.ended, "overload");
+  assert.deepEqual(bench.replies(), [1]);
+});
+
+test("when all places for queries are taken connections take turns [7766-6.2.1.1-d]", async () => {
+  const limits = { inFlightTotalMax: 2, inFlightMax: 100 };
+  const admission = loadedAdmission(limits, 0);
+  const greedy = new Bench(limits, undefined, admission);
+  greedy.connection.receive(joined(1, 2, 3, 4, 5, 6));
+  const modest = new Bench(limits, undefined, admission);
+  modest.connection.receive(joined(11, 12));
+  // Each may hand over the message that it was reading when it found out.
+  assert.deepEqual(
+    [greedy, modest].map(({ pending }) => pending.map(({ id }) => id)),
+    [[1, 2], [11]],
+  );
+  await greedy.answer(1);
+  await greedy.answer(2);
+  assert.deepEqual(
+    greedy.pending.map(({ id }) => id),
+    [3],
+    "who waited first comes first",
+  );
+  await greedy.answer(3);
+  assert.deepEqual(
+    modest.pending.map(({ id }) => id),
+    [11, 12],
+    "the next turn is another's",
+  );
+  for (const [bench, id] of [
+    [modest, 11],
+    [greedy, 4],
+    [modest, 12],
+    [greedy, 5],
+    [greedy, 6],
+  ] as const) {
+    assert.ok(
+      bench.pending.some((query) => query.id === id),
+      `${id} is in flight`,
+    );
+    await bench.answer(id);
+    assert.ok(admission.inFlight <= 3, `${admission.inFlight} in flight`);
+  }
+  assert.deepEqual(
+    [greedy.replies(), modest.replies()],
+    [
+      [1, 2, 3, 4, 5, 6],
+      [11, 12],
+    ],
+  );
+  assert.equal(admission.inFlight, 0);
+});
+
+test("octets in buffers are counted, and given back whatever the end", () => {
+  const admission = loadedAdmission({}, 0);
+  const half = new Bench({}, echo, admission);
+  half.connection.receive(joined(1).subarray(0, 10));
+  assert.equal(admission.bufferedOctets, 10);
+  half.connection.onClose(false);
+  assert.equal(admission.bufferedOctets, 0);
+  const unread = new Bench({}, echo, admission);
+  unread.unsentOctets = 5000;
+  unread.connection.receive(joined(1));
+  assert.equal(admission.bufferedOctets, 5000);
+  unread.connection.abort();
+  assert.equal(admission.bufferedOctets, 0);
 });
 
 test("an answer given as a view of a reused buffer is copied out before the next one", () => {

@@ -1,7 +1,7 @@
 /**
  * One client connection of a server, without I/O: octets and time in, octets and calls out. Queries are handed over as
  * they come and answered in any order (RFC 7766 §6.2.1.1, §7); all replies that are ready in one turn leave in one write.
- * Sockets and timers belong to the host.
+ * Sockets and timers belong to the host, what connections share belongs to {@link Admission}.
  */
 import {
   concatOctets,
@@ -11,7 +11,8 @@ import {
   KEEPALIVE_UNIT_MS,
   setUint16,
 } from "@sotto/dns/wire";
-import type { ServerLimits } from "./limits.ts";
+import type { Admission, Admitted } from "./admission.ts";
+import type { SessionLimits } from "./limits.ts";
 import type { MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 
@@ -24,6 +25,9 @@ export type ServerCloseReason =
   | "idle timeout"
   | "write stall"
   | "malformed frame"
+  | "query limit"
+  | "duration limit"
+  | "overload"
   | "drained"
   | "displaced";
 
@@ -46,6 +50,12 @@ export interface ServerConnectionHost {
   onEnded(reason: ServerCloseReason): void;
 }
 
+/** What a connection lives under; limits may change while it lives. */
+export interface SessionTerms {
+  readonly limits: SessionLimits;
+  readonly admission: Admission;
+}
+
 /**
  * `open`: reading and answering. `finishing`: nothing more is read, what has been read is answered, then the end.
  * `ended`: nothing happens any more.
@@ -53,19 +63,20 @@ export interface ServerConnectionHost {
 type State = "open" | "finishing" | "ended";
 
 /** The machine. Feed it from the stream's handlers; times are `Clock.nowMs`. */
-export class ServerConnection implements QueryChannel {
+export class ServerConnection implements QueryChannel, Admitted {
   readonly origin: QueryOrigin;
-  readonly #limits: ServerLimits;
+  readonly #terms: SessionTerms;
   readonly #handler: MessageHandler;
   readonly #host: ServerConnectionHost;
   readonly #frames = new FrameReader();
   readonly #nowMs: () => number;
   #state: State = "open";
   #finishReason: ServerCloseReason = "client closed";
+  /** Set once the client has been or will be told to go; the connection ends when nothing is in flight. */
+  #leaveReason: ServerCloseReason | undefined = undefined;
   #inFlight = 0;
   #queries = 0;
   #isPaused = false;
-  #isDraining = false;
   /** Octets of a chunk that were not looked at because reading paused in the middle of it. */
   #held: Uint8Array | undefined = undefined;
   /** Framed replies of this turn. */
@@ -73,25 +84,40 @@ export class ServerConnection implements QueryChannel {
   #outputOctets = 0;
   #isFlushDeferred = false;
   #isReceiving = false;
+  /** Octets that admission has been told of. */
+  #accountedOctets = 0;
+  readonly #openedMs: number;
+  readonly #firstQueryDueMs: number;
   #lastMessageMs: number;
-  /** When the first octet of an incomplete message came; undefined between messages. */
-  #partialSinceMs: number | undefined = undefined;
+  /** What keepalive has promised last, or would have. */
+  #idleTimeoutMs: number;
+  /** When an incomplete message must be complete; Infinity between messages. */
+  #messageDueMs = Number.POSITIVE_INFINITY;
   #lastProgressMs: number;
+  #unsentAtProgress = 0;
+  #timerAtMs = Number.POSITIVE_INFINITY;
 
   constructor(
     origin: QueryOrigin,
-    limits: ServerLimits,
+    terms: SessionTerms,
     handler: MessageHandler,
     host: ServerConnectionHost,
     nowMs: () => number,
   ) {
     this.origin = origin;
-    this.#limits = limits;
+    this.#terms = terms;
     this.#handler = handler;
     this.#host = host;
     this.#nowMs = nowMs;
-    this.#lastMessageMs = nowMs();
-    this.#lastProgressMs = this.#lastMessageMs;
+    const openedMs = nowMs();
+    this.#openedMs = openedMs;
+    this.#lastMessageMs = openedMs;
+    this.#lastProgressMs = openedMs;
+    const { patience } = terms.admission;
+    this.#idleTimeoutMs = terms.limits.idleTimeoutMs * patience;
+    this.#firstQueryDueMs =
+      openedMs + Math.max(terms.limits.firstQueryTimeoutMs * patience, FIRST_QUERY_MS_MIN);
+    terms.admission.opened(this);
     this.#arm();
   }
 
@@ -102,12 +128,20 @@ export class ServerConnection implements QueryChannel {
 
   /** Since when the connection has been idle, monotonic milliseconds; Infinity while something is in flight. */
   get idleSinceMs(): number {
-    return this.#inFlight > 0 || this.#state !== "open" ? Number.POSITIVE_INFINITY : this.#lastMessageMs;
+    return this.#inFlight > 0 || this.#held !== undefined || this.#state !== "open"
+      ? Number.POSITIVE_INFINITY
+      : this.#lastMessageMs;
   }
 
+  /** RFC 7828 §3.3.2: what is told is what the timer is set to from now on, and 0 means that the client should go. */
   keepaliveUnits(): number {
-    if (this.#isDraining || this.#state !== "open") return 0;
-    return Math.min(Math.floor(this.#limits.idleTimeoutMs / KEEPALIVE_UNIT_MS), KEEPALIVE_UNITS_MAX);
+    if (this.#leaveReason !== undefined || this.#state !== "open") return 0;
+    const { limits, admission } = this.#terms;
+    const units = Math.floor((limits.idleTimeoutMs * admission.patience) / KEEPALIVE_UNIT_MS);
+    const told = Math.min(units, KEEPALIVE_UNITS_MAX);
+    this.#idleTimeoutMs = told * KEEPALIVE_UNIT_MS;
+    if (told === 0) this.#leaveReason = "overload";
+    return told;
   }
 
   /** Octets from the client, valid during the call. */
@@ -116,6 +150,7 @@ export class ServerConnection implements QueryChannel {
     if (this.#held === undefined) this.#read(chunk);
     // A pause takes effect a little later; what comes until then is kept, one more chunk at most.
     else this.#held = concatOctets([this.#held, chunk]);
+    this.#account();
   }
 
   #read(chunk: Uint8Array): void {
@@ -125,65 +160,108 @@ export class ServerConnection implements QueryChannel {
     const consumed = this.#frames.push(chunk, this.#deliver);
     this.#isReceiving = false;
     if (this.#isEnded()) return;
-    if (consumed < chunk.length) this.#held = chunk.slice(consumed);
-    if (this.#frames.bufferedOctets === 0) this.#partialSinceMs = undefined;
-    else if (!hadPartial || this.#queries !== queriesBefore) this.#partialSinceMs = this.#nowMs();
+    if (consumed < chunk.length && this.#isReading()) this.#held = chunk.slice(consumed);
+    if (this.#frames.bufferedOctets === 0) this.#messageDueMs = Number.POSITIVE_INFINITY;
+    else if (!hadPartial || this.#queries !== queriesBefore) this.#messageDueMs = this.#messageDue();
     this.#flush();
     if (!this.#endIfFinished()) this.#arm();
   }
 
-  /** Takes one message; false stops reading for now. */
+  #messageDue(): number {
+    const { limits, admission } = this.#terms;
+    return this.#nowMs() + Math.max(limits.messageTimeoutMs * admission.patience, MESSAGE_MS_MIN);
+  }
+
+  /** Takes one message; false stops reading for now, or for good. */
   readonly #deliver = (message: Uint8Array): boolean => {
     if (message.length < HEADER_OCTETS) {
       // Nothing can be answered: there is no header to answer with, and the stream cannot be trusted further.
-      this.#abort("malformed frame");
+      this.#stopReading("malformed frame");
       return false;
     }
+    const { limits, admission } = this.#terms;
     // RFC 7766 §6.2.3: the idle timer restarts on complete messages only.
     this.#lastMessageMs = this.#nowMs();
     this.#queries++;
+    const isLast = this.#queries >= limits.queriesMax;
+    // Before the answer is made, so that it tells the client to go.
+    if (isLast) this.#leaveReason = "query limit";
+    // Keepalive, when the answer has it, says the same in whole units.
+    this.#idleTimeoutMs = limits.idleTimeoutMs * admission.patience;
     const answer = this.#handler.answer(message, this);
-    if (answer === undefined) return true;
-    if (answer instanceof Uint8Array) {
-      this.#append(answer);
-      return !this.#isTooFull();
+    if (answer instanceof Uint8Array) this.#append(answer);
+    else if (answer !== undefined) {
+      this.#inFlight++;
+      admission.addInFlight(1);
+      void answer.then(this.#answered);
     }
-    this.#inFlight++;
-    void answer.then(this.#answered);
-    return !this.#isTooFull();
+    if (isLast) this.#stopReading("query limit");
+    return !isLast && !this.#pauseIfFull();
   };
 
   readonly #answered = (answer: Uint8Array | undefined): void => {
     this.#inFlight--;
     this.#lastMessageMs = this.#nowMs();
     // RFC 7766 §6.2.4: when the client has gone, pending answers are not sent.
-    if (this.#state === "ended") return;
-    if (answer !== undefined) this.#append(answer);
-    if (this.#isReceiving || this.#isFlushDeferred) return;
-    this.#isFlushDeferred = true;
-    this.#host.defer(this.#flushDeferred);
+    if (this.#state !== "ended") {
+      if (answer !== undefined) this.#append(answer);
+      if (!this.#isReceiving && !this.#isFlushDeferred) {
+        this.#isFlushDeferred = true;
+        this.#host.defer(this.#flushDeferred);
+      }
+    }
+    this.#terms.admission.addInFlight(-1);
   };
 
   readonly #flushDeferred = (): void => {
     this.#isFlushDeferred = false;
     if (this.#state === "ended") return;
     this.#flush();
-    this.#resumeIfRoom();
-    if (!this.#endIfFinished()) this.#arm();
+    this.#goOn();
   };
 
-  #isTooFull(): boolean {
-    const isFull =
-      this.#inFlight >= this.#limits.inFlightMax || this.#unsent() >= this.#limits.unsentOctetsMax;
-    if (isFull && !this.#isPaused) {
+  /** Reads on when there is room, ends when there is nothing left to do, and looks at the timer. */
+  #goOn(): void {
+    this.#resumeIfRoom();
+    if (!this.#endIfFinished()) this.#arm();
+    this.#account();
+  }
+
+  /** True, and reading is paused, at a limit of this connection or of all together. */
+  #pauseIfFull(): boolean {
+    const isFull = this.#isFull();
+    const { admission } = this.#terms;
+    const mustWait = !isFull && !admission.hasRoom;
+    if (mustWait) admission.waitForTurn(this);
+    if ((isFull || mustWait) && !this.#isPaused) {
       this.#isPaused = true;
       this.#host.pause();
     }
-    return isFull;
+    return isFull || mustWait;
   }
 
-  #unsent(): number {
-    return this.#host.unsentOctets() + this.#outputOctets;
+  #isFull(): boolean {
+    const { limits } = this.#terms;
+    return (
+      this.#inFlight >= limits.inFlightMax ||
+      this.#host.unsentOctets() + this.#outputOctets >= limits.unsentOctetsMax
+    );
+  }
+
+  /** It is this connection's turn again after all places were taken. */
+  resumeTurn(): void {
+    if (this.#state !== "open") return;
+    this.#goOn();
+  }
+
+  #resumeIfRoom(): void {
+    if (!this.#isPaused || this.#state !== "open" || this.#isReceiving) return;
+    if (this.#pauseIfFull()) return;
+    this.#isPaused = false;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#read(held);
+    if (!this.#isPaused && this.#isReading()) this.#host.resume();
   }
 
   /** Copies an answer, which may be a view of a buffer that is used again, behind its length (RFC 7766 §8). */
@@ -210,52 +288,60 @@ export class ServerConnection implements QueryChannel {
     // The host keeps what it was given until it is sent: the next turn gets new memory.
     this.#output = NO_OUTPUT;
     this.#outputOctets = 0;
-    if (this.#host.unsentOctets() === 0) this.#lastProgressMs = this.#nowMs();
+    const unsentBefore = this.#host.unsentOctets();
+    if (unsentBefore === 0 || unsentBefore < this.#unsentAtProgress) this.#lastProgressMs = this.#nowMs();
     this.#host.write(octets);
+    this.#unsentAtProgress = this.#host.unsentOctets();
   }
 
-  #resumeIfRoom(): void {
-    if (!this.#isPaused || this.#state === "ended") return;
-    if (
-      this.#inFlight >= this.#limits.inFlightMax ||
-      this.#host.unsentOctets() >= this.#limits.unsentOctetsMax
-    )
-      return;
-    this.#isPaused = false;
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#read(held);
-    if (!this.#isPaused && this.#isReading()) this.#host.resume();
+  /** Tells admission how much memory the connection holds for its peer. */
+  #account(): void {
+    const octets =
+      this.#state === "ended"
+        ? 0
+        : this.#frames.bufferedOctets + (this.#held?.length ?? 0) + this.#host.unsentOctets();
+    if (octets === this.#accountedOctets) return;
+    const change = octets - this.#accountedOctets;
+    this.#accountedOctets = octets;
+    this.#terms.admission.addBuffered(change);
   }
 
   /** The system has taken what was written. */
   onDrain(): void {
     this.#lastProgressMs = this.#nowMs();
     if (this.#state === "ended") return;
-    this.#resumeIfRoom();
-    if (!this.#endIfFinished()) this.#arm();
+    this.#goOn();
   }
 
   /** The client sends no more: what it asked is still answered, then we end too (RFC 1035 §4.2.2). */
   onEnd(): void {
-    if (this.#state === "open") this.#finish("client closed");
+    if (this.#state !== "open") return;
+    // What waits for room has been received: it is answered before the end.
+    if (this.#held === undefined) this.#finish("client closed");
+    else this.#endsAfterHeld = true;
   }
+
+  #endsAfterHeld = false;
 
   /** The stream is gone; `isOrderly` when both sides had ended. */
   onClose(isOrderly: boolean): void {
     this.#ended(isOrderly ? this.#finishReason : "connection lost");
   }
 
-  /** Tells the client to go (keepalive 0 in further answers), answers what is in flight and ends when idle. */
+  /** Tells the client to go (keepalive 0 in further answers), answers what it asks until then, and ends when it is idle. */
   drain(): void {
     if (this.#state !== "open") return;
-    this.#isDraining = true;
-    if (this.#inFlight === 0 && this.#frames.bufferedOctets === 0 && this.#held === undefined)
-      this.#finish("drained");
+    this.#leaveReason = "drained";
+    if (this.#isQuiet()) this.#finish("drained");
     else this.#arm();
   }
 
-  /** Ends at once although the client did nothing wrong: its place is needed. */
+  /** Reads no more, answers what has been read, and ends. */
+  finish(): void {
+    if (this.#state === "open") this.#finish("drained");
+  }
+
+  /** Ends although the client did nothing wrong: its place is needed. */
   displace(): void {
     if (this.#state === "open") this.#finish("displaced");
   }
@@ -265,46 +351,86 @@ export class ServerConnection implements QueryChannel {
     this.#abort("drained");
   }
 
+  /** Nothing is in flight and no message has begun. */
+  #isQuiet(): boolean {
+    return this.#inFlight === 0 && this.#frames.bufferedOctets === 0 && this.#held === undefined;
+  }
+
   /** The timer that the machine set has fired. */
   onTimer(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     if (this.#state === "ended") return;
     const nowMs = this.#nowMs();
-    const due = this.#nextDeadline();
-    if (due === undefined || nowMs < due.atMs) {
-      this.#arm();
+    // A peer that takes octets slowly takes them all the same.
+    const unsent = this.#host.unsentOctets();
+    if (unsent < this.#unsentAtProgress) {
+      this.#lastProgressMs = nowMs;
+      this.#unsentAtProgress = unsent;
+    }
+    if (nowMs >= this.#stallDueMs()) {
+      this.#abort("write stall");
       return;
     }
-    if (due.reason === "write stall") this.#abort("write stall");
-    else if (due.reason === "drained") this.#finish("drained");
-    else if (due.reason === "message timeout") this.#abort("message timeout");
-    else this.#finish(due.reason);
+    if (this.#state === "open") this.#endIfDue(nowMs);
+    if (!this.#isEnded()) this.#goOn();
   }
 
-  #nextDeadline(): { atMs: number; reason: ServerCloseReason } | undefined {
-    const limits = this.#limits;
-    if (this.#host.unsentOctets() > 0)
-      return { atMs: this.#lastProgressMs + limits.writeStallTimeoutMs, reason: "write stall" };
-    if (this.#state !== "open" || this.#isPaused) return undefined;
-    if (this.#partialSinceMs !== undefined)
-      return { atMs: this.#partialSinceMs + limits.messageTimeoutMs, reason: "message timeout" };
-    if (this.#inFlight > 0) return undefined;
-    if (this.#isDraining) return { atMs: this.#nowMs(), reason: "drained" };
-    if (this.#queries === 0)
-      return { atMs: this.#lastMessageMs + limits.firstQueryTimeoutMs, reason: "first query timeout" };
-    return { atMs: this.#lastMessageMs + limits.idleTimeoutMs, reason: "idle timeout" };
+  #endIfDue(nowMs: number): void {
+    if (nowMs >= this.#durationDueMs()) this.#leaveReason ??= "duration limit";
+    if (this.#isPaused) return;
+    if (nowMs >= this.#messageDueMs) this.#finish("message timeout");
+    else if (nowMs >= this.#quietDueMs())
+      this.#finish(this.#leaveReason ?? (this.#queries === 0 ? "first query timeout" : "idle timeout"));
+    else if (nowMs >= this.#durationDueMs() + LEAVE_MS_MAX) this.#finish("duration limit");
   }
 
+  #stallDueMs(): number {
+    return this.#host.unsentOctets() > 0
+      ? this.#lastProgressMs + this.#terms.limits.writeStallTimeoutMs
+      : Number.POSITIVE_INFINITY;
+  }
+
+  #durationDueMs(): number {
+    return this.#openedMs + this.#terms.limits.durationMaxMs;
+  }
+
+  /** When a connection without queries in flight and without a half message ends. */
+  #quietDueMs(): number {
+    if (this.#inFlight > 0 || this.#messageDueMs !== Number.POSITIVE_INFINITY)
+      return Number.POSITIVE_INFINITY;
+    if (this.#leaveReason !== undefined) return this.#lastMessageMs + LEAVE_GRACE_MS;
+    return this.#queries === 0 ? this.#firstQueryDueMs : this.#lastMessageMs + this.#idleTimeoutMs;
+  }
+
+  #dueMs(): number {
+    const stallMs = this.#stallDueMs();
+    if (this.#state !== "open") return stallMs;
+    const nowMs = this.#nowMs();
+    const durationMs = this.#durationDueMs();
+    const lifeMs = nowMs < durationMs ? durationMs : durationMs + LEAVE_MS_MAX;
+    if (this.#isPaused) return Math.min(stallMs, lifeMs);
+    return Math.min(stallMs, lifeMs, this.#messageDueMs, this.#quietDueMs());
+  }
+
+  /** Timers may fire early: {@link onTimer} looks what is really due, so that queries need not move them. */
   #arm(): void {
-    if (this.#state === "ended") return;
-    const due = this.#nextDeadline();
-    this.#host.setTimer(due === undefined ? undefined : Math.max(0, due.atMs - this.#nowMs()));
+    const dueMs = this.#dueMs();
+    if (this.#timerAtMs <= dueMs) return;
+    this.#timerAtMs = dueMs;
+    this.#host.setTimer(Math.max(0, dueMs - this.#nowMs()));
   }
 
   #finish(reason: ServerCloseReason): void {
-    this.#state = "finishing";
-    this.#finishReason = reason;
+    this.#stopReading(reason);
     this.#flush();
     if (!this.#endIfFinished()) this.#arm();
+    this.#account();
+  }
+
+  #stopReading(reason: ServerCloseReason): void {
+    this.#state = "finishing";
+    this.#finishReason = reason;
+    this.#held = undefined;
   }
 
   #isReading(): boolean {
@@ -317,13 +443,9 @@ export class ServerConnection implements QueryChannel {
   }
 
   #endIfFinished(): boolean {
-    if (
-      this.#state !== "finishing" ||
-      this.#inFlight > 0 ||
-      this.#outputOctets > 0 ||
-      this.#held !== undefined
-    )
-      return false;
+    if (this.#endsAfterHeld && this.#held === undefined && this.#state === "open")
+      this.#stopReading("client closed");
+    if (this.#state !== "finishing" || this.#inFlight > 0 || this.#outputOctets > 0) return false;
     this.#host.end();
     this.#ended(this.#finishReason);
     return true;
@@ -342,12 +464,21 @@ export class ServerConnection implements QueryChannel {
     this.#outputOctets = 0;
     this.#held = undefined;
     this.#host.setTimer(undefined);
+    this.#terms.admission.closed(this);
+    this.#account();
     this.#host.onEnded(reason);
   }
 }
 
 /** TIMEOUT has 16 bits (RFC 7828 §3.1). */
 const KEEPALIVE_UNITS_MAX = 0xffff;
+/** One unit of keepalive: a client that was told to go closes first, so that TIME_WAIT is not ours (RFC 7858 §3.4). */
+const LEAVE_GRACE_MS = KEEPALIVE_UNIT_MS;
+/** A client that goes on asking at the end of its time is still answered for so long. */
+const LEAVE_MS_MAX = 5_000;
+/** However impatient the server is, a client gets the time for some round trips. */
+const FIRST_QUERY_MS_MIN = 200;
+const MESSAGE_MS_MIN = 200;
 
 const NO_OUTPUT = new Uint8Array(0);
 /** Room for the second and later replies of a turn; most replies are smaller than a tenth of it. */

@@ -1,71 +1,80 @@
-/** A TCP or TLS listener: admits connections, gives each a {@link ServerConnection}, and closes them well. */
+/** A TCP or TLS listener: admits connections, gives each a {@link ServerSession}, and closes them well. */
 import {
+  type AcceptStage,
   type ByteStream,
+  type ChannelSecurity,
   DnsError,
   type Endpoint,
+  type PendingConnection,
+  type ProxyOptions,
   type Runtime,
   type StreamListener,
-  type Timer,
+  type TlsServerOptions,
 } from "@sotto/dns/runtime";
-import { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";
+import { Admission, type AdmissionTicket } from "./admission.ts";
+import { SERVER_LIMITS_DEFAULT, type ServerLimits, type SessionLimits } from "./limits.ts";
 import type { MessageHandler } from "./message-handler.ts";
-import { type ServerCloseReason, ServerConnection } from "./server-connection.ts";
-
-/** Certificate and key of a TLS listener, PEM. */
-export interface StreamServiceTls {
-  readonly certificatePem: string;
-  readonly keyPem: string;
-  /** `["dot"]` for DNS over TLS. */
-  readonly alpn: readonly string[];
-  readonly ticketKeys: Uint8Array | undefined;
-}
+import type { ServerCloseReason, SessionTerms } from "./server-connection.ts";
+import { ServerSession, type SessionOwner } from "./server-session.ts";
 
 export interface StreamServiceOptions {
   readonly local: Endpoint;
-  /** Undefined for clear TCP. */
-  readonly tls?: StreamServiceTls | undefined;
+  /** Undefined for clear TCP. `alpn` is `["dot"]` for DNS over TLS. */
+  readonly tls?: TlsServerOptions | undefined;
   /** Absent limits have the values of {@link SERVER_LIMITS_DEFAULT}. */
   readonly limits?: Partial<ServerLimits>;
+  /** Shared with other listeners; absent: one of its own, with the limits above. */
+  readonly admission?: Admission | undefined;
+  readonly proxy?: ProxyOptions | undefined;
+  /** What a client's certificate means for access control, see `QueryOrigin`. */
+  readonly judgeClient?: ((security: ChannelSecurity) => "allowed" | "denied" | undefined) | undefined;
+  /** Asks for TCP Fast Open (RFC 7413); default off. */
+  readonly fastOpen?: boolean | undefined;
   readonly reusePort?: boolean;
 }
 
-/** What has happened on a listener since it opened. */
+/** What may change while a listener is open. */
+export interface StreamServiceChange extends Pick<StreamServiceOptions, "tls" | "proxy" | "judgeClient"> {
+  readonly limits: SessionLimits;
+}
+
+/** What has happened on a listener since it opened. Refusals are counted by {@link Admission}. */
 export interface StreamCounters {
+  /** Connections that were served. */
   accepted: number;
-  /** Turned away by the limit per address. */
-  refusedPerAddress: number;
-  /** Turned away because all connections were busy. */
-  refusedFull: number;
   handshakeFailures: number;
+  /** Connections of a proxy without a good PROXY header. */
+  proxyFailures: number;
   resumedSessions: number;
   /** By reason; the sum is the number of ended connections. */
   readonly closed: Partial<Record<ServerCloseReason, number>>;
 }
 
 /** One listener and its connections. */
-export class StreamService {
+export class StreamService implements SessionOwner {
   readonly counters: StreamCounters = {
     accepted: 0,
-    refusedPerAddress: 0,
-    refusedFull: 0,
     handshakeFailures: 0,
+    proxyFailures: 0,
     resumedSessions: 0,
     closed: {},
   };
-  readonly #limits: ServerLimits;
+  #options: StreamServiceOptions;
+  readonly #terms: { limits: SessionLimits; readonly admission: Admission };
   readonly #handler: MessageHandler;
   readonly #runtime: Runtime;
-  readonly #isTls: boolean;
-  readonly #connections = new Set<ServerConnection>();
-  readonly #perAddress = new Map<string, number>();
+  readonly #sessions = new Map<ServerSession, Arrival>();
+  /** Sessions that we have ended and whose peer has not, oldest first. */
+  readonly #lingering = new Set<ServerSession>();
   #listener: StreamListener | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
 
   private constructor(options: StreamServiceOptions, handler: MessageHandler, runtime: Runtime) {
-    this.#limits = { ...SERVER_LIMITS_DEFAULT, ...options.limits };
+    const limits: ServerLimits = { ...SERVER_LIMITS_DEFAULT, ...options.limits };
+    this.#options = options;
+    this.#terms = { limits, admission: options.admission ?? new Admission(limits, runtime.clock) };
     this.#handler = handler;
     this.#runtime = runtime;
-    this.#isTls = options.tls !== undefined;
   }
 
   /** Begins to listen; rejects with a DnsError that says what to do. */
@@ -79,19 +88,15 @@ export class StreamService {
       {
         local: options.local,
         tls: options.tls,
-        handshakeTimeoutMs: service.#limits.handshakeTimeoutMs,
+        handshakeTimeoutMs: service.#terms.limits.handshakeTimeoutMs,
         reusePort: options.reusePort ?? false,
+        proxy: options.proxy,
+        fastOpenQueue: options.fastOpen === true ? FAST_OPEN_QUEUE : undefined,
       },
       {
-        onStream: (stream) => service.#admit(stream),
-        onFailure: (remote, stage, problem) => {
-          if (stage === "handshake") service.counters.handshakeFailures++;
-          runtime.events.publish(stage === "handshake" ? "stream.handshake-failed" : "listener.failed", {
-            remote: remote?.address ?? "unknown",
-            stage,
-            problem: problem.message,
-          });
-        },
+        onConnection: (remote) => service.#arrive(remote),
+        onStream: (stream, pending) => service.#opened(stream, pending),
+        onFailure: (remote, stage, problem, pending) => service.#failed(remote, stage, problem, pending),
       },
     );
     return service;
@@ -99,129 +104,122 @@ export class StreamService {
 
   /** Where it listens, with the port that the system chose. */
   get local(): Endpoint {
-    if (this.#listener === undefined) throw new DnsError("ERR_CLOSED", "the listener is not open");
-    return this.#listener.local;
+    return this.#open().local;
   }
 
-  /** Open connections. */
+  /** What became of the wish for Fast Open. */
+  get fastOpen(): string {
+    return this.#open().fastOpen;
+  }
+
+  /** Open connections, without those that only wait for their peer's end. */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#sessions.size;
   }
 
-  /** For new connections; throws ERR_CONFIG and changes nothing when the pair does not fit. */
-  setCertificate(certificatePem: string, keyPem: string): void {
-    this.#listener?.setCertificate(certificatePem, keyPem);
+  /** What this listener's connections share with others. */
+  get admission(): Admission {
+    return this.#terms.admission;
   }
 
-  #admit(stream: ByteStream): void {
-    const { address } = stream.remote;
-    const ofAddress = this.#perAddress.get(address) ?? 0;
-    if (ofAddress >= this.#limits.connectionsPerAddressMax) {
-      this.counters.refusedPerAddress++;
+  /** For new tickets; clients with older ones do a full handshake. 48 octets. */
+  setTicketKeys(keys: Uint8Array): void {
+    this.#open().setTicketKeys(keys);
+  }
+
+  /**
+   * TLS, proxies and the judgement of clients change for connections to come, limits also for those that are open. Throws
+   * ERR_CONFIG and changes nothing when a certificate and its key do not fit. Limits of {@link Admission} are set there.
+   */
+  change(change: StreamServiceChange): void {
+    const limits: SessionLimits = { ...SERVER_LIMITS_DEFAULT, ...change.limits };
+    const { tls, proxy } = change;
+    this.#open().change({ tls, proxy, handshakeTimeoutMs: limits.handshakeTimeoutMs });
+    this.#options = { ...this.#options, ...change };
+    this.#terms.limits = limits;
+  }
+
+  #open(): StreamListener {
+    if (this.#listener === undefined) throw new DnsError("ERR_CLOSED", "the listener is not open");
+    return this.#listener;
+  }
+
+  #arrive(remote: Endpoint): Arrival | undefined {
+    const { proxy, tls } = this.#options;
+    const isProxy = proxy?.isTrusted(remote.address) === true;
+    const ticket = this.#terms.admission.admit(remote.address, isProxy, tls !== undefined);
+    return ticket && new Arrival(ticket, tls !== undefined);
+  }
+
+  #opened(stream: ByteStream, pending: PendingConnection | undefined): void {
+    // Networks that do not announce connections announce streams.
+    const arrival = pending instanceof Arrival ? pending : this.#arrive(stream.remote);
+    if (arrival === undefined) {
       discard(stream);
       return;
     }
-    if (this.#connections.size >= this.#limits.connectionsMax && !this.#displaceIdlest()) {
-      this.counters.refusedFull++;
-      discard(stream);
-      return;
-    }
+    arrival.ticket.handshakeEnded();
     this.counters.accepted++;
     if (stream.security?.resumed === true) this.counters.resumedSessions++;
-    this.#perAddress.set(address, ofAddress + 1);
-    this.#serve(stream);
+    const origin = {
+      transport: stream.security === undefined ? ("tcp" as const) : ("tls" as const),
+      remote: stream.remote,
+      local: stream.local,
+      security: stream.security,
+      clientVerdict: stream.security && this.#options.judgeClient?.(stream.security),
+    };
+    const terms: SessionTerms = this.#terms;
+    const session = new ServerSession(stream, origin, terms, this.#handler, this, this.#runtime.clock);
+    this.#sessions.set(session, arrival);
   }
 
-  #serve(stream: ByteStream): void {
-    const { clock } = this.#runtime;
-    let timer: Timer | undefined;
-    let hasEnded = false;
-    const connection: ServerConnection = new ServerConnection(
-      {
-        transport: this.#isTls ? "tls" : "tcp",
-        remote: stream.remote,
-        local: stream.local,
-        security: stream.security,
-      },
-      this.#limits,
-      this.#handler,
-      {
-        write: (octets) => void stream.write(octets),
-        unsentOctets: () => stream.bufferedOctets,
-        end: () => stream.end(),
-        reset: () => stream.reset(),
-        pause: () => stream.pause(),
-        resume: () => stream.resume(),
-        defer: (run) => queueMicrotask(run),
-        setTimer: (delayMs) => {
-          timer?.cancel();
-          timer =
-            delayMs === undefined
-              ? undefined
-              : clock.startTimer("server-connection", delayMs, () => connection.onTimer(), true);
-        },
-        onEnded: (reason) => {
-          hasEnded = true;
-          this.counters.closed[reason] = (this.counters.closed[reason] ?? 0) + 1;
-          this.#forget(connection, stream.remote.address);
-          this.#closeLater(stream);
-        },
-      },
-      () => clock.nowMs(),
-    );
-    this.#connections.add(connection);
-    stream.setHandlers({
-      onData: (octets) => connection.receive(octets),
-      onEnd: () => connection.onEnd(),
-      onDrain: () => connection.onDrain(),
-      onClose: (problem) => {
-        if (!hasEnded) connection.onClose(problem === undefined);
-        this.#lingering.get(stream)?.cancel();
-        this.#lingering.delete(stream);
-        if (this.#lingering.size === 0 && this.#connections.size === 0) this.#whenEmpty?.();
-      },
+  #failed(
+    remote: Endpoint | undefined,
+    stage: AcceptStage,
+    problem: Error,
+    pending: PendingConnection | undefined,
+  ): void {
+    if (pending instanceof Arrival) pending.ticket.release();
+    if (stage === "handshake") this.counters.handshakeFailures++;
+    if (stage === "proxy") this.counters.proxyFailures++;
+    this.#runtime.events.publish(EVENT_OF_STAGE[stage], {
+      remote: remote?.address ?? "unknown",
+      stage,
+      problem: problem.message,
     });
   }
 
-  /** Streams that we have ended and whose peer has not; they are read and dropped until the peer ends or time is up. */
-  readonly #lingering = new Map<ByteStream, Timer>();
-
-  #closeLater(stream: ByteStream): void {
-    const timer = this.#runtime.clock.startTimer("server-linger", LINGER_MS, () => stream.reset(), true);
-    this.#lingering.set(stream, timer);
-    stream.resume();
-  }
-
-  #forget(connection: ServerConnection, address: string): void {
-    this.#connections.delete(connection);
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
-    if (left > 0) this.#perAddress.set(address, left);
-    else this.#perAddress.delete(address);
-  }
-
-  /** Ends the connection that has been idle longest (RFC 9210 §4.2); false when none is idle. */
-  #displaceIdlest(): boolean {
-    let idlest: ServerConnection | undefined;
-    let sinceMs = Number.POSITIVE_INFINITY;
-    for (const connection of this.#connections) {
-      if (connection.idleSinceMs < sinceMs) {
-        sinceMs = connection.idleSinceMs;
-        idlest = connection;
-      }
+  sessionEnded(session: ServerSession, reason: ServerCloseReason): void {
+    this.counters.closed[reason] = (this.counters.closed[reason] ?? 0) + 1;
+    this.#sessions.get(session)?.ticket.release();
+    this.#sessions.delete(session);
+    this.#lingering.add(session);
+    if (this.#lingering.size > LINGERING_MAX) {
+      const [oldest] = this.#lingering;
+      oldest?.drop();
     }
-    idlest?.displace();
-    return idlest !== undefined;
   }
 
-  /** Stops accepting, lets every connection finish what it was asked until `deadlineMs` (monotonic), then resets the rest. */
+  streamClosed(session: ServerSession): void {
+    this.#lingering.delete(session);
+    if (this.#lingering.size === 0 && this.#sessions.size === 0) this.#whenEmpty?.();
+  }
+
+  /**
+   * Stops accepting and lets every connection finish what it asks until `deadlineMs` (monotonic); then nothing more is
+   * read, what was read is answered, and after a moment more the rest is reset.
+   */
   async drain(deadlineMs: number): Promise<void> {
     await this.#listener?.close();
-    for (const connection of this.#connections) connection.drain();
-    if (this.#connections.size + this.#lingering.size > 0) await this.#untilEmpty(deadlineMs);
+    for (const { connection } of [...this.#sessions.keys()]) connection.drain();
+    await this.#untilEmpty(deadlineMs);
+    for (const { connection } of [...this.#sessions.keys()]) connection.finish();
+    await this.#untilEmpty(this.#runtime.clock.nowMs() + FINISH_MS);
     await this.close();
   }
 
   #untilEmpty(deadlineMs: number): Promise<void> {
+    if (this.#sessions.size + this.#lingering.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = this.#runtime.clock.startTimer(
         "server-drain",
@@ -238,17 +236,38 @@ export class StreamService {
   /** Resets what is open. */
   async close(): Promise<void> {
     await this.#listener?.close();
-    for (const connection of [...this.#connections]) connection.abort();
-    for (const [stream, timer] of this.#lingering) {
-      timer.cancel();
-      stream.reset();
-    }
+    for (const session of [...this.#sessions.keys(), ...this.#lingering]) session.drop();
     this.#lingering.clear();
   }
 }
 
-/** How long the peer has to end its side after we ended ours. */
-const LINGER_MS = 2_000;
+/** A connection on its way, with its place in the counts. */
+class Arrival implements PendingConnection {
+  readonly ticket: AdmissionTicket;
+  readonly #startsTls: boolean;
+
+  constructor(ticket: AdmissionTicket, startsTls: boolean) {
+    this.ticket = ticket;
+    this.#startsTls = startsTls;
+  }
+
+  onProxied(client: Endpoint): boolean {
+    return this.ticket.becomeClient(client.address, this.#startsTls);
+  }
+}
+
+const EVENT_OF_STAGE: Readonly<Record<AcceptStage, string>> = {
+  accept: "listener.failed",
+  proxy: "stream.proxy-failed",
+  handshake: "stream.handshake-failed",
+};
+
+/** Connections with data in their SYN that wait for accept; more become ordinary ones (RFC 7413 §4.2). */
+const FAST_OPEN_QUEUE = 256;
+/** Ended connections whose peer has not ended; beyond it the oldest is reset. */
+const LINGERING_MAX = 1000;
+/** At the end of a drain, for answers that are still being made. */
+const FINISH_MS = 1_000;
 
 /** Turns a connection away. */
 function discard(stream: ByteStream): void {

@@ -1,5 +1,6 @@
 /** A UDP listener: one datagram, one answer. */
-import type { DatagramSocket, Endpoint, Runtime } from "@sotto/dns/runtime";
+import type { DatagramSocket, Endpoint, ProxyOptions, Runtime } from "@sotto/dns/runtime";
+import { readProxyHeader } from "@sotto/dns/wire";
 import type { MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 
@@ -8,6 +9,8 @@ export interface UdpListenerOptions {
   readonly reusePort?: boolean;
   /** Queries that wait for an answer; more are dropped, and clients ask again. Default {@link UDP_IN_FLIGHT_MAX_DEFAULT}. */
   readonly inFlightMax?: number;
+  /** Proxies whose datagrams begin with a PROXY header; its `place` has no meaning here. */
+  readonly proxy?: ProxyOptions | undefined;
 }
 
 /** Enough for 10,000 queries per second that take a second each, and a few megabytes. */
@@ -19,15 +22,18 @@ export interface UdpCounters {
   answered: number;
   /** Dropped because too many were waiting. */
   droppedBusy: number;
+  /** Datagrams of a proxy without a good PROXY header. */
+  proxyFailures: number;
 }
 
 /** One socket. */
 export class UdpListener {
-  readonly counters: UdpCounters = { received: 0, answered: 0, droppedBusy: 0 };
+  readonly counters: UdpCounters = { received: 0, answered: 0, droppedBusy: 0, proxyFailures: 0 };
   readonly #handler: MessageHandler;
   readonly #runtime: Runtime;
   readonly #inFlightMax: number;
   #socket: DatagramSocket | undefined = undefined;
+  #proxy: ProxyOptions | undefined;
   #inFlight = 0;
   #isDraining = false;
   #whenEmpty: (() => void) | undefined = undefined;
@@ -36,6 +42,7 @@ export class UdpListener {
     this.#handler = handler;
     this.#runtime = runtime;
     this.#inFlightMax = options.inFlightMax ?? UDP_IN_FLIGHT_MAX_DEFAULT;
+    this.#proxy = options.proxy;
   }
 
   /** Begins to listen; rejects with a DnsError that says what to do. */
@@ -64,7 +71,27 @@ export class UdpListener {
     this.counters.received++;
     // Nothing can be sent to port 0.
     if (this.#isDraining || from.port === 0) return;
-    const answer = this.#handler.answer(octets, new UdpChannel(from, this.local));
+    if (this.#proxy?.isTrusted(from.address) === true) this.#receiveProxied(octets, from);
+    else this.#answer(octets, new UdpChannel(from, this.local), from);
+  }
+
+  /** The answer goes to the proxy, which knows whom it is for. */
+  #receiveProxied(octets: Uint8Array, from: Endpoint): void {
+    const read = readProxyHeader(octets);
+    if (read.kind !== "header") {
+      this.counters.proxyFailures++;
+      return;
+    }
+    const { header } = read;
+    const channel =
+      header.kind === "local"
+        ? new UdpChannel(from, this.local)
+        : new UdpChannel(header.source, header.destination);
+    this.#answer(octets.subarray(read.octets), channel, from);
+  }
+
+  #answer(octets: Uint8Array, channel: UdpChannel, from: Endpoint): void {
+    const answer = this.#handler.answer(octets, channel);
     if (answer === undefined) return;
     // The system takes a datagram later than the call: a view that is used again must be copied.
     if (answer instanceof Uint8Array) this.#send(answer.slice(), from);
@@ -87,6 +114,11 @@ export class UdpListener {
   #send(octets: Uint8Array, to: Endpoint): void {
     this.counters.answered++;
     this.#socket?.send(octets, to);
+  }
+
+  /** For datagrams that come from now on. */
+  setProxy(proxy: ProxyOptions | undefined): void {
+    this.#proxy = proxy;
   }
 
   /** Takes no more queries, answers those that wait until `deadlineMs` (monotonic), then closes. */

@@ -1,12 +1,9 @@
-/** `sotto serve`: the resolver as a daemon. SIGHUP reloads the configuration, SIGTERM and SIGINT drain and end. */
+/** `sotto serve`: the resolver as a daemon. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and SIGINT drain and end. */
 import { parseArgs } from "node:util";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type RunningServer, startRecursor } from "../compose/index.ts";
 import { type LoadedConfig, loadConfig, loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
-
-/** Longest time between SIGTERM and the end of the process. */
-const DRAIN_MS = 10_000;
 
 /** Runs until a signal ends it. Start-up problems are fatal and complete; reload problems leave all as it was. */
 export async function runServe(args: readonly string[], io: ProgramIo): Promise<number> {
@@ -55,6 +52,7 @@ function announce(server: RunningServer, log: Log): void {
         transport: listener.transport,
         ...listener.local,
         ...(listener.pin === undefined ? {} : { pin: `sha256:${listener.pin}` }),
+        ...(listener.fastOpen === undefined ? {} : { fastOpen: listener.fastOpen }),
       },
       "listening",
     );
@@ -67,12 +65,16 @@ function untilEnd(io: ProgramIo, log: Log, server: RunningServer, load: () => Lo
   return new Promise((resolve) => {
     let isEnding = false;
     let reloading = Promise.resolve();
-    const stop = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT"], (signal) => {
+    const stop = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
+      if (signal === "SIGUSR2") {
+        tellStatus(server, log);
+        return;
+      }
       if (signal === "SIGHUP") {
         reloading = reloading.then(() => reload(log, server, load));
         return;
       }
-      const finished = isEnding ? server.close() : reloading.then(() => server.drain(DRAIN_MS));
+      const finished = isEnding ? server.close() : reloading.then(() => server.drain());
       if (!isEnding) log.logger.info({ signal }, "draining");
       isEnding = true;
       void finished
@@ -84,6 +86,17 @@ function untilEnd(io: ProgramIo, log: Log, server: RunningServer, load: () => Lo
         });
     });
   });
+}
+
+/** Everything that is counted, in one line. */
+function tellStatus(server: RunningServer, log: Log): void {
+  const listeners = server.listeners.map(({ transport, local, fastOpen, counters }) => ({
+    transport,
+    ...local,
+    fastOpen,
+    counters,
+  }));
+  log.logger.info({ ...server.status, listeners }, "status");
 }
 
 async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<void> {

@@ -1,17 +1,25 @@
-/** The certificate of a TLS listener: from its files, or made when none is configured. */
+/** The certificates of a TLS listener: from its files, or made when none is configured. */
 import { readFileSync } from "node:fs";
 import { DnsError } from "@sotto/dns/runtime";
 import type { ListenerConfig } from "../config/index.ts";
-import { type CertificatePair, makeSelfSigned, spkiPin } from "../operations/index.ts";
+import {
+  type CertificatePair,
+  type CertificateSummary,
+  makeSelfSigned,
+  summarizeCertificate,
+} from "../operations/index.ts";
 
-/** A pair with the pin that clients can authenticate it by. */
-export interface ListenerCertificate extends CertificatePair {
-  /** Base64 of SHA-256 over the SubjectPublicKeyInfo (RFC 7858 §4.2). */
-  readonly pin: string;
-  readonly isSelfMade: boolean;
+/** All certificates of a listener, the one for unknown names first. */
+export interface ListenerCertificates {
+  readonly first: CertificatePair;
+  readonly more: readonly CertificatePair[];
+  /** One for each of the above. */
+  readonly summaries: readonly CertificateSummary[];
+  /** PEM of the authorities of client certificates, undefined when none are asked for. */
+  readonly clientAuthoritiesPem: readonly string[] | undefined;
 }
 
-/** Certificates made in this process, so that a reload does not change the pin. */
+/** Reads certificates; those made in this process stay, so that a reload does not change their pin. */
 export class CertificateSource {
   readonly #selfMade = new Map<string, Promise<CertificatePair>>();
   readonly #wallMs: () => number;
@@ -20,29 +28,62 @@ export class CertificateSource {
     this.#wallMs = wallMs;
   }
 
-  /** Rejects with ERR_CONFIG when a file cannot be read or the pair does not fit. */
-  async certificateFor(listener: ListenerConfig): Promise<ListenerCertificate> {
-    if (listener.certificateFile === undefined || listener.keyFile === undefined) {
-      const { address } = listener.local;
-      const made = this.#selfMade.get(address) ?? makeSelfSigned(["localhost", address], this.#wallMs());
-      this.#selfMade.set(address, made);
-      const pair = await made;
-      return { ...pair, pin: spkiPin(pair.certificatePem), isSelfMade: true };
-    }
-    const certificatePem = readPem(listener.certificateFile, "certificate");
-    const keyPem = readPem(listener.keyFile, "key");
-    return {
-      certificatePem,
-      keyPem,
-      pin: pinOf(certificatePem, listener.certificateFile),
-      isSelfMade: false,
-    };
+  /** Rejects with ERR_CONFIG when a file cannot be read or a pair does not fit. */
+  async certificatesFor(listener: ListenerConfig): Promise<ListenerCertificates> {
+    const pairs =
+      listener.certificates.length === 0
+        ? [await this.#madeFor(listener.local.address)]
+        : listener.certificates.map(({ certificateFile, keyFile }) => ({
+            certificatePem: readPem(certificateFile, "certificate"),
+            keyPem: readPem(keyFile, "key"),
+          }));
+    const summaries = pairs.map((pair, i) =>
+      summarize(pair, listener.certificates[i]?.certificateFile ?? "the certificate made at start"),
+    );
+    const [first, ...more] = pairs;
+    if (first === undefined) throw new DnsError("ERR_CONFIG", "a tls listener needs a certificate");
+    return { first, more, summaries, clientAuthoritiesPem: readAuthorities(listener) };
+  }
+
+  #madeFor(address: string): Promise<CertificatePair> {
+    const made = this.#selfMade.get(address) ?? makeSelfSigned(["localhost", address], this.#wallMs());
+    this.#selfMade.set(address, made);
+    return made;
   }
 }
 
+/** The files whose change means new certificates. */
+export function certificateFilesOf(listeners: readonly ListenerConfig[]): string[] {
+  return listeners.flatMap(({ certificates, clientCertificates }) => [
+    ...certificates.flatMap(({ certificateFile, keyFile }) => [certificateFile, keyFile]),
+    ...(clientCertificates?.authoritiesFile === undefined ? [] : [clientCertificates.authoritiesFile]),
+  ]);
+}
+
+function readAuthorities({ clientCertificates }: ListenerConfig): readonly string[] | undefined {
+  if (clientCertificates === undefined) return undefined;
+  const file = clientCertificates.authoritiesFile;
+  return file === undefined ? [] : [readPem(file, "authorities")];
+}
+
+/** The secret of ticket keys. */
+export function readTicketSecret(file: string): Uint8Array {
+  const secret = readOctets(file, "ticket secret");
+  if (secret.length < TICKET_SECRET_OCTETS_MIN)
+    throw new DnsError(
+      "ERR_CONFIG",
+      `${file} has ${secret.length} octets; a ticket secret has ${TICKET_SECRET_OCTETS_MIN} or more, for example from "openssl rand 64"`,
+    );
+  return secret;
+}
+
 function readPem(file: string, what: string): string {
+  return readOctets(file, what).toString("utf8");
+}
+
+function readOctets(file: string, what: string): Buffer {
   try {
-    return readFileSync(file, "utf8");
+    return readFileSync(file);
   } catch (cause) {
     throw new DnsError(
       "ERR_CONFIG",
@@ -52,10 +93,14 @@ function readPem(file: string, what: string): string {
   }
 }
 
-function pinOf(certificatePem: string, file: string): string {
+function summarize(pair: CertificatePair, file: string): CertificateSummary {
   try {
-    return spkiPin(certificatePem);
+    return summarizeCertificate(pair);
   } catch (cause) {
-    throw new DnsError("ERR_CONFIG", `${file} holds no certificate in PEM form`, { cause });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DnsError("ERR_CONFIG", `${file}: ${why}`, { cause });
   }
 }
+
+/** As much as the hash function gives. */
+const TICKET_SECRET_OCTETS_MIN = 32;

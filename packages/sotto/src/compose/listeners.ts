@@ -1,71 +1,107 @@
 /** The listeners of a server, changed as a set: new ones open before old ones go, and unchanged ones keep their connections. */
-import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
-import { type MessageHandler, StreamService, UdpListener } from "@sotto/dns/transport";
+import { DnsError, type Endpoint, type ProxyOptions, type Runtime } from "@sotto/dns/runtime";
+import {
+  type Admission,
+  type MessageHandler,
+  StreamService,
+  type StreamServiceChange,
+  UdpListener,
+} from "@sotto/dns/transport";
 import type { Config, ListenerConfig } from "../config/index.ts";
-import type { CertificateSource } from "./certificates.ts";
+import type { CertificateSummary } from "../operations/index.ts";
+import { AccessList } from "../server/index.ts";
+import type { CertificateSource, ListenerCertificates } from "./certificates.ts";
+import { judgeByCertificate } from "./client-access.ts";
 
 /** An open listener. */
 export interface OpenListener {
   readonly transport: "udp" | "tcp" | "tls";
   /** With the port that the system chose when 0 was configured. */
   readonly local: Endpoint;
-  /** SPKI pin of its certificate, tls only. */
+  /** SPKI pin of its first certificate, tls only. */
   readonly pin?: string | undefined;
+  /** All its certificates, tls only. */
+  readonly certificates: readonly CertificateSummary[];
+  /** What became of the wish for Fast Open; undefined when it was not asked for. */
+  readonly fastOpen?: string | undefined;
+  /** What has happened on it, for status reports. */
+  readonly counters: object;
 }
 
 interface Entry {
   readonly key: string;
-  readonly config: ListenerConfig;
+  config: ListenerConfig;
   readonly part: UdpListener | StreamService;
-  pin: string | undefined;
+  certificates: ListenerCertificates | undefined;
+  /** As the part is now. */
+  change: StreamServiceChange | undefined;
 }
 
-/** How long connections of a listener that was configured away may go on. */
-const REMOVED_DRAIN_MS = 10_000;
+/** A change of one kept listener that has been prepared and cannot fail for want of a file. */
+interface Renewal {
+  readonly entry: Entry;
+  readonly config: ListenerConfig;
+  readonly certificates: ListenerCertificates | undefined;
+  readonly change: StreamServiceChange;
+}
+
+/** What all listeners share. */
+export interface ListenerShare {
+  readonly handler: MessageHandler;
+  readonly admission: Admission;
+  readonly certificates: CertificateSource;
+  /** Keys of tickets now; 48 octets. */
+  ticketKeys(): Uint8Array;
+}
 
 /** Owns all listeners of one server. */
 export class ListenerSet {
   #entries: Entry[] = [];
-  readonly #handler: MessageHandler;
-  readonly #certificates: CertificateSource;
+  readonly #share: ListenerShare;
   readonly #runtime: Runtime;
 
-  constructor(handler: MessageHandler, certificates: CertificateSource, runtime: Runtime) {
-    this.#handler = handler;
-    this.#certificates = certificates;
+  constructor(share: ListenerShare, runtime: Runtime) {
+    this.#share = share;
     this.#runtime = runtime;
   }
 
   /** What is open now. */
   get open(): readonly OpenListener[] {
-    return this.#entries.map(({ config, part, pin }) => ({
+    return this.#entries.map(({ config, part, certificates }) => ({
       transport: config.transport,
       local: part.local,
-      pin,
+      pin: certificates?.summaries[0]?.pin,
+      certificates: certificates?.summaries ?? [],
+      fastOpen: config.fastOpen && part instanceof StreamService ? part.fastOpen : undefined,
+      counters: part.counters,
     }));
   }
 
   /**
-   * Opens what is new, renews certificates of what stays, drains what is gone. When something cannot be opened
-   * nothing has changed, and the error says what.
+   * Opens what is new, changes what stays, drains what is gone. When something cannot be done nothing has changed, and
+   * the error says what.
    */
   async apply(config: Config): Promise<readonly string[]> {
     const wanted = new Map(config.listeners.map((listener, i) => [keyOf(listener, i), listener]));
     const kept = this.#entries.filter((entry) => wanted.has(entry.key));
-    // Certificates first: a broken new file refuses the whole change (nothing is open yet).
+    // Files first: a broken new one refuses the whole change (nothing is open yet).
     const renewals = await Promise.all(
-      kept
-        .filter(({ config: { transport } }) => transport === "tls")
-        .map((entry) => this.#renewal(entry, wanted)),
+      kept.map((entry) => this.#prepare(entry, wanted.get(entry.key) ?? entry.config, config)),
     );
     const added = await this.#openAll(
       [...wanted].filter(([key]) => !kept.some((entry) => entry.key === key)),
       config,
     );
-    for (const renew of renewals) renew();
+    try {
+      renewAll(renewals);
+    } catch (error) {
+      await Promise.all(added.map(({ part }) => part.close()));
+      throw error;
+    }
+    this.#share.admission.setLimits(config.limits);
     const removed = this.#entries.filter((entry) => !wanted.has(entry.key));
     this.#entries = [...kept, ...added];
-    const deadlineMs = this.#runtime.clock.nowMs() + REMOVED_DRAIN_MS;
+    const deadlineMs = this.#runtime.clock.nowMs() + config.limits.drainTimeoutMs;
     for (const { part } of removed) {
       void part.drain(deadlineMs).catch((error: unknown) => {
         this.#runtime.events.publish("listener.failed", { stage: "drain", error: String(error) });
@@ -77,13 +113,44 @@ export class ListenerSet {
     ];
   }
 
-  async #renewal(entry: Entry, wanted: ReadonlyMap<string, ListenerConfig>): Promise<() => void> {
-    const certificate = await this.#certificates.certificateFor(wanted.get(entry.key) ?? entry.config);
-    const { part } = entry;
-    return () => {
-      if (part instanceof UdpListener) return;
-      part.setCertificate(certificate.certificatePem, certificate.keyPem);
-      entry.pin = certificate.pin;
+  /** Reads all certificates again; open connections stay. Rejects, and all stay as they are, when one is broken. */
+  async renewCertificates(config: Config): Promise<void> {
+    const tls = this.#entries.filter((entry) => entry.config.transport === "tls");
+    renewAll(await Promise.all(tls.map((entry) => this.#prepare(entry, entry.config, config))));
+  }
+
+  /** New keys for the tickets of all TLS listeners. */
+  setTicketKeys(keys: Uint8Array): void {
+    for (const { part, config } of this.#entries)
+      if (part instanceof StreamService && config.transport === "tls") part.setTicketKeys(keys);
+  }
+
+  async #prepare(entry: Entry, listener: ListenerConfig, config: Config): Promise<Renewal> {
+    const certificates = await this.#certificatesFor(listener);
+    return { entry, config: listener, certificates, change: this.#changeFor(listener, certificates, config) };
+  }
+
+  async #certificatesFor(listener: ListenerConfig): Promise<ListenerCertificates | undefined> {
+    return listener.transport === "tls" ? this.#share.certificates.certificatesFor(listener) : undefined;
+  }
+
+  #changeFor(
+    listener: ListenerConfig,
+    certificates: ListenerCertificates | undefined,
+    config: Config,
+  ): StreamServiceChange {
+    return {
+      tls: certificates && {
+        ...certificates.first,
+        moreCertificates: certificates.more,
+        clientAuthoritiesPem: certificates.clientAuthoritiesPem,
+        alpn: ["dot"],
+        groups: config.tls.groups,
+        ticketKeys: this.#share.ticketKeys(),
+      },
+      proxy: proxyOptions(listener),
+      judgeClient: listener.clientCertificates && judgeByCertificate(listener.clientCertificates),
+      limits: listener.limits,
     };
   }
 
@@ -100,37 +167,19 @@ export class ListenerSet {
   }
 
   async #openOne(key: string, listener: ListenerConfig, config: Config): Promise<Entry> {
-    const { local, transport } = listener;
+    const { local, transport, fastOpen } = listener;
+    const { handler, admission } = this.#share;
     try {
       if (transport === "udp") {
-        const part = await UdpListener.open({ local }, this.#handler, this.#runtime);
-        return { key, config: listener, part, pin: undefined };
+        const options = { local, proxy: proxyOptions(listener) };
+        const part = await UdpListener.open(options, handler, this.#runtime);
+        return { key, config: listener, part, certificates: undefined, change: undefined };
       }
-      const certificate = transport === "tls" ? await this.#certificates.certificateFor(listener) : undefined;
-      const { limits } = config;
-      const part = await StreamService.open(
-        {
-          local,
-          tls:
-            certificate === undefined
-              ? undefined
-              : {
-                  certificatePem: certificate.certificatePem,
-                  keyPem: certificate.keyPem,
-                  alpn: ["dot"],
-                  ticketKeys: undefined,
-                },
-          limits: {
-            connectionsMax: limits.connectionsMax,
-            connectionsPerAddressMax: limits.connectionsPerAddressMax,
-            inFlightMax: limits.inFlightMax,
-            idleTimeoutMs: limits.idleTimeoutMs,
-          },
-        },
-        this.#handler,
-        this.#runtime,
-      );
-      return { key, config: listener, part, pin: certificate?.pin };
+      const certificates = await this.#certificatesFor(listener);
+      const change = this.#changeFor(listener, certificates, config);
+      const options = { ...change, local, admission, fastOpen };
+      const part = await StreamService.open(options, handler, this.#runtime);
+      return { key, config: listener, part, certificates, change };
     } catch (cause) {
       if (DnsError.is(cause, "ERR_CONFIG")) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -148,6 +197,34 @@ export class ListenerSet {
     await Promise.all(this.#entries.map(({ part }) => part.close()));
     this.#entries = [];
   }
+}
+
+/** All or none. */
+function renewAll(renewals: readonly Renewal[]): void {
+  const done: Renewal[] = [];
+  try {
+    for (const renewal of renewals) {
+      const { part } = renewal.entry;
+      if (part instanceof UdpListener) part.setProxy(renewal.change.proxy);
+      else part.change(renewal.change);
+      done.push(renewal);
+    }
+  } catch (error) {
+    for (const { entry } of done)
+      if (entry.part instanceof StreamService && entry.change !== undefined) entry.part.change(entry.change);
+    throw error;
+  }
+  for (const { entry, config, certificates, change } of renewals) {
+    entry.config = config;
+    entry.certificates = certificates;
+    entry.change = change;
+  }
+}
+
+function proxyOptions({ proxy }: ListenerConfig): ProxyOptions | undefined {
+  if (proxy === undefined) return undefined;
+  const trusted = new AccessList({ allow: proxy.from, deny: [], action: "drop" });
+  return { place: proxy.place, isTrusted: (address) => trusted.allows(address) };
 }
 
 /** Listeners with equal keys are the same and survive a reload. */

@@ -4,22 +4,46 @@
  */
 import { MessageCache } from "@sotto/dns/cache";
 import type { Runtime } from "@sotto/dns/runtime";
-import { Exchanger, type Responder, Upstream, UpstreamPool, upstreamTlsPolicy } from "@sotto/dns/transport";
+import {
+  Admission,
+  type AdmissionCounters,
+  Exchanger,
+  type Responder,
+  Upstream,
+  UpstreamPool,
+  upstreamTlsPolicy,
+} from "@sotto/dns/transport";
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
+import { FileWatch } from "../operations/index.ts";
 import { Recursor, ROOT_HINTS } from "../recursor/index.ts";
-import { buildPipeline, QueryService } from "../server/index.ts";
-import { CertificateSource } from "./certificates.ts";
+import { buildPipeline, type OutcomeCounters, QueryService } from "../server/index.ts";
+import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
+import { TicketKeys } from "./tickets.ts";
 
 /** A resolver that serves clients. */
 export interface RunningServer {
   readonly listeners: readonly OpenListener[];
+  /** What has been counted, for status reports. */
+  readonly status: ServerStatus;
   /** Changes to another configuration; rejects and leaves everything as it was when that cannot be done. Tells what changed. */
   reload(config: Config): Promise<readonly string[]>;
-  /** Stops accepting, lets clients finish for at most `drainMs`, then closes. */
-  drain(drainMs: number): Promise<void>;
+  /** Stops accepting, lets clients finish for as long as configured, then closes. */
+  drain(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Counters and gauges of a server. */
+export interface ServerStatus {
+  readonly connections: number;
+  readonly handshakes: number;
+  readonly inFlight: number;
+  readonly bufferedOctets: number;
+  /** 1: all timers as configured; 0: clients are told to go. */
+  readonly patience: number;
+  readonly admission: AdmissionCounters;
+  readonly queries: OutcomeCounters;
 }
 
 /** Parts that programs replace. */
@@ -44,52 +68,147 @@ export async function startRecursor(
   runtime: Runtime,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const upstreamRuntime = options.upstreamRuntime ?? runtime;
-  let current = config;
-  let cache = new MessageCache(cacheOptions(config), runtime.random);
-  let engine = buildEngine(config, cache, runtime, upstreamRuntime);
-  const handler = new HandlerSwitch(engine.service);
-  const listeners = new ListenerSet(handler, new CertificateSource(() => runtime.clock.wallMs()), runtime);
-  const closeEngine = async (old: Engine): Promise<void> => {
-    await old.recursor.close();
-    await old.exchanger.close();
-  };
-  try {
-    await listeners.apply(config);
-  } catch (error) {
-    await closeEngine(engine);
-    throw error;
+  const daemon = new RecursorDaemon(config, runtime, options.upstreamRuntime ?? runtime);
+  await daemon.open();
+  return daemon;
+}
+
+class RecursorDaemon implements RunningServer {
+  readonly #runtime: Runtime;
+  readonly #upstreamRuntime: Runtime;
+  #config: Config;
+  #cache: MessageCache;
+  #engine: Engine;
+  readonly #handler: HandlerSwitch;
+  readonly #admission: Admission;
+  readonly #tickets: TicketKeys;
+  readonly #listeners: ListenerSet;
+  readonly #certificateWatch: FileWatch;
+
+  constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
+    this.#runtime = runtime;
+    this.#upstreamRuntime = upstreamRuntime;
+    this.#config = config;
+    this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
+    this.#cache = new MessageCache(cacheOptions(config), runtime.random);
+    this.#engine = buildEngine(config, this.#cache, runtime, upstreamRuntime);
+    this.#handler = new HandlerSwitch(this.#engine.service);
+    this.#admission = new Admission(config.limits, runtime.clock);
+    this.#listeners = new ListenerSet(
+      {
+        handler: this.#handler,
+        admission: this.#admission,
+        certificates: new CertificateSource(() => runtime.clock.wallMs()),
+        ticketKeys: () => this.#tickets.current,
+      },
+      runtime,
+    );
+    this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
-  return {
-    get listeners() {
-      return listeners.open;
-    },
-    async reload(next) {
-      const changes = [...(await listeners.apply(next)), ...settingChanges(current, next)];
-      const keepsAnswers = sameAnswers(current, next);
-      if (!keepsAnswers) cache = new MessageCache(cacheOptions(next), runtime.random);
-      const old = engine;
-      engine = buildEngine(next, cache, runtime, upstreamRuntime);
-      handler.current = engine.service;
-      current = next;
-      // Queries that are under way finish with the parts they began with.
-      void old.service
-        .idle()
-        .then(() => closeEngine(old))
-        .catch((error: unknown) => {
-          runtime.events.publish("server.bug", { where: "reload", error: String(error) });
-        });
-      return changes;
-    },
-    async drain(drainMs) {
-      await listeners.drain(runtime.clock.nowMs() + drainMs);
-      await closeEngine(engine);
-    },
-    async close() {
-      await listeners.close();
-      await closeEngine(engine);
-    },
-  };
+
+  async open(): Promise<void> {
+    try {
+      await this.#listeners.apply(this.#config);
+    } catch (error) {
+      this.#tickets.stop();
+      await closeEngine(this.#engine);
+      throw error;
+    }
+    this.#watchCertificates();
+    this.#tellCertificates();
+  }
+
+  get listeners(): readonly OpenListener[] {
+    return this.#listeners.open;
+  }
+
+  get status(): ServerStatus {
+    const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
+    const queries = this.#engine.service.outcomes;
+    return { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters, queries };
+  }
+
+  async reload(next: Config): Promise<readonly string[]> {
+    const before = this.#config;
+    this.#tickets.change(next.tls);
+    let opened: readonly string[];
+    try {
+      opened = await this.#listeners.apply(next);
+    } catch (error) {
+      this.#tickets.change(before.tls);
+      throw error;
+    }
+    const changes = [...opened, ...settingChanges(before, next)];
+    const keepsAnswers = sameAnswers(before, next);
+    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next), this.#runtime.random);
+    const old = this.#engine;
+    this.#engine = buildEngine(next, this.#cache, this.#runtime, this.#upstreamRuntime, old.service.outcomes);
+    this.#handler.current = this.#engine.service;
+    this.#config = next;
+    this.#watchCertificates();
+    this.#tellCertificates();
+    // Queries that are under way finish with the parts they began with.
+    void old.service
+      .idle()
+      .then(() => closeEngine(old))
+      .catch((error: unknown) => {
+        this.#runtime.events.publish("server.bug", { where: "reload", error: String(error) });
+      });
+    return changes;
+  }
+
+  async drain(): Promise<void> {
+    this.#stopTimers();
+    await this.#listeners.drain(this.#runtime.clock.nowMs() + this.#config.limits.drainTimeoutMs);
+    await closeEngine(this.#engine);
+  }
+
+  async close(): Promise<void> {
+    this.#stopTimers();
+    await this.#listeners.close();
+    await closeEngine(this.#engine);
+  }
+
+  #stopTimers(): void {
+    this.#tickets.stop();
+    this.#certificateWatch.stop();
+  }
+
+  #watchCertificates(): void {
+    const { listeners, tls } = this.#config;
+    this.#certificateWatch.watch(certificateFilesOf(listeners), tls.watchCertificatesMs);
+  }
+
+  /** Files have changed. What is broken is told and not used: the next change is looked at again. */
+  async #renewCertificates(): Promise<void> {
+    const { events } = this.#runtime;
+    try {
+      await this.#listeners.renewCertificates(this.#config);
+      for (const { certificates, local } of this.#listeners.open)
+        for (const one of certificates) events.publish("certificate.renewed", { ...local, ...one });
+      this.#tellCertificates();
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      events.publish("certificate.refused", { problem, consequence: "the certificate in use stays" });
+    }
+  }
+
+  #tellCertificates(): void {
+    const { events, clock } = this.#runtime;
+    const soonMs = clock.wallMs() + EXPIRES_SOON_MS;
+    for (const { certificates, local } of this.#listeners.open) {
+      for (const { names, notAfterMs } of certificates)
+        if (notAfterMs < soonMs) events.publish("certificate.expires", { ...local, names, notAfterMs });
+    }
+  }
+}
+
+/** Long enough to find out why a renewal did not happen. */
+const EXPIRES_SOON_MS = 7 * 86_400_000;
+
+async function closeEngine(old: Engine): Promise<void> {
+  await old.recursor.close();
+  await old.exchanger.close();
 }
 
 function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache>[0] {
@@ -105,6 +224,7 @@ function buildEngine(
   cache: MessageCache,
   runtime: Runtime,
   upstreamRuntime: Runtime,
+  outcomes?: OutcomeCounters,
 ): Engine {
   const exchanger = new Exchanger({ localAddresses: config.resolver.outgoingAddresses }, upstreamRuntime);
   const recursor = new Recursor(
@@ -130,7 +250,7 @@ function buildEngine(
     source: recursor,
   });
   const service = new QueryService(
-    { responder, access: config.access, cache, deadlineMs: config.resolver.deadlineMs },
+    { responder, access: config.access, cache, deadlineMs: config.resolver.deadlineMs, outcomes },
     runtime,
   );
   return { service, exchanger, recursor };
@@ -153,11 +273,9 @@ function sameAnswers(a: Config, b: Config): boolean {
 /** What a reload changed, in words; settings that need a restart say so. */
 function settingChanges(before: Config, after: Config): string[] {
   const changes: string[] = [];
-  for (const key of ["access", "resolver", "forwardZones", "localZones", "cache"] as const) {
+  for (const key of ["access", "resolver", "forwardZones", "localZones", "cache", "limits", "tls"] as const) {
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
   }
-  if (JSON.stringify(before.limits) !== JSON.stringify(after.limits))
-    changes.push("limits: new listeners only, restart for the others");
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) changes.push("log: takes effect at restart");
   return changes;
 }

@@ -1,16 +1,30 @@
 /** The configuration as the program uses it: parsed values, units in names, deeply readonly. */
 
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { UpstreamAddress } from "@sotto/dns/transport";
+import type { AdmissionLimits, SessionLimits, UpstreamAddress } from "@sotto/dns/transport";
 import type { Name, ResourceRecord } from "@sotto/dns/wire";
 
 /** One address to listen on. */
 export interface ListenerConfig {
   readonly transport: "udp" | "tcp" | "tls";
   readonly local: Endpoint;
-  /** Absolute path; undefined makes a certificate at start. Always together with `keyFile`. */
-  readonly certificateFile: string | undefined;
-  readonly keyFile: string | undefined;
+  /** Absolute paths, the first for clients that ask for no known name; empty makes a certificate at start. */
+  readonly certificates: readonly { readonly certificateFile: string; readonly keyFile: string }[];
+  readonly clientCertificates: ClientCertificatesConfig | undefined;
+  readonly proxy:
+    | { readonly from: readonly string[]; readonly place: "before tls" | "inside tls" }
+    | undefined;
+  readonly fastOpen: boolean;
+  readonly limits: SessionLimits;
+}
+
+/** Access by client certificate. */
+export interface ClientCertificatesConfig {
+  readonly authoritiesFile: string | undefined;
+  readonly names: readonly string[];
+  /** SPKI pins, base64. */
+  readonly pins: readonly string[];
+  readonly effect: "required" | "sufficient";
 }
 
 /** Names whose queries go to other servers. */
@@ -47,11 +61,14 @@ export interface Config {
     readonly minTtlSeconds: number;
     readonly maxNegativeTtlSeconds: number;
   };
-  readonly limits: {
-    readonly connectionsMax: number;
-    readonly connectionsPerAddressMax: number;
-    readonly inFlightMax: number;
-    readonly idleTimeoutMs: number;
+  readonly limits: AdmissionLimits & { readonly drainTimeoutMs: number };
+  readonly tls: {
+    readonly groups: readonly string[];
+    /** Absolute path; undefined draws a secret at start. */
+    readonly ticketSecretFile: string | undefined;
+    readonly ticketRotationMs: number;
+    /** Undefined: only when told to. */
+    readonly watchCertificatesMs: number | undefined;
   };
   readonly log: {
     readonly level: "error" | "warn" | "info" | "debug";

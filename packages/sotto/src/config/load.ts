@@ -20,6 +20,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import type { z } from "zod";
 import type { Config, ListenerConfig } from "./config.ts";
 import { knownKeysAt, suggest } from "./explain.ts";
+import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
 import { type Settings, settings } from "./settings.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
@@ -155,8 +156,9 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   };
   const folder = dirname(resolve(source.file));
   const listeners = checked.listen.map((listener, i) =>
-    toListener(listener, folder, (message) => report(["listen", i], message)),
+    toListener(listener, checked.limits, folder, (message) => report(["listen", i], message)),
   );
+  toSessionLimits(checked.limits, {}, (key, message) => report(["limits", key], message));
   checkSameAddress(listeners, report);
   const config: Config = {
     listeners,
@@ -187,14 +189,8 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       minTtlSeconds: seconds(checked.cache["min-ttl"]),
       maxNegativeTtlSeconds: seconds(checked.cache["max-negative-ttl"]),
     },
-    limits: {
-      connectionsMax: checked.limits.connections,
-      connectionsPerAddressMax: checked.limits["connections-per-address"],
-      inFlightMax: checked.limits["queries-in-flight"],
-      idleTimeoutMs: bounded(checked.limits["idle-timeout"], 100, 6_553_500, (message) =>
-        report(["limits", "idle-timeout"], message),
-      ),
-    },
+    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };
   if (config.cache.sizeBytes < CACHE_BYTES_MIN) report(["cache", "size"], "is less than 1MiB");
@@ -204,40 +200,8 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
 }
 
-/** A value whose text passed the check of the schema, which used the same parser. */
-function known<T>(value: Parsed<T>): T {
-  if (!value.ok) throw new RangeError(value.problem);
-  return value.value;
-}
-
 function seconds(text: string): number {
   return Math.floor(known(tryParseDuration(text)) / 1000);
-}
-
-function bounded(text: string, leastMs: number, mostMs: number, report: (message: string) => void): number {
-  const ms = known(tryParseDuration(text));
-  if (ms < leastMs || ms > mostMs) report(`is outside ${leastMs}ms to ${mostMs}ms`);
-  return ms;
-}
-
-function toListener(
-  listener: Settings["listen"][number],
-  folder: string,
-  report: (message: string) => void,
-): ListenerConfig {
-  const { certificate, key, transport } = listener;
-  if ((certificate === undefined) !== (key === undefined))
-    report("certificate and key belong together: give both or neither");
-  if (certificate !== undefined && transport !== "tls")
-    report("a certificate is of use only for transport tls");
-  const port = listener.port ?? (transport === "tls" ? 853 : 53);
-  if (transport === "tls" && port === 53) report("DNS over TLS never uses port 53 (RFC 7858 §3.1)");
-  return {
-    transport,
-    local: { address: addressToText(known(tryParseAddress(listener.address))), port },
-    certificateFile: certificate === undefined ? undefined : resolve(folder, certificate),
-    keyFile: key === undefined ? undefined : resolve(folder, key),
-  };
 }
 
 function checkSameAddress(

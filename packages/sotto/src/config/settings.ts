@@ -4,7 +4,15 @@
  */
 
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
-import { type Parsed, tryParseAddress, tryParseName, tryParsePrefix, tryParseRecord } from "@sotto/dns/wire";
+import {
+  type Parsed,
+  parsed,
+  problem,
+  tryParseAddress,
+  tryParseName,
+  tryParsePrefix,
+  tryParseRecord,
+} from "@sotto/dns/wire";
 import { z } from "zod";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
@@ -25,7 +33,78 @@ const size = (): z.ZodString => text(tryParseSize, "64MiB");
 const address = (): z.ZodString => text(tryParseAddress, "192.0.2.1");
 const prefix = (): z.ZodString => text(tryParsePrefix, "192.0.2.0/24");
 const zoneName = (): z.ZodString => text((value) => tryParseName(value), "example.");
+/** The pin's base64 of `sha256:…`. */
+export function tryParsePin(value: string): Parsed<string> {
+  const pin = /^sha256:([A-Za-z0-9+/]{43}=)$/.exec(value)?.[1];
+  return pin === undefined
+    ? problem(`${JSON.stringify(value)} is not a pin such as sha256: and 44 characters of base64`)
+    : parsed(pin);
+}
 const port = (): z.ZodNumber => z.number().int().min(0).max(65535);
+
+const certificateFile = z.string().meta({
+  description: "PEM file with the certificate chain, leaf first.",
+});
+const keyFile = z.string().meta({ description: "PEM file with the private key." });
+
+const clientCertificates = z.strictObject({
+  authorities: z.string().optional().meta({
+    description:
+      "PEM file with the authorities that client certificates must lead to. Absent: only `pins` count.",
+  }),
+  names: z
+    .array(z.string())
+    .default([])
+    .meta({ description: "DNS names or addresses, one of which the certificate must have. Empty: any." }),
+  pins: z
+    .array(text(tryParsePin, "sha256:…"))
+    .default([])
+    .meta({ description: "SPKI pins (RFC 7858 §4.2), one of which the client's key must have. Empty: any." }),
+  effect: z.enum(["required", "sufficient"]).default("required").meta({
+    description:
+      "required: without a good certificate nobody may ask, and with one the address list decides. sufficient: a good certificate lets in whatever the address; others are judged by their address.",
+  }),
+});
+
+const proxy = z.strictObject({
+  from: z.array(prefix()).min(1).meta({
+    description:
+      "Proxies that must send a PROXY header (version 1 or 2) and are believed; others are direct clients.",
+  }),
+  place: z.enum(["before-tls", "inside-tls"]).default("before-tls").meta({
+    description:
+      "Where the header stands on a tls listener: before the handshake, or as the first octets inside TLS.",
+  }),
+});
+
+/** Timers and limits of a connection; a listener may have its own. */
+const sessionLimits = {
+  "queries-in-flight": z.number().int().min(1).max(10_000).meta({
+    description: "Unanswered queries per connection before reading pauses.",
+  }),
+  "queries-per-connection": z.number().int().min(0).meta({
+    description:
+      "Queries per connection; the last one is answered with keepalive 0, then the connection ends. 0: no limit.",
+  }),
+  "connection-duration": duration().meta({
+    description:
+      "Age at which a connection is told to go and ends as soon as nothing is in flight. 0s: no limit.",
+  }),
+  "handshake-timeout": duration().meta({ description: "For the TLS handshake, and for a PROXY header." }),
+  "first-query-timeout": duration().meta({
+    description: "From the start of a connection to its first whole query. Default: the idle timeout.",
+  }),
+  "message-timeout": duration().meta({
+    description: "From the first octet of a query to its last (RFC 7766 §8).",
+  }),
+  "idle-timeout": duration().meta({
+    description:
+      "How long an idle connection stays open, and what edns-tcp-keepalive promises (RFC 7828, RFC 9210 §4.2). It shrinks, and the promise with it, when more than half of the connections, queries in flight or buffers are in use.",
+  }),
+  "write-stall-timeout": duration().meta({
+    description: "How long a client may leave its answers unread before it is reset.",
+  }),
+};
 
 const listener = z.strictObject({
   transport: z
@@ -42,6 +121,24 @@ const listener = z.strictObject({
       "PEM file with the certificate chain, leaf first (tls only). Absent: a certificate is made at start and its SPKI pin is printed.",
   }),
   key: z.string().optional().meta({ description: "PEM file with the private key (tls only)." }),
+  "more-certificates": z
+    .array(z.strictObject({ certificate: certificateFile, key: keyFile }))
+    .default([])
+    .meta({
+      description:
+        "Further certificates (tls only): the name that a client asks for chooses among their subjectAltNames; `certificate` is for all others.",
+    }),
+  "client-certificates": clientCertificates.optional().meta({
+    description: "Access control by client certificate (tls only).",
+  }),
+  proxy: proxy.optional().meta({ description: "The PROXY protocol: who may tell whom it speaks for." }),
+  "fast-open": z.enum(["off", "auto"]).default("off").meta({
+    description:
+      "TCP Fast Open (RFC 7413, Linux; tcp and tls): auto asks for it and says at start whether the system has it on.",
+  }),
+  limits: z.strictObject(sessionLimits).partial().optional().meta({
+    description: "Timers and limits of this listener's connections, instead of the common ones.",
+  }),
 });
 
 const access = z.strictObject({
@@ -129,24 +226,71 @@ const cache = z.strictObject({
 
 const limits = z.strictObject({
   connections: z.number().int().min(1).max(1_000_000).default(5000).meta({
-    description: "TCP and TLS connections per listener; the oldest idle one makes room (RFC 9210 §4.2).",
-  }),
-  "connections-per-address": z
-    .number()
-    .int()
-    .min(1)
-    .default(100)
-    .meta({ description: "TCP and TLS connections per client address and listener." }),
-  "queries-in-flight": z
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(100)
-    .meta({ description: "Unanswered queries per connection before reading pauses." }),
-  "idle-timeout": duration().default("10s").meta({
     description:
-      "How long an idle connection stays open, and what edns-tcp-keepalive promises (RFC 7828, RFC 9210 §4.2).",
+      "TCP and TLS connections of all listeners; at the limit the one that has been idle longest makes room, and without one the newcomer is reset (RFC 9210 §4.2).",
+  }),
+  "connections-per-address": z.number().int().min(1).default(100).meta({
+    description: "TCP and TLS connections per client address; more are reset.",
+  }),
+  "connections-per-subnet": z.number().int().min(1).default(1000).meta({
+    description: "TCP and TLS connections per subnet; more are reset.",
+  }),
+  "subnet-ipv4": z.number().int().min(1).max(32).default(24).meta({
+    description: "Prefix length that makes a subnet, IPv4.",
+  }),
+  "subnet-ipv6": z.number().int().min(1).max(128).default(56).meta({
+    description: "Prefix length that makes a subnet, IPv6.",
+  }),
+  handshakes: z.number().int().min(1).default(500).meta({
+    description: "TLS handshakes and PROXY headers under way; more connections are reset.",
+  }),
+  "connection-rate": z.number().min(0).default(0).meta({
+    description:
+      "New connections per second and client address, with a burst of as many; more are reset. 0: no limit.",
+  }),
+  "handshake-rate": z.number().min(0).default(0).meta({
+    description:
+      "TLS handshakes per second and client address, with a burst of as many; more are reset. 0: no limit.",
+  }),
+  "queries-in-flight-total": z.number().int().min(1).default(5000).meta({
+    description: "Unanswered queries of all connections; at the limit connections take turns.",
+  }),
+  buffered: size().default("64MiB").meta({
+    description: "Half queries and unsent answers of all connections; at the limit connections take turns.",
+  }),
+  "drain-timeout": duration().default("10s").meta({
+    description:
+      "At the end (SIGTERM), and for listeners that a reload removes: how long clients may finish.",
+  }),
+  "queries-in-flight": sessionLimits["queries-in-flight"].default(100),
+  "queries-per-connection": sessionLimits["queries-per-connection"].default(0),
+  "connection-duration": sessionLimits["connection-duration"].default("0s"),
+  "handshake-timeout": sessionLimits["handshake-timeout"].default("5s"),
+  "first-query-timeout": sessionLimits["first-query-timeout"].optional(),
+  "message-timeout": sessionLimits["message-timeout"].default("5s"),
+  "idle-timeout": sessionLimits["idle-timeout"].default("10s"),
+  "write-stall-timeout": sessionLimits["write-stall-timeout"].default("10s"),
+});
+
+const tls = z.strictObject({
+  groups: z
+    .array(z.string().regex(/^[A-Za-z0-9_-]+$/))
+    .min(1)
+    .default(["X25519MLKEM768", "X25519", "P-256", "P-384"])
+    .meta({
+      description:
+        "Key exchange groups that listeners take, in OpenSSL's names. The post-quantum hybrid comes first: recorded traffic could be read later.",
+    }),
+  "ticket-secret": z.string().optional().meta({
+    description:
+      "File with at least 32 octets from which ticket keys are derived; servers with the same file take each other's tickets. Absent: drawn at start.",
+  }),
+  "ticket-rotation": duration().default("12h").meta({
+    description:
+      "How often ticket keys change, at the same moment on all servers; older tickets mean a full handshake.",
+  }),
+  "watch-certificates": duration().default("5s").meta({
+    description: "How often certificate files are looked at for changes; 0s never, only at SIGHUP.",
   }),
 });
 
@@ -166,7 +310,7 @@ export const settings = z.strictObject({
   listen: z
     .array(listener)
     .min(1)
-    .default([
+    .prefault([
       { transport: "udp", address: "127.0.0.1" },
       { transport: "tcp", address: "127.0.0.1" },
       { transport: "tls", address: "127.0.0.1" },
@@ -181,6 +325,7 @@ export const settings = z.strictObject({
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),
+  tls: tls.prefault({}).meta({ description: "What all tls listeners have in common." }),
   log: log.prefault({}).meta({ description: "What is told." }),
 });
 

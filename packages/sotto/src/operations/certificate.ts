@@ -2,7 +2,7 @@
  * Certificates of our own making: for a TLS listener without one, and for the authority of the playground. ECDSA
  * P-256, because its handshakes are the cheapest that every client understands.
  */
-import { createHash, webcrypto, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
 import type * as Library from "@peculiar/x509";
 import { tryParseAddress } from "@sotto/dns/wire";
 
@@ -83,6 +83,35 @@ export async function makeAuthority(commonName: string, wallMs: number): Promise
       };
     },
   };
+}
+
+/** What people want to know of a certificate. */
+export interface CertificateSummary {
+  /** Names and addresses it is for. */
+  readonly names: string;
+  /** Base64 of SHA-256 over the SubjectPublicKeyInfo (RFC 7858 §4.2). */
+  readonly pin: string;
+  readonly notAfterMs: number;
+}
+
+/** Throws an Error in words when it is no certificate, no key, or the two are not a pair. */
+export function summarizeCertificate(pair: CertificatePair): CertificateSummary {
+  const certificate = read("no certificate in PEM form", () => new X509Certificate(pair.certificatePem));
+  const key = read("its key file holds no private key in PEM form", () => createPrivateKey(pair.keyPem));
+  if (!certificate.checkPrivateKey(key)) throw new Error("certificate and key do not belong together");
+  return {
+    names: certificate.subjectAltName ?? certificate.subject,
+    pin: spkiPin(pair.certificatePem),
+    notAfterMs: Date.parse(certificate.validTo),
+  };
+}
+
+function read<T>(problem: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    throw new Error(problem, { cause });
+  }
 }
 
 /** The SPKI pin of the first certificate of a PEM chain: base64 of SHA-256 (RFC 7858 §4.2). */

@@ -1,9 +1,13 @@
 export {
   type CertificateAuthority,
   type CertificatePair,
+  type CertificateSummary,
   makeAuthority,
   makeSelfSigned,
   spkiPin,
+  summarizeCertificate,
 } from "./certificate.ts";
+export { FileWatch } from "./file-watch.ts";
 export { type Log, type LogOptions, openLog } from "./log.ts";
 export { ExitCode, type ProgramIo } from "./program-io.ts";
+export { ticketEpoch, ticketKeysOf } from "./ticket-keys.ts";

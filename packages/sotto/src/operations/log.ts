@@ -25,6 +25,11 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "listener.failed": "warn",
   "udp.socket-error": "warn",
   "stream.handshake-failed": "info",
+  "stream.proxy-failed": "warn",
+  "certificate.renewed": "info",
+  "certificate.refused": "error",
+  "certificate.expires": "warn",
+  "tickets.rotated": "info",
   "recursor.priming-failed": "warn",
 };
 

@@ -1,4 +1,4 @@
-export type { AccessOptions } from "./middleware/access-list.ts";
+export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";
 export type { ServerIdentity } from "./middleware/server-identity.ts";

@@ -32,6 +32,8 @@ export interface QueryServiceOptions {
   readonly cache: MessageCache | undefined;
   /** Longest time for one query; after it the client gets SERVFAIL. Default {@link DEADLINE_MS_DEFAULT}. */
   readonly deadlineMs?: number | undefined;
+  /** Counters to go on with; absent: new ones. */
+  readonly outcomes?: OutcomeCounters | undefined;
   /** Queries in the pipeline at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
   readonly pendingMax?: number | undefined;
 }
@@ -45,7 +47,7 @@ const DEADLINE_GRACE_MS = 500;
 
 /** Answers messages of all listeners. */
 export class QueryService implements MessageHandler {
-  readonly outcomes: OutcomeCounters = makeOutcomeCounters();
+  readonly outcomes: OutcomeCounters;
   readonly #responder: Responder;
   readonly #cache: MessageCache | undefined;
   readonly #fastPath: FastPath | undefined;
@@ -59,6 +61,7 @@ export class QueryService implements MessageHandler {
   #whenIdle: (() => void)[] = [];
 
   constructor(options: QueryServiceOptions, runtime: Runtime) {
+    this.outcomes = options.outcomes ?? makeOutcomeCounters();
     this.#responder = options.responder;
     this.#cache = options.cache;
     this.#fastPath = options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock);
@@ -100,7 +103,8 @@ export class QueryService implements MessageHandler {
 
   /** What the program asks itself needs no leave. */
   #mayAsk(channel: QueryChannel): boolean {
-    const { remote } = channel.origin;
+    const { remote, clientVerdict } = channel.origin;
+    if (clientVerdict !== undefined) return clientVerdict === "allowed";
     return remote === undefined || this.#access.allows(remote.address);
   }
 

@@ -26,7 +26,7 @@ function describe(certificate: X509Certificate): PresentedCertificate {
     spkiSha256: createHash("sha256").update(spki).digest("base64"),
     subject: oneLine(certificate.subject),
     issuer: oneLine(certificate.issuer),
-    subjectAltNames: altNamesOf(certificate.subjectAltName),
+    subjectAltNames: subjectAltNamesOf(certificate),
     notBeforeMs: Date.parse(certificate.validFrom),
     notAfterMs: Date.parse(certificate.validTo),
   };
@@ -40,7 +40,8 @@ function oneLine(name: string): string {
  * DNS-IDs and IP-IDs. Node quotes entries that hold a comma or a quote as JSON; such a name matches nothing, and is
  * dropped rather than split into names that the certificate does not have.
  */
-function altNamesOf(text: string | undefined): string[] {
+export function subjectAltNamesOf(certificate: X509Certificate): string[] {
+  const text = certificate.subjectAltName;
   if (text === undefined) return [];
   const names: string[] = [];
   for (const entry of text.split(/, (?=[A-Za-z ]+:)/)) {

@@ -1,5 +1,5 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
-import { connect as connectTcp, type Socket } from "node:net";
+import { Socket } from "node:net";
 import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
@@ -10,6 +10,7 @@ import type {
   Endpoint,
   TlsClientOptions,
 } from "../network.ts";
+import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
@@ -18,22 +19,40 @@ import { endpointText, toDnsError } from "./system-problem.ts";
 export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   const { remote, signal, tls } = options;
   if (signal?.aborted === true) throw aborted(remote, "connect");
-  const tcp = connectTcp({
+  const fast = options.fastOpen === true ? await openFastSocket(remote.address) : undefined;
+  const tcp = new Socket({
+    // After our FIN the peer may still answer, and after its FIN we may still ask nothing but read (RFC 7766 §6.2.4).
+    allowHalfOpen: true,
+    ...(fast === undefined ? {} : { fd: fast, readable: true, writable: true }),
+  });
+  const reader = fast === undefined ? undefined : await fastOpenReader(fast, tcp);
+  tcp.connect({
     host: remote.address,
     port: remote.port,
     ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-    // After our FIN the peer may still answer, and after its FIN we may still ask nothing but read (RFC 7766 §6.2.4).
-    allowHalfOpen: true,
-    noDelay: true,
   });
+  tcp.setNoDelay(true);
   tcp.pause();
   await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
-  if (tls === undefined) return new NodeStream(tcp, undefined);
+  if (tls === undefined) return new NodeStream(tcp, undefined, undefined, reader);
   options.onConnected?.();
-  return secure(tcp, tls, options);
+  return secure(tcp, tls, options, reader);
 }
 
-async function secure(tcp: Socket, tls: TlsClientOptions, options: ConnectOptions): Promise<ByteStream> {
+/** Tells whether data went with the SYN, as long as the descriptor is this socket's. */
+async function fastOpenReader(fd: number, socket: Socket): Promise<() => boolean | undefined> {
+  const read = await synDataReader();
+  return () => (socket.destroyed ? undefined : read?.(fd));
+}
+
+async function secure(
+  tcp: Socket,
+  tls: TlsClientOptions,
+  options: ConnectOptions,
+  reader: (() => boolean | undefined) | undefined,
+): Promise<ByteStream> {
+  // A ClientHello with the post-quantum hybrid does not fit into one SYN.
+  const groups = tls.groups ?? (reader === undefined ? undefined : CLASSICAL_GROUPS);
   let socket: TLSSocket;
   try {
     socket = connectTls({
@@ -46,6 +65,7 @@ async function secure(tcp: Socket, tls: TlsClientOptions, options: ConnectOption
       checkServerIdentity: () => undefined,
       ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+      ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
       ...(tls.certificatePem === undefined ? {} : { cert: tls.certificatePem }),
       ...(tls.keyPem === undefined ? {} : { key: tls.keyPem }),
@@ -73,10 +93,13 @@ async function secure(tcp: Socket, tls: TlsClientOptions, options: ConnectOption
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket));
+  const stream = new NodeStream(socket, clientSecurity(socket), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
+
+/** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
+const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket): ChannelSecurity {

@@ -1,160 +1,236 @@
-/** Listening sockets, clear and TLS. */
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import {
-  createSecureContext,
-  createServer as createTlsServer,
-  type TLSSocket,
-  type Server as TlsServer,
-} from "node:tls";
+/** Listening sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
+import { type AddressInfo, type BoundSocket, createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ChannelSecurity,
   Endpoint,
+  ListenerChange,
   ListenHandlers,
   ListenOptions,
+  PendingConnection,
   StreamListener,
-  TlsServerOptions,
 } from "../network.ts";
+import { bindFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
-import { endpointText, toDnsError } from "./system-problem.ts";
+import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
+import { readProxyPreamble } from "./proxy-preamble.ts";
+import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
 
 /** Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
-/** Seconds that a ticket lasts: a day (RFC 8446 §4.6.1 allows a week). */
-const TICKET_LIFETIME_SECONDS = 86_400;
 
 /** Opens a listener; rejects when the address cannot be had or certificate and key do not fit. */
 export async function openListener(
   options: ListenOptions,
   handlers: ListenHandlers,
 ): Promise<StreamListener> {
-  const { local, tls } = options;
-  const server = tls === undefined ? createTcp(handlers) : createTls(options, tls, handlers);
-  await new Promise<void>((resolve, reject) => {
-    const onError = (problem: Error): void =>
-      reject(toDnsError(problem, `listening on ${endpointText(local)}`, "listen"));
-    server.once("error", onError);
-    server.listen(
-      {
-        host: local.address,
-        port: local.port,
-        backlog: BACKLOG,
-        reusePort: options.reusePort,
-        ipv6Only: local.address.includes(":"),
-      },
-      () => {
-        server.off("error", onError);
-        resolve();
-      },
-    );
-  });
-  server.on("error", (problem) =>
-    handlers.onFailure(
-      undefined,
-      "connect",
-      toDnsError(problem, `listener on ${endpointText(local)}`, "listen"),
-    ),
-  );
-  return new NodeListener(server, tls);
+  const listener = new NodeListener(options, handlers);
+  await listener.open();
+  return listener;
 }
 
-function createTcp(handlers: ListenHandlers): Server {
-  return createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
-    handlers.onStream(new NodeStream(socket, undefined));
-  });
-}
-
-function createTls(options: ListenOptions, tls: TlsServerOptions, handlers: ListenHandlers): TlsServer {
-  checkPair(tls.certificatePem, tls.keyPem);
-  const server = createTlsServer({
-    cert: tls.certificatePem,
-    key: tls.keyPem,
-    // RFC 8310 §9: TLS 1.2 or later.
-    minVersion: "TLSv1.2",
-    // A client that offers only other protocols is refused; one that offers none is served (RFC 7858 knows no ALPN).
-    ALPNProtocols: [...tls.alpn],
-    allowHalfOpen: true,
-    noDelay: true,
-    handshakeTimeout: options.handshakeTimeoutMs,
-    sessionTimeout: TICKET_LIFETIME_SECONDS,
-    ...(tls.ticketKeys === undefined ? {} : { ticketKeys: Buffer.from(tls.ticketKeys) }),
-  });
-  server.on("secureConnection", (socket) => {
-    socket.pause();
-    handlers.onStream(new NodeStream(socket, serverSecurity(socket)));
-  });
-  server.on("tlsClientError", (problem, socket) => {
-    handlers.onFailure(
-      remoteOf(socket),
-      "handshake",
-      toDnsError(problem, "TLS handshake", "handshake", "ERR_TLS_HANDSHAKE"),
-    );
-    socket.destroy();
-  });
-  return server;
-}
-
-function serverSecurity(socket: TLSSocket): ChannelSecurity {
-  const resumed = socket.isSessionReused();
-  const serverName: unknown = "servername" in socket ? socket.servername : undefined;
-  return {
-    ...channelFacts(socket),
-    resumed,
-    serverName: typeof serverName === "string" ? serverName : undefined,
-    peerChain: resumed ? [] : readPeerChain(socket),
-    chainProblem: socket.authorized ? undefined : "no client certificate",
-  };
-}
-
-function remoteOf(socket: Socket): Endpoint | undefined {
-  return socket.remoteAddress === undefined
-    ? undefined
-    : { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
-}
-
-/** Throws ERR_CONFIG when certificate and key are not a pair. */
-function checkPair(certificatePem: string, keyPem: string): void {
-  try {
-    createSecureContext({ cert: certificatePem, key: keyPem });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new DnsError("ERR_CONFIG", `certificate and key cannot be used: ${why}`, {
-      cause,
-      stage: "listen",
-    });
-  }
+/** A connection between accept and stream. */
+interface Arriving {
+  readonly pending: PendingConnection | undefined;
+  readonly remote: Endpoint;
+  /** Whom the proxy speaks for, when one does. */
+  source: Endpoint | undefined;
+  destination: Endpoint | undefined;
+  /** It has become a stream, or failed and that has been told. */
+  isSettled: boolean;
 }
 
 class NodeListener implements StreamListener {
-  readonly local: Endpoint;
-  readonly #server: Server | TlsServer;
-  readonly #tls: TlsServerOptions | undefined;
+  #options: ListenOptions;
+  readonly #handlers: ListenHandlers;
+  readonly #server: Server;
+  /** Never listens: it makes the handshakes of connections that this listener has accepted. */
+  #tlsServer: TlsServer | undefined;
+  readonly #arriving = new WeakMap<object, Arriving>();
+  local: Endpoint;
+  fastOpen = "off";
 
-  constructor(server: Server | TlsServer, tls: TlsServerOptions | undefined) {
-    this.#server = server;
-    this.#tls = tls;
-    const address = server.address() as AddressInfo; // A listening server on an IP address has one.
-    this.local = { address: address.address, port: address.port };
+  constructor(options: ListenOptions, handlers: ListenHandlers) {
+    this.#options = options;
+    this.local = options.local;
+    this.#handlers = handlers;
+    this.#tlsServer = this.#makeTlsServer(undefined);
+    this.#server = createServer(
+      // A TLS server reads by itself; all others are read when somebody is there to be told.
+      { allowHalfOpen: true, noDelay: true, pauseOnConnect: options.tls === undefined },
+      (socket) => this.#accept(socket),
+    );
   }
 
-  setCertificate(certificatePem: string, keyPem: string): void {
-    if (this.#tls === undefined || !("setSecureContext" in this.#server)) {
-      throw new DnsError("ERR_CONFIG", `the listener on ${endpointText(this.local)} has no TLS`, {
-        stage: "listen",
-      });
+  async open(): Promise<void> {
+    const { local, reusePort, fastOpenQueue = 0 } = this.#options;
+    const what = `listening on ${endpointText(local)}`;
+    const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
+    let bound: BoundSocket | undefined;
+    if (fastOpenQueue > 0) {
+      try {
+        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
+      } catch (problem) {
+        throw toDnsError(problem, what, "listen");
+      }
     }
-    checkPair(certificatePem, keyPem);
-    // Keys of tickets stay, so that clients resume across a new certificate.
-    const ticketKeys = this.#server.getTicketKeys();
-    this.#server.setSecureContext({
-      cert: certificatePem,
-      key: keyPem,
-      minVersion: "TLSv1.2",
-      ticketKeys,
-      sessionTimeout: TICKET_LIFETIME_SECONDS,
+    await new Promise<void>((resolve, reject) => {
+      const onError = (problem: Error): void => reject(toDnsError(problem, what, "listen"));
+      this.#server.once("error", onError);
+      const onListening = (): void => {
+        this.#server.off("error", onError);
+        resolve();
+      };
+      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
+      else this.#server.listen(bound, BACKLOG, onListening);
     });
+    const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
+    this.local = { address: address.address, port: address.port };
+    this.#server.on("error", (problem) =>
+      this.#handlers.onFailure(
+        undefined,
+        "accept",
+        toDnsError(problem, `listener on ${endpointText(local)}`, "listen"),
+        undefined,
+      ),
+    );
+  }
+
+  #accept(socket: Socket): void {
+    const remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    const pending = this.#handlers.onConnection?.(remote);
+    if (this.#handlers.onConnection !== undefined && pending === undefined) {
+      refuse(socket);
+      return;
+    }
+    const arriving: Arriving = {
+      pending,
+      remote,
+      source: undefined,
+      destination: undefined,
+      isSettled: false,
+    };
+    this.#arriving.set(socket, arriving);
+    socket.once("close", () =>
+      this.#fail(
+        arriving,
+        "handshake",
+        new DnsError("ERR_CONNECTION_LOST", "the client closed the connection"),
+      ),
+    );
+    // Until a stream takes over; what it means is told by `close`.
+    socket.on("error", ignore);
+    const { proxy, tls } = this.#options;
+    const awaitsHeader = proxy?.isTrusted(remote.address) === true;
+    if (awaitsHeader && (tls === undefined || proxy.place === "before tls"))
+      this.#readHeader(socket, arriving, () => this.#begin(socket, arriving));
+    else this.#begin(socket, arriving);
+  }
+
+  /** Clear TCP is a stream now; TLS begins its handshake. */
+  #begin(socket: Socket, arriving: Arriving): void {
+    if (this.#tlsServer === undefined) this.#deliver(socket, arriving, undefined);
+    else this.#tlsServer.emit("connection", socket);
+  }
+
+  #readHeader(socket: Socket, arriving: Arriving, then: () => void): void {
+    readProxyPreamble(socket, this.#options.handshakeTimeoutMs, (result) => {
+      if (arriving.isSettled) return;
+      if (result instanceof Error) {
+        this.#fail(arriving, "proxy", result);
+        refuse(socket);
+        return;
+      }
+      if (result.kind === "proxied") {
+        arriving.source = result.source;
+        arriving.destination = result.destination;
+      }
+      if (arriving.pending?.onProxied(arriving.source ?? arriving.remote) === false) {
+        this.#fail(arriving, "proxy", new DnsError("ERR_QUOTA_EXCEEDED", "its client is over a limit"));
+        refuse(socket);
+        return;
+      }
+      then();
+    });
+  }
+
+  #deliver(socket: Socket, arriving: Arriving, security: ChannelSecurity | undefined): void {
+    if (arriving.isSettled) return;
+    arriving.isSettled = true;
+    const { source, destination, pending } = arriving;
+    const ends =
+      source === undefined || destination === undefined ? undefined : { remote: source, local: destination };
+    this.#handlers.onStream(new NodeStream(socket, security, ends), pending);
+  }
+
+  #fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void {
+    if (arriving.isSettled) return;
+    arriving.isSettled = true;
+    this.#handlers.onFailure(arriving.source ?? arriving.remote, stage, problem, arriving.pending);
+  }
+
+  #makeTlsServer(ticketKeys: Buffer | undefined): TlsServer | undefined {
+    const { tls, handshakeTimeoutMs } = this.#options;
+    if (tls === undefined) return undefined;
+    const keys = ticketKeys ?? (tls.ticketKeys === undefined ? undefined : Buffer.from(tls.ticketKeys));
+    const server = makeTlsServer(tls, handshakeTimeoutMs, keys);
+    server.on("secureConnection", (socket) => this.#secured(socket));
+    server.on("tlsClientError", (problem, socket) => {
+      const arriving = this.#arrivingOf(socket);
+      if (arriving !== undefined) this.#fail(arriving, "handshake", handshakeProblem(problem));
+      socket.destroy();
+    });
+    return server;
+  }
+
+  /** A TLS socket knows the one below it. */
+  #arrivingOf(socket: TLSSocket): Arriving | undefined {
+    const below: unknown = Reflect.get(socket, "_parent");
+    return typeof below === "object" && below !== null ? this.#arriving.get(below) : undefined;
+  }
+
+  #secured(socket: TLSSocket): void {
+    socket.pause();
+    const arriving = this.#arrivingOf(socket);
+    if (arriving === undefined || arriving.isSettled) {
+      socket.destroy();
+      return;
+    }
+    const security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
+    const { proxy } = this.#options;
+    if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
+      this.#readHeader(socket, arriving, () => this.#deliver(socket, arriving, security));
+    else this.#deliver(socket, arriving, security);
+  }
+
+  change(options: ListenerChange): void {
+    const before = this.#options;
+    if ((before.tls === undefined) !== (options.tls === undefined))
+      throw new DnsError(
+        "ERR_CONFIG",
+        `${endpointText(this.local)} cannot begin or end TLS while it is open`,
+        {
+          stage: "listen",
+        },
+      );
+    // Clients resume across the change; handshakes under way end with what they began with.
+    const ticketKeys = this.#tlsServer?.getTicketKeys();
+    this.#options = { ...before, ...options };
+    try {
+      this.#tlsServer = this.#makeTlsServer(options.tls?.ticketKeys === undefined ? ticketKeys : undefined);
+    } catch (problem) {
+      this.#options = before;
+      throw problem;
+    }
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    if (keys.length !== TICKET_KEYS_OCTETS)
+      throw new DnsError("ERR_CONFIG", `ticket keys have ${TICKET_KEYS_OCTETS} octets, not ${keys.length}`);
+    this.#tlsServer?.setTicketKeys(Buffer.from(keys));
   }
 
   close(): Promise<void> {
@@ -165,3 +241,26 @@ class NodeListener implements StreamListener {
     });
   }
 }
+
+function serverSecurity(socket: TLSSocket, asksCertificate: boolean): ChannelSecurity {
+  const serverName: unknown = "servername" in socket ? socket.servername : undefined;
+  return {
+    ...channelFacts(socket),
+    resumed: socket.isSessionReused(),
+    serverName: typeof serverName === "string" ? serverName : undefined,
+    // A server finds the client's certificate in its own ticket, so that a resumed session has it too.
+    peerChain: asksCertificate ? readPeerChain(socket) : [],
+    chainProblem: socket.authorized
+      ? undefined
+      : String(socket.authorizationError ?? "no client certificate"),
+  };
+}
+
+function refuse(socket: Socket): void {
+  socket.on("error", ignore);
+  // Node resets plain TCP sockets only.
+  if ("getProtocol" in socket) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+function ignore(): void {}

@@ -16,16 +16,27 @@ export class NodeStream implements ByteStream {
   readonly remote: Endpoint;
   readonly security: ChannelSecurity | undefined;
   readonly #socket: Socket;
+  readonly #fastOpenReader: (() => boolean | undefined) | undefined;
   #handlers: StreamHandlers = NO_HANDLERS;
   #problem: Error | undefined = undefined;
   /** Tickets that came before there were handlers. */
   #sessions: Uint8Array[] = [];
 
-  constructor(socket: Socket, security: ChannelSecurity | undefined) {
+  /** `ends` are given when a proxy told others than the socket has. */
+  constructor(
+    socket: Socket,
+    security: ChannelSecurity | undefined,
+    ends?: { readonly local: Endpoint; readonly remote: Endpoint },
+    fastOpenReader?: () => boolean | undefined,
+  ) {
     this.#socket = socket;
     this.security = security;
-    this.local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
-    this.remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    this.#fastOpenReader = fastOpenReader;
+    this.local = ends?.local ?? { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    this.remote = ends?.remote ?? {
+      address: plainAddress(socket.remoteAddress ?? ""),
+      port: socket.remotePort ?? 0,
+    };
     socket.on("error", (problem) => {
       this.#problem = toDnsError(
         problem,
@@ -42,6 +53,11 @@ export class NodeStream implements ByteStream {
 
   get bufferedOctets(): number {
     return this.#socket.writableLength;
+  }
+
+  get fastOpen(): "used" | "not used" | undefined {
+    const wasUsed = this.#fastOpenReader?.();
+    return wasUsed === undefined ? undefined : wasUsed ? "used" : "not used";
   }
 
   setHandlers(handlers: StreamHandlers): void {

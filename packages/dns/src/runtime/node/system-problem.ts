@@ -49,3 +49,16 @@ export function toDnsError(
     stage,
   });
 }
+
+/** Why a client's handshake failed: the alert it sent, or what OpenSSL disliked, in words. */
+export function handshakeProblem(problem: Error): DnsError {
+  const reason = "reason" in problem && typeof problem.reason === "string" ? problem.reason : problem.message;
+  const alert = /alert (.+)$/.exec(reason)?.[1];
+  const why =
+    alert !== undefined
+      ? `the client ended it with the alert "${alert}"`
+      : errnoOf(problem) === "ECONNRESET"
+        ? "the client closed the connection before its end"
+        : reason;
+  return toDnsError(new Error(why, { cause: problem }), "TLS handshake", "handshake", "ERR_TLS_HANDSHAKE");
+}

@@ -102,7 +102,7 @@ export class SimHost implements Network {
       if (options.tls === undefined) {
         // A TLS server closes when the first octets are not a ClientHello.
         const problem = new DnsError("ERR_TLS_HANDSHAKE", "not a ClientHello", { stage: "handshake" });
-        listener.handlers.onFailure(clientEnd, "handshake", problem);
+        listener.handlers.onFailure(clientEnd, "handshake", problem, undefined);
         settle(() =>
           reject(new DnsError("ERR_CONNECTION_LOST", "the peer speaks TLS only", { stage: "connect" })),
         );

@@ -3,6 +3,7 @@ import type {
   ChannelSecurity,
   ConnectOptions,
   Endpoint,
+  ListenerChange,
   ListenHandlers,
   ListenOptions,
   StreamListener,
@@ -17,6 +18,7 @@ export class SimListener implements StreamListener {
   readonly handlers: ListenHandlers;
   readonly #onClosed: (listener: SimListener) => void;
   certificatePem: string;
+  readonly fastOpen = "off";
   isClosed = false;
 
   constructor(
@@ -33,10 +35,14 @@ export class SimListener implements StreamListener {
     if (options.tls !== undefined) presentFakeCertificate(options.tls.certificatePem);
   }
 
-  setCertificate(certificatePem: string): void {
-    presentFakeCertificate(certificatePem);
-    this.certificatePem = certificatePem;
+  change({ tls }: ListenerChange): void {
+    if (tls === undefined) return;
+    presentFakeCertificate(tls.certificatePem);
+    this.certificatePem = tls.certificatePem;
   }
+
+  /** Tickets of this network have no keys. */
+  setTicketKeys(): void {}
 
   close(): Promise<void> {
     if (!this.isClosed) this.#onClosed(this);
@@ -71,7 +77,7 @@ export function shakeHands(
     const problem = new DnsError("ERR_TLS_HANDSHAKE", "no application protocol in common", {
       stage: "handshake",
     });
-    listener.handlers.onFailure(clientEnd, "handshake", problem);
+    listener.handlers.onFailure(clientEnd, "handshake", problem, undefined);
     return "no application protocol in common";
   }
   const resumed = tls.session !== undefined && tickets.isTicketOf(tls.session, listener);

@@ -236,7 +236,7 @@ export class SimNetwork implements HostNetwork {
           return;
         }
         this.#streams.add(server);
-        listener.handlers.onStream(server);
+        listener.handlers.onStream(server, undefined);
         if (security !== undefined) this.#sendTickets(server, listener);
       },
     );

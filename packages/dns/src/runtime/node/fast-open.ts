@@ -1,0 +1,111 @@
+/**
+ * TCP Fast Open on Linux (RFC 7413): the socket options that Node does not know, set through its foreign function
+ * interface. Where something is missing, connections and listeners are ordinary ones and the status says why.
+ */
+import { readFileSync } from "node:fs";
+import * as net from "node:net";
+
+/** The system calls that are needed. */
+interface SystemCalls {
+  socket(domain: number, type: number, protocol: number): number;
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: Uint8Array): number;
+}
+
+let loading: Promise<SystemCalls | string> | undefined;
+
+/** The calls, or why they cannot be made. Loaded once, when first asked for. */
+function systemCalls(): Promise<SystemCalls | string> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<SystemCalls | string> {
+  if (process.platform !== "linux") return `not supported on ${process.platform}`;
+  try {
+    const { dlopen } = await import("node:ffi");
+    const { functions } = dlopen(null, {
+      socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
+      setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
+      getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
+    });
+    return {
+      socket: (domain, type, protocol) => Number(functions.socket(domain, type, protocol)),
+      setsockopt: (fd, level, option, value, octets) =>
+        Number(functions.setsockopt(fd, level, option, value, octets)),
+      getsockopt: (fd, level, option, value, octets) =>
+        Number(functions.getsockopt(fd, level, option, value, octets)),
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `this Node has no foreign function interface (26 or later has): ${why}`;
+  }
+}
+
+/** A socket that is bound and asks for Fast Open, and the status of that wish. */
+export async function bindFastOpen(
+  options: { host: string; port: number; reusePort: boolean; ipv6Only: boolean },
+  queue: number,
+): Promise<{ readonly bound: net.BoundSocket | undefined; readonly status: string }> {
+  const calls = await systemCalls();
+  if (typeof calls === "string") return { bound: undefined, status: calls };
+  if (!("BoundSocket" in net)) return { bound: undefined, status: "this Node cannot bind before it listens" };
+  const bound = new net.BoundSocket(options);
+  const failed = calls.setsockopt(bound.fd(), IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
+  return { bound, status: failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT) };
+}
+
+/** A descriptor that asks for Fast Open when it connects; undefined where that cannot be had. */
+export async function openFastSocket(address: string): Promise<number | undefined> {
+  const calls = await systemCalls();
+  if (typeof calls === "string" || kernelStatus(CLIENT_BIT) !== "on") return undefined;
+  const fd = calls.socket(address.includes(":") ? AF_INET6 : AF_INET, SOCKET_TYPE, 0);
+  if (fd < 0) return undefined;
+  // A failure leaves an ordinary socket.
+  calls.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, int32(1), 4);
+  return fd;
+}
+
+/** Whether the SYN of a connected socket carried data that the peer took; undefined when the system does not tell. */
+export async function synDataReader(): Promise<((fd: number) => boolean | undefined) | undefined> {
+  const calls = await systemCalls();
+  if (typeof calls === "string") return undefined;
+  return (fd) => {
+    const info = new Uint8Array(TCP_INFO_OCTETS);
+    if (calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, int32(TCP_INFO_OCTETS)) !== 0) return undefined;
+    return ((info[TCP_INFO_OPTIONS_AT] ?? 0) & TCPI_OPT_SYN_DATA) !== 0;
+  };
+}
+
+/** `on`, or what the kernel's switch says. */
+function kernelStatus(bit: number): string {
+  try {
+    const value = Number(readFileSync(KERNEL_SWITCH, "ascii").trim());
+    if ((value & bit) !== 0) return "on";
+    const side = bit === SERVER_BIT ? "servers" : "clients";
+    return `asked for, but net.ipv4.tcp_fastopen is ${value}: the system has it off for ${side} (3 has it on for both)`;
+  } catch {
+    return "asked for; the system does not tell whether it is on";
+  }
+}
+
+function int32(value: number): Uint8Array {
+  return new Uint8Array(Int32Array.of(value).buffer);
+}
+
+// Constants of Linux, from its headers.
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** SOCK_STREAM, SOCK_CLOEXEC, SOCK_NONBLOCK. */
+const SOCKET_TYPE = 1 | 0o2_000_000 | 0o4000;
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+const TCP_FASTOPEN = 23;
+const TCP_FASTOPEN_CONNECT = 30;
+const TCP_INFO_OCTETS = 256;
+/** Offset of `tcpi_options` in `struct tcp_info`. */
+const TCP_INFO_OPTIONS_AT = 5;
+const TCPI_OPT_SYN_DATA = 32;
+const KERNEL_SWITCH = "/proc/sys/net/ipv4/tcp_fastopen";
+const CLIENT_BIT = 1;
+const SERVER_BIT = 2;

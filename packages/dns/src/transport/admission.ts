@@ -1,0 +1,335 @@
+/**
+ * Who may come in, and how much work is under way: one object that all stream listeners of a server share. It counts
+ * connections in all, per address and per subnet, handshakes and rates; it shares out places for queries in flight and
+ * octets in buffers fairly; and it tells how patient the server can afford to be (RFC 7766 §6.2.2, §6.2.3, RFC 9210 §4.2).
+ */
+import type { Clock } from "@sotto/dns/runtime";
+import { tryParseAddress } from "@sotto/dns/wire";
+import type { AdmissionLimits } from "./limits.ts";
+import { RateLimit } from "./rate-limit.ts";
+
+/** Why a connection was turned away, for counters. */
+export type RefusalReason =
+  | "connections"
+  | "connections per address"
+  | "connections per subnet"
+  | "handshakes"
+  | "connection rate"
+  | "handshake rate";
+
+/** What has happened since the start. */
+export interface AdmissionCounters {
+  accepted: number;
+  /** Idle connections that made room for new ones. */
+  displaced: number;
+  /** Times that a connection had to wait because all places for queries or octets were taken. */
+  waited: number;
+  readonly refused: Record<RefusalReason, number>;
+}
+
+/** A connection as admission sees it: something that can make room, or wait for its turn. */
+export interface Admitted {
+  /** Since when it has been idle, monotonic milliseconds; Infinity while it is not. */
+  readonly idleSinceMs: number;
+  /** Ends it in an orderly way because its place is needed. */
+  displace(): void;
+  /** It is this connection's turn to read on. */
+  resumeTurn(): void;
+}
+
+/** One accepted connection, from accept to its end. */
+export class AdmissionTicket {
+  readonly #admission: Admission;
+  #address: string;
+  #subnet: string;
+  #isCounted: boolean;
+  #isHandshaking: boolean;
+  #isReleased = false;
+
+  constructor(admission: Admission, address: string, isCounted: boolean, isHandshaking: boolean) {
+    this.#admission = admission;
+    this.#address = address;
+    this.#subnet = isCounted ? admission.subnetOf(address) : "";
+    this.#isCounted = isCounted;
+    this.#isHandshaking = isHandshaking;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  get subnet(): string {
+    return this.#subnet;
+  }
+
+  /** False while it is a proxy's, whose own address is under no limit. */
+  get isCounted(): boolean {
+    return this.#isCounted;
+  }
+
+  get isHandshaking(): boolean {
+    return this.#isHandshaking;
+  }
+
+  /** A proxy told whom it speaks for: the limits per client are those of that client. False: turn it away. */
+  becomeClient(address: string, startsTls: boolean): boolean {
+    if (!this.#admission.mayJoin(address, startsTls)) return false;
+    this.#admission.uncount(this);
+    this.#address = address;
+    this.#subnet = this.#admission.subnetOf(address);
+    this.#isCounted = true;
+    this.#admission.count(this);
+    return true;
+  }
+
+  /** The handshake is over, well or not. */
+  handshakeEnded(): void {
+    if (!this.#isHandshaking) return;
+    this.#isHandshaking = false;
+    this.#admission.handshakeEnded();
+  }
+
+  /** The connection is gone. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.handshakeEnded();
+    this.#admission.forget(this);
+  }
+}
+
+/** See the head of this file. */
+export class Admission {
+  readonly counters: AdmissionCounters = {
+    accepted: 0,
+    displaced: 0,
+    waited: 0,
+    refused: {
+      connections: 0,
+      "connections per address": 0,
+      "connections per subnet": 0,
+      handshakes: 0,
+      "connection rate": 0,
+      "handshake rate": 0,
+    },
+  };
+  #limits: AdmissionLimits;
+  readonly #clock: Clock;
+  readonly #perAddress = new Map<string, number>();
+  readonly #perSubnet = new Map<string, number>();
+  readonly #connectionRate: RateLimit;
+  readonly #handshakeRate: RateLimit;
+  readonly #open = new Set<Admitted>();
+  /** Connections that were idle when there last was a lack of places, the longest idle last. */
+  #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
+  /** Connections that wait for their turn, in order. */
+  readonly #waiting = new Set<Admitted>();
+  #connections = 0;
+  #handshakes = 0;
+  #inFlight = 0;
+  #bufferedOctets = 0;
+
+  constructor(limits: AdmissionLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#connectionRate = new RateLimit(limits.connectionRateMax);
+    this.#handshakeRate = new RateLimit(limits.handshakeRateMax);
+  }
+
+  /** For what comes from now on; nobody is ended because of a lower limit. */
+  setLimits(limits: AdmissionLimits): void {
+    this.#limits = limits;
+    this.#connectionRate.perSecondMax = limits.connectionRateMax;
+    this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
+    this.#giveTurns();
+  }
+
+  /** Connections now, those in their handshake included. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get handshakes(): number {
+    return this.#handshakes;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get bufferedOctets(): number {
+    return this.#bufferedOctets;
+  }
+
+  /**
+   * From 1 (nothing to do) to 0 (tell clients to go): by the fullest of connections, queries in flight and octets. Up to
+   * half of a budget all timers have their configured length, then they shrink with what is left.
+   */
+  get patience(): number {
+    const limits = this.#limits;
+    const load = Math.max(
+      this.#connections / limits.connectionsMax,
+      this.#inFlight / limits.inFlightTotalMax,
+      this.#bufferedOctets / limits.bufferedOctetsMax,
+    );
+    if (load <= LOAD_CALM) return 1;
+    if (load >= LOAD_FULL) return 0;
+    return (LOAD_FULL - load) / (LOAD_FULL - LOAD_CALM);
+  }
+
+  /** Takes a new connection; undefined turns it away. A proxy's own address is under no limit but that of all. */
+  admit(address: string, isProxy: boolean, startsTls: boolean): AdmissionTicket | undefined {
+    const needsHandshake = startsTls || isProxy;
+    if (needsHandshake && this.#handshakes >= this.#limits.handshakesMax) return this.#refuse("handshakes");
+    if (!isProxy && !this.mayJoin(address, startsTls)) return undefined;
+    if (this.#connections >= this.#limits.connectionsMax && !this.#displaceIdlest())
+      return this.#refuse("connections");
+    const ticket = new AdmissionTicket(this, address, !isProxy, needsHandshake);
+    this.#connections++;
+    if (needsHandshake) this.#handshakes++;
+    this.count(ticket);
+    this.counters.accepted++;
+    return ticket;
+  }
+
+  /** A connection that is served from now on, and can make room when it is idle. */
+  opened(connection: Admitted): void {
+    this.#open.add(connection);
+  }
+
+  closed(connection: Admitted): void {
+    this.#open.delete(connection);
+    this.#waiting.delete(connection);
+  }
+
+  /** True while a place for a query and room for octets are left for whoever reads on now. */
+  get hasRoom(): boolean {
+    return (
+      this.#inFlight < this.#limits.inFlightTotalMax && this.#bufferedOctets < this.#limits.bufferedOctetsMax
+    );
+  }
+
+  /** Queries that began (positive) or ended. */
+  addInFlight(change: number): void {
+    this.#inFlight += change;
+    if (change < 0) this.#giveTurns();
+  }
+
+  addBuffered(octets: number): void {
+    this.#bufferedOctets += octets;
+    if (octets < 0) this.#giveTurns();
+  }
+
+  /** Asks for `resumeTurn` when there is room; whoever waits longest comes first, so that nobody is starved. */
+  waitForTurn(connection: Admitted): void {
+    if (this.#waiting.has(connection)) return;
+    this.#waiting.add(connection);
+    this.counters.waited++;
+  }
+
+  #giveTurns(): void {
+    // Each may take its place at once, or wait again at the end of the line.
+    for (let turns = this.#waiting.size; turns > 0 && this.hasRoom; turns--) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      this.#waiting.delete(first);
+      first.resumeTurn();
+    }
+  }
+
+  // What follows is for tickets.
+
+  /** Whether one more connection of this client is within its limits; counts a refusal. */
+  mayJoin(address: string, startsTls: boolean): boolean {
+    const limits = this.#limits;
+    const nowMs = this.#clock.nowMs();
+    let reason: RefusalReason | undefined;
+    if ((this.#perAddress.get(address) ?? 0) >= limits.connectionsPerAddressMax)
+      reason = "connections per address";
+    else if ((this.#perSubnet.get(this.subnetOf(address)) ?? 0) >= limits.connectionsPerSubnetMax)
+      reason = "connections per subnet";
+    else if (!this.#connectionRate.take(address, nowMs)) reason = "connection rate";
+    else if (startsTls && !this.#handshakeRate.take(address, nowMs)) reason = "handshake rate";
+    if (reason !== undefined) this.#refuse(reason);
+    return reason === undefined;
+  }
+
+  /** The prefix that an address shares its subnet limit with, as a key. */
+  subnetOf(address: string): string {
+    const zone = address.indexOf("%");
+    const octets = tryParseAddress(zone < 0 ? address : address.slice(0, zone));
+    if (!octets.ok) return address;
+    const bits = octets.value.length === 4 ? this.#limits.subnetBitsIpv4 : this.#limits.subnetBitsIpv6;
+    let key = octets.value.length === 4 ? "4" : "6";
+    for (const [i, octet] of octets.value.entries()) {
+      const kept = Math.min(8, Math.max(0, bits - 8 * i));
+      if (kept === 0) break;
+      key += String.fromCharCode(octet & (0xff << (8 - kept)) & 0xff);
+    }
+    return key;
+  }
+
+  count(ticket: AdmissionTicket): void {
+    if (!ticket.isCounted) return;
+    add(this.#perAddress, ticket.address, 1);
+    add(this.#perSubnet, ticket.subnet, 1);
+  }
+
+  uncount(ticket: AdmissionTicket): void {
+    if (!ticket.isCounted) return;
+    add(this.#perAddress, ticket.address, -1);
+    add(this.#perSubnet, ticket.subnet, -1);
+  }
+
+  handshakeEnded(): void {
+    this.#handshakes--;
+  }
+
+  forget(ticket: AdmissionTicket): void {
+    this.#connections--;
+    this.uncount(ticket);
+  }
+
+  #refuse(reason: RefusalReason): undefined {
+    this.counters.refused[reason]++;
+    return undefined;
+  }
+
+  /** Ends the connection that has been idle longest (RFC 9210 §4.2); false when none is idle. */
+  #displaceIdlest(): boolean {
+    for (let isFresh = false; ; isFresh = true) {
+      for (let next = this.#idlest.pop(); next !== undefined; next = this.#idlest.pop()) {
+        const { connection, idleSinceMs } = next;
+        // One found earlier may have been busy since, or have gone.
+        if (!this.#open.has(connection) || connection.idleSinceMs !== idleSinceMs) continue;
+        connection.displace();
+        this.counters.displaced++;
+        return true;
+      }
+      if (isFresh) return false;
+      this.#idlest = this.#findIdlest();
+    }
+  }
+
+  /** Some that have been idle longest, so that a flood of connections does not search through all each time. */
+  #findIdlest(): { connection: Admitted; idleSinceMs: number }[] {
+    const idle = [...this.#open]
+      .map((connection) => ({ connection, idleSinceMs: connection.idleSinceMs }))
+      .filter(({ idleSinceMs }) => idleSinceMs !== Number.POSITIVE_INFINITY);
+    idle.sort((a, b) => b.idleSinceMs - a.idleSinceMs);
+    return idle.slice(-IDLEST_KEPT);
+  }
+}
+
+function add(counts: Map<string, number>, key: string, change: number): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
+}
+
+/** Up to half of every budget a server is not under load: the other half is there for bursts. */
+const LOAD_CALM = 0.5;
+/** From here clients are told to go (RFC 7828 §3.3.2), before newcomers have to displace anybody. */
+const LOAD_FULL = 0.98;
+/** A search costs a pass over all connections: one per so many displaced is next to nothing. */
+const IDLEST_KEPT = 64;

@@ -1,0 +1,109 @@
+/** A server connection on a real stream: carries octets and time between the two. */
+import type { ByteStream, Clock, Timer } from "@sotto/dns/runtime";
+import type { MessageHandler } from "./message-handler.ts";
+import type { QueryOrigin } from "./responder.ts";
+import {
+  type ServerCloseReason,
+  ServerConnection,
+  type ServerConnectionHost,
+  type SessionTerms,
+} from "./server-connection.ts";
+
+/** Whoever keeps the sessions of a listener. */
+export interface SessionOwner {
+  /** The machine has ended; the stream may linger. */
+  sessionEnded(session: ServerSession, reason: ServerCloseReason): void;
+  /** The stream is gone too. */
+  streamClosed(session: ServerSession): void;
+}
+
+/** One client. */
+export class ServerSession implements ServerConnectionHost {
+  readonly connection: ServerConnection;
+  readonly #stream: ByteStream;
+  readonly #owner: SessionOwner;
+  readonly #clock: Clock;
+  #timer: Timer | undefined = undefined;
+  #hasEnded = false;
+
+  constructor(
+    stream: ByteStream,
+    origin: QueryOrigin,
+    terms: SessionTerms,
+    handler: MessageHandler,
+    owner: SessionOwner,
+    clock: Clock,
+  ) {
+    this.#stream = stream;
+    this.#owner = owner;
+    this.#clock = clock;
+    const connection = new ServerConnection(origin, terms, handler, this, () => clock.nowMs());
+    this.connection = connection;
+    stream.setHandlers({
+      onData: (octets) => connection.receive(octets),
+      onEnd: () => connection.onEnd(),
+      onDrain: () => connection.onDrain(),
+      onClose: (problem) => {
+        if (!this.#hasEnded) connection.onClose(problem === undefined);
+        this.#timer?.cancel();
+        owner.streamClosed(this);
+      },
+    });
+  }
+
+  /** Aborts the stream, whatever state the machine is in. */
+  drop(): void {
+    this.connection.abort();
+    this.#timer?.cancel();
+    this.#stream.reset();
+  }
+
+  // What the machine asks of its surroundings.
+
+  write(octets: Uint8Array): void {
+    this.#stream.write(octets);
+  }
+
+  unsentOctets(): number {
+    return this.#stream.bufferedOctets;
+  }
+
+  end(): void {
+    this.#stream.end();
+  }
+
+  reset(): void {
+    this.#stream.reset();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  defer(run: () => void): void {
+    queueMicrotask(run);
+  }
+
+  setTimer(delayMs: number | undefined): void {
+    this.#timer?.cancel();
+    this.#timer =
+      delayMs === undefined
+        ? undefined
+        : this.#clock.startTimer("server-connection", delayMs, () => this.connection.onTimer(), true);
+  }
+
+  /** The peer may not have ended its side yet: its octets are read and dropped until it does or time is up. */
+  onEnded(reason: ServerCloseReason): void {
+    this.#hasEnded = true;
+    this.#timer = this.#clock.startTimer("server-linger", LINGER_MS, () => this.#stream.reset(), true);
+    this.#owner.sessionEnded(this, reason);
+    this.#stream.resume();
+  }
+}
+
+/** How long the peer has to end its side after we ended ours. */
+const LINGER_MS = 2_000;

@@ -1,0 +1,177 @@
+/** The part of `load` about listeners, limits and TLS: from checked settings to values, reporting what does not fit together. */
+import { resolve } from "node:path";
+import { type AdmissionLimits, SESSION_LIMITS_DEFAULT, type SessionLimits } from "@sotto/dns/transport";
+import { addressToText, type Parsed, tryParseAddress } from "@sotto/dns/wire";
+import type { Config, ListenerConfig } from "./config.ts";
+import { type Settings, tryParsePin } from "./settings.ts";
+import { tryParseDuration, tryParseSize } from "./units.ts";
+
+type ListenerSettings = Settings["listen"][number];
+/** Reports a problem of one setting. */
+type Report = (key: string, message: string) => void;
+
+/** A value whose text passed the check of the schema, which used the same parser. */
+export function known<T>(value: Parsed<T>): T {
+  if (!value.ok) throw new RangeError(value.problem);
+  return value.value;
+}
+
+/** A duration between two bounds, milliseconds. */
+export function bounded(
+  text: string,
+  leastMs: number,
+  mostMs: number,
+  report: (message: string) => void,
+): number {
+  const ms = known(tryParseDuration(text));
+  if (ms < leastMs || ms > mostMs) report(`is outside ${leastMs}ms to ${mostMs}ms`);
+  return ms;
+}
+
+/** One listener; `common` are the limits that hold unless it has its own. */
+export function toListener(
+  listener: ListenerSettings,
+  common: Settings["limits"],
+  folder: string,
+  report: (message: string) => void,
+): ListenerConfig {
+  const { transport } = listener;
+  const port = listener.port ?? (transport === "tls" ? 853 : 53);
+  if (transport === "tls" && port === 53) report("DNS over TLS never uses port 53 (RFC 7858 §3.1)");
+  if (transport === "udp" && listener["fast-open"] === "auto")
+    report("fast-open is of use for tcp and tls only");
+  if (transport !== "tls" && listener.proxy?.place === "inside-tls")
+    report("a PROXY header can be inside TLS only where there is TLS");
+  return {
+    transport,
+    local: { address: addressToText(known(tryParseAddress(listener.address))), port },
+    certificates: toCertificates(listener, folder, report),
+    clientCertificates: toClientCertificates(listener, folder, report),
+    proxy: listener.proxy && {
+      from: listener.proxy.from,
+      place: listener.proxy.place === "before-tls" ? "before tls" : "inside tls",
+    },
+    fastOpen: listener["fast-open"] === "auto",
+    limits: toSessionLimits(common, listener.limits ?? {}, (key, message) =>
+      report(`limits.${key} ${message}`),
+    ),
+  };
+}
+
+function toCertificates(
+  listener: ListenerSettings,
+  folder: string,
+  report: (message: string) => void,
+): ListenerConfig["certificates"] {
+  const { certificate, key, transport } = listener;
+  const more = listener["more-certificates"];
+  if ((certificate === undefined) !== (key === undefined))
+    report("certificate and key belong together: give both or neither");
+  if ((certificate !== undefined || more.length > 0) && transport !== "tls")
+    report("a certificate is of use only for transport tls");
+  if (certificate === undefined && more.length > 0)
+    report("more-certificates need a certificate for all others");
+  if (certificate === undefined || key === undefined) return [];
+  return [{ certificate, key }, ...more].map((pair) => ({
+    certificateFile: resolve(folder, pair.certificate),
+    keyFile: resolve(folder, pair.key),
+  }));
+}
+
+function toClientCertificates(
+  listener: ListenerSettings,
+  folder: string,
+  report: (message: string) => void,
+): ListenerConfig["clientCertificates"] {
+  const clients = listener["client-certificates"];
+  if (clients === undefined) return undefined;
+  if (listener.transport !== "tls") report("client-certificates are of use only for transport tls");
+  if (clients.authorities === undefined && clients.pins.length === 0)
+    report("client-certificates need authorities or pins");
+  if (clients.authorities === undefined && clients.names.length > 0)
+    report("names in client certificates prove nothing without authorities");
+  return {
+    authoritiesFile: clients.authorities === undefined ? undefined : resolve(folder, clients.authorities),
+    names: clients.names,
+    pins: clients.pins.map((pin) => known(tryParsePin(pin))),
+    effect: clients.effect,
+  };
+}
+
+/** Timers and limits of connections: those of the listener before the common ones. */
+export function toSessionLimits(
+  common: Settings["limits"],
+  own: NonNullable<ListenerSettings["limits"]>,
+  report: Report,
+): SessionLimits {
+  const idleText = own["idle-timeout"] ?? common["idle-timeout"];
+  // A listener with an idle timeout of its own has it from the start too, unless it says otherwise.
+  const firstQueryText =
+    own["first-query-timeout"] ?? own["idle-timeout"] ?? common["first-query-timeout"] ?? idleText;
+  const timer = (
+    key: "handshake-timeout" | "first-query-timeout" | "message-timeout" | "write-stall-timeout",
+    text: string,
+  ): number => bounded(text, TIMER_MS_MIN, TIMER_MS_MAX, (message) => report(key, message));
+  const durationMs = known(tryParseDuration(own["connection-duration"] ?? common["connection-duration"]));
+  if (durationMs > 0 && durationMs < 1000) report("connection-duration", "is below 1s");
+  return {
+    inFlightMax: own["queries-in-flight"] ?? common["queries-in-flight"],
+    unsentOctetsMax: SESSION_LIMITS_DEFAULT.unsentOctetsMax,
+    queriesMax:
+      (own["queries-per-connection"] ?? common["queries-per-connection"]) || Number.POSITIVE_INFINITY,
+    durationMaxMs: durationMs || Number.POSITIVE_INFINITY,
+    handshakeTimeoutMs: timer("handshake-timeout", own["handshake-timeout"] ?? common["handshake-timeout"]),
+    firstQueryTimeoutMs: timer("first-query-timeout", firstQueryText),
+    messageTimeoutMs: timer("message-timeout", own["message-timeout"] ?? common["message-timeout"]),
+    // RFC 7828 §3.1: the promise has 16 bits of 100 ms.
+    idleTimeoutMs: bounded(idleText, 100, 6_553_500, (message) => report("idle-timeout", message)),
+    writeStallTimeoutMs: timer(
+      "write-stall-timeout",
+      own["write-stall-timeout"] ?? common["write-stall-timeout"],
+    ),
+  };
+}
+
+/** What all listeners share. */
+export function toAdmissionLimits({ limits }: Settings, report: Report): Config["limits"] {
+  const bufferedOctetsMax = known(tryParseSize(limits.buffered));
+  if (bufferedOctetsMax < BUFFERED_OCTETS_MIN) report("buffered", "is less than 1MiB");
+  const shared: AdmissionLimits = {
+    connectionsMax: limits.connections,
+    connectionsPerAddressMax: limits["connections-per-address"],
+    connectionsPerSubnetMax: limits["connections-per-subnet"],
+    subnetBitsIpv4: limits["subnet-ipv4"],
+    subnetBitsIpv6: limits["subnet-ipv6"],
+    handshakesMax: limits.handshakes,
+    connectionRateMax: limits["connection-rate"] || Number.POSITIVE_INFINITY,
+    handshakeRateMax: limits["handshake-rate"] || Number.POSITIVE_INFINITY,
+    inFlightTotalMax: limits["queries-in-flight-total"],
+    bufferedOctetsMax,
+  };
+  const drainTimeoutMs = bounded(limits["drain-timeout"], 0, 600_000, (message) =>
+    report("drain-timeout", message),
+  );
+  return { ...shared, drainTimeoutMs };
+}
+
+/** What all TLS listeners have in common. */
+export function toTls({ tls }: Settings, folder: string, report: Report): Config["tls"] {
+  const secret = tls["ticket-secret"];
+  const watchMs = known(tryParseDuration(tls["watch-certificates"]));
+  if (watchMs > 0 && watchMs < 100) report("watch-certificates", "is below 100ms");
+  return {
+    groups: tls.groups,
+    ticketSecretFile: secret === undefined ? undefined : resolve(folder, secret),
+    // RFC 8446 §4.6.1: tickets last a week at most.
+    ticketRotationMs: bounded(tls["ticket-rotation"], 1000, 604_800_000, (message) =>
+      report("ticket-rotation", message),
+    ),
+    watchCertificatesMs: watchMs || undefined,
+  };
+}
+
+const TIMER_MS_MIN = 100;
+/** A day: longer ones are as good as none. */
+const TIMER_MS_MAX = 86_400_000;
+/** Room for a few of the largest messages. */
+const BUFFERED_OCTETS_MIN = 1024 * 1024;
