@@ -15,8 +15,8 @@ export interface CertificatePair {
 /** An authority that signs certificates. */
 export interface CertificateAuthority {
   readonly certificatePem: string;
-  /** A server certificate for DNS names and IP addresses. */
-  issue(subjects: readonly string[], wallMs: number): Promise<CertificatePair>;
+  /** A certificate for DNS names and IP addresses, for servers unless said otherwise. */
+  issue(subjects: readonly string[], wallMs: number, usage?: "server" | "client"): Promise<CertificatePair>;
 }
 
 const DAY_MS = 86_400_000;
@@ -37,7 +37,7 @@ export async function makeSelfSigned(subjects: readonly string[], wallMs: number
     notAfter: new Date(wallMs + SELF_MADE_DAYS * DAY_MS),
     signingAlgorithm: ALGORITHM,
     keys,
-    extensions: serverExtensions(x509, subjects),
+    extensions: leafExtensions(x509, subjects, "server"),
   });
   return { certificatePem: `${certificate.toString("pem")}\n`, keyPem: await exportKey(keys.privateKey) };
 }
@@ -61,7 +61,7 @@ export async function makeAuthority(commonName: string, wallMs: number): Promise
   });
   return {
     certificatePem: `${root.toString("pem")}\n`,
-    async issue(subjects, issueWallMs) {
+    async issue(subjects, issueWallMs, usage = "server") {
       const leafKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
       const leaf = await x509.X509CertificateGenerator.create({
         serialNumber: serialNumber(),
@@ -73,7 +73,7 @@ export async function makeAuthority(commonName: string, wallMs: number): Promise
         publicKey: leafKeys.publicKey,
         signingKey: keys.privateKey,
         extensions: [
-          ...serverExtensions(x509, subjects),
+          ...leafExtensions(x509, subjects, usage),
           await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
         ],
       });
@@ -120,11 +120,17 @@ export function spkiPin(certificatePem: string): string {
   return createHash("sha256").update(spki).digest("base64");
 }
 
-function serverExtensions(x509: typeof Library, subjects: readonly string[]): Library.Extension[] {
+function leafExtensions(
+  x509: typeof Library,
+  subjects: readonly string[],
+  usage: "server" | "client",
+): Library.Extension[] {
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-    new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+    new x509.ExtendedKeyUsageExtension([
+      usage === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth,
+    ]),
     new x509.SubjectAlternativeNameExtension(
       subjects.map((subject) => ({
         type: tryParseAddress(subject).ok ? ("ip" as const) : ("dns" as const),
