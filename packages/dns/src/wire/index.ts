@@ -42,5 +42,6 @@ export type { RdataMnemonic, RdataOf } from "./rdata/types.ts";
 export * from "./record.ts";
 export * from "./record-text.ts";
 export * from "./reply-patcher.ts";
+export * from "./siphash.ts";
 export type { TextToken } from "./text-token.ts";
 export * from "./ttl-text.ts";

@@ -16,7 +16,13 @@ import {
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
 import { FileWatch } from "../operations/index.ts";
 import { Recursor, ROOT_HINTS } from "../recursor/index.ts";
-import { buildPipeline, type OutcomeCounters, QueryService } from "../server/index.ts";
+import {
+  buildPipeline,
+  makeOutcomeCounters,
+  type OutcomeCounters,
+  QueryService,
+  type ServerCookiesOptions,
+} from "../server/index.ts";
 import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
@@ -75,7 +81,7 @@ export async function startRecursor(
 
 class RecursorDaemon implements RunningServer {
   readonly #runtime: Runtime;
-  readonly #upstreamRuntime: Runtime;
+  readonly #lasting: Lasting;
   #config: Config;
   #cache: MessageCache;
   #engine: Engine;
@@ -87,11 +93,16 @@ class RecursorDaemon implements RunningServer {
 
   constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
     this.#runtime = runtime;
-    this.#upstreamRuntime = upstreamRuntime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
     this.#cache = new MessageCache(cacheOptions(config), runtime.random);
-    this.#engine = buildEngine(config, this.#cache, runtime, upstreamRuntime);
+    this.#lasting = {
+      runtime,
+      upstreamRuntime,
+      drawnCookieSecret: runtime.random.octets(COOKIE_SECRET_OCTETS),
+      outcomes: makeOutcomeCounters(),
+    };
+    this.#engine = buildEngine(config, this.#cache, this.#lasting);
     this.#handler = new HandlerSwitch(this.#engine.service);
     this.#admission = new Admission(config.limits, runtime.clock);
     this.#listeners = new ListenerSet(
@@ -124,7 +135,7 @@ class RecursorDaemon implements RunningServer {
 
   get status(): ServerStatus {
     const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
-    const queries = this.#engine.service.outcomes;
+    const queries = this.#lasting.outcomes;
     return { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters, queries };
   }
 
@@ -142,7 +153,7 @@ class RecursorDaemon implements RunningServer {
     const keepsAnswers = sameAnswers(before, next);
     if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next), this.#runtime.random);
     const old = this.#engine;
-    this.#engine = buildEngine(next, this.#cache, this.#runtime, this.#upstreamRuntime, old.service.outcomes);
+    this.#engine = buildEngine(next, this.#cache, this.#lasting);
     this.#handler.current = this.#engine.service;
     this.#config = next;
     this.#watchCertificates();
@@ -203,6 +214,8 @@ class RecursorDaemon implements RunningServer {
   }
 }
 
+/** What SipHash takes. */
+const COOKIE_SECRET_OCTETS = 16;
 /** Long enough to find out why a renewal did not happen. */
 const EXPIRES_SOON_MS = 7 * 86_400_000;
 
@@ -219,13 +232,17 @@ function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache
   };
 }
 
-function buildEngine(
-  config: Config,
-  cache: MessageCache,
-  runtime: Runtime,
-  upstreamRuntime: Runtime,
-  outcomes?: OutcomeCounters,
-): Engine {
+/** What outlives a reload. */
+interface Lasting {
+  readonly runtime: Runtime;
+  readonly upstreamRuntime: Runtime;
+  /** For cookies, when none is configured. */
+  readonly drawnCookieSecret: Uint8Array;
+  readonly outcomes: OutcomeCounters;
+}
+
+function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
+  const { runtime, upstreamRuntime, outcomes } = lasting;
   const exchanger = new Exchanger({ localAddresses: config.resolver.outgoingAddresses }, upstreamRuntime);
   const recursor = new Recursor(
     {
@@ -250,10 +267,22 @@ function buildEngine(
     source: recursor,
   });
   const service = new QueryService(
-    { responder, access: config.access, cache, deadlineMs: config.resolver.deadlineMs, outcomes },
+    {
+      responder,
+      access: config.access,
+      cookies: cookieOptions(config, lasting.drawnCookieSecret),
+      cache,
+      deadlineMs: config.resolver.deadlineMs,
+      outcomes,
+    },
     runtime,
   );
   return { service, exchanger, recursor };
+}
+
+function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {
+  if (cookies.policy === "off") return undefined;
+  return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
 }
 
 function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Responder {

@@ -41,6 +41,11 @@ export interface Config {
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
   };
+  readonly cookies: {
+    readonly policy: "off" | "offer" | "require over udp";
+    /** 16 octets each; empty draws one at start. */
+    readonly secrets: readonly Uint8Array[];
+  };
   readonly resolver: {
     /** Undefined: the public root, built in. */
     readonly rootHints: readonly { readonly name: Name; readonly address: string }[] | undefined;

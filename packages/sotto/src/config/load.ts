@@ -163,6 +163,12 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   const config: Config = {
     listeners,
     access: checked.access,
+    cookies: {
+      policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
+      secrets: readCookieSecrets(checked.cookies.secret, folder, (message) =>
+        report(["cookies", "secret"], message),
+      ),
+    },
     resolver: {
       rootHints: readRootHints(checked.resolver["root-hints"], folder, (message) =>
         report(["resolver", "root-hints"], message),
@@ -216,6 +222,26 @@ function checkSameAddress(
     if (seen.has(key)) report(["listen", i], `another listener has the same address and port (${key})`);
     seen.add(key);
   }
+}
+
+function readCookieSecrets(
+  file: string | undefined,
+  folder: string,
+  report: (message: string) => void,
+): Uint8Array[] {
+  if (file === undefined) return [];
+  const path = resolve(folder, file);
+  const text = readText(path);
+  if (!text.ok) {
+    report(`${path} ${text.problem}`);
+    return [];
+  }
+  const lines = text.value.trim().split(/\s+/);
+  if (lines.length > 2 || lines.some((line) => !/^[0-9a-fA-F]{32}$/.test(line))) {
+    report(`${path} does not hold one or two lines of 32 hexadecimal digits`);
+    return [];
+  }
+  return lines.map((line) => new Uint8Array(Buffer.from(line, "hex")));
 }
 
 function readRootHints(

@@ -153,6 +153,17 @@ const access = z.strictObject({
   }),
 });
 
+const cookies = z.strictObject({
+  policy: z.enum(["off", "offer", "require-over-udp"]).default("offer").meta({
+    description:
+      "DNS cookies for clients (RFC 7873, RFC 9018): offer answers those who send one with a server cookie; require-over-udp answers BADCOOKIE over UDP until they come back with it.",
+  }),
+  secret: z.string().optional().meta({
+    description:
+      "File with one or two lines of 32 hexadecimal digits: the secret, and one that is still accepted. Servers behind one address share it. Absent: drawn at start.",
+  }),
+});
+
 const rootHint = z.strictObject({
   name: zoneName().meta({ description: "Name of a root server." }),
   address: address().meta({ description: "One of its addresses." }),
@@ -317,6 +328,7 @@ export const settings = z.strictObject({
     ])
     .meta({ description: "Where to listen. Default: loopback only." }),
   access: access.prefault({}).meta({ description: "Who may ask." }),
+  cookies: cookies.prefault({}).meta({ description: "DNS cookies for clients." }),
   resolver: resolver.prefault({}).meta({ description: "Iterative resolution from the root." }),
   "forward-zones": z
     .array(forwardZone)

@@ -17,6 +17,7 @@ import {
   RRType,
   uint16At,
 } from "@sotto/dns/wire";
+import { hasBadCookie } from "./server-cookies.ts";
 
 /** `serve`: go on. `drop`: no answer. `reject`: answer with this response code and no records. */
 export type Acceptance =
@@ -34,14 +35,28 @@ export function acceptQuery(
   if (view.octets.length < HEADER_OCTETS || view.isResponse) return DROP;
   // NOTIFY, UPDATE, DSO and the rest (RFC 8906 §3.1.4, RFC 8490 §5.1.1), whatever the rest of the message looks like.
   if (view.opcode !== Opcode.Query) return NOT_IMPLEMENTED;
-  // RFC 9619 §4: a query has exactly one question. None at all would only make sense with a cookie (RFC 7873 §5.4).
-  if (problem !== undefined || view.questionCount !== 1) return MALFORMED;
+  // RFC 9619 §4: a query has exactly one question.
+  if (problem !== undefined || view.questionCount !== 1)
+    return problem === undefined && isCookieQuery(view) ? COOKIE_ONLY : MALFORMED;
   // RFC 6891 §6.1.1: more than one OPT, or one that cannot be read.
   if (view.ednsProblem !== undefined) return MALFORMED;
   // RFC 6891 §6.1.3.
   if (view.ednsVersion !== 0) return BAD_VERSION;
-  if (hasBadKeepalive(view, transport)) return MALFORMED;
+  if (hasBadKeepalive(view, transport) || hasBadCookie(view)) return MALFORMED;
   return acceptQuestion(view);
+}
+
+/** RFC 7873 §5.4: a message without a question that only asks for a cookie. */
+function isCookieQuery(view: MessageView): boolean {
+  return (
+    view.questionCount === 0 &&
+    view.answerCount + view.authorityCount === 0 &&
+    view.ednsProblem === undefined &&
+    view.ednsVersion === 0 &&
+    view.hasEdns &&
+    view.optionOffset(EdnsOptionCode.Cookie) >= 0 &&
+    !hasBadCookie(view)
+  );
 }
 
 /** RFC 7828 §3.3.1: ignored on UDP; elsewhere its length is 0, or 2 as in a response (§3.1). */
@@ -71,6 +86,7 @@ function acceptQuestion(view: MessageView): Acceptance {
 const SERVE: Acceptance = { kind: "serve" };
 const DROP: Acceptance = { kind: "drop" };
 const NOT_IMPLEMENTED = reject(Rcode.NotImp);
+const COOKIE_ONLY = reject(Rcode.NoError);
 const MALFORMED = reject(Rcode.FormErr);
 const BAD_VERSION = reject(Rcode.BadVers);
 const NO_TRANSFERS = reject(Rcode.Refused, { code: EdeCode.NotSupported, text: "no zone transfers here" });

@@ -4,6 +4,7 @@ import type { Clock } from "@sotto/dns/runtime";
 import type { QueryChannel } from "@sotto/dns/transport";
 import { type ExtendedError, MESSAGE_OCTETS_MAX, type MessageView } from "@sotto/dns/wire";
 import { FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
+import type { ServerCookies } from "./server-cookies.ts";
 
 /** One buffer for all answers. */
 export class FastPath {
@@ -11,8 +12,11 @@ export class FastPath {
   readonly #clock: Clock;
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
 
-  constructor(cache: MessageCache, clock: Clock) {
+  readonly #cookies: ServerCookies | undefined;
+
+  constructor(cache: MessageCache, clock: Clock, cookies: ServerCookies | undefined) {
     this.#cache = cache;
+    this.#cookies = cookies;
     this.#clock = clock;
   }
 
@@ -24,7 +28,10 @@ export class FastPath {
     if (hit === undefined) return undefined;
     const buffer = this.#buffer;
     hit.copyInto(buffer, 0);
-    return buffer.subarray(0, finishResponse(buffer, hit.replyOctets, view, channel, 0, NO_ERRORS));
+    return buffer.subarray(
+      0,
+      finishResponse(buffer, hit.replyOctets, view, channel, 0, NO_ERRORS, this.#cookies),
+    );
   }
 }
 

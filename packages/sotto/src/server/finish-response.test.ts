@@ -51,7 +51,7 @@ function finish(parts: Case): Finished {
   const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS + 16).fill(0xee);
   buffer.set(base);
   const channel = channelOf(transport ?? "tls", units === undefined ? {} : { units });
-  const end = finishResponse(buffer, base.length, view, channel, 0, errors ?? []);
+  const end = finishResponse(buffer, base.length, view, channel, 0, errors ?? [], undefined);
   const octets = buffer.slice(0, end);
   assert.ok(
     buffer.subarray(base.length + FINISH_ROOM_OCTETS).every((octet) => octet === 0xee),

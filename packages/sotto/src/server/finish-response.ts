@@ -25,6 +25,8 @@ import {
   uint16At,
 } from "@sotto/dns/wire";
 
+import { COOKIE_OPTION_OCTETS, hasBadCookie, type ServerCookies } from "./server-cookies.ts";
+
 /**
  * Finishes the reply that stands in `buffer` from 0 to `end`; gives the new end. The reply must begin with the question
  * of `view`, uncompressed, as every encoded message does, and have no OPT record. The buffer must have
@@ -37,6 +39,7 @@ export function finishResponse(
   channel: QueryChannel,
   upperRcode: number,
   extendedErrors: readonly ExtendedError[],
+  cookies: ServerCookies | undefined,
 ): number {
   patchId(buffer, 0, view.id);
   patchFlags(buffer, 0, clientFlags(uint16At(buffer, 2), view));
@@ -45,7 +48,13 @@ export function finishResponse(
   const octetsMax = isDatagram ? Math.min(view.udpPayloadOctets, UDP_REPLY_OCTETS_MAX) : MESSAGE_OCTETS_MAX;
   const units = view.hasEdns ? channel.keepaliveUnits() : undefined;
   const keepaliveOctets = units === undefined ? 0 : KEEPALIVE_OPTION_OCTETS;
-  const needed = end + (view.hasEdns ? OPT_FIXED_OCTETS + keepaliveOctets : 0);
+  const answersCookie =
+    cookies !== undefined &&
+    view.hasEdns &&
+    view.optionOffset(EdnsOptionCode.Cookie) >= 0 &&
+    !hasBadCookie(view);
+  const optionOctets = keepaliveOctets + (answersCookie ? COOKIE_OPTION_OCTETS : 0);
+  const needed = end + (view.hasEdns ? OPT_FIXED_OCTETS + optionOctets : 0);
   // An encoder that could not get all records into one message has set TC itself.
   const fits = needed <= octetsMax && (uint16At(buffer, 2) & HeaderFlag.Truncated) === 0;
   let errors = extendedErrors;
@@ -60,6 +69,8 @@ export function finishResponse(
   at = writeOptHead(buffer, optAt, view, upperRcode);
   // RFC 7828 §3.3.2: any answer over TCP to a query with an OPT may have it, with the session's real timeout.
   if (units !== undefined) at = writeKeepalive(buffer, at, units);
+  // RFC 7873 §5.2: every answer to a query with a cookie has one.
+  if (answersCookie) at = cookies.write(buffer, at, view, channel.origin);
   at = writeErrors(buffer, at, errors, octetsMax);
   // RFC 7830 §4, §6: only encrypted answers, and only to padded queries.
   if (channel.origin.transport === "tls" && view.optionOffset(EdnsOptionCode.Padding) >= 0)
@@ -163,13 +174,14 @@ export function bareResponse(
   channel: QueryChannel,
   rcode: Rcode,
   extendedErrors: readonly ExtendedError[],
+  cookies?: ServerCookies,
 ): Uint8Array {
   const hasQuestion = view.questionCount === 1 && view.questionEnd > HEADER_OCTETS;
   const end = hasQuestion ? view.questionEnd : HEADER_OCTETS;
   const buffer = new Uint8Array(end + FINISH_ROOM_OCTETS);
   setUint16(buffer, 2, rcode & RCODE_BITS);
   setUint16(buffer, 4, hasQuestion ? 1 : 0);
-  return buffer.subarray(0, finishResponse(buffer, end, view, channel, rcode >>> 4, extendedErrors));
+  return buffer.subarray(0, finishResponse(buffer, end, view, channel, rcode >>> 4, extendedErrors, cookies));
 }
 
 const RCODE_BITS = 0x000f;

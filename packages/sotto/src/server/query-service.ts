@@ -22,6 +22,7 @@ import { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-respo
 import { AccessList, type AccessOptions, LOOPBACK_ONLY } from "./middleware/access-list.ts";
 import { makeOutcomeCounters, type OutcomeCounters, type QueryOutcome } from "./outcome-counters.ts";
 import { PipelineContext } from "./pipeline-context.ts";
+import { ServerCookies, type ServerCookiesOptions } from "./server-cookies.ts";
 
 export interface QueryServiceOptions {
   /** The pipeline. */
@@ -32,6 +33,8 @@ export interface QueryServiceOptions {
   readonly cache: MessageCache | undefined;
   /** Longest time for one query; after it the client gets SERVFAIL. Default {@link DEADLINE_MS_DEFAULT}. */
   readonly deadlineMs?: number | undefined;
+  /** DNS cookies (RFC 7873); absent: none are given. */
+  readonly cookies?: ServerCookiesOptions | undefined;
   /** Counters to go on with; absent: new ones. */
   readonly outcomes?: OutcomeCounters | undefined;
   /** Queries in the pipeline at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
@@ -51,6 +54,7 @@ export class QueryService implements MessageHandler {
   readonly #responder: Responder;
   readonly #cache: MessageCache | undefined;
   readonly #fastPath: FastPath | undefined;
+  readonly #cookies: ServerCookies | undefined;
   readonly #access: AccessList;
   readonly #deadlineMs: number;
   readonly #pendingMax: number;
@@ -64,7 +68,9 @@ export class QueryService implements MessageHandler {
     this.outcomes = options.outcomes ?? makeOutcomeCounters();
     this.#responder = options.responder;
     this.#cache = options.cache;
-    this.#fastPath = options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock);
+    this.#cookies = options.cookies && new ServerCookies(options.cookies, () => runtime.clock.wallMs());
+    this.#fastPath =
+      options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock, this.#cookies);
     this.#access = new AccessList(options.access ?? LOOPBACK_ONLY);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
@@ -86,10 +92,12 @@ export class QueryService implements MessageHandler {
       if (acceptance.kind === "drop") return this.#count("dropped", channel, undefined);
       if (!this.#mayAsk(channel)) return this.#forbid(view, channel);
       if (acceptance.kind === "reject") return this.#reject(acceptance, view, channel);
+      if (this.#lacksCookie(view, channel))
+        return this.#count("refused", channel, this.#bare(view, channel, Rcode.BadCookie, NO_ERRORS));
       const cached = this.#fastPath?.answer(view, channel);
       if (cached !== undefined) return this.#count("answered from cache", channel, cached);
       if (this.#pending >= this.#pendingMax)
-        return this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, TOO_BUSY));
+        return this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, TOO_BUSY));
     } catch (error) {
       return this.#bug("query service", error, view, channel);
     }
@@ -108,16 +116,37 @@ export class QueryService implements MessageHandler {
     return remote === undefined || this.#access.allows(remote.address);
   }
 
+  /** RFC 7873 §5.2.3: by policy, a client cookie alone is not enough over UDP; over TCP the client is known to be there. */
+  #lacksCookie(view: MessageView, channel: QueryChannel): boolean {
+    const { origin } = channel;
+    return (
+      this.#cookies?.policy === "require over udp" &&
+      origin.transport === "udp" &&
+      this.#cookies.judge(view, origin) === "client only"
+    );
+  }
+
+  #bare(
+    view: MessageView,
+    channel: QueryChannel,
+    rcode: Rcode,
+    errors: readonly ExtendedError[],
+  ): Uint8Array {
+    return bareResponse(view, channel, rcode, errors, this.#cookies);
+  }
+
   #forbid(view: MessageView, channel: QueryChannel): Uint8Array | undefined {
     if (this.#access.action === "drop") return this.#count("dropped", channel, undefined);
-    return this.#count("refused", channel, bareResponse(view, channel, Rcode.Refused, PROHIBITED));
+    return this.#count("refused", channel, this.#bare(view, channel, Rcode.Refused, PROHIBITED));
   }
 
   #reject(rejection: Acceptance & { kind: "reject" }, view: MessageView, channel: QueryChannel): Uint8Array {
     const { rcode, errors } = rejection;
     const isMalformed = rcode === Rcode.FormErr || rcode === Rcode.BadVers;
+    if (rcode === Rcode.NoError)
+      return this.#count("answered", channel, this.#bare(view, channel, rcode, errors));
     const outcome = isMalformed ? "malformed" : rcode === Rcode.NotImp ? "not implemented" : "refused";
-    return this.#count(outcome, channel, bareResponse(view, channel, rcode, errors));
+    return this.#count(outcome, channel, this.#bare(view, channel, rcode, errors));
   }
 
   /** Never rejects. `octets` are the query's own. */
@@ -137,7 +166,7 @@ export class QueryService implements MessageHandler {
       const query: Query = { octets, view, origin: channel.origin };
       const reply = await Promise.race([this.#responder.respond(query, context), late.promise]);
       return reply === undefined
-        ? this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, TOO_LATE))
+        ? this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, TOO_LATE))
         : this.#finish(query, channel, reply);
     } catch (error) {
       return this.#fail(view, channel, error);
@@ -171,7 +200,7 @@ export class QueryService implements MessageHandler {
     if (lifeSeconds > 0) this.#cache?.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
     const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
     buffer.set(base);
-    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors);
+    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors, this.#cookies);
     const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     return this.#count(outcome, channel, buffer.subarray(0, end));
   }
@@ -181,7 +210,7 @@ export class QueryService implements MessageHandler {
     if (!DnsError.is(error)) return this.#bug("pipeline", error, view, channel);
     const text = error.stage === undefined ? "" : `${error.stage} failed`;
     const reasons: readonly ExtendedError[] = [{ code: edeOf(error), text }];
-    return this.#count("failed", channel, bareResponse(view, channel, Rcode.ServFail, reasons));
+    return this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, reasons));
   }
 
   #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Uint8Array | undefined {
@@ -189,7 +218,7 @@ export class QueryService implements MessageHandler {
     this.#runtime.events.publish("server.bug", { where, error: text });
     this.#count("bug", channel, undefined);
     try {
-      return bareResponse(view, channel, Rcode.ServFail, BROKEN);
+      return this.#bare(view, channel, Rcode.ServFail, BROKEN);
     } catch {
       // The same bug once more, already published and counted: no answer is all that is left.
       return undefined;
@@ -207,6 +236,7 @@ function edeOf(error: DnsError): EdeCode {
   return error.code === "ERR_NO_REACHABLE_AUTHORITY" ? EdeCode.NoReachableAuthority : EdeCode.NetworkError;
 }
 
+const NO_ERRORS: readonly ExtendedError[] = [];
 const PROHIBITED: readonly ExtendedError[] = [{ code: EdeCode.Prohibited, text: "" }];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const TOO_LATE: readonly ExtendedError[] = [
