@@ -334,7 +334,7 @@ test("a cancelled query is not settled, and an unsent one is not sent", () => {
 test("the end of the peer, of the stream and our own lose every query exactly once, with what is needed to retry [7766-6.2.4-a]", () => {
   const ends: Record<string, (bench: Bench) => void> = {
     "peer ended": ({ machine }) => machine.peerEnded(10),
-    "stream closed": ({ machine }) => machine.closed(new Error("reset")),
+    "stream closed": ({ machine }) => machine.closed(new Error("reset"), 0),
     "shut down": ({ machine }) => machine.shutDown(10),
   };
   for (const [name, end] of Object.entries(ends)) {
@@ -345,8 +345,8 @@ test("the end of the peer, of the stream and our own lose every query exactly on
     const unsent = bench.ask("c.example.");
     bench.sent();
     end(bench);
-    bench.machine.closed(undefined);
-    bench.machine.closed(undefined);
+    bench.machine.closed(undefined, 0);
+    bench.machine.closed(undefined, 0);
     assert.equal(only(answered.outcomes).kind, "reply", name);
     const facts = [sent, unsent].map(({ outcomes }) => {
       const outcome = only(outcomes);
@@ -407,11 +407,48 @@ test("an idle connection is closed by us, and reset when the peer does not close
 });
 
 test("a connection with an outstanding query is not idle", () => {
-  const bench = new Bench({ idleTimeoutMs: 1000 });
+  const bench = new Bench({ idleTimeoutMs: 1000, firstAnswerTimeoutMs: 60_000 });
   bench.ask("a.example.", { deadlineMs: 60_000 });
   bench.sent();
   bench.passUntil(30_000);
   assert.deepEqual(bench.calls, []);
+});
+
+test("a connection that has never answered is given up before its queries' deadline, one that has is not", () => {
+  const fresh = new Bench({ firstAnswerTimeoutMs: 5000, idleTimeoutMs: 60_000 });
+  const first = fresh.ask("a.example.", { deadlineMs: 60_000 });
+  fresh.sent();
+  fresh.passUntil(4999);
+  assert.deepEqual(first.outcomes, []);
+  fresh.passUntil(5000);
+  assert.deepEqual(first.outcomes, [{ kind: "timeout", wasSent: true }]);
+  assert.deepEqual(fresh.calls, ["end"]);
+  const proven = new Bench({ firstAnswerTimeoutMs: 5000, idleTimeoutMs: 60_000 });
+  proven.ask("a.example.", { deadlineMs: 60_000 });
+  proven.receive(frameMessage(replyTo(only(proven.sent()))));
+  const second = proven.ask("b.example.", { deadlineMs: 60_000 });
+  proven.sent();
+  proven.passUntil(30_000);
+  assert.deepEqual(second.outcomes, []);
+});
+
+test("what the peer's close of an idle connection teaches, unless it had told its timeout before", () => {
+  const idle = new Bench({ idleTimeoutMs: 10_000 });
+  idle.ask("a.example.", {});
+  idle.receive(frameMessage(replyTo(only(idle.sent()))));
+  idle.passUntil(3000);
+  idle.machine.peerEnded(idle.nowMs);
+  assert.equal(idle.machine.idleClosedAfterMs, 3000);
+  const told = new Bench({ idleTimeoutMs: 10_000 });
+  exchangeKeepalive(told, 300, true);
+  told.passUntil(3000);
+  told.machine.peerEnded(told.nowMs);
+  assert.equal(told.machine.idleClosedAfterMs, undefined);
+  const busy = new Bench({ idleTimeoutMs: 10_000 });
+  exchangeKeepalive(busy, undefined, false);
+  busy.ask("b.example.", { deadlineMs: 60_000 });
+  busy.machine.peerEnded(busy.nowMs);
+  assert.equal(busy.machine.idleClosedAfterMs, undefined);
 });
 
 /** Exchanges one query; the reply carries the option, or none. */

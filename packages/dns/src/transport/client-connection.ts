@@ -41,6 +41,8 @@ const NEXT_STATES: Readonly<Record<ConnectionState, readonly ConnectionState[]>>
 interface Flight {
   readonly query: ConnectionQuery;
   readonly sentAtMs: number;
+  /** The query's deadline, or an earlier one on a connection that has never answered. */
+  readonly dueMs: number;
   readonly isReused: boolean;
   /** False once nobody waits: the id stays taken until the late reply or the end of the connection. */
   isAwaited: boolean;
@@ -64,6 +66,9 @@ export interface ConnectionCounters {
 }
 
 export class ClientConnection {
+  /** How long the connection had been idle when its peer closed it; undefined when that is not how it ended. */
+  idleClosedAfterMs: number | undefined = undefined;
+  #hasKeepalive = false;
   readonly counters: ConnectionCounters = { sent: 0, served: 0, late: 0, unexpected: 0 };
   readonly #limits: ConnectionLimits;
   readonly #host: ConnectionHost;
@@ -101,6 +106,11 @@ export class ClientConnection {
   /** Queries that somebody waits for, sent or not. */
   get pending(): number {
     return this.#awaited + this.#queue.length;
+  }
+
+  /** True when another query would be sent at once. */
+  get hasRoom(): boolean {
+    return this.#queue.length === 0 && this.#flights.size < this.#limits.inFlightMax && !this.#isBlocked;
   }
 
   /** Message ids that must not be used for another query now (RFC 7766 §6.2.1). */
@@ -164,6 +174,8 @@ export class ClientConnection {
     let octets = 0;
     for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;
     const batch = new Uint8Array(octets);
+    const patienceMs =
+      this.counters.served === 0 ? this.#limits.firstAnswerTimeoutMs : Number.POSITIVE_INFINITY;
     let at = 0;
     for (const { query, isReused } of leaving) {
       const id = this.#freshId();
@@ -171,7 +183,9 @@ export class ClientConnection {
       batch.set(query.octets, at + FRAME_PREFIX_OCTETS);
       setUint16(batch, at + FRAME_PREFIX_OCTETS, id);
       at += FRAME_PREFIX_OCTETS + query.octets.length;
-      this.#flights.set(id, { query, sentAtMs: nowMs, isReused, isAwaited: true });
+      const dueMs = Math.min(query.deadlineMs, nowMs + patienceMs);
+      this.#flights.set(id, { query, sentAtMs: nowMs, dueMs, isReused, isAwaited: true });
+      this.#wantTimer(dueMs);
       this.#awaited++;
     }
     this.counters.sent += leaving.length;
@@ -195,16 +209,25 @@ export class ClientConnection {
   /** The peer sends no more: what is outstanding will not be answered (RFC 7766 §6.2.4). */
   peerEnded(nowMs: number): void {
     if (this.#state === "closing" || this.#state === "closed") return;
+    this.#noteIdleClose(nowMs);
     this.#close(nowMs);
     this.#loseAll(undefined);
   }
 
   /** The stream is gone. */
-  closed(problem: Error | undefined): void {
+  closed(problem: Error | undefined, nowMs: number): void {
     if (this.#state === "closed") return;
+    this.#noteIdleClose(nowMs);
     this.#move("closed");
     this.#setTimer(undefined);
     this.#loseAll(problem);
+  }
+
+  /** A peer that closes an idle connection shows how long it keeps one; with keepalive it has said so already. */
+  #noteIdleClose(nowMs: number): void {
+    if (this.#state !== "open" || this.pending > 0 || this.counters.served === 0 || this.#hasKeepalive)
+      return;
+    this.idleClosedAfterMs = nowMs - this.#idleSinceMs;
   }
 
   /** Takes nothing new and closes once all that was sent is answered; what was not sent is lost at once. */
@@ -234,7 +257,7 @@ export class ClientConnection {
     if (late.length > 0) this.#queue = this.#queue.filter(({ query }) => query.deadlineMs > nowMs);
     const expired: Flight[] = [];
     for (const flight of this.#flights.values()) {
-      if (!flight.isAwaited || flight.query.deadlineMs > nowMs) continue;
+      if (!flight.isAwaited || flight.dueMs > nowMs) continue;
       this.#abandon(flight, nowMs);
       expired.push(flight);
     }
@@ -294,6 +317,7 @@ export class ClientConnection {
       this.drain(nowMs);
       return;
     }
+    this.#hasKeepalive = data !== undefined;
     this.#idleTimeoutMs = answer;
     if (this.#awaited === 0) this.#becomeIdle(nowMs);
   }
@@ -380,8 +404,7 @@ export class ClientConnection {
       this.#state === "connecting" ? Number.POSITIVE_INFINITY : this.#idleSinceMs + this.#idleTimeoutMs;
     if (this.pending > 0) atMs = Number.POSITIVE_INFINITY;
     for (const { query } of this.#queue) atMs = Math.min(atMs, query.deadlineMs);
-    for (const flight of this.#flights.values())
-      if (flight.isAwaited) atMs = Math.min(atMs, flight.query.deadlineMs);
+    for (const flight of this.#flights.values()) if (flight.isAwaited) atMs = Math.min(atMs, flight.dueMs);
     if (atMs !== Number.POSITIVE_INFINITY) this.#wantTimer(atMs);
   }
 

@@ -33,6 +33,7 @@ export interface LinkOptions {
   readonly limits: Partial<ConnectionLimits>;
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
+  readonly fastOpen: boolean;
   /** A ticket for a later connection; only called after the policy was satisfied. */
   onTicket(ticket: SessionTicket): void;
   /** The link is gone; called once. */
@@ -49,6 +50,8 @@ export interface LinkFacts {
 
 /** One connection to one server, from the first SYN to the end. */
 export class ClientLink implements ConnectionHost {
+  /** Set once its failure has been remembered: many queries may fail with one connection. */
+  wasHeldAgainstServer = false;
   readonly #options: LinkOptions;
   readonly #runtime: Runtime;
   readonly #machine: ClientConnection;
@@ -84,12 +87,32 @@ export class ClientLink implements ConnectionHost {
     return this.#machine.counters.served;
   }
 
+  /** How long the connection had been idle when its peer closed it. */
+  get idleClosedAfterMs(): number | undefined {
+    return this.#machine.idleClosedAfterMs;
+  }
+
+  /** True when a query can leave at once: the stream is open and has room. */
+  get isReady(): boolean {
+    return this.#facts !== undefined && this.takesQueries && this.#machine.hasRoom;
+  }
+
+  /** Whether this connection asked for Fast Open. */
+  get askedFastOpen(): boolean {
+    return this.#options.fastOpen;
+  }
+
   send(query: ConnectionQuery): void {
     this.#machine.send(query);
   }
 
   cancel(query: ConnectionQuery): void {
     this.#machine.cancel(query, this.#runtime.clock.nowMs());
+  }
+
+  /** The path has gone: what is outstanding is lost at once and may go on elsewhere. */
+  condemn(): void {
+    void this.close();
   }
 
   /** Ends the connection, whatever is outstanding, and waits until it is gone. */
@@ -119,6 +142,7 @@ export class ClientLink implements ConnectionHost {
       connectTimeoutMs,
       handshakeTimeoutMs,
       signal: this.#abort.signal,
+      fastOpen: this.#options.fastOpen,
       onConnected: () => {
         connectedAtMs = clock.nowMs();
       },
@@ -149,7 +173,7 @@ export class ClientLink implements ConnectionHost {
       onData: (octets) => machine.receive(octets, clock.nowMs()),
       onEnd: () => machine.peerEnded(clock.nowMs()),
       onClose: (problem) => {
-        machine.closed(problem);
+        machine.closed(problem, clock.nowMs());
         this.#finish(problem);
       },
       onDrain: () => machine.drained(),

@@ -8,6 +8,8 @@ export interface ConnectionLimits {
   readonly queueMax: number;
   readonly idleTimeoutMs: number;
   readonly keepaliveMsMax: number;
+  /** From the first query of a connection to its first reply; then other servers are tried. */
+  readonly firstAnswerTimeoutMs: number;
 }
 
 /** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
@@ -22,6 +24,9 @@ const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
 /** The longest time that a server can talk us into (RFC 7828 §3.4 lets either side close at any time). */
 const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
 
+/** What a stub waits for one try (RFC 1035 §7.2); a server that has never answered gets no longer deadline. */
+const FIRST_ANSWER_TIMEOUT_MS_DEFAULT = 5000;
+
 /** The limits that hold unless others are given. */
 export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
   inFlightMax: IN_FLIGHT_MAX_DEFAULT,
@@ -29,4 +34,5 @@ export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
   queueMax: QUEUE_MAX_DEFAULT,
   idleTimeoutMs: IDLE_TIMEOUT_MS_DEFAULT,
   keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
+  firstAnswerTimeoutMs: FIRST_ANSWER_TIMEOUT_MS_DEFAULT,
 };

@@ -5,12 +5,15 @@
 import type { Runtime } from "@sotto/dns/runtime";
 import type { TlsPolicy } from "./authentication.ts";
 import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
-import type { ConnectionLimits } from "./connection-limits.ts";
+import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+import { type RememberedServer, ServerMemory } from "./server-memory.ts";
 
 export interface PoolOptions {
   readonly entriesMax: number;
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
+  /** Asks for Fast Open where it has not failed. */
+  readonly fastOpen: boolean;
   readonly limits: Partial<ConnectionLimits>;
 }
 
@@ -20,6 +23,8 @@ interface Entry {
   readonly tickets: SessionTicket[];
   /** Learnt from a server that closes although queries wait; undefined while there is no reason. */
   lesson: { readonly queriesMax: number; readonly untilMs: number } | undefined;
+  /** How long the server let idle connections live, latest last. */
+  readonly idleCloses: number[];
 }
 
 /** Servers by reuse key, least recently used first. */
@@ -36,6 +41,8 @@ export class ConnectionPool {
     this.#runtime = runtime;
   }
 
+  readonly memory = new ServerMemory();
+
   /** Connections that are not gone yet. */
   get size(): number {
     return this.#links.size;
@@ -50,6 +57,34 @@ export class ConnectionPool {
     this.#entries.set(key, entry);
     if (entry.link?.takesQueries !== true) entry.link = this.#open(target, entry);
     return entry.link;
+  }
+
+  /** The connection to that target when a query can leave on it at once. */
+  ready(target: LinkTarget): ClientLink | undefined {
+    const link = this.#entries.get(this.#reuseKey(target))?.link;
+    return link?.isReady === true ? link : undefined;
+  }
+
+  /** The target as the memory of failures knows it. */
+  remembered(target: LinkTarget): RememberedServer {
+    const { remote, tls } = target;
+    return {
+      key: this.#reuseKey(target),
+      address: remote.address,
+      isTls: tls !== undefined,
+      hasPins: tls !== undefined && tls.pins.length > 0,
+    };
+  }
+
+  /** The network is another one: connections over the old one are given up, and what was learnt of failures is forgotten. */
+  networkChanged(): void {
+    this.memory.forgetAll();
+    for (const entry of this.#entries.values()) {
+      entry.lesson = undefined;
+      entry.idleCloses.length = 0;
+      entry.link?.condemn();
+      entry.link = undefined;
+    }
   }
 
   /** The server closed although queries waited, after this many replies: for a while it gets no more on one. */
@@ -92,7 +127,7 @@ export class ConnectionPool {
       this.#entries.delete(idle.key);
       void idle.link?.close();
     }
-    return { key, link: undefined, tickets: [], lesson: undefined };
+    return { key, link: undefined, tickets: [], lesson: undefined, idleCloses: [] };
   }
 
   #oldestIdle(): Entry | undefined {
@@ -103,13 +138,16 @@ export class ConnectionPool {
 
   #open(target: LinkTarget, entry: Entry): ClientLink {
     const { limits, connectTimeoutMs, handshakeTimeoutMs } = this.#options;
-    const queriesMax = this.#learntMax(entry);
+    const queriesMax = this.#learntMax(entry) ?? Number.POSITIVE_INFINITY;
+    const nowMs = this.#runtime.clock.nowMs();
+    const defaultIdleMs = limits.idleTimeoutMs ?? CONNECTION_LIMITS_DEFAULT.idleTimeoutMs;
     const link = new ClientLink(
       {
         target,
         // RFC 8446 Appendix C.4: a ticket is used once, so that connections cannot be linked by it.
         ticket: entry.tickets.pop(),
-        limits: queriesMax === undefined ? limits : { ...limits, queriesMax },
+        limits: { ...limits, queriesMax, idleTimeoutMs: learntIdleMs(entry.idleCloses, defaultIdleMs) },
+        fastOpen: this.#options.fastOpen && this.memory.mayFastOpen(this.remembered(target), nowMs),
         connectTimeoutMs,
         handshakeTimeoutMs,
         onTicket: (ticket) => {
@@ -118,6 +156,9 @@ export class ConnectionPool {
         },
         onGone: () => {
           this.#links.delete(link);
+          const idleMs = link.idleClosedAfterMs;
+          if (idleMs !== undefined) entry.idleCloses.push(idleMs);
+          if (entry.idleCloses.length > IDLE_CLOSES_MAX) entry.idleCloses.shift();
           if (entry.link === link) entry.link = undefined;
         },
       },
@@ -126,6 +167,15 @@ export class ConnectionPool {
     this.#links.add(link);
     return link;
   }
+}
+
+/** Closes before the server does: the median of what was seen, less a margin, when that is shorter than ours. */
+function learntIdleMs(closes: readonly number[], defaultMs: number): number {
+  const sorted = [...closes].sort((a, b) => a - b);
+  const median = sorted[sorted.length >>> 1];
+  if (median === undefined) return defaultMs;
+  const marginMs = Math.min(IDLE_MARGIN_MS_MAX, median * IDLE_MARGIN);
+  return Math.min(defaultMs, median - marginMs);
 }
 
 function policyKey(policy: TlsPolicy): string {
@@ -140,6 +190,11 @@ function policyKey(policy: TlsPolicy): string {
   ]);
 }
 
+/** Closes that are remembered of a server. */
+const IDLE_CLOSES_MAX = 5;
+/** More than a round trip to nearly every server, and never most of a short time. */
+const IDLE_MARGIN_MS_MAX = 1000;
+const IDLE_MARGIN = 0.2;
 /** OpenSSL sends two per handshake; more would only grow old. */
 const TICKETS_MAX = 2;
 /** Ten minutes: long enough not to fail every burst, short enough for a server that was only restarting. */

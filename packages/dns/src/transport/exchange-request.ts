@@ -2,9 +2,11 @@
 import type { Endpoint } from "@sotto/dns/runtime";
 import {
   type Edns,
+  type EdnsOption,
   EdnsOptionCode,
   encodeMessage,
   type Message,
+  makeClientSubnet,
   makeKeepalive,
   makeMessage,
   type Question,
@@ -37,6 +39,12 @@ export interface ExchangeRequest {
   readonly keepalive?: boolean | undefined;
   /** Block size of query padding, TLS only; 0 for none. Default 128 (RFC 8467 §4.1). */
   readonly padBlockOctets?: number | undefined;
+  /** Asks that nobody behind the server learns a part of the client's address (RFC 7871 §7.1.2). Default false. */
+  readonly hideClientSubnet?: boolean | undefined;
+  /** DNS cookies over UDP (RFC 7873). Default false. */
+  readonly cookies?: boolean | undefined;
+  /** For `udp`: asks over an open TCP connection to the server when there is one (RFC 7766 §5). Default true. */
+  readonly mayUseOpenTcp?: boolean | undefined;
   /** Source address; undefined takes one of the exchanger's. */
   readonly localAddress?: string | undefined;
 }
@@ -55,26 +63,34 @@ export interface BuiltQuery {
 }
 
 /** Makes the message. Padding is the last thing applied, and on the message without its length (RFC 8467 §3). */
-export function buildQuery(request: ExchangeRequest, transport: "udp" | "tcp" | "tls"): BuiltQuery {
+export function buildQuery(
+  request: ExchangeRequest,
+  transport: "udp" | "tcp" | "tls",
+  cookie?: EdnsOption,
+): BuiltQuery {
   const { edns } = request;
-  const given = edns?.options ?? [];
+  const given = [...(edns?.options ?? [])];
   const has = (code: number): boolean => given.some((option) => option.code === code);
   // RFC 7828 §3.2.1: never over UDP, and without a timeout. RFC 7830 §6: padding on encrypted transport only.
   const addsKeepalive =
     transport !== "udp" && request.keepalive !== false && !has(EdnsOptionCode.TcpKeepalive);
   const padsTo =
     transport === "tls" && !has(EdnsOptionCode.Padding) ? (request.padBlockOctets ?? QUERY_BLOCK_OCTETS) : 0;
+  // RFC 8310 §11.1: source prefix length 0.
+  if (request.hideClientSubnet === true && !has(EdnsOptionCode.ClientSubnet))
+    given.push(makeClientSubnet({ address: new Uint8Array(4), sourcePrefixBits: 0, scopePrefixBits: 0 }));
+  if (cookie !== undefined && !has(EdnsOptionCode.Cookie)) given.push(cookie);
+  if (addsKeepalive) given.push(makeKeepalive(undefined));
   const message = makeMessage({
     recursionDesired: request.recursionDesired,
     checkingDisabled: request.checkingDisabled,
     authenticData: request.authenticData,
     questions: [request.question],
-    edns: edns && addsKeepalive ? { ...edns, options: [...given, makeKeepalive(undefined)] } : edns,
+    edns: edns && { ...edns, options: given },
   });
   return {
     octets: encodeMessage(message, { padBlockOctets: edns === undefined ? 0 : padsTo }),
-    asksKeepalive:
-      edns !== undefined && transport !== "udp" && (addsKeepalive || has(EdnsOptionCode.TcpKeepalive)),
+    asksKeepalive: edns !== undefined && transport !== "udp" && has(EdnsOptionCode.TcpKeepalive),
   };
 }
 

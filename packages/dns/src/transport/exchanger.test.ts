@@ -257,7 +257,7 @@ test("a keepalive option over UDP means nothing, not even for an open TCP connec
   ]);
   const tcp = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
   for (const transport of ["tcp", "udp", "tcp"] as const)
-    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport })));
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport, mayUseOpenTcp: false })));
   assert.equal(tcp.streams.length, 1);
   assert.equal(tcp.streams[0]?.queries.length, 2);
   await assertCleansUp(world, exchanger);

@@ -3,8 +3,9 @@
  * connections, tickets, truncation, one retry) taken care of. Which server to ask is decided above.
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { tryDecodeMessage } from "@sotto/dns/wire";
+import { Rcode, tryDecodeMessage } from "@sotto/dns/wire";
 import { UNAUTHENTICATED_TLS } from "./authentication.ts";
+import { ClientCookies } from "./client-cookies.ts";
 import type { ClientLink, LinkTarget } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
@@ -12,6 +13,7 @@ import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
 import { connectionLost, failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
+import type { RememberedServer } from "./server-memory.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
@@ -28,6 +30,8 @@ export interface ExchangerOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Default {@link HANDSHAKE_TIMEOUT_MS_DEFAULT}. */
   readonly handshakeTimeoutMs?: number | undefined;
+  /** Asks for TCP Fast Open (RFC 7413). Default false. */
+  readonly fastOpen?: boolean | undefined;
 }
 
 export class Exchanger {
@@ -37,18 +41,26 @@ export class Exchanger {
   readonly #pool: ConnectionPool;
   readonly #giveUps = new Set<() => void>();
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #cookies: ClientCookies;
   #udpQueries = 0;
   #isClosing = false;
+  /** Wall time less monotonic time, which a suspended machine makes jump. */
+  #wallOffsetMs: number;
+  /** Counts networks. */
+  #networkEpoch = 0;
 
   constructor(options: ExchangerOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
+    this.#cookies = new ClientCookies(runtime.random);
+    this.#wallOffsetMs = runtime.clock.wallMs() - runtime.clock.nowMs();
     this.#timing = { ...UDP_TIMING_DEFAULT, ...options.udp };
     this.#pool = new ConnectionPool(
       {
         entriesMax: options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT,
         connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
         handshakeTimeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS_DEFAULT,
+        fastOpen: options.fastOpen ?? false,
         limits: { ...CONNECTION_LIMITS_DEFAULT, ...options.connection },
       },
       runtime,
@@ -71,6 +83,25 @@ export class Exchanger {
     return running;
   }
 
+  /**
+   * The machine is on another network, or was asleep: connections are given up (their queries go on over fresh ones),
+   * and back-off, cookies and what was learnt of servers are forgotten. Clock jumps are noticed without a call.
+   */
+  networkChanged(): void {
+    this.#networkEpoch++;
+    this.#pool.networkChanged();
+    this.#cookies.forgetAll();
+    this.#runtime.events.publish("transport.network-changed", {});
+  }
+
+  #noticeJump(): void {
+    const { clock } = this.#runtime;
+    const offsetMs = clock.wallMs() - clock.nowMs();
+    const jumpMs = offsetMs - this.#wallOffsetMs;
+    this.#wallOffsetMs = offsetMs;
+    if (Math.abs(jumpMs) > JUMP_MS) this.networkChanged();
+  }
+
   /** Gives up what is under way, closes every connection and waits until all are gone. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -83,10 +114,29 @@ export class Exchanger {
     // RFC 7858 §3.1: port 53 is for clear DNS only.
     if (request.transport === "tls" && request.server.port === 53)
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
+    this.#noticeJump();
     if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport, false);
+    const overTcp = await this.#overOpenTcp(request);
+    if (overTcp !== undefined) return overTcp;
     const result = await this.#exchangeOverUdp(request);
     if (result !== "truncated") return result;
     return this.#exchangeOverStream(request, "tcp", true);
+  }
+
+  /** RFC 7766 §5: an open connection saves the risk of truncation and of forgeries. When it fails there is still UDP. */
+  async #overOpenTcp(request: ExchangeRequest): Promise<ExchangeResult | undefined> {
+    if (request.mayUseOpenTcp === false) return undefined;
+    if (this.#pool.ready(this.#targetOf(request, "tcp")) === undefined) return undefined;
+    try {
+      return await this.#exchangeOverStream(request, "tcp", false);
+    } catch (error) {
+      const isOver =
+        this.#isClosing ||
+        DnsError.is(error, "ERR_ABORTED") ||
+        this.#runtime.clock.nowMs() >= request.deadlineMs;
+      if (!DnsError.is(error) || isOver) throw error;
+      return undefined;
+    }
   }
 
   async #exchangeOverUdp(request: ExchangeRequest): Promise<ExchangeResult | "truncated"> {
@@ -95,22 +145,15 @@ export class Exchanger {
       throw new DnsError("ERR_QUOTA_EXCEEDED", `${udpQueriesMax} UDP queries are under way already`, {
         stage: "query",
       });
-    const query = buildQuery(request, "udp");
     this.#udpQueries++;
     let reply: UdpReply;
     try {
-      reply = await exchangeOverUdp(
-        {
-          octets: query.octets,
-          question: request.question,
-          server: request.server,
-          localAddress: this.#localAddress(request, false),
-          deadlineMs: request.deadlineMs,
-          onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
-          timing: this.#timing,
-        },
-        this.#runtime,
-      );
+      reply = await this.#askOverUdp(request);
+      // RFC 7873 §5.3: BADCOOKIE came with a good cookie; after a second one, over TCP.
+      if (reply.rcode === Rcode.BadCookie && request.cookies === true) {
+        reply = await this.#askOverUdp(request);
+        if (reply.rcode === Rcode.BadCookie) return "truncated";
+      }
     } finally {
       this.#udpQueries--;
     }
@@ -120,10 +163,47 @@ export class Exchanger {
     const facts = {
       ...clearFacts(request, "udp"),
       exchangeMs: reply.exchangeMs,
-      queryOctets: query.octets.length,
+      queryOctets: reply.queryOctets,
       replyOctets: reply.octets.length,
     };
     return { message: message.value, octets: reply.octets, facts };
+  }
+
+  async #askOverUdp(request: ExchangeRequest): Promise<UdpReply> {
+    const { address } = request.server;
+    const hasCookie = request.cookies === true && request.edns !== undefined;
+    let local = "";
+    try {
+      return await exchangeOverUdp(
+        {
+          octetsFrom: (from) => {
+            local = from.address;
+            const cookie = hasCookie ? this.#cookies.optionFor(address, local) : undefined;
+            return buildQuery(request, "udp", cookie).octets;
+          },
+          acceptsCookie: (data) => !hasCookie || this.#cookies.accept(address, local, data),
+          question: request.question,
+          server: request.server,
+          localAddress: this.#localAddress(request, false),
+          deadlineMs: request.deadlineMs,
+          onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
+          timing: this.#timing,
+        },
+        this.#runtime,
+      );
+    } catch (error) {
+      // Perhaps the server has stopped giving cookies, and its replies were dropped for want of one.
+      if (hasCookie && DnsError.is(error, "ERR_TIMEOUT")) this.#cookies.forget(address, local);
+      throw error;
+    }
+  }
+
+  #targetOf(request: ExchangeRequest, transport: "tcp" | "tls"): LinkTarget {
+    return {
+      remote: request.server,
+      localAddress: this.#localAddress(request, true),
+      tls: transport === "tls" ? (request.tls ?? UNAUTHENTICATED_TLS) : undefined,
+    };
   }
 
   async #exchangeOverStream(
@@ -131,18 +211,20 @@ export class Exchanger {
     transport: "tcp" | "tls",
     retriedOverTcp: boolean,
   ): Promise<ExchangeResult> {
+    const { clock } = this.#runtime;
     const query = buildQuery(request, transport);
-    const target: LinkTarget = {
-      remote: request.server,
-      localAddress: this.#localAddress(request, true),
-      tls: transport === "tls" ? (request.tls ?? UNAUTHENTICATED_TLS) : undefined,
-    };
+    const target = this.#targetOf(request, transport);
+    const server = this.#pool.remembered(target);
+    const refusal = this.#pool.memory.refusal(server, clock.nowMs());
+    if (refusal !== undefined) throw refusal;
     for (let retries = 0, moves = 0; ; ) {
       const link = this.#pool.acquire(target);
       if (link === undefined)
         throw new DnsError("ERR_QUOTA_EXCEEDED", "all connections are busy", { stage: "connect" });
+      const epoch = this.#networkEpoch;
       const outcome = await this.#ask(link, query, request);
       if (outcome.kind === "reply") {
+        this.#pool.memory.noteSuccess(server, clock.nowMs());
         const message = tryDecodeMessage(outcome.octets);
         if (!message.ok) throw malformed(request, message.problem);
         const facts = { ...streamFacts(request, transport, link.facts, outcome), retriedOverTcp };
@@ -152,16 +234,40 @@ export class Exchanger {
           facts: { ...facts, queryOctets: query.octets.length },
         };
       }
-      if (outcome.kind !== "lost") throw failureOf(outcome, request, link.facts !== undefined);
+      if (outcome.kind !== "lost") {
+        const failure = failureOf(outcome, request, link.facts !== undefined);
+        // A query that ran out of its own time says little; one that was given up before says that nothing ever came.
+        if (outcome.kind === "failed" || (outcome.kind === "timeout" && clock.nowMs() < request.deadlineMs))
+          this.#noteFailure(link, server, failure);
+        throw failure;
+      }
       if (outcome.wasPassedOver) this.#pool.noteEarlyClose(target, outcome.repliesServed);
       // RFC 7766 §6.2.4: an early close is answered by a retry, but only of a connection that once worked: a server
-      // that never answers is not asked again and again. What was not even sent may move more often.
+      // that never answers is not asked again and again. What was not even sent may move more often. A connection that
+      // was given up with its network says nothing about the server.
+      const isOtherNetwork = this.#networkEpoch !== epoch;
       const mayGoOn =
-        outcome.repliesServed > 0 && (outcome.wasSent ? retries < RETRIES_MAX : moves < MOVES_MAX);
-      if (!mayGoOn || this.#isClosing) throw connectionLost(request, outcome.problem);
+        (outcome.repliesServed > 0 || isOtherNetwork) &&
+        (outcome.wasSent ? retries < RETRIES_MAX : moves < MOVES_MAX);
+      if (!mayGoOn || this.#isClosing) {
+        const failure = connectionLost(request, outcome.problem);
+        if (!isOtherNetwork) this.#noteFailure(link, server, failure);
+        throw failure;
+      }
       if (outcome.wasSent) retries++;
       else moves++;
     }
+  }
+
+  /** Failures of connections that have answered are about queries; those of others are about the server. */
+  #noteFailure(link: ClientLink, server: RememberedServer, failure: DnsError): void {
+    if (link.repliesServed > 0 || link.wasHeldAgainstServer || this.#isClosing) return;
+    link.wasHeldAgainstServer = true;
+    const nowMs = this.#runtime.clock.nowMs();
+    // The next try is an ordinary one before anything is held against the server.
+    if (link.askedFastOpen && this.#pool.memory.mayFastOpen(server, nowMs))
+      this.#pool.memory.noteFastOpenFailure(server, nowMs);
+    else this.#pool.memory.noteFailure(server, failure, nowMs);
   }
 
   /** Gives the query to the connection and waits for what becomes of it there. */
@@ -228,6 +334,8 @@ const CONNECTIONS_MAX_DEFAULT = 500;
 const CONNECT_TIMEOUT_MS_DEFAULT = 4000;
 /** Two round trips and some patience with a busy server. */
 const HANDSHAKE_TIMEOUT_MS_DEFAULT = 5000;
+/** Wall and monotonic time drift apart by less, whoever sets the clock; a suspended machine loses more. */
+const JUMP_MS = 30_000;
 /** RFC 7766 §6.2.4 wants a retry; more would hammer a server that closes on this very query. */
 const RETRIES_MAX = 1;
 /** Queries that wait behind a server which closes after each reply move on each time; each move saw a reply. */

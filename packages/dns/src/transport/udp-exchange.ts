@@ -3,7 +3,7 @@
  * with growing patience. What does not match is ignored: a forged reply must not end the wait for the right one.
  */
 import { type DatagramSocket, DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
-import { MessageView, type Question, setUint16 } from "@sotto/dns/wire";
+import { EdnsOptionCode, MessageView, type Question, setUint16 } from "@sotto/dns/wire";
 import { hasQuestion } from "./reply-match.ts";
 
 /** How often and when a query is sent again. */
@@ -15,8 +15,10 @@ export interface UdpTiming {
 }
 
 export interface UdpQuery {
-  /** The message; its id is set here. */
-  readonly octets: Uint8Array;
+  /** Makes the message, once the source address is known; its id is set here. */
+  readonly octetsFrom: (local: Endpoint) => Uint8Array;
+  /** Judges the cookie of a reply that matches otherwise (undefined: it has none); false drops the reply. */
+  readonly acceptsCookie: (data: Uint8Array | undefined, local: Endpoint) => boolean;
   readonly question: Question;
   readonly server: Endpoint;
   readonly localAddress: string | undefined;
@@ -29,6 +31,10 @@ export interface UdpQuery {
 /** A datagram that matches the query. */
 export interface UdpReply {
   readonly octets: Uint8Array;
+  /** Octets of the query. */
+  readonly queryOctets: number;
+  readonly local: Endpoint;
+  readonly rcode: number;
   /** Undefined when the reply can be read; otherwise why not, and then it is truncated. */
   readonly problem: string | undefined;
   readonly isTruncated: boolean;
@@ -45,7 +51,7 @@ export function exchangeOverUdp(query: UdpQuery, runtime: Runtime): Promise<UdpR
 class UdpExchange {
   readonly #query: UdpQuery;
   readonly #runtime: Runtime;
-  readonly #octets: Uint8Array;
+  #octets: Uint8Array = NO_OCTETS;
   readonly #id: number;
   readonly #view = new MessageView();
   readonly #outcome = Promise.withResolvers<UdpReply>();
@@ -60,8 +66,6 @@ class UdpExchange {
     this.#query = query;
     this.#runtime = runtime;
     this.#id = runtime.random.uint16();
-    this.#octets = query.octets.slice();
-    setUint16(this.#octets, 0, this.#id);
   }
 
   async run(): Promise<UdpReply> {
@@ -90,7 +94,10 @@ class UdpExchange {
         onError: (problem) => this.#fail(problem),
       },
     );
-    if (!this.#isDone) this.#send();
+    if (this.#isDone) return;
+    this.#octets = this.#query.octetsFrom(this.#socket.local).slice();
+    setUint16(this.#octets, 0, this.#id);
+    this.#send();
   }
 
   #send(): void {
@@ -128,6 +135,9 @@ class UdpExchange {
     this.#isDone = true;
     this.#outcome.resolve({
       octets: octets.slice(),
+      queryOctets: this.#octets.length,
+      local: this.#socket?.local ?? from,
+      rcode: view.rcode,
       problem,
       isTruncated: view.isTruncated,
       exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
@@ -146,7 +156,14 @@ class UdpExchange {
     if (problem !== undefined && !view.isTruncated) return false;
     if (view.questionCount === 0)
       return problem === undefined && ERRORS_WITHOUT_QUESTION.has(view.flags & 0xf);
-    return hasQuestion(view, question);
+    return hasQuestion(view, question) && this.#hasGoodCookie(view, problem);
+  }
+
+  /** A truncated reply whose OPT record is cut off has none. */
+  #hasGoodCookie(view: MessageView, problem: string | undefined): boolean {
+    const local = this.#socket?.local;
+    if (local === undefined || problem !== undefined) return true;
+    return this.#query.acceptsCookie(view.optionData(EdnsOptionCode.Cookie), local);
   }
 
   #timeOut(): void {
@@ -174,6 +191,7 @@ class UdpExchange {
   }
 }
 
+const NO_OCTETS = new Uint8Array(0);
 /** FORMERR, SERVFAIL, NOTIMP, REFUSED: what a server says that did not get as far as the question. */
 const ERRORS_WITHOUT_QUESTION: ReadonlySet<number> = new Set([1, 2, 4, 5]);
 /** Wrong datagrams that are ignored. Chance brings a few, a forger who guesses ids brings thousands. */

@@ -22,6 +22,8 @@ export interface UpstreamOptions {
   readonly tls?: TlsPolicy | undefined;
   /** Milliseconds for one query; the client's deadline may be earlier. Default {@link QUERY_TIMEOUT_MS_DEFAULT}. */
   readonly queryTimeoutMs?: number | undefined;
+  /** Asks that nobody behind the server learns a part of the client's address (RFC 7871 §7.1.2). Default false. */
+  readonly hideClientSubnet?: boolean | undefined;
 }
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
@@ -61,7 +63,7 @@ export class Upstream implements Responder {
   }
 
   #ask(query: Query, context: QueryContext, withEdns: boolean): Promise<ExchangeResult> {
-    const { transport, endpoint, tls, queryTimeoutMs } = this.#options;
+    const { transport, endpoint, tls, queryTimeoutMs, hideClientSubnet } = this.#options;
     const { view } = query;
     const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
     return this.#exchanger.exchange({
@@ -76,6 +78,8 @@ export class Upstream implements Responder {
       deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
       signal: context.signal,
       tls,
+      hideClientSubnet,
+      cookies: true,
     });
   }
 }

@@ -243,7 +243,10 @@ interface Lasting {
 
 function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
   const { runtime, upstreamRuntime, outcomes } = lasting;
-  const exchanger = new Exchanger({ localAddresses: config.resolver.outgoingAddresses }, upstreamRuntime);
+  const exchanger = new Exchanger(
+    { localAddresses: config.resolver.outgoingAddresses, fastOpen: config.resolver.fastOpen },
+    upstreamRuntime,
+  );
   const recursor = new Recursor(
     {
       rootHints: config.resolver.rootHints ?? ROOT_HINTS,
@@ -287,7 +290,12 @@ function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOpt
 
 function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Responder {
   const upstreams = zone.upstreams.map(
-    (address) => new Upstream({ ...address, tls: upstreamTlsPolicy(address) }, exchanger, runtime),
+    (address) =>
+      new Upstream(
+        { ...address, tls: upstreamTlsPolicy(address), hideClientSubnet: zone.hidesClientSubnet },
+        exchanger,
+        runtime,
+      ),
   );
   return new UpstreamPool({ upstreams }, runtime);
 }

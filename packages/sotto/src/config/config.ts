@@ -31,6 +31,7 @@ export interface ClientCertificatesConfig {
 export interface ForwardZoneConfig {
   readonly name: Name;
   readonly upstreams: readonly UpstreamAddress[];
+  readonly hidesClientSubnet: boolean;
 }
 
 /** Everything `sotto serve` needs to know. */
@@ -52,6 +53,7 @@ export interface Config {
     readonly port: number;
     readonly families: readonly ("ipv4" | "ipv6")[];
     readonly outgoingAddresses: readonly string[];
+    readonly fastOpen: boolean;
     readonly deadlineMs: number;
   };
   readonly forwardZones: readonly ForwardZoneConfig[];

@@ -175,6 +175,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       ),
       port: checked.resolver.port,
       families: checked.resolver.families,
+      fastOpen: checked.resolver["fast-open"] === "auto",
       outgoingAddresses: checked.resolver["outgoing-addresses"],
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
         report(["resolver", "deadline"], message),
@@ -182,6 +183,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
     },
     forwardZones: checked["forward-zones"].map((zone) => ({
       name: parseName(zone.name),
+      hidesClientSubnet: zone["hide-client-subnet"],
       upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
     })),
     localZones: {

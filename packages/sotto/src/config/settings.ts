@@ -190,6 +190,10 @@ const resolver = z.strictObject({
     .array(address())
     .default([])
     .meta({ description: "Source addresses of outgoing queries. Empty: the system chooses." }),
+  "fast-open": z.enum(["off", "auto"]).default("off").meta({
+    description:
+      "TCP Fast Open towards servers (RFC 7413, Linux); what fails is remembered and not tried for an hour.",
+  }),
   deadline: duration()
     .default("8s")
     .meta({ description: "Longest time for one client query, after which it is answered SERVFAIL." }),
@@ -202,6 +206,10 @@ const forwardZone = z.strictObject({
   upstreams: z.array(text(tryParseUpstreamAddress, "tls://dns.example?ip=192.0.2.1")).min(1).meta({
     description:
       "Servers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…, udp://ADDRESS, tcp://ADDRESS:PORT, or ADDRESS@PORT#NAME. A tls upstream with a name or a pin is always authenticated and never asked in clear.",
+  }),
+  "hide-client-subnet": z.boolean().default(false).meta({
+    description:
+      "Sends an EDNS client subnet of no bits, which asks upstreams not to pass on anybody's address (RFC 7871 §7.1.2, RFC 8310 §11.1).",
   }),
 });
 

@@ -15,6 +15,7 @@ interface PendingTimer {
 /** A clock that jumps from timer to timer. */
 export class SimClock implements Clock {
   #nowMs = START_MS;
+  #wallJumpMs = 0;
   #started = 0;
   /** Binary heap by time, then order; cancelled timers stay until they come up. */
   readonly #heap: PendingTimer[] = [];
@@ -24,7 +25,12 @@ export class SimClock implements Clock {
   }
 
   wallMs(): number {
-    return WALL_START_MS + this.#nowMs;
+    return WALL_START_MS + this.#nowMs + this.#wallJumpMs;
+  }
+
+  /** Sets the wall clock on or back, as a machine that slept or was set does; no time passes. */
+  jumpWall(ms: number): void {
+    this.#wallJumpMs += ms;
   }
 
   startTimer(name: string, delayMs: number, fire: () => void): Timer {

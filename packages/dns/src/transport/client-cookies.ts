@@ -1,0 +1,85 @@
+/**
+ * DNS cookies of a client (RFC 7873 §5.1, §5.3): a cookie of ours for each server and own address, and the one that the
+ * server gave. A reply with another client cookie is forged; a server that sees its own cookie knows that we are real.
+ */
+import type { Random } from "@sotto/dns/runtime";
+import {
+  CLIENT_COOKIE_OCTETS,
+  type EdnsOption,
+  makeCookie,
+  SIPHASH_KEY_OCTETS,
+  sipHash24,
+  tryReadCookie,
+} from "@sotto/dns/wire";
+
+/** Servers whose cookie is kept; beyond it the one used least recently is forgotten, and gives another one. */
+const SERVERS_MAX = 2000;
+
+/** Cookies of one client. */
+export class ClientCookies {
+  readonly #random: Random;
+  #secret: Uint8Array;
+  /** By server and own address (RFC 9018 §3: a cookie is never used from another address). */
+  readonly #serverCookies = new Map<string, Uint8Array>();
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#secret = random.octets(SIPHASH_KEY_OCTETS);
+  }
+
+  /** The option for a query. */
+  optionFor(server: string, localAddress: string): EdnsOption {
+    const key = keyOf(server, localAddress);
+    const known = this.#serverCookies.get(key);
+    if (known !== undefined) {
+      this.#serverCookies.delete(key);
+      this.#serverCookies.set(key, known);
+    }
+    return makeCookie({ client: this.#clientCookie(key), server: known ?? NONE });
+  }
+
+  /**
+   * Judges the option of a reply (undefined: none) and keeps the server's cookie. False when the reply must be dropped:
+   * its client cookie is wrong, or it has none although this server has given cookies (RFC 7873 §5.3).
+   */
+  accept(server: string, localAddress: string, data: Uint8Array | undefined): boolean {
+    const key = keyOf(server, localAddress);
+    if (data === undefined) return !this.#serverCookies.has(key);
+    const cookie = tryReadCookie(data);
+    if (!cookie.ok) return false;
+    const { client, server: given } = cookie.value;
+    const own = this.#clientCookie(key);
+    if (client.length !== CLIENT_COOKIE_OCTETS || client.some((octet, i) => octet !== own[i])) return false;
+    if (given.length > 0) {
+      this.#serverCookies.delete(key);
+      this.#serverCookies.set(key, given.slice());
+      if (this.#serverCookies.size > SERVERS_MAX) {
+        const [oldest] = this.#serverCookies.keys();
+        if (oldest !== undefined) this.#serverCookies.delete(oldest);
+      }
+    }
+    return true;
+  }
+
+  /** No reply with a cookie came: the server may have stopped using them. */
+  forget(server: string, localAddress: string): void {
+    this.#serverCookies.delete(keyOf(server, localAddress));
+  }
+
+  /** The network is another one: new cookies for everybody, so that nobody recognises us. */
+  forgetAll(): void {
+    this.#secret = this.#random.octets(SIPHASH_KEY_OCTETS);
+    this.#serverCookies.clear();
+  }
+
+  #clientCookie(key: string): Uint8Array {
+    return sipHash24(this.#secret, utf8.encode(key));
+  }
+}
+
+function keyOf(server: string, localAddress: string): string {
+  return `${server}|${localAddress}`;
+}
+
+const utf8 = new TextEncoder();
+const NONE = new Uint8Array(0);

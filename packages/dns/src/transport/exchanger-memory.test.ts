@@ -1,0 +1,227 @@
+/** What an exchanger learns of servers and networks: failures, idle times, cookies, open connections, sleep. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DnsError } from "@sotto/dns/runtime";
+import type { SimWorld } from "@sotto/dns/testing";
+import { EdnsOptionCode, type Message, makeCookie, Rcode } from "@sotto/dns/wire";
+import {
+  exchangerWorld,
+  FakeStreamServer,
+  FakeUdpServer,
+  questionOf,
+  replyTo,
+  requestOf,
+  SERVER,
+} from "./client-fakes.test-support.ts";
+import { Exchanger } from "./exchanger.ts";
+
+/** The code of the failure, or `ok`, and how long it took. */
+async function outcomeOf(world: SimWorld, running: Promise<unknown>): Promise<[string, number]> {
+  const startMs = world.clock.nowMs();
+  try {
+    await world.clock.runUntil(running);
+    return ["ok", world.clock.nowMs() - startMs];
+  } catch (error) {
+    assert.ok(DnsError.is(error));
+    return [error.code, world.clock.nowMs() - startMs];
+  }
+}
+
+test("a dead server costs the wait once, then fails at once with the reason until its patience is over", async () => {
+  const { world, exchanger } = exchangerWorld(1, { connectTimeoutMs: 1000 });
+  world.network.setReachability(SERVER.address, "silent");
+  const ask = (): Promise<[string, number]> =>
+    outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  assert.deepEqual(await ask(), ["ERR_CONNECT_TIMEOUT", 1000]);
+  assert.deepEqual(await ask(), ["ERR_CONNECT_TIMEOUT", 0]);
+  await world.clock.advance(2000);
+  world.network.setReachability(SERVER.address, "normal");
+  await FakeStreamServer.open(world.network.host([SERVER.address]), (query, stream) =>
+    stream.reply(replyTo(query)),
+  );
+  assert.equal((await ask())[0], "ok");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a reused connection that dies costs a retry and nothing of the server's standing [7858-3.4-e 7766-6.2.4-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  let streams = 0;
+  await FakeStreamServer.open(serverHost, (query, stream) => {
+    if (stream.queries.length === 1) streams++;
+    // Each connection answers one query and breaks at the second.
+    if (stream.queries.length === 1) stream.reply(replyTo(query));
+    else stream.stream.reset();
+  });
+  for (let i = 0; i < 6; i++) {
+    const [outcome] = await outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+    assert.equal(outcome, "ok", `query ${i}`);
+  }
+  assert.equal(streams, 6);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("closes of idle connections teach how long the server keeps them [7766-6.2.3-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, { connection: { idleTimeoutMs: 10_000 } });
+  const server = await FakeStreamServer.open(serverHost, (query, stream) => {
+    stream.reply(replyTo(query));
+    world.clock.startTimer("server idle", 4000, () => stream.stream.end());
+  });
+  for (let i = 0; i < 4; i++) {
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
+    await world.clock.advance(6000);
+  }
+  const closedFirstBy = server.streams.map(({ isEnded, isClosed }) => isEnded && isClosed);
+  assert.deepEqual(closedFirstBy, [true, true, true, true]);
+  const open = (): number => exchanger.connectionCount;
+  await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
+  await world.clock.advance(3300);
+  assert.equal(open(), 0, "closed by us, before the server's four seconds");
+  await world.clock.advance(10_000);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("an open TCP connection is used before UDP [7766-5-c]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const udp = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  const tcp = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  for (const transport of ["udp", "tcp", "udp", "udp"] as const)
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport })));
+  assert.equal(udp.queries.length, 1);
+  assert.deepEqual(
+    tcp.streams.map(({ queries }) => queries.length),
+    [3],
+  );
+  await world.clock.advance(60_000);
+  await world.clock.runUntil(exchanger.exchange(requestOf(world)));
+  assert.equal(udp.queries.length, 2, "the connection is gone");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("after sleep and on another network connections and back-off are gone at once", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const tcp = await FakeStreamServer.open(serverHost, (query, stream) => {
+    // The first network swallows the second query.
+    if (stream !== tcp.streams[0] || stream.queries.length === 1) stream.reply(replyTo(query));
+  });
+  await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  const waiting = exchanger.exchange(requestOf(world, { transport: "tcp" }));
+  await world.clock.advance(100);
+  exchanger.networkChanged();
+  const [outcome, ms] = await outcomeOf(world, waiting);
+  assert.equal(outcome, "ok");
+  assert.ok(ms < 1000, `${ms} ms`);
+  assert.equal(tcp.streams.length, 2);
+  world.network.setReachability(SERVER.address, "unreachable");
+  await world.clock.advance(60_000);
+  const ask = (): Promise<[string, number]> =>
+    outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  assert.equal((await ask())[0], "ERR_UNREACHABLE");
+  world.network.setReachability(SERVER.address, "normal");
+  assert.equal((await ask())[0], "ERR_UNREACHABLE", "not tried again yet");
+  // The laptop slept: wall time went on, monotonic time did not.
+  world.clock.jumpWall(3_600_000);
+  assert.equal((await ask())[0], "ok");
+  await world.clock.runUntil(exchanger.close());
+});
+
+/** Gives cookies; `onQuery` decides what else. */
+function cookieOf(query: Message): Uint8Array | undefined {
+  return query.edns?.options.find(({ code }) => code === EdnsOptionCode.Cookie)?.data;
+}
+
+function withCookie(
+  query: Message,
+  client: Uint8Array,
+  server: Uint8Array,
+  parts: Partial<Message> = {},
+): Uint8Array {
+  return replyTo(query, {
+    ...parts,
+    edns: query.edns && { ...query.edns, options: [makeCookie({ client, server })] },
+  });
+}
+
+test("the server's cookie comes back to it, and a reply with a wrong one of ours is not taken [7873-5.3-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const given = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const seen: string[] = [];
+  await FakeUdpServer.open(serverHost, (query) => {
+    const cookie = cookieOf(query) ?? new Uint8Array(0);
+    seen.push(Buffer.from(cookie).toString("hex"));
+    const client = cookie.subarray(0, 8);
+    const forged = withCookie(query, new Uint8Array(8).fill(9), given, {
+      rcode: Rcode.NXDomain,
+      answers: [],
+    });
+    const bare = replyTo(query, { rcode: Rcode.Refused, answers: [] });
+    // Once it has given one, a reply without is forged too.
+    return seen.length === 1
+      ? [forged, withCookie(query, client, given)]
+      : [bare, withCookie(query, client, given)];
+  });
+  for (let i = 0; i < 2; i++) {
+    const { message } = await world.clock.runUntil(exchanger.exchange(requestOf(world, { cookies: true })));
+    assert.equal(message.rcode, Rcode.NoError);
+  }
+  const [first = "", second = ""] = seen;
+  assert.equal(first.length, 16);
+  assert.equal(second, first + Buffer.from(given).toString("hex"));
+  exchanger.networkChanged();
+  await world.clock.runUntil(exchanger.exchange(requestOf(world, { cookies: true })));
+  assert.notEqual(seen[2]?.slice(0, 16), first, "[9018-3-a] nobody recognises us on another network");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("cookies differ by own address, so that they link nothing [9018-3-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const seen = new Set<string>();
+  await FakeUdpServer.open(serverHost, (query) => {
+    seen.add(Buffer.from(cookieOf(query) ?? []).toString("hex"));
+    return [replyTo(query)];
+  });
+  const addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.1"];
+  const runtime = world.runtimeOf(["192.0.2.1", "192.0.2.2"]);
+  const two = new Exchanger({}, runtime);
+  for (const localAddress of addresses)
+    await world.clock.runUntil(two.exchange(requestOf(world, { cookies: true, localAddress })));
+  assert.equal(seen.size, 2);
+  await world.clock.runUntil(two.close());
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("BADCOOKIE is answered by the cookie that came with it, and a second one by TCP [7873-5.3-a]", async () => {
+  for (const isStubborn of [false, true]) {
+    const { world, exchanger, serverHost } = exchangerWorld();
+    const given = new Uint8Array(16).fill(3);
+    const udp = await FakeUdpServer.open(serverHost, (query) => {
+      const cookie = cookieOf(query) ?? new Uint8Array(0);
+      const client = cookie.subarray(0, 8);
+      const isGood = cookie.length === 24 && !isStubborn;
+      return [withCookie(query, client, given, isGood ? {} : { rcode: Rcode.BadCookie, answers: [] })];
+    });
+    const tcp = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+    const { message, facts } = await world.clock.runUntil(
+      exchanger.exchange(requestOf(world, { cookies: true })),
+    );
+    assert.equal(message.rcode, Rcode.NoError);
+    assert.equal(udp.queries.length, 2);
+    assert.equal(facts.transport, isStubborn ? "tcp" : "udp");
+    assert.equal(tcp.streams.length, isStubborn ? 1 : 0);
+    await world.clock.runUntil(exchanger.close());
+  }
+});
+
+test("on request a query asks that no part of the client's address is passed on, otherwise nothing is said [8310-11.1-b]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const udp = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  for (const hideClientSubnet of [true, false])
+    await world.clock.runUntil(
+      exchanger.exchange(requestOf(world, { hideClientSubnet, question: questionOf("www.example.") })),
+    );
+  const [hidden, plain] = udp.queries.map(
+    (query) => query.edns?.options.find(({ code }) => code === EdnsOptionCode.ClientSubnet)?.data,
+  );
+  assert.deepEqual(hidden, Uint8Array.of(0, 1, 0, 0));
+  assert.equal(plain, undefined);
+  await world.clock.runUntil(exchanger.close());
+});
