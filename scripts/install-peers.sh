@@ -35,9 +35,23 @@ if [ "${#missing[@]}" -gt 0 ]; then
   install "${missing[@]}" || { apt-get update -qq >> "$log" 2>&1 && install "${missing[@]}"; } || tail -n 40 "$log" >&2
 fi
 
+# Installing systemd-resolved would take over resolv.conf: it is unpacked beside the system instead.
+resolved=/var/lib/sotto-peers/systemd-resolved
+if [ ! -x "$resolved/lib/systemd/systemd-resolved" ]; then
+  folder=$(mktemp -d)
+  chmod 755 "$folder"
+  fetch() { (cd "$folder" && apt-get download -qq systemd-resolved < /dev/null > fetch.log 2>&1); }
+  fetch || { apt-get update -qq > "$folder/update.log" 2>&1 && fetch; } || cat "$folder/fetch.log" >&2
+  mkdir -p "$resolved"
+  dpkg -x "$folder"/systemd-resolved_*.deb "$resolved" || true
+  rm -rf "$folder"
+fi
+
 failed=0
 for package in "${packages[@]}"; do
   if is_installed "$package"; then printf '%-22s %s\n' "$package" "$(dpkg-query -W -f '${Version}' "$package")"
   else printf '%-22s MISSING\n' "$package"; failed=1; fi
 done
+if [ -x "$resolved/lib/systemd/systemd-resolved" ]; then printf '%-22s unpacked\n' systemd-resolved
+else printf '%-22s MISSING\n' systemd-resolved; failed=1; fi
 exit "$failed"
