@@ -257,7 +257,17 @@ wait || true
 grep '"status"' ${folder}/sotto.log
 `,
   );
-  const command = ["-nm", "--fork", "--pid", "--kill-child", "--mount-proc", "sh", join(folder, "run.sh"), process.execPath, ...SOTTO];
+  const command = [
+    "-nm",
+    "--fork",
+    "--pid",
+    "--kill-child",
+    "--mount-proc",
+    "sh",
+    join(folder, "run.sh"),
+    process.execPath,
+    ...SOTTO,
+  ];
   const run = await runCommand("unshare", command, { timeoutMs: 60_000 });
   const lines = run.stdout.trim().split("\n");
   assert.deepEqual(

@@ -37,6 +37,19 @@ export async function writeIdentity(folder: string): Promise<string> {
   return spkiPin(pair.certificatePem);
 }
 
+/** Starts with a configuration whose files are in `folder`, for as long as the test runs. */
+export async function startServerFrom(
+  context: TestContext,
+  folder: string,
+  text: string,
+): Promise<RunningServer> {
+  const loaded = loadConfig(text, join(folder, "sotto.yaml"));
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const server = await startRecursor(loaded.config, nodeRuntime());
+  context.after(() => server.close());
+  return server;
+}
+
 /** Starts with all three transports on loopback; `more` is added to each listener, `settings` to the file. */
 export async function startOurServer(
   context: TestContext,
@@ -46,7 +59,9 @@ export async function startOurServer(
   const pin = await writeIdentity(folder);
   // UDP and TCP on one port, as forwarders expect.
   const port = await freePort();
-  const loaded = loadConfig(
+  const server = await startServerFrom(
+    context,
+    folder,
     `listen:
   - { transport: udp, address: 127.0.0.1, port: ${port}${more} }
   - { transport: tcp, address: 127.0.0.1, port: ${port}${more} }
@@ -54,11 +69,7 @@ export async function startOurServer(
 ${LOCAL_DATA}
 ${settings}
 `,
-    join(folder, "sotto.yaml"),
   );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const server = await startRecursor(loaded.config, nodeRuntime());
-  context.after(() => server.close());
   return {
     server,
     folder,
