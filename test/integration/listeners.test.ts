@@ -450,7 +450,7 @@ test("a proxy's datagrams begin with a header too", async (context) => {
   }
 });
 
-test("too many connections of one address are reset and counted, and a reload changes limits of open connections", async (context) => {
+test("too many connections of one address are reset and counted, and a reload changes limits of open connections [9210-6-a]", async (context) => {
   const world = new World(context);
   const text = (perAddress: number, idle: string): string =>
     `listen: [{ transport: tcp, address: 127.0.0.1, port: 0 }]

@@ -353,3 +353,42 @@ contract("datagrams go there and back, and a connected socket hears of a closed 
   assert.ok(DnsError.is(await subject.until(failed.promise), "ERR_CONNECT_REFUSED"));
   await client.close();
 });
+
+test("real network: a stream that was ended and is then reset leaves no handle behind", async () => {
+  const { network } = nodeRuntime();
+  const handles = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+  const before = handles();
+  const quiet = { onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined };
+  let serverClosed: () => void = () => undefined;
+  const closed = new Promise<void>((resolve) => {
+    serverClosed = resolve;
+  });
+  const listener = await network.listen(
+    { local: { address: "127.0.0.1", port: 0 }, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false },
+    {
+      onStream: (stream) => {
+        stream.setHandlers({ ...quiet, onClose: () => serverClosed() });
+        stream.end();
+        // The shutdown has begun: libuv refuses a reset now, and Node would keep the handle for ever.
+        stream.reset();
+      },
+      onFailure: () => undefined,
+    },
+  );
+  const client = await network.connect({
+    remote: listener.local,
+    localAddress: undefined,
+    tls: undefined,
+    connectTimeoutMs: 1000,
+    handshakeTimeoutMs: 1000,
+    signal: undefined,
+  });
+  await new Promise<void>((resolve) => {
+    client.setHandlers({ ...quiet, onEnd: () => client.end(), onClose: () => resolve() });
+  });
+  await closed;
+  await listener.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(handles(), before);
+});

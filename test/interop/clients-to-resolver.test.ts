@@ -139,7 +139,7 @@ peerTest("getdns_query: UDP, TCP and TLS as a stub", ["getdns_query"], (context)
 );
 
 peerTest(
-  "openssl s_client: TLS 1.2 and 1.3 with ALPN dot, nothing older [8310-9-a dot-alpn-a]",
+  "openssl s_client: TLS 1.2 and 1.3 with ALPN dot, nothing older, nothing compressed [8310-9-a 8310-9-b 7830-6-b dot-alpn-a]",
   ["openssl"],
   (context) =>
     withPlayground(context, async (facts) => {
@@ -157,6 +157,7 @@ peerTest(
         const result = await runCommand("openssl", [...connect, version, "-alpn", "dot"]);
         assert.match(result.stdout, /Verification: OK|Verify return code: 0/, version);
         assert.match(result.stdout, /ALPN protocol: dot/, version);
+        assert.match(result.stdout, /Compression: NONE/, version);
       }
       const old = await runCommand("openssl", [...connect, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
       assert.match(old.stdout, /no peer certificate available/);

@@ -51,7 +51,7 @@ test("rates are per client, with a burst, and recover with time", async () => {
   assert.equal(admission.counters.refused["handshake rate"], 1);
 });
 
-test("handshakes at once are limited, and a finished one frees its place", () => {
+test("handshakes at once are limited, and a finished one frees its place [7858-5-a]", () => {
   const admission = admissionOf({ handshakesMax: 1 });
   const first = admission.admit("192.0.2.1", false, true);
   assert.ok(first);
@@ -84,7 +84,7 @@ class Guest implements Admitted {
   resumeTurn(): void {}
 }
 
-test("when all places are taken the longest idle makes room, and busy ones do not [9210-4.2-b 7766-10-a]", () => {
+test("when all places are taken the longest idle makes room, and busy ones do not [9210-4.2-b 7766-10-a 7828-3.4-c 9210-4.2-a 7828-5-a]", () => {
   const admission = admissionOf({ connectionsMax: 3 });
   const young = new Guest(admission, "192.0.2.1", 50);
   const old = new Guest(admission, "192.0.2.2", 10);

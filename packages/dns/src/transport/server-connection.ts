@@ -115,8 +115,9 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#lastProgressMs = openedMs;
     const { patience } = terms.admission;
     this.#idleTimeoutMs = terms.limits.idleTimeoutMs * patience;
-    this.#firstQueryDueMs =
-      openedMs + Math.max(terms.limits.firstQueryTimeoutMs * patience, FIRST_QUERY_MS_MIN);
+    // In the same ticks as the promise, so that both are the same where the settings are.
+    const ticks = Math.floor((terms.limits.firstQueryTimeoutMs * patience) / KEEPALIVE_UNIT_MS);
+    this.#firstQueryDueMs = openedMs + Math.max(ticks * KEEPALIVE_UNIT_MS, LEAVE_GRACE_MS);
     terms.admission.opened(this);
     this.#arm();
   }
@@ -472,12 +473,14 @@ export class ServerConnection implements QueryChannel, Admitted {
 
 /** TIMEOUT has 16 bits (RFC 7828 §3.1). */
 const KEEPALIVE_UNITS_MAX = 0xffff;
-/** One unit of keepalive: a client that was told to go closes first, so that TIME_WAIT is not ours (RFC 7858 §3.4). */
-const LEAVE_GRACE_MS = KEEPALIVE_UNIT_MS;
+/**
+ * Half a unit of keepalive: a client that was told 0 may close first, so that TIME_WAIT is not ours (RFC 7858 §3.4), and
+ * the promise still holds within its precision.
+ */
+const LEAVE_GRACE_MS = KEEPALIVE_UNIT_MS / 2;
 /** A client that goes on asking at the end of its time is still answered for so long. */
 const LEAVE_MS_MAX = 5_000;
-/** However impatient the server is, a client gets the time for some round trips. */
-const FIRST_QUERY_MS_MIN = 200;
+/** However impatient the server is, a message gets the time for some round trips. */
 const MESSAGE_MS_MIN = 200;
 
 const NO_OUTPUT = new Uint8Array(0);

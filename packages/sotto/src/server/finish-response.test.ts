@@ -130,7 +130,7 @@ test("keepalive does not exist on UDP, not even for those who ask [7828-3.3.1-a]
   assert.deepEqual(message.edns?.options, []);
 });
 
-test("padded queries over TLS get answers of a multiple of 468 octets [7830-4-b 8467-4.1-b 8310-11.1-a]", () => {
+test("padded queries over TLS get answers of a multiple of 468 octets [7830-4-b 8467-4.1-b 8310-11.1-a 8467-4.2-a]", () => {
   for (let dataOctets = 0; dataOctets < 1500; dataOctets += 7) {
     const { octets, message } = finish({ dataOctets, edns: padded });
     assert.equal(octets.length % 468, 0, `${dataOctets} octets of data`);

@@ -85,8 +85,9 @@ export class NodeStream implements ByteStream {
 
   reset(): void {
     if (this.#socket.destroyed) return;
-    // Node resets plain TCP handles only and throws for TLS: there the missing close_notify tells the peer.
-    if (this.security === undefined) this.#socket.resetAndDestroy();
+    // Node resets plain TCP handles only and throws for TLS: there the missing close_notify tells the peer. After a FIN
+    // libuv refuses a reset, and Node would keep the descriptor for ever.
+    if (this.security === undefined && !this.#socket.writableEnded) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 
