@@ -120,13 +120,18 @@ peerTest(
   },
 );
 
-/** Asks for the names in turn, strictly, over TLS only. */
-function getdnsQuery(ours: OurServer, port: number, pin: string): Promise<CommandResult> {
+/** Asks for the names in turn, or all at once with `-a -B`; strictly, over TLS only. */
+function getdnsQuery(
+  ours: OurServer,
+  port: number,
+  pin: string,
+  how: readonly string[] = [],
+): Promise<CommandResult> {
   const file = join(ours.folder, "names");
   writeFileSync(file, NAMES.map((name) => `${name} A\n`).join(""));
   const mode = ["-s", "-L", "-m", "-e", "1000", "-t", "8000", "-P", String(QUERY_BLOCK_OCTETS)];
   const server = [`@127.0.0.1#${port}~${AUTH_NAME}`, "-K", `pin-sha256="${pin}"`];
-  return runCommand("getdns_query", [...mode, "-j", "-F", file, ...server], {
+  return runCommand("getdns_query", [...mode, ...how, "-j", "-F", file, ...server], {
     env: { ...process.env, SSL_CERT_FILE: ours.caFile },
   });
 }
@@ -147,6 +152,30 @@ peerTest(
     const [query, reply] = connection.messages;
     assert.equal(query === undefined ? "none" : keepaliveOf(query), "empty");
     assert.equal(reply === undefined ? "none" : keepaliveOf(reply), 7000);
+  },
+);
+
+/** What getdns_query -j printed as addresses, in the order of names. */
+function getdnsAddresses({ stdout }: CommandResult): string[] {
+  return [...(stdout.match(/(?<="just_address_answers":\[\{"address_data":")[\d.]+/g) ?? [])].sort();
+}
+
+peerTest(
+  "getdns_query, which takes one reply per TLS record, gets all it asks without waiting [7766-6.2.1.1-e 7858-3.3-b]",
+  ["getdns_query"],
+  async (context) => {
+    const { tap, ours } = await startTapped(context);
+    // Without the tap, which has writes of its own; then with it, to see that the queries were under way together.
+    const batch = await getdnsQuery(ours, ours.port("tls"), ours.pin, ["-a", "-B"]);
+    assert.deepEqual(getdnsAddresses(batch), NAMES.map((_, i) => `192.0.2.${i + 1}`).sort());
+    assert.equal(usageOf(ours).tlsConnections, 1);
+    await getdnsQuery(ours, tap.port, ours.pin, ["-a", "-B", "-t", "1000"]);
+    let waiting = 0;
+    const mostWaiting = (tap.connections[0]?.messages ?? []).reduce((most, { isResponse }) => {
+      waiting += isResponse ? -1 : 1;
+      return Math.max(most, waiting);
+    }, 0);
+    assert.ok(mostWaiting > 1, `${mostWaiting} queries were under way at once`);
   },
 );
 

@@ -199,6 +199,8 @@ class NodeListener implements StreamListener {
       socket.destroy();
       return;
     }
+    // As for clients: what is written at once stays a TLS record of its own (getdns reads one message per record).
+    Reflect.set(socket, "_writev", null);
     const security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     const { proxy } = this.#options;
     if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
