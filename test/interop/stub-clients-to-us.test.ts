@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { AUTH_NAME, NAMES, type OurServer, startOurServer, usageOf } from "./our-server.ts";
 import { type CommandResult, freePort, peerTest, type RunningPeer, runCommand, startPeer } from "./peers.ts";
 import { keepaliveOf, paddingOptions, startTlsTap, type TappedConnection, type TlsTap } from "./tls-tap.ts";
@@ -97,6 +98,10 @@ peerTest("kdig asks nothing when name, authority or pin are not ours", ["kdig"],
     assert.doesNotMatch(stdout, /192\.0\.2\./, claim.join(" "));
   }
   assert.equal(usageOf(ours).tlsQueries, 0);
+  // kdig ends without an alert: the handshake is over at once, not when its timeout has passed.
+  const startMs = performance.now();
+  while (usageOf(ours).tlsHandshakesTried < 3 && performance.now() - startMs < 2000) await setImmediate();
+  assert.equal(usageOf(ours).tlsHandshakesTried, 3);
 });
 
 peerTest(
