@@ -1,4 +1,4 @@
-/** `sotto serve` in forward mode: Debian's unbound, named and kresd behind it, asked over UDP, TCP and TLS. */
+/** `sotto serve` in forward mode: Debian's unbound, named, kresd and dnsdist behind it, asked over UDP, TCP and TLS. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,13 +19,18 @@ function zones(server: ForeignServer): string {
 `;
 }
 
-for (const name of ["unbound", "named"] as const) {
+/** These forward; NSD answers behind them. */
+const NEEDS_BACKEND: ReadonlySet<string> = new Set(["kresd", "dnsdist"]);
+
+for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
   peerTest(
     `names are forwarded to ${name} over UDP, TCP and TLS, and a wrong pin fails instead of falling back [8310-6.6-c]`,
-    [name, "kdig"],
+    [name, "kdig", "nsd"],
     async (context) => {
       const folder = temporaryFolder(context);
-      const server = await startForeignServer(name, folder);
+      const backend = NEEDS_BACKEND.has(name) ? await startForeignServer("nsd", folder) : undefined;
+      context.after(() => backend?.peer.stop());
+      const server = await startForeignServer(name, folder, backend?.port);
       const port = await freePort();
       const file = join(folder, "sotto.yaml");
       writeFileSync(

@@ -97,6 +97,15 @@ peerTest("openssl resumes its session [7858-3.4-f]", ["openssl"], async (context
   assert.match(await connect("-sess_in", session), /^Reused, TLSv1\.3/m);
 });
 
+peerTest("openssl cannot renegotiate [7858-3.2-a]", ["openssl"], async (context) => {
+  const ours = await startOurServer(context);
+  const script = '(sleep 0.5; echo R; sleep 0.7) | "$0" "$@" 2>&1';
+  const target = ["s_client", "-connect", `127.0.0.1:${ours.port("tls")}`, "-CAfile", ours.caFile, "-tls1_2"];
+  const { stdout, stderr } = await runCommand("sh", ["-c", script, "openssl", ...target]);
+  assert.match(stdout, /RENEGOTIATING/);
+  assert.match(stdout + stderr, /no renegotiation/i);
+});
+
 peerTest(
   "dig +keepalive is told the idle timeout that is configured [7828-3.3.2-b]",
   ["dig"],

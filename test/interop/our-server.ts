@@ -88,21 +88,24 @@ export interface Usage {
   readonly tlsQueries: number;
   readonly tcpConnections: number;
   readonly tlsConnections: number;
+  /** TLS connections, and attempts of them that failed. */
+  readonly tlsHandshakesTried: number;
 }
 
 export function usageOf({ server }: OurServer): Usage {
   const { queries } = server.status;
   const total = (counts: Readonly<Record<string, number>>): number =>
     Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const accepted = (transport: string): number => {
+  const counted = (transport: string, what: "accepted" | "handshakeFailures"): number => {
     const counters = server.listeners.find((one) => one.transport === transport)?.counters;
-    return counters !== undefined && "accepted" in counters ? Number(counters.accepted) : 0;
+    return counters !== undefined && what in counters ? Number(Reflect.get(counters, what)) : 0;
   };
   return {
     udpQueries: total(queries.udp),
     tcpQueries: total(queries.tcp),
     tlsQueries: total(queries.tls),
-    tcpConnections: accepted("tcp"),
-    tlsConnections: accepted("tls"),
+    tcpConnections: counted("tcp", "accepted"),
+    tlsConnections: counted("tls", "accepted"),
+    tlsHandshakesTried: counted("tls", "accepted") + counted("tls", "handshakeFailures"),
   };
 }

@@ -1,6 +1,7 @@
 /** `sotto query` against Debian's servers: right answers over UDP, TCP and TLS, authenticated by name and by pin. */
 import assert from "node:assert/strict";
-import { peerTest, runSotto, temporaryFolder } from "./peers.ts";
+import { ask } from "./ask-json.ts";
+import { peerTest, temporaryFolder } from "./peers.ts";
 import { FOREIGN_SERVERS, type ForeignServer, startForeignServer } from "./servers.ts";
 
 const PROGRAMS = {
@@ -13,41 +14,15 @@ const PROGRAMS = {
 /** These forward; NSD answers behind them. */
 const NEEDS_BACKEND: ReadonlySet<string> = new Set(["kresd", "dnsdist"]);
 
-interface JsonReply {
-  readonly message: { readonly RCODE: number; readonly answerRRs?: readonly unknown[] };
-  readonly exchange: {
-    readonly protection: string;
-    readonly authenticatedBy: string | null;
-    readonly connectionReused: boolean;
-    readonly retriedOverTcp: boolean;
-    readonly tls: { readonly alpn: string | null; readonly protocol: string } | null;
-  };
-}
-
-async function ask(
-  server: ForeignServer,
-  isTls: boolean,
-  args: readonly string[],
-): Promise<{ replies: JsonReply[]; code: number; stderr: string }> {
-  const port = isTls ? server.tlsPort : server.port;
-  const result = await runSotto(["query", "@127.0.0.1", "-p", String(port), "+json", ...args]);
-  const replies = result.stdout
-    .trim()
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line): JsonReply => JSON.parse(line));
-  return { replies, code: result.code, stderr: result.stderr };
-}
-
 async function checkClear(server: ForeignServer): Promise<void> {
-  const udp = await ask(server, false, ["www.interop.example", "A"]);
+  const udp = await ask(server.port, ["www.interop.example", "A"]);
   assert.equal(udp.code, 0, udp.stderr);
   assert.equal(udp.replies[0]?.message.answerRRs?.length, 2);
   assert.equal(udp.replies[0]?.exchange.protection, "clear");
-  const big = await ask(server, false, ["big.interop.example", "TXT"]);
+  const big = await ask(server.port, ["big.interop.example", "TXT"]);
   assert.equal(big.replies[0]?.exchange.retriedOverTcp, true, "a truncated reply is fetched over TCP");
   assert.equal(big.replies[0]?.message.answerRRs?.length, 1);
-  const tcp = await ask(server, false, [
+  const tcp = await ask(server.port, [
     "+tcp",
     "+keepopen",
     "www.interop.example",
@@ -57,14 +32,14 @@ async function checkClear(server: ForeignServer): Promise<void> {
   ]);
   assert.equal(tcp.replies.length, 2);
   assert.equal(tcp.replies[1]?.message.answerRRs?.length, 3);
-  const missing = await ask(server, false, ["missing.interop.example", "A"]);
+  const missing = await ask(server.port, ["missing.interop.example", "A"]);
   assert.equal(missing.code, 0);
   assert.equal(missing.replies[0]?.message.RCODE, 3);
 }
 
 async function checkTls(server: ForeignServer): Promise<void> {
   const byName = ["+tls", `+tls-ca=${server.caFile}`, `+tls-hostname=${server.authName}`];
-  const named = await ask(server, true, [
+  const named = await ask(server.tlsPort, [
     ...byName,
     "+keepopen",
     "www.interop.example",
@@ -76,10 +51,10 @@ async function checkTls(server: ForeignServer): Promise<void> {
   assert.equal(named.replies[0]?.exchange.protection, "authenticated");
   assert.match(named.replies[0]?.exchange.authenticatedBy ?? "", /server\.example/);
   assert.equal(named.replies[1]?.message.answerRRs?.length, 1);
-  const pinned = await ask(server, true, [`+tls-pin=${server.pin}`, "www.interop.example"]);
+  const pinned = await ask(server.tlsPort, [`+tls-pin=${server.pin}`, "www.interop.example"]);
   assert.equal(pinned.code, 0, pinned.stderr);
   assert.equal(pinned.replies[0]?.exchange.protection, "authenticated");
-  const pipelined = await ask(server, true, [
+  const pipelined = await ask(server.tlsPort, [
     ...byName,
     "+pipeline",
     "www.interop.example",
@@ -91,14 +66,14 @@ async function checkTls(server: ForeignServer): Promise<void> {
   ]);
   assert.equal(pipelined.code, 0, pipelined.stderr);
   assert.equal(pipelined.replies.length, 4);
-  const wrongName = await ask(server, true, [
+  const wrongName = await ask(server.tlsPort, [
     "+tls",
     `+tls-ca=${server.caFile}`,
     "+tls-hostname=other.example",
     "www.interop.example",
   ]);
   assert.equal(wrongName.code, 20, "a server with another name is not asked");
-  const wrongPin = await ask(server, true, [`+tls-pin=${"A".repeat(43)}=`, "www.interop.example"]);
+  const wrongPin = await ask(server.tlsPort, [`+tls-pin=${"A".repeat(43)}=`, "www.interop.example"]);
   assert.equal(wrongPin.code, 20, "a server with another key is not asked");
 }
 

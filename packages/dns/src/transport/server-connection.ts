@@ -10,6 +10,7 @@ import {
   HEADER_OCTETS,
   KEEPALIVE_UNIT_MS,
   setUint16,
+  uint16At,
 } from "@sotto/dns/wire";
 import type { Admission, Admitted } from "./admission.ts";
 import type { SessionLimits } from "./limits.ts";
@@ -282,7 +283,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#outputOctets = end;
   }
 
-  /** One write for all replies of this turn (RFC 7766 §8: length and message together). */
+  /** One write for all replies of this turn (RFC 7766 §8: length and message together); over TLS one for each. */
   #flush(): void {
     if (this.#outputOctets === 0) return;
     const octets = this.#output.subarray(0, this.#outputOctets);
@@ -291,8 +292,21 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#outputOctets = 0;
     const unsentBefore = this.#host.unsentOctets();
     if (unsentBefore === 0 || unsentBefore < this.#unsentAtProgress) this.#lastProgressMs = this.#nowMs();
-    this.#host.write(octets);
+    if (this.origin.security === undefined) this.#host.write(octets);
+    else this.#writeRecords(octets);
     this.#unsentAtProgress = this.#host.unsentOctets();
+  }
+
+  /**
+   * One TLS record per reply: getdns and Stubby take one message each time their socket is readable, and would leave a
+   * second one in the same record unread until more octets come or the query times out.
+   */
+  #writeRecords(octets: Uint8Array): void {
+    for (let at = 0; at < octets.length; ) {
+      const end = at + FRAME_PREFIX_OCTETS + uint16At(octets, at);
+      this.#host.write(octets.subarray(at, end));
+      at = end;
+    }
   }
 
   /** Tells admission how much memory the connection holds for its peer. */

@@ -132,8 +132,13 @@ class NodeListener implements StreamListener {
 
   /** Clear TCP is a stream now; TLS begins its handshake. */
   #begin(socket: Socket, arriving: Arriving): void {
-    if (this.#tlsServer === undefined) this.#deliver(socket, arriving, undefined);
-    else this.#tlsServer.emit("connection", socket);
+    if (this.#tlsServer === undefined) {
+      this.#deliver(socket, arriving, undefined);
+      return;
+    }
+    // Who ends during the handshake has gone: otherwise its place would be held until the handshake timeout.
+    socket.allowHalfOpen = false;
+    this.#tlsServer.emit("connection", socket);
   }
 
   #readHeader(socket: Socket, arriving: Arriving, then: () => void): void {
@@ -199,6 +204,10 @@ class NodeListener implements StreamListener {
       socket.destroy();
       return;
     }
+    // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
+    socket.allowHalfOpen = true;
+    // As for clients: what is written at once stays a TLS record of its own (getdns reads one message per record).
+    Reflect.set(socket, "_writev", null);
     const security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     const { proxy } = this.#options;
     if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))

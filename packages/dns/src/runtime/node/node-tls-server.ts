@@ -1,5 +1,5 @@
 /** What makes the TLS handshakes of a listener: certificates by name, tickets, groups, client certificates. */
-import { createHash, X509Certificate } from "node:crypto";
+import { constants, createHash, X509Certificate } from "node:crypto";
 import {
   createSecureContext,
   createServer,
@@ -25,6 +25,8 @@ export function makeTlsServer(
   const common: SecureContextOptions = {
     // RFC 8310 §9: TLS 1.2 or later.
     minVersion: "TLSv1.2",
+    // RFC 9325 §3.5: renegotiation lets clients burn a server's time. RFC 8310 §9: no compression.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
     // Tickets are good on every listener with the same keys and the same demands on clients.
     sessionIdContext: createHash("sha256")
       .update(`sotto ${tls.clientAuthoritiesPem?.join() ?? "-"}`)
