@@ -97,13 +97,29 @@ test("when nobody answers it is the network: short fixed intervals, and the firs
 test("a path that loses SYNs with data is not given any for an hour [7413-4.1.3.1-a]", () => {
   const memory = new ServerMemory();
   assert.equal(memory.mayFastOpen(serverOf(), 0), true);
-  memory.noteFastOpenFailure(serverOf(), 0);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0, true);
+  assert.equal(memory.refusal(serverOf(), 0), undefined, "an ordinary connection is tried first");
   assert.equal(memory.mayFastOpen(serverOf(), 3_599_999), false);
   assert.equal(memory.mayFastOpen(serverOf({ key: "other" }), 1), true);
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_000), true);
-  memory.noteFastOpenFailure(serverOf(), 3_600_000);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECTION_LOST"), 3_600_000, true);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 3_600_001, true);
+  assert.notEqual(memory.refusal(serverOf(), 3_600_001), undefined, "it was not Fast Open");
   memory.forgetAll();
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_001), true);
+  for (const code of ["ERR_ABORTED", "ERR_TLS_NOT_AUTHENTICATED", "ERR_UNREACHABLE"] as const)
+    memory.noteFailure(serverOf(), failure(code), 3_600_002, true);
+  assert.equal(memory.mayFastOpen(serverOf(), 3_600_002), true, "SYNs with data had no part in these");
+});
+
+test("who has no other hope may try a server that is backed off, once a second", () => {
+  const memory = new ServerMemory();
+  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 0);
+  assert.notEqual(memory.refusal(serverOf(), 999, true), undefined);
+  assert.equal(memory.refusal(serverOf(), 1000, true), undefined);
+  assert.notEqual(memory.refusal(serverOf(), 1000, false), undefined);
+  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 1000);
+  assert.notEqual(memory.refusal(serverOf(), 1999, true), undefined);
 });
 
 test("memory is bounded", () => {
