@@ -6,6 +6,7 @@ import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { EdnsOptionCode, type Message, makeCookie, Rcode } from "@sotto/dns/wire";
 import {
   CLIENT_ADDRESSES,
+  decode,
   exchangerWorld,
   FakeStreamServer,
   FakeUdpServer,
@@ -314,6 +315,70 @@ test("the server's cookie comes back to it, and a reply with a wrong one of ours
   exchanger.networkChanged();
   await world.clock.runUntil(exchanger.exchange(requestOf(world, { cookies: true })));
   assert.notEqual(seen[2]?.slice(0, 16), first, "[9018-3-a] nobody recognises us on another network");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that has stopped giving cookies is asked over TCP once, soon, and then believed again", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  let givesCookies = true;
+  await FakeUdpServer.open(serverHost, (query) => {
+    const client = cookieOf(query)?.subarray(0, 8) ?? new Uint8Array(8);
+    return [givesCookies ? withCookie(query, client, new Uint8Array(16)) : replyTo(query)];
+  });
+  await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  const ask = async (): Promise<string> => {
+    const running = exchanger.exchange(requestOf(world, { cookies: true, mayUseOpenTcp: false }));
+    const startMs = world.clock.nowMs();
+    const { facts } = await world.clock.runUntil(running);
+    assert.ok(world.clock.nowMs() - startMs < 300);
+    return facts.transport;
+  };
+  const transports = [await ask()];
+  givesCookies = false;
+  transports.push(await ask(), await ask());
+  assert.deepEqual(transports, ["udp", "tcp", "udp"]);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a near server is asked again sooner when a datagram is lost", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const udp = await FakeUdpServer.open(serverHost, (query, nth) => (nth === 4 ? [] : [replyTo(query)]));
+  const took: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const [outcome, ms] = await outcomeOf(world, exchanger.exchange(requestOf(world)));
+    assert.equal(outcome, "ok");
+    took.push(ms);
+  }
+  assert.deepEqual(took, [10, 10, 10, 260, 10]);
+  assert.equal(udp.queries.length, 6);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that has become slow is soon asked once again", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  let delayMs = 0;
+  let seen = 0;
+  const socket = await serverHost.bindDatagram(
+    { local: SERVER, connectTo: undefined, reusePort: false },
+    {
+      onMessage: (octets, from) => {
+        seen++;
+        const reply = replyTo(decode(octets.slice()));
+        world.clock.startTimer("slow server", delayMs, () => socket.send(reply, from));
+      },
+      onError: () => undefined,
+    },
+  );
+  const sendings = async (): Promise<number> => {
+    seen = 0;
+    await outcomeOf(world, exchanger.exchange(requestOf(world)));
+    return seen;
+  };
+  for (let i = 0; i < 10; i++) assert.equal(await sendings(), 1);
+  delayMs = 400;
+  assert.equal(await sendings(), 2);
+  for (let i = 0; i < 3; i++) await sendings();
+  assert.equal(await sendings(), 1);
   await world.clock.runUntil(exchanger.close());
 });
 

@@ -13,6 +13,7 @@ import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
 import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
+import { RoundTrips } from "./round-trips.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
@@ -41,6 +42,7 @@ export class Exchanger {
   readonly #giveUps = new Set<() => void>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #cookies: ClientCookies;
+  readonly #roundTrips = new RoundTrips();
   #udpQueries = 0;
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
@@ -92,6 +94,7 @@ export class Exchanger {
     this.#wallOffsetMs = this.#runtime.clock.wallMs() - this.#runtime.clock.nowMs();
     this.#pool.networkChanged();
     this.#cookies.forgetAll();
+    this.#roundTrips.forgetAll();
     this.#runtime.events.publish("transport.network-changed", {});
   }
 
@@ -169,6 +172,7 @@ export class Exchanger {
         reply = await this.#askOverUdp(request);
         if (reply.rcode === Rcode.BadCookie) return "truncated";
       }
+      if (reply.lacksCookie) return "truncated";
     } finally {
       this.#udpQueries--;
     }
@@ -185,30 +189,36 @@ export class Exchanger {
   }
 
   async #askOverUdp(request: ExchangeRequest): Promise<UdpReply> {
-    const { address } = request.server;
+    const { server } = request;
+    const place = `${server.address}|${server.port}`;
     const hasCookie = request.cookies === true && request.edns !== undefined;
     let local = "";
     try {
-      return await exchangeOverUdp(
+      const reply = await exchangeOverUdp(
         {
           octetsFrom: (from) => {
             local = from.address;
-            const cookie = hasCookie ? this.#cookies.optionFor(address, local) : undefined;
+            const cookie = hasCookie ? this.#cookies.optionFor(place, local) : undefined;
             return buildQuery(request, "udp", cookie).octets;
           },
-          acceptsCookie: (data) => !hasCookie || this.#cookies.accept(address, local, data),
+          judgeCookie: (data) => (hasCookie ? this.#cookies.judge(place, local, data) : "good"),
           question: request.question,
-          server: request.server,
+          server,
           localAddress: this.#localAddress(request, false),
           deadlineMs: request.deadlineMs,
           onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
-          timing: this.#timing,
+          timing: {
+            ...this.#timing,
+            firstPatienceMs: this.#roundTrips.patienceMs(place, this.#timing.firstPatienceMs),
+          },
         },
         this.#runtime,
       );
+      if (reply.lacksCookie) this.#cookies.forget(place, local);
+      else this.#roundTrips.note(place, reply.inAllMs);
+      return reply;
     } catch (error) {
-      // Perhaps the server has stopped giving cookies, and its replies were dropped for want of one.
-      if (hasCookie && DnsError.is(error, "ERR_TIMEOUT")) this.#cookies.forget(address, local);
+      if (DnsError.is(error, "ERR_TIMEOUT")) this.#roundTrips.forget(place);
       throw error;
     }
   }
@@ -351,10 +361,13 @@ function mayGoOn(
 const UDP_QUERIES_MAX_DEFAULT = 14_000;
 /** Below the usual limit of 1024 descriptors, with room for listeners and files. */
 const CONNECTIONS_MAX_DEFAULT = 500;
-/** RFC 9210 §4.1 allows less than the system's minute or two; two lost SYNs (1 s, 2 s) still fit. */
-const CONNECT_TIMEOUT_MS_DEFAULT = 4000;
-/** Two round trips and some patience with a busy server. */
-const HANDSHAKE_TIMEOUT_MS_DEFAULT = 5000;
+/**
+ * RFC 9210 §4.1 allows less than the system's minute or two. A lost SYN, which is sent again after a second, still fits;
+ * and clients wait for five seconds, of which another server shall get some.
+ */
+const CONNECT_TIMEOUT_MS_DEFAULT = 2500;
+/** Two round trips, of which one is lost, and some patience with a busy server; a stalled one leaves time as well. */
+const HANDSHAKE_TIMEOUT_MS_DEFAULT = 2500;
 /** Wall and monotonic time drift apart by less, whoever sets the clock; a suspended machine loses more. */
 const JUMP_MS = 30_000;
 /** RFC 7766 §6.2.4 wants a retry; more would hammer a server that closes on this very query. */
