@@ -394,7 +394,7 @@ test("the idle time begins with the last reply, even with one that cannot be rea
   assert.deepEqual(bench.calls, ["end"]);
 });
 
-test("an idle connection is closed by us, and reset when the peer does not close too [7766-6.2.3-b]", () => {
+test("an idle connection is closed by us, and reset when the peer does not close too [7766-6.2.3-b 7828-3.4-c]", () => {
   const bench = new Bench({ idleTimeoutMs: 1000 });
   bench.ask("a.example.");
   bench.receive(frameMessage(replyTo(only(bench.sent()))), 500);
@@ -507,7 +507,7 @@ function exchangeKeepalive(bench: Bench, units: number | undefined, asksKeepaliv
   bench.receive(frameMessage(replyTo(only(bench.sent()), { edns: makeEdns({ options }) })));
 }
 
-test("a keepalive timeout is honoured, overrides earlier ones, and closing begins before it ends [7828-3.2.2-b]", () => {
+test("a keepalive timeout is honoured, overrides earlier ones, and closing begins before it ends [7828-3.2.2-b 9210-4.3-a]", () => {
   const bench = new Bench({ idleTimeoutMs: 2000 });
   exchangeKeepalive(bench, 300, true);
   bench.passUntil(28_900);

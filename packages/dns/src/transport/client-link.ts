@@ -56,6 +56,8 @@ export interface LinkFacts {
 export class ClientLink implements ConnectionHost {
   /** Set once its failure has been remembered: many queries may fail with one connection. */
   wasHeldAgainstServer = false;
+  /** When connecting began, monotonic milliseconds. */
+  readonly startedAtMs: number;
   readonly #options: LinkOptions;
   readonly #runtime: Runtime;
   readonly #machine: ClientConnection;
@@ -69,6 +71,7 @@ export class ClientLink implements ConnectionHost {
   constructor(options: LinkOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
+    this.startedAtMs = runtime.clock.nowMs();
     this.#machine = new ClientConnection(options.limits, this, runtime.random);
     this.#connect().catch((problem: unknown) => this.#failed(problem));
   }
@@ -131,7 +134,6 @@ export class ClientLink implements ConnectionHost {
   async #connect(): Promise<void> {
     const { target, ticket, connectTimeoutMs, handshakeTimeoutMs } = this.#options;
     const { clock, network } = this.#runtime;
-    const startedAtMs = clock.nowMs();
     let connectedAtMs: number | undefined;
     const { tls } = target;
     const stream = await network.connect({
@@ -159,7 +161,7 @@ export class ClientLink implements ConnectionHost {
     this.#facts = {
       security: stream.security,
       authentication,
-      connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - startedAtMs,
+      connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - this.startedAtMs,
       handshakeMs: tls === undefined ? 0 : nowMs - (connectedAtMs ?? nowMs),
     };
     this.#listen(stream, authentication);

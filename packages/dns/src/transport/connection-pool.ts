@@ -62,11 +62,15 @@ export class ConnectionPool {
 
   /**
    * Why no connection is tried now; undefined when one may be, or when there is one: whoever comes while the server is
-   * being tried waits for what becomes of that.
+   * being tried waits for what becomes of that, unless it takes too long.
    */
   refusal(target: LinkTarget, isLastHope: boolean): DnsError | undefined {
-    if (this.#entries.get(this.#reuseKey(target))?.link?.takesQueries === true) return undefined;
-    return this.memory.refusal(this.remembered(target), this.#runtime.clock.nowMs(), isLastHope);
+    const nowMs = this.#runtime.clock.nowMs();
+    const link = this.#entries.get(this.#reuseKey(target))?.link;
+    if (link?.takesQueries !== true) return this.memory.refusal(this.remembered(target), nowMs, isLastHope);
+    return link.facts === undefined
+      ? this.memory.refusalWhileTried(this.remembered(target), link.startedAtMs, nowMs)
+      : undefined;
   }
 
   /** Holds a connection that failed or never answered against its server: once, however many queries failed with it. */

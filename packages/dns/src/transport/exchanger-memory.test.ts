@@ -1,7 +1,7 @@
 /** What an exchanger learns of servers and networks: failures, idle times, cookies, open connections, sleep. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError } from "@sotto/dns/runtime";
+import { DnsError, type Network } from "@sotto/dns/runtime";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { EdnsOptionCode, type Message, makeCookie, Rcode } from "@sotto/dns/wire";
 import {
@@ -82,15 +82,27 @@ test("a dead server is remembered although every query gave up before its connec
 
 test("who comes while a failed server is tried again waits for what becomes of that", async () => {
   const { world, exchanger, serverHost } = exchangerWorld(1, { connectTimeoutMs: 500 });
+  const other = { address: "198.51.100.54", port: 53 };
+  await FakeStreamServer.open(
+    world.network.host([other.address]),
+    (query, stream) => stream.reply(replyTo(query)),
+    undefined,
+    other,
+  );
   world.network.setReachability(SERVER.address, "silent");
   const exchange = (isLastHope: boolean): Promise<unknown> =>
     exchanger.exchange(requestOf(world, { transport: "tcp", isLastHope }));
   const ask = (isLastHope: boolean): Promise<[string, number]> => outcomeOf(world, exchange(isLastHope));
-  assert.deepEqual(await ask(false), ["ERR_CONNECT_TIMEOUT", 500]);
+  // Somebody else answers, so that it is not the network: patience grows to four seconds.
+  for (let i = 0; i < 2; i++) {
+    await outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp", server: other })));
+    assert.deepEqual(await ask(false), ["ERR_CONNECT_TIMEOUT", 500]);
+    if (i === 0) await world.clock.advance(2000);
+  }
   world.network.setReachability(SERVER.address, "normal");
   await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
-  await world.clock.advance(999);
-  assert.deepEqual(await ask(true), ["ERR_CONNECT_TIMEOUT", 0], "it was tried less than a second ago");
+  await world.clock.advance(1999);
+  assert.deepEqual(await ask(true), ["ERR_CONNECT_TIMEOUT", 0], "it was tried less than two seconds ago");
   await world.clock.advance(1);
   assert.deepEqual(await ask(false), ["ERR_CONNECT_TIMEOUT", 0], "somebody else can be asked");
   const both = Promise.all([exchange(true), exchange(false)]);
@@ -379,6 +391,43 @@ test("a server that has become slow is soon asked once again", async () => {
   assert.equal(await sendings(), 2);
   for (let i = 0; i < 3; i++) await sendings();
   assert.equal(await sendings(), 1);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("where SYNs with data are lost ordinary ones are sent for an hour, and nobody is blamed [7413-4.1.3.1-a]", async () => {
+  const world = simRuntime(1);
+  const real = world.runtimeOf(CLIENT_ADDRESSES);
+  const asked: (boolean | undefined)[] = [];
+  const connect: Network["connect"] = (options) => {
+    asked.push(options.fastOpen);
+    return options.fastOpen === true
+      ? Promise.reject(new DnsError("ERR_CONNECT_TIMEOUT", "no answer to SYNs", { stage: "connect" }))
+      : real.network.connect(options);
+  };
+  const { listen, bindDatagram } = real.network;
+  const network = {
+    connect,
+    listen: listen.bind(real.network),
+    bindDatagram: bindDatagram.bind(real.network),
+  };
+  await FakeStreamServer.open(world.network.host([SERVER.address]), (query, stream) =>
+    stream.reply(replyTo(query)),
+  );
+  const exchanger = new Exchanger({ fastOpen: true }, { ...real, network });
+  const ask = async (): Promise<string> => {
+    const [outcome] = await outcomeOf(
+      world,
+      exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })),
+    );
+    return outcome;
+  };
+  assert.equal(await ask(), "ERR_CONNECT_TIMEOUT");
+  assert.equal(await ask(), "ok", "at once");
+  await world.clock.advance(60_000);
+  assert.equal(await ask(), "ok");
+  await world.clock.advance(3_600_000);
+  await ask();
+  assert.deepEqual(asked, [true, false, false, true]);
   await world.clock.runUntil(exchanger.close());
 });
 

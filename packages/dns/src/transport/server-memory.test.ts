@@ -112,14 +112,24 @@ test("a path that loses SYNs with data is not given any for an hour [7413-4.1.3.
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_002), true, "SYNs with data had no part in these");
 });
 
-test("who has no other hope may try a server that is backed off, once a second", () => {
+test("who has no other hope may try a server that is backed off, once in two seconds", () => {
   const memory = new ServerMemory();
   memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 0);
-  assert.notEqual(memory.refusal(serverOf(), 999, true), undefined);
-  assert.equal(memory.refusal(serverOf(), 1000, true), undefined);
-  assert.notEqual(memory.refusal(serverOf(), 1000, false), undefined);
-  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 1000);
   assert.notEqual(memory.refusal(serverOf(), 1999, true), undefined);
+  assert.equal(memory.refusal(serverOf(), 2000, true), undefined);
+  assert.notEqual(memory.refusal(serverOf(), 2000, false), undefined);
+  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 2000);
+  assert.notEqual(memory.refusal(serverOf(), 3999, true), undefined);
+});
+
+test("who comes late to a try that takes long after a failure does not wait for its end", () => {
+  const memory = new ServerMemory();
+  assert.equal(memory.refusalWhileTried(serverOf(), 0, 60_000), undefined, "it has never failed");
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0);
+  assert.equal(memory.refusalWhileTried(serverOf(), 5000, 5999), undefined);
+  const refusal = memory.refusalWhileTried(serverOf(), 5000, 6000);
+  assert.equal(refusal?.code, "ERR_CONNECT_TIMEOUT");
+  assert.match(refusal?.message ?? "", /; it is being tried again since 1000 ms$/);
 });
 
 test("memory is bounded", () => {
@@ -128,4 +138,12 @@ test("memory is bounded", () => {
     memory.noteFailure(serverOf({ key: `server ${i}` }), failure("ERR_TLS_NOT_AUTHENTICATED"), 0);
   assert.equal(memory.refusal(serverOf({ key: "server 0" }), 1), undefined);
   assert.notEqual(memory.refusal(serverOf({ key: "server 4999" }), 1), undefined);
+});
+
+test("what was learnt in clear is forgotten with the network it was learnt on [7858-8-a]", () => {
+  const memory = new ServerMemory();
+  memory.noteSuccess(serverOf({ key: "clear", isTls: false }), 0);
+  memory.forgetAll();
+  memory.noteSuccess(serverOf({ key: "other", address: "192.0.2.9" }), 50);
+  assert.equal(patienceAfter(memory, serverOf(), "ERR_CONNECT_REFUSED", 100), 250);
 });

@@ -66,7 +66,9 @@ const SILENCE_MS = 5000;
 /** How often a network that is gone is tried. */
 const PROBE_MS = 2000;
 /** How often a server is tried that nobody can stand in for: a reply that comes late is better than none. */
-const LAST_HOPE_MS = 1000;
+const LAST_HOPE_MS = 2000;
+/** More than connecting and a handshake take nearly everywhere; who comes later would only share in the time-out. */
+const JOIN_MS = 1000;
 /** RFC 7413 §4.1.3.1: a path that loses SYNs with data is not asked again for a while. */
 const NO_FAST_OPEN_MS = 3_600_000;
 /** Servers remembered; beyond it the one used least recently is forgotten. */
@@ -85,11 +87,14 @@ export class ServerMemory {
     if (failure === undefined || nowMs >= failure.untilMs) return undefined;
     if (isLastHope && nowMs - failure.atMs >= LAST_HOPE_MS) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
-    const { problem } = failure;
-    return new DnsError(problem.code, `${problem.message}; not tried again for another ${waitMs} ms`, {
-      cause: problem,
-      ...(problem.stage === undefined ? {} : { stage: problem.stage }),
-    });
+    return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
+  }
+
+  /** The same for a server that is being tried since `sinceMs`: after a failure that takes suspiciously long. */
+  refusalWhileTried(server: RememberedServer, sinceMs: number, nowMs: number): DnsError | undefined {
+    const failure = this.#servers.get(server.key)?.failure;
+    if (failure === undefined || nowMs - sinceMs < JOIN_MS) return undefined;
+    return remembered(failure.problem, `it is being tried again since ${Math.ceil(nowMs - sinceMs)} ms`);
   }
 
   /** A connection did not come about, or never answered. */
@@ -158,6 +163,13 @@ export class ServerMemory {
     if (this.#servers.size > SERVERS_MAX) dropFirst(this.#servers);
     return memory;
   }
+}
+
+function remembered(problem: DnsError, remark: string): DnsError {
+  return new DnsError(problem.code, `${problem.message}; ${remark}`, {
+    cause: problem,
+    ...(problem.stage === undefined ? {} : { stage: problem.stage }),
+  });
 }
 
 function dropFirst(map: Map<string, unknown>): void {
