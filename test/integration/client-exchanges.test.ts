@@ -1,5 +1,7 @@
 /** The client side over real sockets on loopback: UDP, TCP and TLS against our own listeners. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
@@ -35,6 +37,21 @@ interface Place {
   readonly seen: { transport: string; octets: number; resumed: boolean | undefined }[];
 }
 
+/** UDP and TCP on one port, which a connection of another test may have taken for TCP in the meantime. */
+async function openBoth(handler: MessageHandler): Promise<{ udp: UdpListener; tcp: StreamService }> {
+  const runtime = nodeRuntime();
+  for (let tries = 1; ; tries++) {
+    const udp = await UdpListener.open({ local: LOOPBACK }, handler, runtime);
+    try {
+      const local = { ...LOOPBACK, port: udp.local.port };
+      return { udp, tcp: await StreamService.open({ local }, handler, runtime) };
+    } catch (error) {
+      await udp.close();
+      if (!DnsError.is(error, "ERR_ADDRESS_IN_USE") || tries >= 20) throw error;
+    }
+  }
+}
+
 /** Opens listeners that answer `big.example.` truncated over UDP, and `slow.example.` last. */
 async function withServers(run: (place: Place) => Promise<void>): Promise<void> {
   const runtime = nodeRuntime();
@@ -51,8 +68,7 @@ async function withServers(run: (place: Place) => Promise<void>): Promise<void> 
   };
   const authority = await makeAuthority("test authority", runtime.clock.wallMs());
   const pair = await authority.issue(["dns.example", "127.0.0.1"], runtime.clock.wallMs());
-  const udp = await UdpListener.open({ local: LOOPBACK }, handler, runtime);
-  const tcp = await StreamService.open({ local: { ...LOOPBACK, port: udp.local.port } }, handler, runtime);
+  const { udp, tcp } = await openBoth(handler);
   const tls = await StreamService.open(
     { local: LOOPBACK, tls: { ...pair, alpn: ["dot"], ticketKeys: undefined } },
     handler,
@@ -244,4 +260,103 @@ test("failures on real sockets tell the stage", () =>
       (error) => DnsError.is(error),
     );
     assert.equal(place.seen.length, 0);
+  }));
+
+/** A server that keeps what the client says first, and then ends the connection. */
+async function firstOctets(ask: (port: number) => Promise<unknown>): Promise<Buffer> {
+  const heard = Promise.withResolvers<Buffer>();
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", (octets: Buffer) => {
+      heard.resolve(octets);
+      socket.destroy();
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const place = server.address();
+  assert.ok(typeof place === "object" && place !== null);
+  await assert.rejects(ask(place.port));
+  server.close();
+  return heard.promise;
+}
+
+test("what a client says first on a TLS port is a ClientHello without compression, and over TCP a query, also with Fast Open [7413-2-a 7830-6-b 7858-3.1-d 7858-3.4-tfo 8310-9-b]", () =>
+  withServers(async (place) => {
+    for (const fastOpen of [false, true]) {
+      const exchanger = new Exchanger({ fastOpen }, place.runtime);
+      const askOver = (transport: "tcp" | "tls") =>
+        firstOctets((port) =>
+          exchanger.exchange({ ...requestOf(place, transport), server: { address: "127.0.0.1", port } }),
+        );
+      const hello = await askOver("tls");
+      // RFC 8446 §5.1, §4.1.2: record type handshake, message type ClientHello, then version, random and session id.
+      assert.deepEqual([hello[0], hello[1], hello[5]], [22, 3, 1]);
+      const ciphersAt = 5 + 4 + 2 + 32 + 1 + hello.readUInt8(43);
+      const compressionAt = ciphersAt + 2 + hello.readUInt16BE(ciphersAt);
+      assert.deepEqual([...hello.subarray(compressionAt, compressionAt + 2)], [1, 0]);
+      const query = await askOver("tcp");
+      assert.equal(query.readUInt16BE(0), query.length - 2);
+      // QR 0, opcode QUERY: it may come twice.
+      assert.equal(query.readUInt8(4) >> 3, 0);
+      await exchanger.close();
+    }
+  }));
+
+/** What a server answers to octets until it closes or has said enough. */
+async function answerToOctets(port: number, octets: Uint8Array, enough: number): Promise<Buffer> {
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.write(octets);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of socket) {
+      assert.ok(Buffer.isBuffer(chunk));
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= enough) break;
+    }
+  } catch (error) {
+    // A reset is an end as good as any.
+    assert.ok(error instanceof Error && "code" in error && error.code === "ECONNRESET", String(error));
+  }
+  socket.destroy();
+  return Buffer.concat(chunks);
+}
+
+function withLength(octets: Uint8Array, lengthOctets: number): Buffer {
+  const length = Buffer.alloc(lengthOctets);
+  length.writeUIntBE(octets.length, 0, lengthOctets);
+  return Buffer.concat([length, octets]);
+}
+
+/** A ClientHello of TLS 1.2 that would like DEFLATE (RFC 3749). */
+function compressingHello(): Buffer {
+  // Groups x25519 and secp256r1; signatures of ECDSA and RSA with SHA-256 (RFC 8446 §4.2.3, §4.2.7).
+  const extensions = Buffer.from("000a00060004001d0017" + "000d00080006040308040401", "hex");
+  const hello = Buffer.concat([
+    Buffer.from("0303", "hex"),
+    Buffer.alloc(32, 7),
+    withLength(new Uint8Array(0), 1),
+    withLength(Buffer.from("c02fc02b", "hex"), 2),
+    withLength(Uint8Array.of(1, 0), 1),
+    withLength(extensions, 2),
+  ]);
+  const message = Buffer.concat([Uint8Array.of(1), withLength(hello, 3)]);
+  return Buffer.concat([Buffer.from("160301", "hex"), withLength(message, 2)]);
+}
+
+test("a TLS listener compresses nothing, and answers no query in the clear [7830-6-b 7858-3.1-d 7858-3.1-e 8310-9-b]", () =>
+  withServers(async (place) => {
+    const reply = await answerToOctets(place.ports.tls, compressingHello(), 80);
+    // ServerHello: version, random, session id, cipher, compression method.
+    assert.deepEqual([reply[0], reply[5]], [22, 2], reply.toString("hex"));
+    const cipherAt = 5 + 4 + 2 + 32 + 1 + reply.readUInt8(43);
+    assert.equal(reply.readUInt8(cipherAt + 2), 0);
+    const question = { name: parseName("www.example."), type: RRType.A, class: RRClass.IN };
+    const query = withLength(encodeMessage(makeMessage({ id: 1, questions: [question] })), 2);
+    const before = place.seen.length;
+    const answer = await answerToOctets(place.ports.tls, query, 1000);
+    assert.ok(answer.length === 0 || answer[0] === 21, "nothing but a TLS alert");
+    assert.equal(place.seen.length, before);
   }));

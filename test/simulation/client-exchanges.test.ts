@@ -70,6 +70,8 @@ async function runSeed(seed: number, totals: ReturnType<typeof newTotals>): Prom
   const running: Promise<void>[] = [];
   for (let i = 0; i < QUERIES_PER_SEED; i++) {
     if (moods.chance(0.4)) await world.clock.advance(moods.below(1500));
+    if (moods.chance(0.02)) exchanger.networkChanged();
+    if (moods.chance(0.02)) world.clock.jumpWall(60_000 + moods.below(3_600_000));
     const abort = new AbortController();
     const request = requestOf(i, world.clock.nowMs(), moods, abort.signal);
     const patienceMs = moods.chance(0.05) ? moods.below(300) : undefined;
@@ -131,6 +133,9 @@ function requestOf(nth: number, nowMs: number, moods: SeededRandom, signal: Abor
     deadlineMs: nowMs + 200 + moods.below(6000),
     signal,
     tls: POLICY,
+    cookies: moods.chance(0.5),
+    isLastHope: moods.chance(0.2),
+    mayUseOpenTcp: moods.chance(0.8),
   };
 }
 

@@ -394,7 +394,7 @@ test("the idle time begins with the last reply, even with one that cannot be rea
   assert.deepEqual(bench.calls, ["end"]);
 });
 
-test("an idle connection is closed by us, and reset when the peer does not close too [7766-6.2.3-b]", () => {
+test("an idle connection is closed by us, and reset when the peer does not close too [7766-6.2.3-b 7828-3.4-c]", () => {
   const bench = new Bench({ idleTimeoutMs: 1000 });
   bench.ask("a.example.");
   bench.receive(frameMessage(replyTo(only(bench.sent()))), 500);
@@ -432,6 +432,55 @@ test("a connection that has never answered is given up before its queries' deadl
   assert.deepEqual(second.outcomes, []);
 });
 
+test("a connection that is silent after a pause loses its query in time for another try, and gets no more [7858-3.4-d]", () => {
+  const afterPause = (pauseMs: number): { bench: Bench; outcomes: QueryOutcome[] } => {
+    const bench = new Bench({ answerAfterPauseTimeoutMs: 2000, idleTimeoutMs: 60_000 });
+    bench.ask("a.example.");
+    bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
+    bench.passUntil(pauseMs);
+    const { outcomes } = bench.ask("b.example.", { deadlineMs: pauseMs + 5000 });
+    return { bench, outcomes };
+  };
+  const dead = afterPause(1000);
+  dead.bench.sent();
+  dead.bench.passUntil(2999);
+  assert.equal(dead.outcomes.length, 0);
+  dead.bench.passUntil(3000);
+  assert.deepEqual(
+    dead.outcomes.map(({ kind }) => kind),
+    ["lost"],
+  );
+  assert.equal(dead.bench.machine.takesQueries, false);
+  const slow = afterPause(1000);
+  const query = only(slow.bench.sent());
+  slow.bench.ask("c.example.", { deadlineMs: 6000 });
+  slow.bench.receive(frameMessage(replyTo(only(slow.bench.sent()))), 1500);
+  slow.bench.passUntil(5000);
+  assert.equal(slow.outcomes.length, 0, "another reply shows that the connection works");
+  slow.bench.receive(frameMessage(replyTo(query)), 5000);
+  assert.equal(slow.outcomes[0]?.kind, "reply");
+  const busy = afterPause(999);
+  busy.bench.sent();
+  busy.bench.passUntil(5998);
+  assert.deepEqual(busy.outcomes, []);
+  busy.bench.passUntil(5999);
+  assert.deepEqual(busy.outcomes, [{ kind: "timeout", wasSent: true }]);
+});
+
+test("queries with little patience do not keep a dead connection in use", () => {
+  const bench = new Bench({ idleTimeoutMs: 60_000 });
+  bench.ask("a.example.");
+  bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
+  for (let nowMs = 0; nowMs < 1200; nowMs += 300) {
+    assert.equal(bench.machine.takesQueries, true);
+    assert.equal(bench.machine.isSuspect(nowMs), false);
+    bench.ask("b.example.", { deadlineMs: nowMs + 300 });
+    bench.sent();
+    bench.passUntil(nowMs + 300);
+  }
+  assert.equal(bench.machine.takesQueries, false);
+});
+
 test("what the peer's close of an idle connection teaches, unless it had told its timeout before", () => {
   const idle = new Bench({ idleTimeoutMs: 10_000 });
   idle.ask("a.example.", {});
@@ -458,7 +507,7 @@ function exchangeKeepalive(bench: Bench, units: number | undefined, asksKeepaliv
   bench.receive(frameMessage(replyTo(only(bench.sent()), { edns: makeEdns({ options }) })));
 }
 
-test("a keepalive timeout is honoured, overrides earlier ones, and closing begins before it ends [7828-3.2.2-b]", () => {
+test("a keepalive timeout is honoured, overrides earlier ones, and closing begins before it ends [7828-3.2.2-b 9210-4.3-a]", () => {
   const bench = new Bench({ idleTimeoutMs: 2000 });
   exchangeKeepalive(bench, 300, true);
   bench.passUntil(28_900);

@@ -41,8 +41,8 @@ const NEXT_STATES: Readonly<Record<ConnectionState, readonly ConnectionState[]>>
 interface Flight {
   readonly query: ConnectionQuery;
   readonly sentAtMs: number;
-  /** The query's deadline, or an earlier one on a connection that has never answered. */
-  readonly dueMs: number;
+  /** The query's deadline, or an earlier one on a connection that has yet to show that it works. */
+  dueMs: number;
   readonly isReused: boolean;
   /** False once nobody waits: the id stays taken until the late reply or the end of the connection. */
   isAwaited: boolean;
@@ -84,6 +84,8 @@ export class ClientConnection {
   #idleTimeoutMs: number;
   #idleSinceMs = 0;
   #lastReceivedMs = 0;
+  /** When the first of the queries left since which nothing has arrived. */
+  #silentSinceMs: number | undefined = undefined;
   #lastServedMs = 0;
   #timerAtMs: number | undefined = undefined;
 
@@ -111,6 +113,11 @@ export class ClientConnection {
   /** True when another query would be sent at once. */
   get hasRoom(): boolean {
     return this.#queue.length === 0 && this.#flights.size < this.#limits.inFlightMax && !this.#isBlocked;
+  }
+
+  /** True when queries have been met by silence for so long that the connection may be dead. */
+  isSuspect(nowMs: number): boolean {
+    return this.#silentSinceMs !== undefined && nowMs - this.#silentSinceMs >= SILENCE_EVIDENCE_MS;
   }
 
   /** Message ids that must not be used for another query now (RFC 7766 §6.2.1). */
@@ -174,8 +181,8 @@ export class ClientConnection {
     let octets = 0;
     for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;
     const batch = new Uint8Array(octets);
-    const patienceMs =
-      this.counters.served === 0 ? this.#limits.firstAnswerTimeoutMs : Number.POSITIVE_INFINITY;
+    const patienceMs = this.#patienceMs(nowMs);
+    this.#silentSinceMs ??= nowMs;
     let at = 0;
     for (const { query, isReused } of leaving) {
       const id = this.#freshId();
@@ -192,6 +199,14 @@ export class ClientConnection {
     this.#isBlocked = !this.#host.write(batch);
   }
 
+  /** A server may be slow, but a connection has to show first that it is there at all. */
+  #patienceMs(nowMs: number): number {
+    if (this.counters.served === 0) return this.#limits.firstAnswerTimeoutMs;
+    return nowMs - this.#lastReceivedMs < PAUSE_MS
+      ? Number.POSITIVE_INFINITY
+      : this.#limits.answerAfterPauseTimeoutMs;
+  }
+
   /** The stream takes octets again. */
   drained(): void {
     this.#isBlocked = false;
@@ -202,6 +217,7 @@ export class ClientConnection {
   receive(octets: Uint8Array, nowMs: number): void {
     if (this.#state !== "open" && this.#state !== "draining") return;
     this.#lastReceivedMs = nowMs;
+    this.#silentSinceMs = undefined;
     this.#reader.push(octets, (message) => this.#receiveMessage(message, nowMs));
     this.#goOn(nowMs);
   }
@@ -255,16 +271,36 @@ export class ClientConnection {
     }
     const late = this.#queue.filter(({ query }) => query.deadlineMs <= nowMs);
     if (late.length > 0) this.#queue = this.#queue.filter(({ query }) => query.deadlineMs > nowMs);
+    const expired = this.#expire(nowMs);
+    this.#goOn(nowMs);
+    this.#rearm();
+    const repliesServed = this.counters.served;
+    for (const { query } of late) query.settle({ kind: "timeout", wasSent: false });
+    for (const { query } of expired) {
+      // A connection that worked and is silent after a pause is as good as closed: a fresh one may do better.
+      if (repliesServed > 0 && nowMs < query.deadlineMs)
+        query.settle({
+          kind: "lost",
+          wasSent: true,
+          repliesServed,
+          wasPassedOver: false,
+          problem: undefined,
+        });
+      else query.settle({ kind: "timeout", wasSent: true });
+    }
+  }
+
+  /** Ends waiting for what is due; queries whose connection has shown life meanwhile get all of their time. */
+  #expire(nowMs: number): Flight[] {
     const expired: Flight[] = [];
     for (const flight of this.#flights.values()) {
       if (!flight.isAwaited || flight.dueMs > nowMs) continue;
+      flight.dueMs = flight.query.deadlineMs;
+      if (flight.dueMs > nowMs && this.#lastReceivedMs > flight.sentAtMs) continue;
       this.#abandon(flight, nowMs);
       expired.push(flight);
     }
-    this.#goOn(nowMs);
-    this.#rearm();
-    for (const { query } of late) query.settle({ kind: "timeout", wasSent: false });
-    for (const { query } of expired) query.settle({ kind: "timeout", wasSent: true });
+    return expired;
   }
 
   #receiveMessage(message: Uint8Array, nowMs: number): boolean {
@@ -327,10 +363,8 @@ export class ClientConnection {
     flight.isAwaited = false;
     this.#awaited--;
     if (this.#awaited === 0) this.#becomeIdle(nowMs);
-    const isSilent =
-      this.#lastReceivedMs <= flight.sentAtMs && nowMs - flight.sentAtMs >= SILENCE_EVIDENCE_MS;
     const abandoned = this.#flights.size - this.#awaited;
-    if (isSilent || abandoned * 2 >= this.#limits.inFlightMax) this.drain(nowMs);
+    if (this.isSuspect(nowMs) || abandoned * 2 >= this.#limits.inFlightMax) this.drain(nowMs);
   }
 
   /** After replies and departures: sends what waited for room, closes what has nothing left to do. */
@@ -422,8 +456,10 @@ export class ClientConnection {
 
 /** Messages without a query that are ignored; a peer that sends more is broken or hostile and is reset. */
 export const UNEXPECTED_MAX = 100;
-/** A query unanswered this long while nothing at all arrived speaks against the connection, not for a slow server. */
+/** Queries unanswered this long while nothing at all arrived speak against the connection, not for a slow server. */
 const SILENCE_EVIDENCE_MS = 1000;
+/** A connection that was quiet for so long may have been forgotten by a middlebox or by a server without a FIN. */
+const PAUSE_MS = 1000;
 /** How long the peer may take to answer our FIN before we reset. */
 const CLOSE_PATIENCE_MS = 2000;
 /** The same when the program ends and waits for it. */

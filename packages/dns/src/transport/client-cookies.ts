@@ -15,6 +15,12 @@ import {
 /** Servers whose cookie is kept; beyond it the one used least recently is forgotten, and gives another one. */
 const SERVERS_MAX = 2000;
 
+/**
+ * `wrong`: another client cookie than ours, or an unreadable one: the reply is dropped. `missing`: none, although this
+ * server has given some: forged, or the server has stopped giving them, which TCP finds out.
+ */
+export type CookieVerdict = "good" | "wrong" | "missing";
+
 /** Cookies of one client. */
 export class ClientCookies {
   readonly #random: Random;
@@ -39,17 +45,16 @@ export class ClientCookies {
   }
 
   /**
-   * Judges the option of a reply (undefined: none) and keeps the server's cookie. False when the reply must be dropped:
-   * its client cookie is wrong, or it has none although this server has given cookies (RFC 7873 §5.3).
+   * Judges the option of a reply (undefined: none) and keeps the server's cookie (RFC 7873 §5.3).
    */
-  accept(server: string, localAddress: string, data: Uint8Array | undefined): boolean {
+  judge(server: string, localAddress: string, data: Uint8Array | undefined): CookieVerdict {
     const key = keyOf(server, localAddress);
-    if (data === undefined) return !this.#serverCookies.has(key);
+    if (data === undefined) return this.#serverCookies.has(key) ? "missing" : "good";
     const cookie = tryReadCookie(data);
-    if (!cookie.ok) return false;
+    if (!cookie.ok) return "wrong";
     const { client, server: given } = cookie.value;
     const own = this.#clientCookie(key);
-    if (client.length !== CLIENT_COOKIE_OCTETS || client.some((octet, i) => octet !== own[i])) return false;
+    if (client.length !== CLIENT_COOKIE_OCTETS || client.some((octet, i) => octet !== own[i])) return "wrong";
     if (given.length > 0) {
       this.#serverCookies.delete(key);
       this.#serverCookies.set(key, given.slice());
@@ -58,10 +63,10 @@ export class ClientCookies {
         if (oldest !== undefined) this.#serverCookies.delete(oldest);
       }
     }
-    return true;
+    return "good";
   }
 
-  /** No reply with a cookie came: the server may have stopped using them. */
+  /** No reply with a cookie came: the server may have stopped giving them. */
   forget(server: string, localAddress: string): void {
     this.#serverCookies.delete(keyOf(server, localAddress));
   }

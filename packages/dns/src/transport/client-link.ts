@@ -36,8 +36,12 @@ export interface LinkOptions {
   readonly fastOpen: boolean;
   /** A ticket for a later connection; only called after the policy was satisfied. */
   onTicket(ticket: SessionTicket): void;
+  /** Connecting or authenticating failed; called before anybody who waits is told. */
+  onFailed(link: ClientLink, problem: DnsError): void;
   /** The link is gone; called once. */
   onGone(link: ClientLink): void;
+  /** A timer fired so late that the machine must have been asleep. */
+  onSleep(): void;
 }
 
 /** What is known about a link's stream once it is open. */
@@ -52,6 +56,8 @@ export interface LinkFacts {
 export class ClientLink implements ConnectionHost {
   /** Set once its failure has been remembered: many queries may fail with one connection. */
   wasHeldAgainstServer = false;
+  /** When connecting began, monotonic milliseconds. */
+  readonly startedAtMs: number;
   readonly #options: LinkOptions;
   readonly #runtime: Runtime;
   readonly #machine: ClientConnection;
@@ -65,6 +71,7 @@ export class ClientLink implements ConnectionHost {
   constructor(options: LinkOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
+    this.startedAtMs = runtime.clock.nowMs();
     this.#machine = new ClientConnection(options.limits, this, runtime.random);
     this.#connect().catch((problem: unknown) => this.#failed(problem));
   }
@@ -94,7 +101,9 @@ export class ClientLink implements ConnectionHost {
 
   /** True when a query can leave at once: the stream is open and has room. */
   get isReady(): boolean {
-    return this.#facts !== undefined && this.takesQueries && this.#machine.hasRoom;
+    const { hasRoom } = this.#machine;
+    const isSuspect = this.#machine.isSuspect(this.#runtime.clock.nowMs());
+    return this.#facts !== undefined && this.takesQueries && hasRoom && !isSuspect;
   }
 
   /** Whether this connection asked for Fast Open. */
@@ -125,7 +134,6 @@ export class ClientLink implements ConnectionHost {
   async #connect(): Promise<void> {
     const { target, ticket, connectTimeoutMs, handshakeTimeoutMs } = this.#options;
     const { clock, network } = this.#runtime;
-    const startedAtMs = clock.nowMs();
     let connectedAtMs: number | undefined;
     const { tls } = target;
     const stream = await network.connect({
@@ -153,7 +161,7 @@ export class ClientLink implements ConnectionHost {
     this.#facts = {
       security: stream.security,
       authentication,
-      connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - startedAtMs,
+      connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - this.startedAtMs,
       handshakeMs: tls === undefined ? 0 : nowMs - (connectedAtMs ?? nowMs),
     };
     this.#listen(stream, authentication);
@@ -190,6 +198,7 @@ export class ClientLink implements ConnectionHost {
     const problem = DnsError.is(cause)
       ? cause
       : new DnsError("ERR_SYSTEM", "connecting failed unexpectedly", { cause, stage: "connect" });
+    this.#options.onFailed(this, problem);
     if (this.#machine.state === "connecting") this.#machine.fail(problem);
     this.#publish("failed", { code: problem.code, problem: problem.message });
     if (this.#stream === undefined) this.#finish(problem);
@@ -243,9 +252,11 @@ export class ClientLink implements ConnectionHost {
     this.#timer =
       atMs === undefined
         ? undefined
-        : clock.startTimer("client connection", Math.max(0, atMs - clock.nowMs()), () =>
-            this.#machine.onTimer(clock.nowMs()),
-          );
+        : clock.startTimer("client connection", Math.max(0, atMs - clock.nowMs()), () => {
+            const nowMs = clock.nowMs();
+            this.#machine.onTimer(nowMs);
+            if (nowMs - atMs > SLEEP_MS) this.#options.onSleep();
+          });
   }
 
   requestFlush(): void {
@@ -273,3 +284,5 @@ function notAuthenticated(remote: Endpoint, authentication: Authentication | und
 
 /** RFC 7858 §3.2 has no token; `dot` is registered since RFC 7858's successors need it on shared ports. */
 const ALPN: readonly string[] = ["dot"];
+/** Timers of a busy process come late by much less. */
+const SLEEP_MS = 30_000;

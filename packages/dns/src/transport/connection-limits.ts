@@ -10,6 +10,8 @@ export interface ConnectionLimits {
   readonly keepaliveMsMax: number;
   /** From the first query of a connection to its first reply; then other servers are tried. */
   readonly firstAnswerTimeoutMs: number;
+  /** From a query after a pause to any octet at all; then a fresh connection is tried with the time that is left. */
+  readonly answerAfterPauseTimeoutMs: number;
 }
 
 /** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
@@ -23,9 +25,10 @@ const QUEUE_MAX_DEFAULT = 1000;
 const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
 /** The longest time that a server can talk us into (RFC 7828 §3.4 lets either side close at any time). */
 const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
-
 /** What a stub waits for one try (RFC 1035 §7.2); a server that has never answered gets no longer deadline. */
 const FIRST_ANSWER_TIMEOUT_MS_DEFAULT = 5000;
+/** Half of what an upstream is given in all; more than nearly every answer takes that is worth waiting for. */
+const ANSWER_AFTER_PAUSE_TIMEOUT_MS_DEFAULT = 2000;
 
 /** The limits that hold unless others are given. */
 export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
@@ -35,4 +38,5 @@ export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
   idleTimeoutMs: IDLE_TIMEOUT_MS_DEFAULT,
   keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
   firstAnswerTimeoutMs: FIRST_ANSWER_TIMEOUT_MS_DEFAULT,
+  answerAfterPauseTimeoutMs: ANSWER_AFTER_PAUSE_TIMEOUT_MS_DEFAULT,
 };

@@ -2,7 +2,7 @@
  * Connections for queries, one per server and policy (RFC 7766 §6.2.2): whoever comes while one is being opened waits
  * on the same attempt, and TLS tickets stay for the next one.
  */
-import type { Runtime } from "@sotto/dns/runtime";
+import type { DnsError, Runtime } from "@sotto/dns/runtime";
 import type { TlsPolicy } from "./authentication.ts";
 import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
@@ -15,6 +15,8 @@ export interface PoolOptions {
   /** Asks for Fast Open where it has not failed. */
   readonly fastOpen: boolean;
   readonly limits: Partial<ConnectionLimits>;
+  /** The machine seems to have been asleep. */
+  readonly onSleep: () => void;
 }
 
 interface Entry {
@@ -24,7 +26,7 @@ interface Entry {
   /** Learnt from a server that closes although queries wait; undefined while there is no reason. */
   lesson: { readonly queriesMax: number; readonly untilMs: number } | undefined;
   /** How long the server let idle connections live, latest last. */
-  readonly idleCloses: number[];
+  idleCloses: readonly IdleClose[];
 }
 
 /** Servers by reuse key, least recently used first. */
@@ -33,6 +35,7 @@ export class ConnectionPool {
   readonly #runtime: Runtime;
   readonly #entries = new Map<string, Entry>();
   readonly #links = new Set<ClientLink>();
+  readonly memory = new ServerMemory();
   /** Policies hold whole certificates: each is turned into its part of the key once. */
   readonly #policyKeys = new WeakMap<TlsPolicy, string>();
 
@@ -40,8 +43,6 @@ export class ConnectionPool {
     this.#options = options;
     this.#runtime = runtime;
   }
-
-  readonly memory = new ServerMemory();
 
   /** Connections that are not gone yet. */
   get size(): number {
@@ -57,6 +58,27 @@ export class ConnectionPool {
     this.#entries.set(key, entry);
     if (entry.link?.takesQueries !== true) entry.link = this.#open(target, entry);
     return entry.link;
+  }
+
+  /**
+   * Why no connection is tried now; undefined when one may be, or when there is one: whoever comes while the server is
+   * being tried waits for what becomes of that, unless it takes too long.
+   */
+  refusal(target: LinkTarget, isLastHope: boolean): DnsError | undefined {
+    const nowMs = this.#runtime.clock.nowMs();
+    const link = this.#entries.get(this.#reuseKey(target))?.link;
+    if (link?.takesQueries !== true) return this.memory.refusal(this.remembered(target), nowMs, isLastHope);
+    return link.facts === undefined
+      ? this.memory.refusalWhileTried(this.remembered(target), link.startedAtMs, nowMs)
+      : undefined;
+  }
+
+  /** Holds a connection that failed or never answered against its server: once, however many queries failed with it. */
+  noteFailure(link: ClientLink, target: LinkTarget, failure: DnsError): void {
+    if (link.repliesServed > 0 || link.wasHeldAgainstServer) return;
+    link.wasHeldAgainstServer = true;
+    const nowMs = this.#runtime.clock.nowMs();
+    this.memory.noteFailure(this.remembered(target), failure, nowMs, link.askedFastOpen);
   }
 
   /** The connection to that target when a query can leave on it at once. */
@@ -76,12 +98,16 @@ export class ConnectionPool {
     };
   }
 
-  /** The network is another one: connections over the old one are given up, and what was learnt of failures is forgotten. */
+  /**
+   * The network is another one: connections over the old one are given up, what was learnt of failures is forgotten, and
+   * so are tickets, by which the server would recognise us (RFC 9250 §5.5.3 says why).
+   */
   networkChanged(): void {
     this.memory.forgetAll();
     for (const entry of this.#entries.values()) {
       entry.lesson = undefined;
-      entry.idleCloses.length = 0;
+      entry.idleCloses = [];
+      entry.tickets.length = 0;
       entry.link?.condemn();
       entry.link = undefined;
     }
@@ -146,7 +172,11 @@ export class ConnectionPool {
         target,
         // RFC 8446 Appendix C.4: a ticket is used once, so that connections cannot be linked by it.
         ticket: entry.tickets.pop(),
-        limits: { ...limits, queriesMax, idleTimeoutMs: learntIdleMs(entry.idleCloses, defaultIdleMs) },
+        limits: {
+          ...limits,
+          queriesMax,
+          idleTimeoutMs: learntIdleMs(entry.idleCloses, defaultIdleMs, nowMs),
+        },
         fastOpen: this.#options.fastOpen && this.memory.mayFastOpen(this.remembered(target), nowMs),
         connectTimeoutMs,
         handshakeTimeoutMs,
@@ -154,13 +184,13 @@ export class ConnectionPool {
           entry.tickets.push(ticket);
           if (entry.tickets.length > TICKETS_MAX) entry.tickets.shift();
         },
+        onFailed: (failed, problem) => this.noteFailure(failed, target, problem),
         onGone: () => {
           this.#links.delete(link);
-          const idleMs = link.idleClosedAfterMs;
-          if (idleMs !== undefined) entry.idleCloses.push(idleMs);
-          if (entry.idleCloses.length > IDLE_CLOSES_MAX) entry.idleCloses.shift();
+          noteIdleClose(entry, link.idleClosedAfterMs, this.#runtime.clock.nowMs());
           if (entry.link === link) entry.link = undefined;
         },
+        onSleep: this.#options.onSleep,
       },
       this.#runtime,
     );
@@ -169,11 +199,24 @@ export class ConnectionPool {
   }
 }
 
+interface IdleClose {
+  readonly idleMs: number;
+  readonly atMs: number;
+}
+
+function noteIdleClose(entry: Entry, idleMs: number | undefined, nowMs: number): void {
+  if (idleMs === undefined) return;
+  entry.idleCloses = [...entry.idleCloses, { idleMs, atMs: nowMs }].slice(-IDLE_CLOSES_MAX);
+}
+
 /** Closes before the server does: the median of what was seen, less a margin, when that is shorter than ours. */
-function learntIdleMs(closes: readonly number[], defaultMs: number): number {
-  const sorted = [...closes].sort((a, b) => a - b);
+function learntIdleMs(closes: readonly IdleClose[], defaultMs: number, nowMs: number): number {
+  const sorted = closes
+    .filter(({ atMs }) => nowMs - atMs < IDLE_LESSON_MS)
+    .map(({ idleMs }) => idleMs)
+    .sort((a, b) => a - b);
   const median = sorted[sorted.length >>> 1];
-  if (median === undefined) return defaultMs;
+  if (median === undefined || sorted.length < IDLE_CLOSES_MIN) return defaultMs;
   const marginMs = Math.min(IDLE_MARGIN_MS_MAX, median * IDLE_MARGIN);
   return Math.min(defaultMs, median - marginMs);
 }
@@ -192,6 +235,10 @@ function policyKey(policy: TlsPolicy): string {
 
 /** Closes that are remembered of a server. */
 const IDLE_CLOSES_MAX = 5;
+/** A server that restarts closes idle connections as well: that alone teaches nothing. */
+const IDLE_CLOSES_MIN = 3;
+/** Who closes first sees no more closes: after an hour it is found out anew whether they are still needed. */
+const IDLE_LESSON_MS = 3_600_000;
 /** More than a round trip to nearly every server, and never most of a short time. */
 const IDLE_MARGIN_MS_MAX = 1000;
 const IDLE_MARGIN = 0.2;

@@ -16,7 +16,7 @@ export function malformed(request: ExchangeRequest, problem: FormatProblem): Dns
 }
 
 /** The connection ended first. */
-export function connectionLost(request: ExchangeRequest, cause: Error | undefined): DnsError {
+function connectionLost(request: ExchangeRequest, cause: Error | undefined): DnsError {
   const why = cause === undefined ? "closed the connection" : "broke the connection";
   return new DnsError("ERR_CONNECTION_LOST", `${place(request)} ${why} before it answered`, {
     stage: "query",
@@ -24,9 +24,9 @@ export function connectionLost(request: ExchangeRequest, cause: Error | undefine
   });
 }
 
-/** An outcome that no retry can mend; `isConnected` tells where the time went. */
+/** An outcome that no retry mends any more; `isConnected` tells where the time went. */
 export function failureOf(
-  outcome: Exclude<QueryOutcome, { kind: "reply" } | { kind: "lost" }>,
+  outcome: Exclude<QueryOutcome, { kind: "reply" }>,
   request: ExchangeRequest,
   isConnected: boolean,
 ): DnsError {
@@ -41,6 +41,8 @@ export function failureOf(
         : new DnsError("ERR_TIMEOUT", `no reply from ${place(request)} over its connection`, {
             stage: "query",
           });
+    case "lost":
+      return connectionLost(request, outcome.problem);
     case "failed":
       return DnsError.is(outcome.problem)
         ? outcome.problem

@@ -45,6 +45,8 @@ export interface ExchangeRequest {
   readonly cookies?: boolean | undefined;
   /** For `udp`: asks over an open TCP connection to the server when there is one (RFC 7766 §5). Default true. */
   readonly mayUseOpenTcp?: boolean | undefined;
+  /** Nobody else can be asked: the server is tried although its last failures ask for patience. Default false. */
+  readonly isLastHope?: boolean | undefined;
   /** Source address; undefined takes one of the exchanger's. */
   readonly localAddress?: string | undefined;
 }

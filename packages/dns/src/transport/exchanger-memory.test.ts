@@ -1,10 +1,12 @@
 /** What an exchanger learns of servers and networks: failures, idle times, cookies, open connections, sleep. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError } from "@sotto/dns/runtime";
-import type { SimWorld } from "@sotto/dns/testing";
+import { DnsError, type Network } from "@sotto/dns/runtime";
+import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { EdnsOptionCode, type Message, makeCookie, Rcode } from "@sotto/dns/wire";
 import {
+  CLIENT_ADDRESSES,
+  decode,
   exchangerWorld,
   FakeStreamServer,
   FakeUdpServer,
@@ -60,6 +62,89 @@ test("a reused connection that dies costs a retry and nothing of the server's st
   await world.clock.runUntil(exchanger.close());
 });
 
+test("a dead server is remembered although every query gave up before its connection did", async () => {
+  const { world, exchanger } = exchangerWorld(1, { connectTimeoutMs: 3000 });
+  world.network.setReachability(SERVER.address, "silent");
+  const ask = (): Promise<[string, number]> => {
+    const deadlineMs = world.clock.nowMs() + 1000;
+    return outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp", deadlineMs })));
+  };
+  assert.deepEqual(await ask(), ["ERR_CONNECT_TIMEOUT", 1000]);
+  await world.clock.advance(2000);
+  assert.deepEqual(await ask(), ["ERR_CONNECT_TIMEOUT", 0]);
+  const request = requestOf(world, { transport: "tcp" });
+  assert.equal(exchanger.isBackedOff(request), true);
+  assert.equal(exchanger.isBackedOff({ ...request, transport: "udp" }), false);
+  exchanger.networkChanged();
+  assert.equal(exchanger.isBackedOff(request), false);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("who comes while a failed server is tried again waits for what becomes of that", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, { connectTimeoutMs: 500 });
+  const other = { address: "198.51.100.54", port: 53 };
+  await FakeStreamServer.open(
+    world.network.host([other.address]),
+    (query, stream) => stream.reply(replyTo(query)),
+    undefined,
+    other,
+  );
+  world.network.setReachability(SERVER.address, "silent");
+  const exchange = (isLastHope: boolean): Promise<unknown> =>
+    exchanger.exchange(requestOf(world, { transport: "tcp", isLastHope }));
+  const ask = (isLastHope: boolean): Promise<[string, number]> => outcomeOf(world, exchange(isLastHope));
+  // Somebody else answers, so that it is not the network: patience grows to four seconds.
+  for (let i = 0; i < 2; i++) {
+    await outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp", server: other })));
+    assert.deepEqual(await ask(false), ["ERR_CONNECT_TIMEOUT", 500]);
+    if (i === 0) await world.clock.advance(2000);
+  }
+  world.network.setReachability(SERVER.address, "normal");
+  await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  await world.clock.advance(1999);
+  assert.deepEqual(await ask(true), ["ERR_CONNECT_TIMEOUT", 0], "it was tried less than two seconds ago");
+  await world.clock.advance(1);
+  assert.deepEqual(await ask(false), ["ERR_CONNECT_TIMEOUT", 0], "somebody else can be asked");
+  const both = Promise.all([exchange(true), exchange(false)]);
+  assert.equal((await outcomeOf(world, both))[0], "ok");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a reused connection that died without a word costs two seconds, not the query [7858-3.4-d 7858-3.4-e]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const server = await FakeStreamServer.open(serverHost, (query, stream) => {
+    if (stream.queries.length === 1) stream.reply(replyTo(query));
+  });
+  const ask = (): Promise<[string, number]> =>
+    outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  await ask();
+  await world.clock.advance(3000);
+  const [outcome, ms] = await ask();
+  assert.equal(outcome, "ok");
+  assert.ok(ms >= 2000 && ms < 2100, `${ms} ms`);
+  assert.equal(server.streams.length, 2);
+  assert.equal(exchanger.isBackedOff(requestOf(world, { transport: "tcp" })), false);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a query that would have gone over UDP goes there when the open TCP connection is dead", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const udp = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  const tcp = await FakeStreamServer.open(serverHost, (query, stream) => {
+    if (stream.queries.length === 1) stream.reply(replyTo(query));
+  });
+  await outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  await world.clock.advance(3000);
+  const first = exchanger.exchange(requestOf(world));
+  await world.clock.advance(1500);
+  const second = await outcomeOf(world, exchanger.exchange(requestOf(world)));
+  assert.deepEqual(second[0], "ok");
+  assert.ok(second[1] < 100, "it is not even tried after a second of silence");
+  assert.equal((await outcomeOf(world, first))[0], "ok");
+  assert.deepEqual([udp.queries.length, tcp.streams.length], [2, 1]);
+  await world.clock.runUntil(exchanger.close());
+});
+
 test("closes of idle connections teach how long the server keeps them [7766-6.2.3-a]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld(1, { connection: { idleTimeoutMs: 10_000 } });
   const server = await FakeStreamServer.open(serverHost, (query, stream) => {
@@ -76,7 +161,25 @@ test("closes of idle connections teach how long the server keeps them [7766-6.2.
   await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
   await world.clock.advance(3300);
   assert.equal(open(), 0, "closed by us, before the server's four seconds");
+  await world.clock.advance(3_600_000);
+  await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
+  await world.clock.advance(3600);
+  assert.equal(open(), 1, "after an hour it is found out anew");
   await world.clock.advance(10_000);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that restarts and closes an idle connection teaches nothing", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, { connection: { idleTimeoutMs: 10_000 } });
+  const server = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  const ask = (): Promise<[string, number]> =>
+    outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })));
+  await ask();
+  server.streams[0]?.stream.end();
+  await world.clock.advance(1000);
+  await ask();
+  await world.clock.advance(9000);
+  assert.equal(exchanger.connectionCount, 1);
   await world.clock.runUntil(exchanger.close());
 });
 
@@ -124,6 +227,61 @@ test("after sleep and on another network connections and back-off are gone at on
   await world.clock.runUntil(exchanger.close());
 });
 
+test("queries that wait for a connection go on over a fresh one when the network changes meanwhile", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, { connectTimeoutMs: 4000 });
+  world.network.setReachability(SERVER.address, "silent");
+  const waiting = exchanger.exchange(requestOf(world, { transport: "tcp" }));
+  await world.clock.advance(1000);
+  world.network.setReachability(SERVER.address, "normal");
+  await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  exchanger.networkChanged();
+  const [outcome, ms] = await outcomeOf(world, waiting);
+  assert.equal(outcome, "ok");
+  assert.ok(ms < 200, `${ms} ms`);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("on another network no ticket shows who we were", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)), {});
+  const ask = async (): Promise<boolean> => {
+    const request = requestOf(world, { transport: "tls" });
+    const { facts } = await world.clock.runUntil(exchanger.exchange(request));
+    await world.clock.advance(60_000);
+    return facts.sessionResumed;
+  };
+  assert.deepEqual([await ask(), await ask()], [false, true]);
+  exchanger.networkChanged();
+  assert.equal(await ask(), false);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a timer that fires far too late shows that the machine slept", async () => {
+  const world = simRuntime(1);
+  const runtime = world.runtimeOf(CLIENT_ADDRESSES);
+  const { clock } = world;
+  let lateMs = 0;
+  // Monotonic time goes on during sleep on some systems: then both clocks agree, and only timers are late.
+  const sleepy = {
+    nowMs: () => clock.nowMs() + lateMs,
+    wallMs: () => clock.wallMs() + lateMs,
+    startTimer: clock.startTimer.bind(clock),
+  };
+  const exchanger = new Exchanger({}, { ...runtime, clock: sleepy });
+  await FakeStreamServer.open(world.network.host([SERVER.address]), (query, stream) =>
+    stream.reply(replyTo(query)),
+  );
+  await clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  const before = exchanger.networkEpoch;
+  await clock.advance(5000);
+  lateMs = 3_600_000;
+  assert.equal(exchanger.networkEpoch, before);
+  await clock.advance(10_000);
+  assert.equal(exchanger.networkEpoch, before + 1);
+  assert.equal(exchanger.connectionCount, 0);
+  await clock.runUntil(exchanger.close());
+});
+
 /** Gives cookies; `onQuery` decides what else. */
 function cookieOf(query: Message): Uint8Array | undefined {
   return query.edns?.options.find(({ code }) => code === EdnsOptionCode.Cookie)?.data;
@@ -169,6 +327,107 @@ test("the server's cookie comes back to it, and a reply with a wrong one of ours
   exchanger.networkChanged();
   await world.clock.runUntil(exchanger.exchange(requestOf(world, { cookies: true })));
   assert.notEqual(seen[2]?.slice(0, 16), first, "[9018-3-a] nobody recognises us on another network");
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that has stopped giving cookies is asked over TCP once, soon, and then believed again", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  let givesCookies = true;
+  await FakeUdpServer.open(serverHost, (query) => {
+    const client = cookieOf(query)?.subarray(0, 8) ?? new Uint8Array(8);
+    return [givesCookies ? withCookie(query, client, new Uint8Array(16)) : replyTo(query)];
+  });
+  await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  const ask = async (): Promise<string> => {
+    const running = exchanger.exchange(requestOf(world, { cookies: true, mayUseOpenTcp: false }));
+    const startMs = world.clock.nowMs();
+    const { facts } = await world.clock.runUntil(running);
+    assert.ok(world.clock.nowMs() - startMs < 300);
+    return facts.transport;
+  };
+  const transports = [await ask()];
+  givesCookies = false;
+  transports.push(await ask(), await ask());
+  assert.deepEqual(transports, ["udp", "tcp", "udp"]);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a near server is asked again sooner when a datagram is lost", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const udp = await FakeUdpServer.open(serverHost, (query, nth) => (nth === 4 ? [] : [replyTo(query)]));
+  const took: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const [outcome, ms] = await outcomeOf(world, exchanger.exchange(requestOf(world)));
+    assert.equal(outcome, "ok");
+    took.push(ms);
+  }
+  assert.deepEqual(took, [10, 10, 10, 260, 10]);
+  assert.equal(udp.queries.length, 6);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that has become slow is soon asked once again", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  let delayMs = 0;
+  let seen = 0;
+  const socket = await serverHost.bindDatagram(
+    { local: SERVER, connectTo: undefined, reusePort: false },
+    {
+      onMessage: (octets, from) => {
+        seen++;
+        const reply = replyTo(decode(octets.slice()));
+        world.clock.startTimer("slow server", delayMs, () => socket.send(reply, from));
+      },
+      onError: () => undefined,
+    },
+  );
+  const sendings = async (): Promise<number> => {
+    seen = 0;
+    await outcomeOf(world, exchanger.exchange(requestOf(world)));
+    return seen;
+  };
+  for (let i = 0; i < 10; i++) assert.equal(await sendings(), 1);
+  delayMs = 400;
+  assert.equal(await sendings(), 2);
+  for (let i = 0; i < 3; i++) await sendings();
+  assert.equal(await sendings(), 1);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("where SYNs with data are lost ordinary ones are sent for an hour, and nobody is blamed [7413-4.1.3.1-a]", async () => {
+  const world = simRuntime(1);
+  const real = world.runtimeOf(CLIENT_ADDRESSES);
+  const asked: (boolean | undefined)[] = [];
+  const connect: Network["connect"] = (options) => {
+    asked.push(options.fastOpen);
+    return options.fastOpen === true
+      ? Promise.reject(new DnsError("ERR_CONNECT_TIMEOUT", "no answer to SYNs", { stage: "connect" }))
+      : real.network.connect(options);
+  };
+  const { listen, bindDatagram } = real.network;
+  const network = {
+    connect,
+    listen: listen.bind(real.network),
+    bindDatagram: bindDatagram.bind(real.network),
+  };
+  await FakeStreamServer.open(world.network.host([SERVER.address]), (query, stream) =>
+    stream.reply(replyTo(query)),
+  );
+  const exchanger = new Exchanger({ fastOpen: true }, { ...real, network });
+  const ask = async (): Promise<string> => {
+    const [outcome] = await outcomeOf(
+      world,
+      exchanger.exchange(requestOf(world, { transport: "tcp", edns: undefined })),
+    );
+    return outcome;
+  };
+  assert.equal(await ask(), "ERR_CONNECT_TIMEOUT");
+  assert.equal(await ask(), "ok", "at once");
+  await world.clock.advance(60_000);
+  assert.equal(await ask(), "ok");
+  await world.clock.advance(3_600_000);
+  await ask();
+  assert.deepEqual(asked, [true, false, false, true]);
   await world.clock.runUntil(exchanger.close());
 });
 

@@ -231,7 +231,7 @@ test("an opportunistic exchange tells that it was only encrypted [7858-4.1-a 831
   await assertCleansUp(world, exchanger);
 });
 
-test("keepalive is asked for over TCP and TLS, without a timeout, and never over UDP [7828-3.2.1-a 7828-3.2.1-b 7828-3.2.1-c 7828-3.4-a]", async () => {
+test("keepalive is asked for over TCP and TLS, without a timeout, and never over UDP [7828-3.2.1-a 7828-3.2.1-b 7828-3.2.1-c 7828-3.4-a 9210-4.2-e]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   const udp = await FakeUdpServer.open(serverHost, (query) => [
     // A server that sends the option over UDP is not heard (RFC 7828 §3.2.2).
@@ -340,6 +340,22 @@ test("queries are padded to 128 octets with zeros over TLS and nowhere else [783
   await assertCleansUp(world, exchanger);
 });
 
+test("padding tells nothing but the length in blocks, and the same each time [8467-4.2-a]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  const server = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)), {});
+  const names = ["a.example.", "a.longer.name.example.", `${"x".repeat(60)}.${"y".repeat(60)}.example.`];
+  for (let i = 0; i < 30; i++) {
+    const question = questionOf(names[i % names.length] ?? ".");
+    await world.clock.runUntil(exchanger.exchange(requestOf(world, { transport: "tls", question })));
+  }
+  const sizes = server.streams.flatMap(({ octets }) => octets.map(({ length }) => length));
+  assert.deepEqual(
+    sizes,
+    sizes.map((_, i) => (i % 3 === 2 ? 256 : 128)),
+  );
+  await world.clock.runUntil(exchanger.close());
+});
+
 test("options that the caller gives are sent as they are and not doubled", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   const tls = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)), {});
@@ -354,7 +370,7 @@ test("options that the caller gives are sent as they are and not doubled", async
   await assertCleansUp(world, exchanger);
 });
 
-test("a query that meets the end of a reused connection is asked again once on a fresh one [7766-6.2.4-a 7858-3.4-d 7858-3.4-e]", async () => {
+test("a query that meets the end of a reused connection is asked again once on a fresh one [7766-6.2.4-a 7828-3.4-c 7858-3.4-d 7858-3.4-e]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   const server = await FakeStreamServer.open(serverHost, (query, stream) => {
     if (server.streams.length === 1 && stream.queries.length === 2) stream.stream.reset();
@@ -531,7 +547,7 @@ test("aborting and closing end queries at once, over every transport", async () 
   }
 });
 
-test("the table of servers is bounded: the oldest idle one leaves, and busy ones are not disturbed", async () => {
+test("the table of servers is bounded: the oldest idle one leaves, and busy ones are not disturbed [9210-4.2-a]", async () => {
   const { world, exchanger } = exchangerWorld(1, { connectionsMax: 2 });
   const addresses = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
   const servers: FakeStreamServer[] = [];

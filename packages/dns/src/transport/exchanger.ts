@@ -11,9 +11,9 @@ import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-l
 import { ConnectionPool } from "./connection-pool.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
-import { connectionLost, failureOf, malformed } from "./exchange-failure.ts";
+import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
-import type { RememberedServer } from "./server-memory.ts";
+import { RoundTrips } from "./round-trips.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
@@ -42,6 +42,7 @@ export class Exchanger {
   readonly #giveUps = new Set<() => void>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #cookies: ClientCookies;
+  readonly #roundTrips = new RoundTrips();
   #udpQueries = 0;
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
@@ -62,6 +63,7 @@ export class Exchanger {
         handshakeTimeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS_DEFAULT,
         fastOpen: options.fastOpen ?? false,
         limits: { ...CONNECTION_LIMITS_DEFAULT, ...options.connection },
+        onSleep: () => this.networkChanged(),
       },
       runtime,
     );
@@ -89,9 +91,25 @@ export class Exchanger {
    */
   networkChanged(): void {
     this.#networkEpoch++;
+    this.#wallOffsetMs = this.#runtime.clock.wallMs() - this.#runtime.clock.nowMs();
     this.#pool.networkChanged();
     this.#cookies.forgetAll();
+    this.#roundTrips.forgetAll();
     this.#runtime.events.publish("transport.network-changed", {});
+  }
+
+  /** Grows each time the network is taken for another one. */
+  get networkEpoch(): number {
+    this.#noticeJump();
+    return this.#networkEpoch;
+  }
+
+  /** True while connections to the server are not tried, because the last ones failed. */
+  isBackedOff(request: Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">): boolean {
+    const { transport } = request;
+    if (transport === "udp") return false;
+    this.#noticeJump();
+    return this.#pool.refusal(this.#targetOf(request, transport), false) !== undefined;
   }
 
   #noticeJump(): void {
@@ -115,7 +133,7 @@ export class Exchanger {
     if (request.transport === "tls" && request.server.port === 53)
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
     this.#noticeJump();
-    if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport, false);
+    if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport);
     const overTcp = await this.#overOpenTcp(request);
     if (overTcp !== undefined) return overTcp;
     const result = await this.#exchangeOverUdp(request);
@@ -128,7 +146,7 @@ export class Exchanger {
     if (request.mayUseOpenTcp === false) return undefined;
     if (this.#pool.ready(this.#targetOf(request, "tcp")) === undefined) return undefined;
     try {
-      return await this.#exchangeOverStream(request, "tcp", false);
+      return await this.#exchangeOverStream(request, "tcp", false, { retries: 0, moves: 0 });
     } catch (error) {
       const isOver =
         this.#isClosing ||
@@ -154,6 +172,7 @@ export class Exchanger {
         reply = await this.#askOverUdp(request);
         if (reply.rcode === Rcode.BadCookie) return "truncated";
       }
+      if (reply.lacksCookie) return "truncated";
     } finally {
       this.#udpQueries--;
     }
@@ -170,35 +189,44 @@ export class Exchanger {
   }
 
   async #askOverUdp(request: ExchangeRequest): Promise<UdpReply> {
-    const { address } = request.server;
+    const { server } = request;
+    const place = `${server.address}|${server.port}`;
     const hasCookie = request.cookies === true && request.edns !== undefined;
     let local = "";
     try {
-      return await exchangeOverUdp(
+      const reply = await exchangeOverUdp(
         {
           octetsFrom: (from) => {
             local = from.address;
-            const cookie = hasCookie ? this.#cookies.optionFor(address, local) : undefined;
+            const cookie = hasCookie ? this.#cookies.optionFor(place, local) : undefined;
             return buildQuery(request, "udp", cookie).octets;
           },
-          acceptsCookie: (data) => !hasCookie || this.#cookies.accept(address, local, data),
+          judgeCookie: (data) => (hasCookie ? this.#cookies.judge(place, local, data) : "good"),
           question: request.question,
-          server: request.server,
+          server,
           localAddress: this.#localAddress(request, false),
           deadlineMs: request.deadlineMs,
           onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
-          timing: this.#timing,
+          timing: {
+            ...this.#timing,
+            firstPatienceMs: this.#roundTrips.patienceMs(place, this.#timing.firstPatienceMs),
+          },
         },
         this.#runtime,
       );
+      if (reply.lacksCookie) this.#cookies.forget(place, local);
+      else this.#roundTrips.note(place, reply.inAllMs);
+      return reply;
     } catch (error) {
-      // Perhaps the server has stopped giving cookies, and its replies were dropped for want of one.
-      if (hasCookie && DnsError.is(error, "ERR_TIMEOUT")) this.#cookies.forget(address, local);
+      if (DnsError.is(error, "ERR_TIMEOUT")) this.#roundTrips.forget(place);
       throw error;
     }
   }
 
-  #targetOf(request: ExchangeRequest, transport: "tcp" | "tls"): LinkTarget {
+  #targetOf(
+    request: Pick<ExchangeRequest, "server" | "tls" | "localAddress">,
+    transport: "tcp" | "tls",
+  ): LinkTarget {
     return {
       remote: request.server,
       localAddress: this.#localAddress(request, true),
@@ -209,22 +237,22 @@ export class Exchanger {
   async #exchangeOverStream(
     request: ExchangeRequest,
     transport: "tcp" | "tls",
-    retriedOverTcp: boolean,
+    retriedOverTcp = false,
+    tries: Tries = { retries: RETRIES_MAX, moves: MOVES_MAX },
   ): Promise<ExchangeResult> {
     const { clock } = this.#runtime;
     const query = buildQuery(request, transport);
     const target = this.#targetOf(request, transport);
-    const server = this.#pool.remembered(target);
-    const refusal = this.#pool.memory.refusal(server, clock.nowMs());
+    const refusal = this.#pool.refusal(target, request.isLastHope === true);
     if (refusal !== undefined) throw refusal;
-    for (let retries = 0, moves = 0; ; ) {
+    for (;;) {
       const link = this.#pool.acquire(target);
       if (link === undefined)
         throw new DnsError("ERR_QUOTA_EXCEEDED", "all connections are busy", { stage: "connect" });
       const epoch = this.#networkEpoch;
       const outcome = await this.#ask(link, query, request);
       if (outcome.kind === "reply") {
-        this.#pool.memory.noteSuccess(server, clock.nowMs());
+        this.#pool.memory.noteSuccess(this.#pool.remembered(target), clock.nowMs());
         const message = tryDecodeMessage(outcome.octets);
         if (!message.ok) throw malformed(request, message.problem);
         const facts = { ...streamFacts(request, transport, link.facts, outcome), retriedOverTcp };
@@ -234,40 +262,17 @@ export class Exchanger {
           facts: { ...facts, queryOctets: query.octets.length },
         };
       }
-      if (outcome.kind !== "lost") {
-        const failure = failureOf(outcome, request, link.facts !== undefined);
-        // A query that ran out of its own time says little; one that was given up before says that nothing ever came.
-        if (outcome.kind === "failed" || (outcome.kind === "timeout" && clock.nowMs() < request.deadlineMs))
-          this.#noteFailure(link, server, failure);
-        throw failure;
-      }
-      if (outcome.wasPassedOver) this.#pool.noteEarlyClose(target, outcome.repliesServed);
-      // RFC 7766 §6.2.4: an early close is answered by a retry, but only of a connection that once worked: a server
-      // that never answers is not asked again and again. What was not even sent may move more often. A connection that
-      // was given up with its network says nothing about the server.
+      if (outcome.kind === "lost" && outcome.wasPassedOver)
+        this.#pool.noteEarlyClose(target, outcome.repliesServed);
       const isOtherNetwork = this.#networkEpoch !== epoch;
-      const mayGoOn =
-        (outcome.repliesServed > 0 || isOtherNetwork) &&
-        (outcome.wasSent ? retries < RETRIES_MAX : moves < MOVES_MAX);
-      if (!mayGoOn || this.#isClosing) {
-        const failure = connectionLost(request, outcome.problem);
-        if (!isOtherNetwork) this.#noteFailure(link, server, failure);
-        throw failure;
-      }
-      if (outcome.wasSent) retries++;
-      else moves++;
+      if (!this.#isClosing && mayGoOn(outcome, isOtherNetwork, tries)) continue;
+      const failure = failureOf(outcome, request, link.facts !== undefined);
+      // A query that ran out of its own time says little; one that was given up before says that nothing ever came.
+      const isAboutServer =
+        outcome.kind === "lost" || (outcome.kind === "timeout" && clock.nowMs() < request.deadlineMs);
+      if (isAboutServer && !isOtherNetwork && !this.#isClosing) this.#pool.noteFailure(link, target, failure);
+      throw failure;
     }
-  }
-
-  /** Failures of connections that have answered are about queries; those of others are about the server. */
-  #noteFailure(link: ClientLink, server: RememberedServer, failure: DnsError): void {
-    if (link.repliesServed > 0 || link.wasHeldAgainstServer || this.#isClosing) return;
-    link.wasHeldAgainstServer = true;
-    const nowMs = this.#runtime.clock.nowMs();
-    // The next try is an ordinary one before anything is held against the server.
-    if (link.askedFastOpen && this.#pool.memory.mayFastOpen(server, nowMs))
-      this.#pool.memory.noteFastOpenFailure(server, nowMs);
-    else this.#pool.memory.noteFailure(server, failure, nowMs);
   }
 
   /** Gives the query to the connection and waits for what becomes of it there. */
@@ -318,7 +323,10 @@ export class Exchanger {
   }
 
   /** A drawn address spreads UDP queries; streams always take the first, or each would need its own connection. */
-  #localAddress(request: ExchangeRequest, isStream: boolean): string | undefined {
+  #localAddress(
+    request: Pick<ExchangeRequest, "server" | "localAddress">,
+    isStream: boolean,
+  ): string | undefined {
     if (request.localAddress !== undefined) return request.localAddress;
     const isIpv6 = request.server.address.includes(":");
     const own = this.#options.localAddresses?.filter((address) => address.includes(":") === isIpv6) ?? [];
@@ -326,14 +334,40 @@ export class Exchanger {
   }
 }
 
+/** What a query may still do to get around connections that end. */
+interface Tries {
+  /** After it was sent. */
+  retries: number;
+  /** Before it was. */
+  moves: number;
+}
+
+/**
+ * RFC 7766 §6.2.4: an early close is answered by a retry, but only of a connection that once worked: a server that never
+ * answers is not asked again and again. What was not even sent may move more often. A connection that was given up with
+ * its network says nothing about the server.
+ */
+function mayGoOn(
+  outcome: Exclude<QueryOutcome, { kind: "reply" }>,
+  isOtherNetwork: boolean,
+  tries: Tries,
+): boolean {
+  if (outcome.kind !== "lost") return outcome.kind === "failed" && isOtherNetwork && tries.moves-- > 0;
+  if (outcome.repliesServed === 0 && !isOtherNetwork) return false;
+  return outcome.wasSent ? tries.retries-- > 0 : tries.moves-- > 0;
+}
+
 /** Half of the ports that Linux hands out by default (`ip_local_port_range`), so that others find some. */
 const UDP_QUERIES_MAX_DEFAULT = 14_000;
 /** Below the usual limit of 1024 descriptors, with room for listeners and files. */
 const CONNECTIONS_MAX_DEFAULT = 500;
-/** RFC 9210 §4.1 allows less than the system's minute or two; two lost SYNs (1 s, 2 s) still fit. */
-const CONNECT_TIMEOUT_MS_DEFAULT = 4000;
-/** Two round trips and some patience with a busy server. */
-const HANDSHAKE_TIMEOUT_MS_DEFAULT = 5000;
+/**
+ * RFC 9210 §4.1 allows less than the system's minute or two. A lost SYN, which is sent again after a second, still fits;
+ * and clients wait for five seconds, of which another server shall get some.
+ */
+const CONNECT_TIMEOUT_MS_DEFAULT = 2500;
+/** Two round trips, of which one is lost, and some patience with a busy server; a stalled one leaves time as well. */
+const HANDSHAKE_TIMEOUT_MS_DEFAULT = 2500;
 /** Wall and monotonic time drift apart by less, whoever sets the clock; a suspended machine loses more. */
 const JUMP_MS = 30_000;
 /** RFC 7766 §6.2.4 wants a retry; more would hammer a server that closes on this very query. */

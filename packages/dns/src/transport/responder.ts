@@ -39,6 +39,8 @@ export interface QueryContext {
   readonly signal: AbortSignal;
   /** Monotonic milliseconds (`Clock.nowMs`) after which no reply is of use. */
   readonly deadlineMs: number;
+  /** Nobody else is left to ask: a server is tried although its last failures ask for patience. Absent: false. */
+  readonly isLastHope?: boolean | undefined;
 }
 
 /** RFC 4035 §4.3. Ordered by `SECURITY_ORDER` in dnssec; unvalidated data is `indeterminate`. */

@@ -97,13 +97,39 @@ test("when nobody answers it is the network: short fixed intervals, and the firs
 test("a path that loses SYNs with data is not given any for an hour [7413-4.1.3.1-a]", () => {
   const memory = new ServerMemory();
   assert.equal(memory.mayFastOpen(serverOf(), 0), true);
-  memory.noteFastOpenFailure(serverOf(), 0);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0, true);
+  assert.equal(memory.refusal(serverOf(), 0), undefined, "an ordinary connection is tried first");
   assert.equal(memory.mayFastOpen(serverOf(), 3_599_999), false);
   assert.equal(memory.mayFastOpen(serverOf({ key: "other" }), 1), true);
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_000), true);
-  memory.noteFastOpenFailure(serverOf(), 3_600_000);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECTION_LOST"), 3_600_000, true);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 3_600_001, true);
+  assert.notEqual(memory.refusal(serverOf(), 3_600_001), undefined, "it was not Fast Open");
   memory.forgetAll();
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_001), true);
+  for (const code of ["ERR_ABORTED", "ERR_TLS_NOT_AUTHENTICATED", "ERR_UNREACHABLE"] as const)
+    memory.noteFailure(serverOf(), failure(code), 3_600_002, true);
+  assert.equal(memory.mayFastOpen(serverOf(), 3_600_002), true, "SYNs with data had no part in these");
+});
+
+test("who has no other hope may try a server that is backed off, once in two seconds", () => {
+  const memory = new ServerMemory();
+  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 0);
+  assert.notEqual(memory.refusal(serverOf(), 1999, true), undefined);
+  assert.equal(memory.refusal(serverOf(), 2000, true), undefined);
+  assert.notEqual(memory.refusal(serverOf(), 2000, false), undefined);
+  memory.noteFailure(serverOf(), failure("ERR_TLS_NOT_AUTHENTICATED"), 2000);
+  assert.notEqual(memory.refusal(serverOf(), 3999, true), undefined);
+});
+
+test("who comes late to a try that takes long after a failure does not wait for its end", () => {
+  const memory = new ServerMemory();
+  assert.equal(memory.refusalWhileTried(serverOf(), 0, 60_000), undefined, "it has never failed");
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0);
+  assert.equal(memory.refusalWhileTried(serverOf(), 5000, 5999), undefined);
+  const refusal = memory.refusalWhileTried(serverOf(), 5000, 6000);
+  assert.equal(refusal?.code, "ERR_CONNECT_TIMEOUT");
+  assert.match(refusal?.message ?? "", /; it is being tried again since 1000 ms$/);
 });
 
 test("memory is bounded", () => {
@@ -112,4 +138,12 @@ test("memory is bounded", () => {
     memory.noteFailure(serverOf({ key: `server ${i}` }), failure("ERR_TLS_NOT_AUTHENTICATED"), 0);
   assert.equal(memory.refusal(serverOf({ key: "server 0" }), 1), undefined);
   assert.notEqual(memory.refusal(serverOf({ key: "server 4999" }), 1), undefined);
+});
+
+test("what was learnt in clear is forgotten with the network it was learnt on [7858-8-a]", () => {
+  const memory = new ServerMemory();
+  memory.noteSuccess(serverOf({ key: "clear", isTls: false }), 0);
+  memory.forgetAll();
+  memory.noteSuccess(serverOf({ key: "other", address: "192.0.2.9" }), 50);
+  assert.equal(patienceAfter(memory, serverOf(), "ERR_CONNECT_REFUSED", 100), 250);
 });

@@ -19,6 +19,7 @@ interface Failure {
   readonly failureClass: FailureClass;
   /** In a row. */
   readonly count: number;
+  readonly atMs: number;
   readonly untilMs: number;
 }
 
@@ -64,6 +65,10 @@ const CLEAR_REPLY_MS = 60_000;
 const SILENCE_MS = 5000;
 /** How often a network that is gone is tried. */
 const PROBE_MS = 2000;
+/** How often a server is tried that nobody can stand in for: a reply that comes late is better than none. */
+const LAST_HOPE_MS = 2000;
+/** More than connecting and a handshake take nearly everywhere; who comes later would only share in the time-out. */
+const JOIN_MS = 1000;
 /** RFC 7413 §4.1.3.1: a path that loses SYNs with data is not asked again for a while. */
 const NO_FAST_OPEN_MS = 3_600_000;
 /** Servers remembered; beyond it the one used least recently is forgotten. */
@@ -76,26 +81,35 @@ export class ServerMemory {
   readonly #clearReplies = new Map<string, number>();
   #lastSuccessMs = Number.NEGATIVE_INFINITY;
 
-  /** Why a server is not tried now; undefined when it may be. */
-  refusal(server: RememberedServer, nowMs: number): DnsError | undefined {
+  /** Why a server is not tried now; undefined when it may be. Whoever has no other hope may try it sooner. */
+  refusal(server: RememberedServer, nowMs: number, isLastHope = false): DnsError | undefined {
     const failure = this.#servers.get(server.key)?.failure;
     if (failure === undefined || nowMs >= failure.untilMs) return undefined;
+    if (isLastHope && nowMs - failure.atMs >= LAST_HOPE_MS) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
-    const { problem } = failure;
-    return new DnsError(problem.code, `${problem.message}; not tried again for another ${waitMs} ms`, {
-      cause: problem,
-      ...(problem.stage === undefined ? {} : { stage: problem.stage }),
-    });
+    return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
+  }
+
+  /** The same for a server that is being tried since `sinceMs`: after a failure that takes suspiciously long. */
+  refusalWhileTried(server: RememberedServer, sinceMs: number, nowMs: number): DnsError | undefined {
+    const failure = this.#servers.get(server.key)?.failure;
+    if (failure === undefined || nowMs - sinceMs < JOIN_MS) return undefined;
+    return remembered(failure.problem, `it is being tried again since ${Math.ceil(nowMs - sinceMs)} ms`);
   }
 
   /** A connection did not come about, or never answered. */
-  noteFailure(server: RememberedServer, problem: DnsError, nowMs: number): void {
+  noteFailure(server: RememberedServer, problem: DnsError, nowMs: number, askedFastOpen = false): void {
     const failureClass = CLASS_OF_CODE[problem.code];
     if (failureClass === undefined) return;
     const memory = this.#memoryOf(server.key);
+    if (askedFastOpen && MAY_BE_FAST_OPEN.has(failureClass) && this.mayFastOpen(server, nowMs)) {
+      // The next try is an ordinary one before anything is held against the server.
+      memory.noFastOpenUntilMs = nowMs + NO_FAST_OPEN_MS;
+      return;
+    }
     const count = (memory.failure?.count ?? 0) + 1;
     const patienceMs = this.#patienceMs(server, failureClass, count, nowMs);
-    memory.failure = { problem, failureClass, count, untilMs: nowMs + patienceMs };
+    memory.failure = { problem, failureClass, count, atMs: nowMs, untilMs: nowMs + patienceMs };
   }
 
   #patienceMs(server: RememberedServer, failureClass: FailureClass, count: number, nowMs: number): number {
@@ -131,11 +145,7 @@ export class ServerMemory {
         memory.failure = undefined;
   }
 
-  /** A connection that had asked for Fast Open was lost before it said anything. */
-  noteFastOpenFailure(server: RememberedServer, nowMs: number): void {
-    this.#memoryOf(server.key).noFastOpenUntilMs = nowMs + NO_FAST_OPEN_MS;
-  }
-
+  /** False for a while after a connection that asked for Fast Open was lost before it said anything. */
   mayFastOpen(server: RememberedServer, nowMs: number): boolean {
     return nowMs >= (this.#servers.get(server.key)?.noFastOpenUntilMs ?? 0);
   }
@@ -153,6 +163,13 @@ export class ServerMemory {
     if (this.#servers.size > SERVERS_MAX) dropFirst(this.#servers);
     return memory;
   }
+}
+
+function remembered(problem: DnsError, remark: string): DnsError {
+  return new DnsError(problem.code, `${problem.message}; ${remark}`, {
+    cause: problem,
+    ...(problem.stage === undefined ? {} : { stage: problem.stage }),
+  });
 }
 
 function dropFirst(map: Map<string, unknown>): void {
@@ -173,3 +190,5 @@ const CLASS_OF_CODE: Readonly<Partial<Record<DnsErrorCode, FailureClass>>> = {
 };
 const MEANS_NO_TLS: ReadonlySet<FailureClass> = new Set(["refused", "timeout", "handshake"]);
 const MAY_BE_NETWORK: ReadonlySet<FailureClass> = new Set(["unreachable", "timeout"]);
+/** What may come of a path that drops or mangles SYNs with data. */
+const MAY_BE_FAST_OPEN: ReadonlySet<FailureClass> = new Set(["refused", "timeout", "handshake", "protocol"]);

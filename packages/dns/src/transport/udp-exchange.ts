@@ -4,6 +4,7 @@
  */
 import { type DatagramSocket, DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
 import { EdnsOptionCode, MessageView, type Question, setUint16 } from "@sotto/dns/wire";
+import type { CookieVerdict } from "./client-cookies.ts";
 import { hasQuestion } from "./reply-match.ts";
 
 /** How often and when a query is sent again. */
@@ -17,8 +18,8 @@ export interface UdpTiming {
 export interface UdpQuery {
   /** Makes the message, once the source address is known; its id is set here. */
   readonly octetsFrom: (local: Endpoint) => Uint8Array;
-  /** Judges the cookie of a reply that matches otherwise (undefined: it has none); false drops the reply. */
-  readonly acceptsCookie: (data: Uint8Array | undefined, local: Endpoint) => boolean;
+  /** Judges the cookie of a reply that matches otherwise (undefined: it has none). */
+  readonly judgeCookie: (data: Uint8Array | undefined) => CookieVerdict;
   readonly question: Question;
   readonly server: Endpoint;
   readonly localAddress: string | undefined;
@@ -33,11 +34,14 @@ export interface UdpReply {
   readonly octets: Uint8Array;
   /** Octets of the query. */
   readonly queryOctets: number;
-  readonly local: Endpoint;
   readonly rcode: number;
   /** Undefined when the reply can be read; otherwise why not, and then it is truncated. */
   readonly problem: string | undefined;
   readonly isTruncated: boolean;
+  /** It has no cookie although the server gave some before: it is not to be believed, and TCP tells. */
+  readonly lacksCookie: boolean;
+  /** Milliseconds from the first sending. */
+  readonly inAllMs: number;
   /** Milliseconds from the last sending. */
   readonly exchangeMs: number;
   readonly wrongReplies: number;
@@ -59,8 +63,10 @@ class UdpExchange {
   #timer: Timer | undefined = undefined;
   #isDone = false;
   #sends = 0;
+  #firstSentAtMs = 0;
   #sentAtMs = 0;
   #wrongReplies = 0;
+  #isAwaitingCookie = false;
 
   constructor(query: UdpQuery, runtime: Runtime) {
     this.#query = query;
@@ -104,6 +110,7 @@ class UdpExchange {
     const { clock } = this.#runtime;
     const { deadlineMs, timing, server } = this.#query;
     const nowMs = clock.nowMs();
+    if (this.#sends === 0) this.#firstSentAtMs = nowMs;
     this.#sends++;
     this.#sentAtMs = nowMs;
     this.#socket?.send(this.#octets, server);
@@ -120,7 +127,7 @@ class UdpExchange {
     if (this.#isDone) return;
     const view = this.#view;
     const problem = view.reset(octets);
-    if (!this.#isReply(view, from, problem)) {
+    if (!this.#isReply(view, from, problem) || this.#judgeCookie(view, problem) === "wrong") {
       this.#wrongReplies++;
       if (this.#wrongReplies > WRONG_REPLIES_MAX)
         this.#fail(
@@ -132,14 +139,34 @@ class UdpExchange {
         );
       return;
     }
+    if (this.#judgeCookie(view, problem) === "missing") this.#awaitCookie(octets.slice());
+    else this.#finish(octets.slice(), false);
+  }
+
+  /** Waits a little for the reply with a cookie, which is on its way if this one is forged. */
+  #awaitCookie(octets: Uint8Array): void {
+    if (this.#isAwaitingCookie) return;
+    this.#isAwaitingCookie = true;
+    this.#timer?.cancel();
+    const leftMs = Math.max(0, this.#query.deadlineMs - this.#runtime.clock.nowMs());
+    const patienceMs = Math.min(COOKIE_PATIENCE_MS, leftMs);
+    this.#timer = this.#runtime.clock.startTimer("udp exchange", patienceMs, () => {
+      this.#finish(octets, true);
+    });
+  }
+
+  #finish(octets: Uint8Array, lacksCookie: boolean): void {
+    const view = this.#view;
+    const problem = view.reset(octets);
     this.#isDone = true;
     this.#outcome.resolve({
-      octets: octets.slice(),
+      octets,
       queryOctets: this.#octets.length,
-      local: this.#socket?.local ?? from,
       rcode: view.rcode,
       problem,
       isTruncated: view.isTruncated,
+      lacksCookie,
+      inAllMs: this.#runtime.clock.nowMs() - this.#firstSentAtMs,
       exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
       wrongReplies: this.#wrongReplies,
     });
@@ -156,14 +183,13 @@ class UdpExchange {
     if (problem !== undefined && !view.isTruncated) return false;
     if (view.questionCount === 0)
       return problem === undefined && ERRORS_WITHOUT_QUESTION.has(view.flags & 0xf);
-    return hasQuestion(view, question) && this.#hasGoodCookie(view, problem);
+    return hasQuestion(view, question);
   }
 
-  /** A truncated reply whose OPT record is cut off has none. */
-  #hasGoodCookie(view: MessageView, problem: string | undefined): boolean {
-    const local = this.#socket?.local;
-    if (local === undefined || problem !== undefined) return true;
-    return this.#query.acceptsCookie(view.optionData(EdnsOptionCode.Cookie), local);
+  /** Errors without a question and truncated replies that are cut before their OPT record have no place for one. */
+  #judgeCookie(view: MessageView, problem: string | undefined): CookieVerdict {
+    if (problem !== undefined || view.questionCount === 0) return "good";
+    return this.#query.judgeCookie(view.optionData(EdnsOptionCode.Cookie));
   }
 
   #timeOut(): void {
@@ -196,9 +222,11 @@ const NO_OCTETS = new Uint8Array(0);
 const ERRORS_WITHOUT_QUESTION: ReadonlySet<number> = new Set([1, 2, 4, 5]);
 /** Wrong datagrams that are ignored. Chance brings a few, a forger who guesses ids brings thousands. */
 export const WRONG_REPLIES_MAX = 100;
+/** Much longer than it takes to race a forged datagram, and less than a person notices. */
+const COOKIE_PATIENCE_MS = 200;
 
 /**
  * 1 s, then 2 s: above the round trip to nearly every server, and two losses still fit into the five seconds that
- * clients wait. Callers with measurements of their own, such as the recursor, give shorter deadlines.
+ * clients wait. Servers whose round trips are known get less (`RoundTrips`).
  */
 export const UDP_TIMING_DEFAULT: UdpTiming = { firstPatienceMs: 1000, sendsMax: 3 };

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
-import { type SimWorld, simRuntime } from "@sotto/dns/testing";
+import type { SimWorld } from "@sotto/dns/testing";
 import {
   encodeMessage,
   makeEdns,
@@ -20,10 +19,9 @@ import {
   SERVER,
   TLS_SERVER,
 } from "./client-fakes.test-support.ts";
-import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
+import type { Query, QueryContext } from "./responder.ts";
 import { Upstream, upstreamTlsPolicy } from "./upstream.ts";
 import { tryParseUpstreamAddress } from "./upstream-address.ts";
-import { UpstreamPool } from "./upstream-pool.ts";
 
 function queryOf(parts: Parameters<typeof makeMessage>[0] = {}): Query {
   const octets = encodeMessage(makeMessage({ id: 1, questions: [questionOf("www.example.")], ...parts }));
@@ -133,102 +131,4 @@ test("an upstream that does not know EDNS is asked without it, and so for a whil
   await world.clock.advance(900_000);
   await ask();
   assert.deepEqual(hasEdns(), [true, false]);
-});
-
-/** A responder that fails or answers as told, and counts. */
-class FakeUpstream implements Responder {
-  asked = 0;
-  behaviour: number | DnsErrorCode = Rcode.NoError;
-
-  respond(): Promise<Reply> {
-    this.asked++;
-    if (typeof this.behaviour === "string") return Promise.reject(new DnsError(this.behaviour, "as told"));
-    const message = makeMessage({ isResponse: true, rcode: this.behaviour });
-    return Promise.resolve({ message, security: "indeterminate", protection: "clear", extendedErrors: [] });
-  }
-}
-
-function poolOf(count: number): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
-  const world = simRuntime(1);
-  const upstreams = Array.from({ length: count }, () => new FakeUpstream());
-  return { world, pool: new UpstreamPool({ upstreams }, world.runtimeOf(CLIENT_ADDRESSES)), upstreams };
-}
-
-const counts = (upstreams: readonly FakeUpstream[]): number[] => upstreams.map(({ asked }) => asked);
-
-test("the first upstream is asked as long as it works, the next when it fails", async () => {
-  const { world, pool, upstreams } = poolOf(3);
-  const [first, second] = upstreams;
-  assert.ok(first !== undefined && second !== undefined);
-  await pool.respond(queryOf(), contextOf(world));
-  assert.deepEqual(counts(upstreams), [1, 0, 0]);
-  first.behaviour = "ERR_TIMEOUT";
-  second.behaviour = "ERR_CONNECT_REFUSED";
-  await pool.respond(queryOf(), contextOf(world));
-  assert.deepEqual(counts(upstreams), [2, 1, 1]);
-  await pool.respond(queryOf(), contextOf(world));
-  assert.deepEqual(counts(upstreams), [2, 1, 2]);
-});
-
-test("a failed upstream is tried again after a while, and later each time", async () => {
-  const { world, pool, upstreams } = poolOf(2);
-  const [first] = upstreams;
-  assert.ok(first !== undefined);
-  first.behaviour = "ERR_TIMEOUT";
-  const askedAtMs: number[] = [];
-  const startMs = world.clock.nowMs();
-  for (let second = 0; second < 40; second++) {
-    const before = first.asked;
-    await pool.respond(queryOf(), contextOf(world));
-    if (first.asked > before) askedAtMs.push(world.clock.nowMs() - startMs);
-    await world.clock.advance(1000);
-  }
-  assert.deepEqual(askedAtMs, [0, 5000, 15_000, 35_000]);
-  first.behaviour = Rcode.NoError;
-  await world.clock.advance(60_000);
-  await pool.respond(queryOf(), contextOf(world));
-  first.behaviour = "ERR_TIMEOUT";
-  await pool.respond(queryOf(), contextOf(world));
-  await world.clock.advance(5000);
-  const before = first.asked;
-  await pool.respond(queryOf(), contextOf(world));
-  assert.equal(first.asked, before + 1);
-});
-
-test("when all are avoided they are asked nevertheless, and the last failure is told", async () => {
-  const { world, pool, upstreams } = poolOf(2);
-  for (const upstream of upstreams) upstream.behaviour = "ERR_CONNECT_REFUSED";
-  for (let i = 1; i <= 2; i++) {
-    await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
-      DnsError.is(error, "ERR_CONNECT_REFUSED"),
-    );
-    assert.deepEqual(counts(upstreams), [i, i]);
-  }
-});
-
-test("SERVFAIL and REFUSED send the query on, but are the answer when nobody knows better", async () => {
-  const { world, pool, upstreams } = poolOf(2);
-  const [first, second] = upstreams;
-  assert.ok(first !== undefined && second !== undefined);
-  first.behaviour = Rcode.ServFail;
-  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NoError);
-  second.behaviour = "ERR_TIMEOUT";
-  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.ServFail);
-  assert.deepEqual(counts(upstreams), [2, 2]);
-});
-
-test("a query that was given up goes to nobody else, and an NXDOMAIN is an answer", async () => {
-  const { world, pool, upstreams } = poolOf(2);
-  const [first] = upstreams;
-  assert.ok(first !== undefined);
-  first.behaviour = Rcode.NXDomain;
-  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NXDomain);
-  first.behaviour = "ERR_ABORTED";
-  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
-    DnsError.is(error, "ERR_ABORTED"),
-  );
-  await assert.rejects(pool.respond(queryOf(), contextOf(world, 0)), (error) =>
-    DnsError.is(error, "ERR_TIMEOUT"),
-  );
-  assert.deepEqual(counts(upstreams), [2, 0]);
 });

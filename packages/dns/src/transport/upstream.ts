@@ -12,8 +12,9 @@ import {
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
 import type { ExchangeResult } from "./exchange-request.ts";
 import type { Exchanger } from "./exchanger.ts";
-import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
+import type { Query, QueryContext, Reply } from "./responder.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
+import type { PoolMember } from "./upstream-pool.ts";
 
 export interface UpstreamOptions {
   readonly transport: "udp" | "tcp" | "tls";
@@ -26,15 +27,17 @@ export interface UpstreamOptions {
   readonly hideClientSubnet?: boolean | undefined;
 }
 
+type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch">;
+
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
-export class Upstream implements Responder {
+export class Upstream implements PoolMember {
   readonly #options: UpstreamOptions;
-  readonly #exchanger: Pick<Exchanger, "exchange">;
+  readonly #exchanger: UpstreamExchanger;
   readonly #runtime: Runtime;
   /** Monotonic milliseconds until which the server is asked without EDNS. */
   #plainUntilMs = 0;
 
-  constructor(options: UpstreamOptions, exchanger: Pick<Exchanger, "exchange">, runtime: Runtime) {
+  constructor(options: UpstreamOptions, exchanger: UpstreamExchanger, runtime: Runtime) {
     this.#options = options;
     this.#exchanger = exchanger;
     this.#runtime = runtime;
@@ -42,6 +45,15 @@ export class Upstream implements Responder {
 
   get endpoint(): Endpoint {
     return this.#options.endpoint;
+  }
+
+  get isBackedOff(): boolean {
+    const { transport, endpoint, tls } = this.#options;
+    return this.#exchanger.isBackedOff({ transport, server: endpoint, tls });
+  }
+
+  get networkEpoch(): number {
+    return this.#exchanger.networkEpoch;
   }
 
   async respond(query: Query, context: QueryContext): Promise<Reply> {
@@ -80,6 +92,7 @@ export class Upstream implements Responder {
       tls,
       hideClientSubnet,
       cookies: true,
+      isLastHope: context.isLastHope,
     });
   }
 }

@@ -64,6 +64,7 @@ export class Inquiry {
         signal: this.#abort.signal,
         // TC is handled by the resolution itself, so that TCP has its own time and its own step in the trace.
         ignoreTruncation: true,
+        cookies: true,
       })
       .then(
         (result) => this.#arrive({ kind: "reply", attempt, result }),

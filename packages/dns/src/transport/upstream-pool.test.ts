@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
+import { type SimWorld, simRuntime } from "@sotto/dns/testing";
+import { encodeMessage, makeMessage, Rcode, tryViewMessage } from "@sotto/dns/wire";
+import { CLIENT_ADDRESSES, questionOf } from "./client-fakes.test-support.ts";
+import type { Query, QueryContext, Reply } from "./responder.ts";
+import { type PoolMember, UpstreamPool } from "./upstream-pool.ts";
+
+function queryOf(): Query {
+  const octets = encodeMessage(makeMessage({ id: 1, questions: [questionOf("www.example.")] }));
+  const view = tryViewMessage(octets);
+  if (!view.ok) throw new RangeError(view.problem);
+  const origin = { transport: "internal" as const, remote: undefined, local: undefined, security: undefined };
+  return { octets, view: view.value, origin };
+}
+
+function contextOf(world: SimWorld, withinMs = 10_000): QueryContext {
+  return { signal: new AbortController().signal, deadlineMs: world.clock.nowMs() + withinMs };
+}
+
+/** A responder that fails or answers as told, and counts. */
+class FakeUpstream implements PoolMember {
+  asked = 0;
+  /** Asked as the last hope. */
+  hoped = 0;
+  behaviour: number | DnsErrorCode = Rcode.NoError;
+  isBackedOff = false;
+  networkEpoch = 0;
+  /** Until it is resolved nothing is answered. */
+  gate: Promise<void> | undefined = undefined;
+
+  async respond(_query: Query, context: QueryContext): Promise<Reply> {
+    this.asked++;
+    if (context.isLastHope === true) this.hoped++;
+    await this.gate;
+    if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
+    const message = makeMessage({ isResponse: true, rcode: this.behaviour });
+    return { message, security: "indeterminate", protection: "clear", extendedErrors: [] };
+  }
+}
+
+function poolOf(count: number): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
+  const world = simRuntime(1);
+  const upstreams = Array.from({ length: count }, () => new FakeUpstream());
+  return { world, pool: new UpstreamPool({ upstreams }, world.runtimeOf(CLIENT_ADDRESSES)), upstreams };
+}
+
+const counts = (upstreams: readonly FakeUpstream[]): number[] => upstreams.map(({ asked }) => asked);
+
+test("the first upstream is asked as long as it works, the next when it fails", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  second.behaviour = "ERR_CONNECT_REFUSED";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 1]);
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 2]);
+});
+
+test("a failed upstream is tried again after a while, and later each time", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TIMEOUT";
+  const askedAtMs: number[] = [];
+  const startMs = world.clock.nowMs();
+  for (let second = 0; second < 40; second++) {
+    const before = first.asked;
+    await pool.respond(queryOf(), contextOf(world));
+    if (first.asked > before) askedAtMs.push(world.clock.nowMs() - startMs);
+    await world.clock.advance(1000);
+  }
+  assert.deepEqual(askedAtMs, [0, 5000, 15_000, 35_000]);
+  first.behaviour = Rcode.NoError;
+  await world.clock.advance(60_000);
+  await pool.respond(queryOf(), contextOf(world));
+  first.behaviour = "ERR_TIMEOUT";
+  await pool.respond(queryOf(), contextOf(world));
+  await world.clock.advance(5000);
+  const before = first.asked;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(first.asked, before + 1);
+});
+
+test("when all are avoided they are asked nevertheless, and the last failure is told", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  for (const upstream of upstreams) upstream.behaviour = "ERR_CONNECT_REFUSED";
+  for (let i = 1; i <= 2; i++) {
+    await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+      DnsError.is(error, "ERR_CONNECT_REFUSED"),
+    );
+    assert.deepEqual(counts(upstreams), [i, i]);
+  }
+});
+
+test("SERVFAIL and REFUSED send the query on, but are the answer when nobody knows better", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  first.behaviour = Rcode.ServFail;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NoError);
+  second.behaviour = "ERR_TIMEOUT";
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.ServFail);
+  assert.deepEqual(counts(upstreams), [2, 2]);
+});
+
+test("a query that was given up goes to nobody else, and an NXDOMAIN is an answer", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = Rcode.NXDomain;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NXDomain);
+  first.behaviour = "ERR_ABORTED";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_ABORTED"),
+  );
+  await assert.rejects(pool.respond(queryOf(), contextOf(world, 0)), (error) =>
+    DnsError.is(error, "ERR_TIMEOUT"),
+  );
+  assert.deepEqual(counts(upstreams), [2, 0]);
+});
+
+test("one query at a time finds out whether a failed upstream is back, the others do not wait for it", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TIMEOUT";
+  await pool.respond(queryOf(), contextOf(world));
+  await world.clock.advance(5000);
+  const gate = Promise.withResolvers<void>();
+  first.gate = gate.promise;
+  const probe = pool.respond(queryOf(), contextOf(world));
+  for (let i = 0; i < 5; i++) await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 6]);
+  first.behaviour = Rcode.NoError;
+  gate.resolve();
+  await probe;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [3, 6], "it is back");
+});
+
+test("queries that fail together count as one failure", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TIMEOUT";
+  await Promise.all(Array.from({ length: 50 }, () => pool.respond(queryOf(), contextOf(world))));
+  await world.clock.advance(5000);
+  const before = first.asked;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(first.asked, before + 1);
+});
+
+test("an upstream that is backed off is asked when nobody else answers, and then as the last hope", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second, third] = upstreams;
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  first.isBackedOff = true;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [0, 1, 0]);
+  second.behaviour = Rcode.ServFail;
+  third.behaviour = "ERR_TIMEOUT";
+  first.behaviour = "ERR_CONNECT_REFUSED";
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.ServFail);
+  assert.deepEqual([...counts(upstreams), first.hoped], [1, 2, 1, 0], "there is an answer already");
+  second.behaviour = "ERR_TIMEOUT";
+  first.behaviour = Rcode.NoError;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NoError);
+  assert.equal(first.hoped, 1);
+});
+
+test("when all had failed the first reply forgives all, for it was the network", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  for (const upstream of upstreams) upstream.behaviour = "ERR_UNREACHABLE";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)));
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  second.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  first.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [3, 2, 1]);
+});
+
+test("on another network the first upstream is the first again at once", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TIMEOUT";
+  await pool.respond(queryOf(), contextOf(world));
+  first.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 2]);
+  for (const upstream of upstreams) upstream.networkEpoch++;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 2]);
+});
