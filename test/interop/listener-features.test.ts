@@ -97,6 +97,37 @@ peerTest("openssl resumes its session [7858-3.4-f]", ["openssl"], async (context
   assert.match(await connect("-sess_in", session), /^Reused, TLSv1\.3/m);
 });
 
+peerTest(
+  "a handshake that openssl refuses is told with its alert, its address and the stage",
+  ["openssl"],
+  async (context) => {
+    const folder = temporaryFolder(context);
+    await writeIdentity(folder);
+    const told: Readonly<Record<string, unknown>>[] = [];
+    const server = await startServerFrom(
+      context,
+      folder,
+      "listen: [{ transport: tls, address: 127.0.0.1, port: 0, certificate: server.pem, key: server.key }]",
+      {
+        wants: () => true,
+        publish: (name, details) => void (name === "stream.handshake-failed" && told.push(details)),
+      },
+    );
+    const target = `127.0.0.1:${server.listeners[0]?.local.port}`;
+    for (const [version, alert] of [
+      ["-tls1_2", /alert "?.*unknown ca/],
+      ["-tls1_3", /alert "?.*unknown ca/],
+    ] as const) {
+      await runCommand("openssl", ["s_client", "-connect", target, version, "-verify_return_error"]);
+      const last = told.at(-1);
+      assert.match(String(last?.["problem"]), alert, version);
+      assert.equal(last?.["remote"], "127.0.0.1");
+      assert.equal(last?.["stage"], "handshake");
+    }
+    assert.equal(told.length, 2);
+  },
+);
+
 peerTest("openssl cannot renegotiate [7858-3.2-a]", ["openssl"], async (context) => {
   const ours = await startOurServer(context);
   const script = '(sleep 0.5; echo R; sleep 0.7) | "$0" "$@" 2>&1';

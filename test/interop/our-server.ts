@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import type { Events } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type RunningServer, startRecursor } from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig } from "../../packages/sotto/src/config/index.ts";
@@ -42,10 +43,11 @@ export async function startServerFrom(
   context: TestContext,
   folder: string,
   text: string,
+  events?: Events,
 ): Promise<RunningServer> {
   const loaded = loadConfig(text, join(folder, "sotto.yaml"));
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const server = await startRecursor(loaded.config, nodeRuntime());
+  const server = await startRecursor(loaded.config, nodeRuntime(events));
   context.after(() => server.close());
   return server;
 }

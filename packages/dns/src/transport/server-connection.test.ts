@@ -452,6 +452,22 @@ test("when all places for queries are taken connections take turns [7766-6.2.1.1
   assert.equal(admission.inFlight, 0);
 });
 
+test("when the buffers of all connections are full reading pauses, and goes on when there is room", () => {
+  const admission = loadedAdmission({ bufferedOctetsMax: 1000 }, 0);
+  const unread = new Bench({}, echo, admission);
+  unread.unsentOctets = 1500;
+  unread.connection.receive(joined(1));
+  const other = new Bench({}, echo, admission);
+  other.connection.receive(joined(2, 3));
+  assert.deepEqual(other.replies(), [2]);
+  assert.deepEqual(other.calls, ["pause"]);
+  unread.unsentOctets = 0;
+  unread.connection.onDrain();
+  assert.deepEqual(other.replies(), [2, 3], "what was held is answered");
+  assert.deepEqual(other.calls, ["pause", "resume"]);
+  assert.equal(admission.counters.waited, 1);
+});
+
 test("octets in buffers are counted, and given back whatever the end", () => {
   const admission = loadedAdmission({}, 0);
   const half = new Bench({}, echo, admission);
