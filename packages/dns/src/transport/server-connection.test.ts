@@ -5,6 +5,7 @@ import { FrameReader, frameMessage } from "@sotto/dns/wire";
 import { Admission } from "./admission.ts";
 import { SERVER_LIMITS_DEFAULT, type ServerLimits } from "./limits.ts";
 import type { MessageHandler } from "./message-handler.ts";
+import type { QueryOrigin } from "./responder.ts";
 import { type ServerCloseReason, ServerConnection } from "./server-connection.ts";
 
 /** A connection whose queries are answered by hand, and everything it did. */
@@ -20,14 +21,24 @@ class Bench {
   readonly connection: ServerConnection;
   readonly admission: Admission;
 
-  constructor(limits: Partial<ServerLimits> = {}, handler?: MessageHandler, admission?: Admission) {
+  constructor(
+    limits: Partial<ServerLimits> = {},
+    handler?: MessageHandler,
+    admission?: Admission,
+    security?: QueryOrigin["security"],
+  ) {
     this.admission = admission ?? new Admission({ ...SERVER_LIMITS_DEFAULT, ...limits }, new SimClock());
     const byHand: MessageHandler = {
       answer: (octets) =>
         new Promise((resolve) => this.pending.push({ id: octets[1] ?? 0, answer: resolve })),
     };
     this.connection = new ServerConnection(
-      { transport: "tcp", remote: undefined, local: undefined, security: undefined },
+      {
+        transport: security === undefined ? "tcp" : "tls",
+        remote: undefined,
+        local: undefined,
+        security,
+      },
       { limits: { ...SERVER_LIMITS_DEFAULT, ...limits }, admission: this.admission },
       handler ?? byHand,
       {
@@ -124,6 +135,28 @@ test("everything that is ready in one turn leaves in one write [7766-8-a 7858-3.
   await later.settle();
   assert.equal(later.writes.length, 1);
   assert.deepEqual(later.replies(), [1, 2, 3]);
+});
+
+test("over TLS the last reply of a turn is written apart, for clients that take one message per record [7858-3.3-b]", () => {
+  const security = {
+    protocol: "TLSv1.3",
+    cipher: "TLS_AES_256_GCM_SHA384",
+    group: "X25519",
+    alpn: "dot",
+    resumed: false,
+    serverName: undefined,
+    peerChain: [],
+    chainProblem: undefined,
+  };
+  const bench = new Bench({}, echo, undefined, security);
+  bench.connection.receive(joined(1, 2, 3));
+  assert.deepEqual(
+    bench.writes.map(({ length }) => length),
+    [38, 19],
+  );
+  bench.connection.receive(joined(4));
+  assert.equal(bench.writes.length, 3);
+  assert.deepEqual(bench.replies(), [1, 2, 3, 4]);
 });
 
 test("queries are handed over together and answered in the order they become ready [7766-7-a 7766-6.2.1.1-d 7766-6.2.1.1-e]", async () => {

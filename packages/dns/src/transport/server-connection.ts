@@ -10,7 +10,6 @@ import {
   HEADER_OCTETS,
   KEEPALIVE_UNIT_MS,
   setUint16,
-  uint16At,
 } from "@sotto/dns/wire";
 import type { Admission, Admitted } from "./admission.ts";
 import type { SessionLimits } from "./limits.ts";
@@ -83,6 +82,8 @@ export class ServerConnection implements QueryChannel, Admitted {
   /** Framed replies of this turn. */
   #output: Uint8Array = NO_OUTPUT;
   #outputOctets = 0;
+  /** Where the last of them begins. */
+  #lastReplyAt = 0;
   #isFlushDeferred = false;
   #isReceiving = false;
   /** Octets that admission has been told of. */
@@ -278,12 +279,13 @@ export class ServerConnection implements QueryChannel, Admitted {
       grown.set(this.#output.subarray(0, start));
       this.#output = grown;
     }
+    this.#lastReplyAt = start;
     setUint16(this.#output, start, answer.length);
     this.#output.set(answer, start + FRAME_PREFIX_OCTETS);
     this.#outputOctets = end;
   }
 
-  /** One write for all replies of this turn (RFC 7766 §8: length and message together); over TLS one for each. */
+  /** One write for all replies of this turn (RFC 7766 §8: length and message together); over TLS two records. */
   #flush(): void {
     if (this.#outputOctets === 0) return;
     const octets = this.#output.subarray(0, this.#outputOctets);
@@ -298,15 +300,14 @@ export class ServerConnection implements QueryChannel, Admitted {
   }
 
   /**
-   * One TLS record per reply: getdns and Stubby take one message each time their socket is readable, and would leave a
-   * second one in the same record unread until more octets come or the query times out.
+   * The last reply of a turn gets a TLS record of its own: getdns and Stubby take one message each time their socket is
+   * readable. As long as a record waits in the kernel it is, so that they get through all messages of the records before;
+   * but a second message in the last record would stay unread until more octets come or its query times out.
    */
   #writeRecords(octets: Uint8Array): void {
-    for (let at = 0; at < octets.length; ) {
-      const end = at + FRAME_PREFIX_OCTETS + uint16At(octets, at);
-      this.#host.write(octets.subarray(at, end));
-      at = end;
-    }
+    const lastAt = this.#lastReplyAt;
+    if (lastAt > 0) this.#host.write(octets.subarray(0, lastAt));
+    this.#host.write(octets.subarray(lastAt));
   }
 
   /** Tells admission how much memory the connection holds for its peer. */

@@ -18,6 +18,7 @@ import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
 import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
+import { keepLastWriteApart } from "./tls-records.ts";
 
 /** Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
@@ -206,8 +207,7 @@ class NodeListener implements StreamListener {
     }
     // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
     socket.allowHalfOpen = true;
-    // As for clients: what is written at once stays a TLS record of its own (getdns reads one message per record).
-    Reflect.set(socket, "_writev", null);
+    keepLastWriteApart(socket);
     const security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     const { proxy } = this.#options;
     if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
