@@ -14,7 +14,7 @@ import {
   upstreamTlsPolicy,
 } from "@sotto/dns/transport";
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
-import { FileWatch } from "../operations/index.ts";
+import { FileWatch, NetworkWatch } from "../operations/index.ts";
 import { Recursor, ROOT_HINTS } from "../recursor/index.ts";
 import {
   buildPipeline,
@@ -90,6 +90,7 @@ class RecursorDaemon implements RunningServer {
   readonly #tickets: TicketKeys;
   readonly #listeners: ListenerSet;
   readonly #certificateWatch: FileWatch;
+  readonly #networkWatch: NetworkWatch;
 
   constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
     this.#runtime = runtime;
@@ -114,6 +115,8 @@ class RecursorDaemon implements RunningServer {
       },
       runtime,
     );
+    // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
+    this.#networkWatch = new NetworkWatch(runtime.clock, () => this.#engine.exchanger.networkChanged());
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 
@@ -121,7 +124,7 @@ class RecursorDaemon implements RunningServer {
     try {
       await this.#listeners.apply(this.#config);
     } catch (error) {
-      this.#tickets.stop();
+      this.#stopTimers();
       await closeEngine(this.#engine);
       throw error;
     }
@@ -183,6 +186,7 @@ class RecursorDaemon implements RunningServer {
   #stopTimers(): void {
     this.#tickets.stop();
     this.#certificateWatch.stop();
+    this.#networkWatch.stop();
   }
 
   #watchCertificates(): void {

@@ -9,5 +9,6 @@ export {
 } from "./certificate.ts";
 export { FileWatch } from "./file-watch.ts";
 export { type Log, type LogOptions, openLog } from "./log.ts";
+export { NetworkWatch } from "./network-watch.ts";
 export { ExitCode, type ProgramIo } from "./program-io.ts";
 export { ticketEpoch, ticketKeysOf } from "./ticket-keys.ts";
