@@ -7,14 +7,10 @@ import { writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
-import {
-  idleAndActive,
-  type Outcome,
-  openAndClose,
-  type Scale,
-  slowLoris,
-  swapsAndSignals,
-} from "./load/scenarios.ts";
+import { idleAndActive, openAndClose } from "./load/many-connections.ts";
+import type { Outcome, Scale } from "./load/scenario.ts";
+import { slowLoris } from "./load/slow-loris.ts";
+import { swapsAndSignals } from "./load/swaps.ts";
 
 const SCENARIOS: Readonly<Record<string, (scale: Scale) => Promise<Outcome>>> = {
   idle: idleAndActive,

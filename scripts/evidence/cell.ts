@@ -24,3 +24,19 @@ export class Observations {
     return { side, row, isGreen: this.#isGreen && this.#evidence.length > 0, evidence: this.#evidence };
   }
 }
+
+/** Longer than any timer that the cells set; an observation that takes this long is not coming. */
+const CELL_TIMEOUT_MS = 60_000;
+
+/** Takes one cell: what throws or never ends is a red cell, so that the others are still told. */
+export async function takeCell(side: Cell["side"], row: string, take: () => Promise<Cell>): Promise<Cell> {
+  let timer: NodeJS.Timeout | undefined;
+  const red = (why: string): Cell => ({ side, row, isGreen: false, evidence: [`NOT: ${why}`] });
+  const late = new Promise<Cell>((resolve) => {
+    timer = setTimeout(() => resolve(red(`nothing more after ${CELL_TIMEOUT_MS / 1000} s`)), CELL_TIMEOUT_MS);
+  });
+  const taken = take().catch((error: unknown) => red(error instanceof Error ? error.message : String(error)));
+  const cell = await Promise.race([taken, late]);
+  clearTimeout(timer);
+  return cell;
+}

@@ -1,7 +1,8 @@
 /** The server's rows of 2016 and what TLS front ends lacked, observed on a running `sotto serve`. */
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { EdnsOptionCode, frameMessage, makeKeepalive, makePadding, Rcode } from "@sotto/dns/wire";
-import { type Cell, Observations } from "./cell.ts";
+import { spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { type Cell, Observations, takeCell } from "./cell.ts";
 import {
   type Arrival,
   AUTH_NAME,
@@ -26,6 +27,7 @@ export interface ServerPorts {
 
 /** What the listener's timer is set to, milliseconds. */
 const IDLE_MS = 2000;
+const OWN_KEEPALIVE = "edns-tcp-keepalive of its own connections";
 /** One unit of keepalive. */
 const TICK_MS = 100;
 
@@ -41,18 +43,20 @@ export async function serverCells(world: World, isPort853: boolean, hasFastOpen:
   );
   const [tcp = 0, tls = 0, proxied = 0] = server.ports;
   const ports = { tcp, tls, proxied };
-  const cells = [
-    await fastOpen(world, ports, hasFastOpen),
-    await pipelining(world, ports),
-    await outOfOrder(world, ports),
-    await keepalive(world, ports, "server", "EDNS0 Keepalive"),
-    await tlsOnPort(world, ports, isPort853),
-    await certificate(world, ports),
-    await padding(world, ports),
-    await fullTcp(world, ports),
-    await keepalive(world, ports, "front end", "edns-tcp-keepalive of its own connections"),
-    await accessControl(world, ports),
+  const takes: readonly [Cell["side"], string, () => Promise<Cell>][] = [
+    ["server", "TCP Fast Open", () => fastOpen(world, ports, hasFastOpen)],
+    ["server", "Process pipelined queries", () => pipelining(world, ports)],
+    ["server", "Provide OOOR (out-of-order responses)", () => outOfOrder(world, ports)],
+    ["server", "EDNS0 Keepalive", () => keepalive(world, ports, "server", "EDNS0 Keepalive")],
+    ["server", "TLS on port 853", () => tlsOnPort(world, ports, isPort853)],
+    ["server", "Provide server certificate", () => certificate(world, ports)],
+    ["server", "EDNS0 Padding", () => padding(world, ports)],
+    ["front end", "Full TCP capabilities", () => fullTcp(world, ports)],
+    ["front end", OWN_KEEPALIVE, () => keepalive(world, ports, "front end", OWN_KEEPALIVE)],
+    ["front end", "DNS-specific access control", () => accessControl(world, ports)],
   ];
+  const cells: Cell[] = [];
+  for (const [side, row, take] of takes) cells.push(await takeCell(side, row, take));
   await server.stop();
   return cells;
 }
@@ -181,7 +185,11 @@ async function tlsOnPort(world: World, ports: ServerPorts, isPort853: boolean): 
     "name" in group ? String(group.name) : "?",
     `ALPN ${String(tls.alpnProtocol)}`,
   ];
-  seen.see(!isPort853 || ports.tls === 853, `port ${ports.tls}: ${facts.join(", ")}`);
+  const isAsWanted = (!isPort853 || ports.tls === 853) && tls.alpnProtocol === "dot";
+  seen.see(
+    isAsWanted && /^TLSv1\.[23]$/.test(tls.getProtocol() ?? ""),
+    `port ${ports.tls}: ${facts.join(", ")}`,
+  );
   client.write(queryOctets(FAST_NAME, 1));
   const [reply] = await client.replies(1);
   seen.see(reply?.message.rcode === Rcode.NoError, "a query is answered NOERROR");
@@ -205,7 +213,8 @@ async function certificate(world: World, ports: ServerPorts): Promise<Cell> {
     presented?.checkHost(AUTH_NAME) === AUTH_NAME,
     `subjectAltName ${presented?.subjectAltName ?? "none"}`,
   );
-  seen.see(true, `pin sha256:${world.pin}`);
+  const pin = presented === undefined ? "none" : spkiPin(presented.toString());
+  seen.see(pin === world.pin, `pin of the key that was presented sha256:${pin}, the configured one`);
   client.close();
   return seen.cell("server", "Provide server certificate");
 }

@@ -19,7 +19,7 @@ import {
   RRType,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
-import { type Cell, Observations } from "./cell.ts";
+import { type Cell, Observations, takeCell } from "./cell.ts";
 import { AUTH_NAME, kernelCounter, type World } from "./world.ts";
 
 const { clock, network } = nodeRuntime();
@@ -129,16 +129,19 @@ function requestOf(name: string, transport: "tcp" | "tls", port: number, tls?: T
 
 /** Takes all stub cells. */
 export async function stubCells(world: World, isPort853: boolean, hasFastOpen: boolean): Promise<Cell[]> {
-  return [
-    await fastOpen(world, hasFastOpen),
-    await reuse(world),
-    await pipelining(world),
-    await outOfOrder(world),
-    await keepalive(world),
-    await tlsOnPort(world, isPort853),
-    await authentication(world),
-    await padding(world),
+  const takes: readonly [string, () => Promise<Cell>][] = [
+    ["TCP Fast Open", () => fastOpen(world, hasFastOpen)],
+    ["Connection reuse", () => reuse(world)],
+    ["Pipelining of queries", () => pipelining(world)],
+    ["Process OOOR", () => outOfOrder(world)],
+    ["EDNS0 Keepalive", () => keepalive(world)],
+    ["TLS on port 853", () => tlsOnPort(world, isPort853)],
+    ["Authentication of server", () => authentication(world)],
+    ["EDNS0 Padding", () => padding(world)],
   ];
+  const cells: Cell[] = [];
+  for (const [row, take] of takes) cells.push(await takeCell("stub", row, take));
+  return cells;
 }
 
 const TRANSPORTS = ["tcp", "tls"] as const;

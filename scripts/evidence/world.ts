@@ -31,8 +31,11 @@ export interface World {
   readonly caPem: string;
   readonly pin: string;
   readonly slowPort: number;
-  /** Starts a server; `listeners` are YAML list items, `settings` further keys. Resolves when it is ready. */
-  serve(listeners: readonly string[], settings?: string): Promise<Server>;
+  /**
+   * Starts a server; `listeners` are YAML list items, `settings` further keys, `records` more local ones. Resolves when it is
+   * ready.
+   */
+  serve(listeners: readonly string[], settings?: string, records?: readonly string[]): Promise<Server>;
   close(): Promise<void>;
 }
 
@@ -63,13 +66,13 @@ export async function openWorld(): Promise<World> {
     caPem: authority.certificatePem,
     pin: spkiPin(pair.certificatePem),
     slowPort,
-    serve: async (listeners, settings = "") => {
+    serve: async (listeners, settings = "", records = []) => {
       const file = join(folder, `sotto-${servers.length}.yaml`);
       writeFileSync(
         file,
         `listen:
 ${listeners.map((listener) => `  - ${listener}`).join("\n")}
-local-zones: { data: ["${FAST_NAME} 300 IN A ${ANSWER}"] }
+local-zones: { data: ${JSON.stringify([`${FAST_NAME} 300 IN A ${ANSWER}`, ...records])} }
 forward-zones: [{ name: slow.example, upstreams: ["udp://127.0.0.1:${slowPort}"] }]
 log: { format: json }
 ${settings}
@@ -116,7 +119,7 @@ async function startServer(file: string, listeners: number): Promise<Server> {
       const found = log.slice(from).find((one) => one["msg"] === message);
       if (found !== undefined) return found;
       if (child.exitCode !== null || child.signalCode !== null)
-        throw new Error(`sotto serve ended: ${JSON.stringify(log)}`);
+        throw new Error(`sotto serve ended: ${JSON.stringify(log.slice(-20))}`);
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
