@@ -82,6 +82,15 @@ class Guest implements Admitted {
   }
 
   resumeTurn(): void {}
+
+  bufferedOctets = 0;
+
+  shed(): void {
+    const octets = this.bufferedOctets;
+    this.bufferedOctets = 0;
+    this.displace();
+    this.#admission.addBuffered(-octets);
+  }
 }
 
 test("when all places are taken the longest idle makes room, and busy ones do not [9210-4.2-b 7766-10-a 7828-3.4-c 9210-4.2-a 7828-5-a]", () => {
@@ -122,8 +131,29 @@ test("patience is 1 up to half of every budget, and falls with the fullest", () 
   admission.addBuffered(740);
   assert.ok(Math.abs(admission.patience - 0.5) < 0.01, String(admission.patience));
   admission.addInFlight(49);
-  assert.equal(admission.patience, 0);
+  assert.ok(Math.abs(admission.patience - 0.375) < 0.01, "few clients cannot take all time from the others");
   admission.addInFlight(-99);
   admission.addBuffered(-740);
   assert.equal(admission.patience, 1);
+});
+
+test("when the buffers are full whoever holds most is reset, and nobody else [7766-10-a]", () => {
+  const admission = admissionOf({ bufferedOctetsMax: 1000 });
+  const guests = [100, 700, 150].map((octets, i) => {
+    const guest = new Guest(admission, `192.0.2.${i}`, Number.POSITIVE_INFINITY);
+    guest.bufferedOctets = octets;
+    admission.addBuffered(octets);
+    return guest;
+  });
+  assert.equal(admission.bufferedOctets, 950);
+  const last = guests[2];
+  assert.ok(last);
+  last.bufferedOctets += 100;
+  admission.addBuffered(100);
+  assert.deepEqual(
+    guests.map(({ displaced }) => displaced),
+    [0, 1, 0],
+  );
+  assert.equal(admission.bufferedOctets, 350);
+  assert.equal(admission.counters.shed, 1);
 });

@@ -1,7 +1,7 @@
 /**
  * Who may come in, and how much work is under way: one object that all stream listeners of a server share. It counts
- * connections in all, per address and per subnet, handshakes and rates; it shares out places for queries in flight and
- * octets in buffers fairly; and it tells how patient the server can afford to be (RFC 7766 §6.2.2, §6.2.3, RFC 9210 §4.2).
+ * connections in all, per address and per subnet, handshakes and rates; it shares out places for queries in flight, and
+ * resets whoever holds most when the buffers are full; and it tells how patient the server can afford to be (RFC 7766 §6.2.2, §6.2.3, RFC 9210 §4.2).
  */
 import type { Clock } from "@sotto/dns/runtime";
 import { tryParseAddress } from "@sotto/dns/wire";
@@ -22,7 +22,9 @@ export interface AdmissionCounters {
   accepted: number;
   /** Idle connections that made room for new ones. */
   displaced: number;
-  /** Times that a connection had to wait because all places for queries or octets were taken. */
+  /** Connections that were reset because they held most when the buffers were full. */
+  shed: number;
+  /** Times that a connection had to wait because all places for queries were taken. */
   waited: number;
   readonly refused: Record<RefusalReason, number>;
 }
@@ -31,8 +33,12 @@ export interface AdmissionCounters {
 export interface Admitted {
   /** Since when it has been idle, monotonic milliseconds; Infinity while it is not. */
   readonly idleSinceMs: number;
+  /** What it holds of half messages and unsent replies. */
+  readonly bufferedOctets: number;
   /** Ends it in an orderly way because its place is needed. */
   displace(): void;
+  /** Ends it at once because it holds more than anybody else. */
+  shed(): void;
   /** It is this connection's turn to read on. */
   resumeTurn(): void;
 }
@@ -103,6 +109,7 @@ export class Admission {
   readonly counters: AdmissionCounters = {
     accepted: 0,
     displaced: 0,
+    shed: 0,
     waited: 0,
     refused: {
       connections: 0,
@@ -167,11 +174,12 @@ export class Admission {
    */
   get patience(): number {
     const limits = this.#limits;
-    const load = Math.max(
-      this.#connections / limits.connectionsMax,
+    // Few clients can fill these two budgets; for them there are turns and shedding, and others keep part of their time.
+    const work = Math.max(
       this.#inFlight / limits.inFlightTotalMax,
       this.#bufferedOctets / limits.bufferedOctetsMax,
     );
+    const load = Math.max(this.#connections / limits.connectionsMax, Math.min(work, WORK_LOAD_MAX));
     if (load <= LOAD_CALM) return 1;
     if (load >= LOAD_FULL) return 0;
     return (LOAD_FULL - load) / (LOAD_FULL - LOAD_CALM);
@@ -202,11 +210,9 @@ export class Admission {
     this.#waiting.delete(connection);
   }
 
-  /** True while a place for a query and room for octets are left for whoever reads on now. */
+  /** True while a place for a query is left for whoever reads on now. */
   get hasRoom(): boolean {
-    return (
-      this.#inFlight < this.#limits.inFlightTotalMax && this.#bufferedOctets < this.#limits.bufferedOctetsMax
-    );
+    return this.#inFlight < this.#limits.inFlightTotalMax;
   }
 
   /** Queries that began (positive) or ended. */
@@ -215,9 +221,23 @@ export class Admission {
     if (change < 0) this.#giveTurns();
   }
 
+  /** When all buffers together are full, whoever holds most is reset: those who read their answers are not made to wait. */
   addBuffered(octets: number): void {
     this.#bufferedOctets += octets;
-    if (octets < 0) this.#giveTurns();
+    while (octets > 0 && this.#bufferedOctets > this.#limits.bufferedOctetsMax) {
+      const fattest = this.#findFattest();
+      if (fattest === undefined) return;
+      this.counters.shed++;
+      fattest.shed();
+    }
+  }
+
+  /** A pass over all connections, which a reset of the one that holds most pays for. */
+  #findFattest(): Admitted | undefined {
+    let fattest: Admitted | undefined;
+    for (const connection of this.#open)
+      if (connection.bufferedOctets > (fattest?.bufferedOctets ?? 0)) fattest = connection;
+    return fattest;
   }
 
   /** Asks for `resumeTurn` when there is room; whoever waits longest comes first, so that nobody is starved. */
@@ -331,5 +351,7 @@ function add(counts: Map<string, number>, key: string, change: number): void {
 const LOAD_CALM = 0.5;
 /** From here clients are told to go (RFC 7828 §3.3.2), before newcomers have to displace anybody. */
 const LOAD_FULL = 0.98;
+/** The most that queries in flight and buffers count for as load. */
+const WORK_LOAD_MAX = 0.8;
 /** A search costs a pass over all connections: one per so many displaced is next to nothing. */
 const IDLEST_KEPT = 64;

@@ -42,7 +42,7 @@ export interface AdmissionLimits {
   readonly handshakeRateMax: number;
   /** Unanswered queries of all connections; at the limit reading pauses, and connections take turns for what gets free. */
   readonly inFlightTotalMax: number;
-  /** Octets of half messages and unsent replies of all connections; at the limit reading pauses in the same way. */
+  /** Octets of half messages and unsent replies of all connections; above it the connection that holds most is reset. */
   readonly bufferedOctetsMax: number;
 }
 
@@ -53,8 +53,8 @@ export interface ServerLimits extends SessionLimits, AdmissionLimits {}
 export const SESSION_LIMITS_DEFAULT: SessionLimits = {
   // Knot Resolver's tcp-pipeline is 100; more in flight per client does not make a resolver faster.
   inFlightMax: 100,
-  // Four replies of the largest size.
-  unsentOctetsMax: 256 * 1024,
+  // One reply of the largest size: who has not read that much is not read from either.
+  unsentOctetsMax: 64 * 1024,
   // A client that keeps its connection busy is the one that costs least.
   queriesMax: Number.POSITIVE_INFINITY,
   durationMaxMs: Number.POSITIVE_INFINITY,

@@ -28,6 +28,7 @@ export type ServerCloseReason =
   | "query limit"
   | "duration limit"
   | "overload"
+  | "buffers full"
   | "drained"
   | "displaced";
 
@@ -360,6 +361,16 @@ export class ServerConnection implements QueryChannel, Admitted {
   /** Ends although the client did nothing wrong: its place is needed. */
   displace(): void {
     if (this.#state === "open") this.#finish("displaced");
+  }
+
+  /** What is counted for it in {@link Admission}. */
+  get bufferedOctets(): number {
+    return this.#accountedOctets;
+  }
+
+  /** Ends at once: it holds more than anybody else while the buffers are full. */
+  shed(): void {
+    this.#abort("buffers full");
   }
 
   /** Ends at once without answering. */

@@ -275,7 +275,8 @@ const limits = z.strictObject({
     description: "Unanswered queries of all connections; at the limit connections take turns.",
   }),
   buffered: size().default("64MiB").meta({
-    description: "Half queries and unsent answers of all connections; at the limit connections take turns.",
+    description:
+      "Half queries and unsent answers of all connections; above it the connection that holds most is reset.",
   }),
   "drain-timeout": duration().default("10s").meta({
     description:
