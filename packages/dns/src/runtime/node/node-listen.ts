@@ -16,12 +16,15 @@ import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
+import { PacedQueue } from "./paced-queue.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
 import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
 import { keepLastWriteApart } from "./tls-records.ts";
 
 /** Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
+/** Each takes a third of a millisecond, in which nobody else is answered. */
+const HANDSHAKES_PER_TURN = 2;
 
 /** Opens a listener; rejects when the address cannot be had or certificate and key do not fit. */
 export async function openListener(
@@ -53,6 +56,11 @@ class NodeListener implements StreamListener {
   readonly #arriving = new WeakMap<object, Arriving>();
   local: Endpoint;
   fastOpen = "off";
+  /** A flood of handshakes must not stop those who are served already. */
+  readonly #handshakes = new PacedQueue<{ socket: Socket; arriving: Arriving }>(
+    HANDSHAKES_PER_TURN,
+    ({ socket, arriving }) => this.#shakeHands(socket, arriving),
+  );
 
   constructor(options: ListenOptions, handlers: ListenHandlers) {
     this.#options = options;
@@ -137,9 +145,14 @@ class NodeListener implements StreamListener {
       this.#deliver(socket, arriving, undefined);
       return;
     }
+    this.#handshakes.add({ socket, arriving });
+  }
+
+  #shakeHands(socket: Socket, arriving: Arriving): void {
+    if (arriving.isSettled || socket.destroyed) return;
     // Who ends during the handshake has gone: otherwise its place would be held until the handshake timeout.
     socket.allowHalfOpen = false;
-    this.#tlsServer.emit("connection", socket);
+    this.#tlsServer?.emit("connection", socket);
   }
 
   #readHeader(socket: Socket, arriving: Arriving, then: () => void): void {
