@@ -1,0 +1,12 @@
+export { type AlgorithmPolicy, isSupportedAlgorithm } from "./algorithms.ts";
+export * from "./budget.ts";
+export * from "./denial.ts";
+export * from "./ds.ts";
+export * from "./key.ts";
+export { Nsec } from "./nsec.ts";
+export * from "./nsec3.ts";
+export * from "./rrsig.ts";
+export * from "./signed-rrset.ts";
+export * from "./trust-anchors.ts";
+export * from "./validator.ts";
+export * from "./verdict.ts";

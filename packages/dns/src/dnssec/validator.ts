@@ -1,0 +1,432 @@
+/**
+ * Validates record sets and denials from trust anchors down (RFC 4033 to 4035, 5155, 6840). Does no I/O: DS and DNSKEY
+ * sets come from a {@link ValidationSession}, whose caller may be a recursor or a stub. The way up follows signatures: the
+ * signer of a DS set is the zone above, so only real cuts are asked for.
+ */
+import { EdeCode, type ExtendedError, type Name, RRType, rrTypeToText } from "@sotto/dns/wire";
+import { type AlgorithmPolicy, isSupportedAlgorithm } from "./algorithms.ts";
+import { DS_PER_ZONE_MAX, KEYS_PER_ZONE_MAX, type ValidationBudget } from "./budget.ts";
+import type { DenialClaim, NoDsVerdict } from "./denial.ts";
+import { type Ds, isDigestOf, usableDs } from "./ds.ts";
+import { Dnskey } from "./key.ts";
+import { judgeNsec, judgeNsecNoDs, Nsec } from "./nsec.ts";
+import { Nsec3Proofs } from "./nsec3.ts";
+import {
+  checkSignatures,
+  type SignatureVerdict,
+  type SkewPolicy,
+  signedLabelCount,
+  signersOf,
+} from "./rrsig.ts";
+import type { SignedRRset } from "./signed-rrset.ts";
+import { isAnchored, type TrustAnchor, type TrustAnchors } from "./trust-anchors.ts";
+import { bogus, INDETERMINATE, INSECURE, type Verdict, weakest } from "./verdict.ts";
+import { type TimedTrust, type ZoneTrust, ZoneTrustCache } from "./zone-trust.ts";
+
+/** What asking for DS or DNSKEY gave. */
+export type Evidence =
+  | { readonly kind: "rrset"; readonly rrset: SignedRRset }
+  | { readonly kind: "negative"; readonly proofs: readonly SignedRRset[]; readonly ttlSeconds: number }
+  /** The name is an alias, so it is no zone. */
+  | { readonly kind: "alias"; readonly rrset: SignedRRset }
+  | { readonly kind: "failed"; readonly errors: readonly ExtendedError[] };
+
+/** What validation for one question needs of its caller. */
+export interface ValidationSession {
+  readonly budget: ValidationBudget;
+  /** Asks for DS or DNSKEY; `isAgain`: what came before was bogus, so other servers should be asked. Never rejects. */
+  fetch(name: Name, type: RRType, isAgain: boolean): Promise<Evidence>;
+}
+
+export interface ValidatorOptions {
+  readonly anchors: TrustAnchors;
+  /** Seconds since 1970. */
+  readonly nowSeconds: () => number;
+  readonly policy?: AlgorithmPolicy;
+  readonly skew?: SkewPolicy;
+  /** Default {@link NSEC3_ITERATIONS_MAX_DEFAULT}. */
+  readonly nsec3IterationsMax?: number;
+}
+
+/** A negative answer to be judged. */
+export interface Denial {
+  readonly qname: Name;
+  readonly qtype: RRType;
+  readonly kind: "nxdomain" | "nodata";
+  readonly soa: SignedRRset | undefined;
+  /** NSEC and NSEC3 sets. */
+  readonly proofs: readonly SignedRRset[];
+}
+
+export class Validator {
+  readonly anchors: TrustAnchors;
+  readonly #trusts = new ZoneTrustCache();
+  readonly #nowSeconds: () => number;
+  readonly #policy: AlgorithmPolicy;
+  readonly #skew: SkewPolicy;
+  readonly #nsec3IterationsMax: number;
+
+  constructor(options: ValidatorOptions) {
+    this.anchors = options.anchors;
+    this.#nowSeconds = options.nowSeconds;
+    this.#policy = options.policy ?? { sha1: true };
+    this.#skew = options.skew ?? SKEW_DEFAULT;
+    this.#nsec3IterationsMax = options.nsec3IterationsMax ?? NSEC3_ITERATIONS_MAX_DEFAULT;
+  }
+
+  /** Zones of which something is known. */
+  get zoneCount(): number {
+    return this.#trusts.size;
+  }
+
+  flush(name: Name): void {
+    this.#trusts.flush(name);
+  }
+
+  /**
+   * Judges a set of a positive answer. `fromZone` is the zone whose server sent it, as a hint where an unsigned set may
+   * belong; `proofs` are the denials that came along, for sets made from wildcards.
+   */
+  async judgeRRset(
+    rrset: SignedRRset,
+    proofs: readonly SignedRRset[],
+    fromZone: Name,
+    session: ValidationSession,
+  ): Promise<Verdict> {
+    const [signer] = signersOf(rrset);
+    if (signer === undefined) return this.#judgeUnsigned(rrset.owner, rrset.type, fromZone, session);
+    const trust = await this.#trustOf(signer, session);
+    if (trust.kind !== "secure") return verdictOf(trust);
+    if (!trust.apex.equals(signer)) return bogus(EdeCode.DnssecBogus, `${signer} signs and is no zone`);
+    const checked = this.#check(rrset, trust, session);
+    if (checked.kind === "wrong") return { status: "bogus", errors: [checked.error] };
+    const secure: Verdict = { status: "secure", ttlSecondsMax: checked.ttlSeconds };
+    if (checked.labels >= signedLabelCount(rrset.owner)) return secure;
+    const claim = { kind: "wildcard", encloserLabels: checked.labels } as const;
+    return weakest([secure, this.#judgeClaim(claim, rrset.owner, rrset.type, proofs, trust, session)]);
+  }
+
+  /** Judges a negative answer (RFC 4035 §5.4). */
+  async judgeDenial(denial: Denial, fromZone: Name, session: ValidationSession): Promise<Verdict> {
+    const { qname, qtype, soa, proofs } = denial;
+    const claimed = proofs.find((proof) => signersOf(proof).length > 0);
+    const [signer] = claimed === undefined ? [] : signersOf(claimed);
+    if (signer === undefined || !qname.isAtOrBelow(signer)) {
+      const verdict = await this.#judgeUnsigned(qname, qtype, fromZone, session);
+      return verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
+    }
+    const trust = await this.#trustOf(signer, session);
+    if (trust.kind !== "secure") return verdictOf(trust);
+    if (!trust.apex.equals(signer)) return bogus(EdeCode.DnssecBogus, `${signer} signs and is no zone`);
+    const denied = this.#judgeClaim({ kind: denial.kind }, qname, qtype, proofs, trust, session);
+    if (soa === undefined || denied.status === "bogus") return denied;
+    const checked = this.#check(soa, trust, session);
+    if (checked.kind === "wrong") return { status: "bogus", errors: [checked.error] };
+    return weakest([denied, { status: "secure", ttlSecondsMax: checked.ttlSeconds }]);
+  }
+
+  #check(
+    rrset: SignedRRset,
+    trust: ZoneTrust & { kind: "secure" },
+    session: ValidationSession,
+  ): SignatureVerdict {
+    return checkSignatures(rrset, {
+      keys: trust.keys,
+      zone: trust.apex,
+      nowSeconds: this.#nowSeconds(),
+      skew: this.#skew,
+      policy: this.#policy,
+      budget: session.budget,
+    });
+  }
+
+  /** The proofs that verify; those that do not are as if they were not there. */
+  #verified(
+    proofs: readonly SignedRRset[],
+    trust: ZoneTrust & { kind: "secure" },
+    session: ValidationSession,
+  ): {
+    readonly rrsets: SignedRRset[];
+    readonly ttlSeconds: number;
+    readonly error: ExtendedError | undefined;
+  } {
+    const rrsets: SignedRRset[] = [];
+    let ttlSeconds = Number.POSITIVE_INFINITY;
+    let error: ExtendedError | undefined;
+    for (const proof of proofs) {
+      const checked = this.#check(proof, trust, session);
+      if (checked.kind === "wrong") error ??= checked.error;
+      // RFC 4035 §5.3.4: a denial that a wildcard made denies nothing.
+      else if (checked.labels >= signedLabelCount(proof.owner)) {
+        rrsets.push(proof);
+        ttlSeconds = Math.min(ttlSeconds, checked.ttlSeconds);
+      }
+    }
+    return { rrsets, ttlSeconds, error };
+  }
+
+  #judgeClaim(
+    claim: DenialClaim,
+    qname: Name,
+    qtype: RRType,
+    proofs: readonly SignedRRset[],
+    trust: ZoneTrust & { kind: "secure" },
+    session: ValidationSession,
+  ): Verdict {
+    const { rrsets, ttlSeconds, error } = this.#verified(proofs, trust, session);
+    const nsecs = rrsets.filter(({ type }) => type === RRType.NSEC).map((rrset) => new Nsec(rrset));
+    const byNsec = judgeNsec(claim, qname, qtype, trust.apex, nsecs);
+    if (byNsec.kind === "proved") return { status: "secure", ttlSecondsMax: ttlSeconds };
+    const nsec3s = this.#nsec3Proofs(rrsets, trust.apex, session);
+    const byNsec3 = nsec3s.judge(claim, qname, qtype);
+    switch (byNsec3.kind) {
+      case "proved":
+        return { status: "secure", ttlSecondsMax: ttlSeconds };
+      case "opt-out":
+        return INSECURE;
+      case "too many iterations":
+        return { status: "insecure", errors: [tooManyIterations(trust.apex)] };
+      case "not proved":
+        if (error !== undefined) return { status: "bogus", errors: [error] };
+        return bogus(
+          EdeCode.NsecMissing,
+          `${claim.kind} of ${qname} ${rrTypeToText(qtype)}: ${nsec3s.isEmpty ? why(byNsec) : byNsec3.why}`,
+        );
+    }
+  }
+
+  #nsec3Proofs(rrsets: readonly SignedRRset[], zone: Name, session: ValidationSession): Nsec3Proofs {
+    const nsec3s = rrsets.filter(({ type }) => type === RRType.NSEC3);
+    return new Nsec3Proofs(nsec3s, zone, this.#nsec3IterationsMax, session.budget);
+  }
+
+  /** Something without a usable signature is insecure only below a proved unsigned delegation (RFC 4035 §4.3, §5.2). */
+  async #judgeUnsigned(
+    owner: Name,
+    type: RRType,
+    fromZone: Name,
+    session: ValidationSession,
+  ): Promise<Verdict> {
+    // DS is the parent's (RFC 4035 §3.1.4.1).
+    const name = type === RRType.DS ? owner.parent() : owner;
+    const anchor = this.anchors.closest(name);
+    if (anchor === undefined) return INDETERMINATE;
+    const isHintUsable = name.isAtOrBelow(fromZone) && fromZone.isAtOrBelow(anchor.zone);
+    const start = isHintUsable ? fromZone : anchor.zone;
+    // One server may serve parent and child, so the cut can be anywhere between the hint and the name.
+    for (let labels = start.labelCount; labels <= name.labelCount; labels++) {
+      const trust = await this.#trustOf(name.suffix(labels), session);
+      if (trust.kind !== "secure") return verdictOf(trust);
+    }
+    return bogus(EdeCode.RrsigsMissing, `no signature over ${owner} ${rrTypeToText(type)} in a signed zone`);
+  }
+
+  /** What is known of the zone that a name belongs to, as seen from its parents. */
+  async #trustOf(name: Name, session: ValidationSession): Promise<ZoneTrust> {
+    return (await this.#timedTrustOf(name, session)).trust;
+  }
+
+  async #timedTrustOf(name: Name, session: ValidationSession): Promise<TimedTrust> {
+    const anchor = this.anchors.closest(name);
+    if (anchor === undefined) return { trust: { kind: "indeterminate" }, ttlSeconds: 0 };
+    const known = this.#trusts.find(name, this.#nowSeconds());
+    if (known !== undefined) return known;
+    let found = await this.#findOut(name, anchor, session, false);
+    if (found.trust.kind === "bogus") found = await this.#findOut(name, anchor, session, true);
+    // A purse that is empty says nothing about the zone.
+    if (found.trust.kind !== "bogus" || !session.budget.isSpent)
+      this.#trusts.keep(name, found, this.#nowSeconds());
+    return found;
+  }
+
+  #findOut(
+    name: Name,
+    anchor: TrustAnchor,
+    session: ValidationSession,
+    isAgain: boolean,
+  ): Promise<TimedTrust> {
+    return name.equals(anchor.zone)
+      ? this.#keysOfAnchor(anchor, session, isAgain)
+      : this.#fromParent(name, session, isAgain);
+  }
+
+  async #fromParent(name: Name, session: ValidationSession, isAgain: boolean): Promise<TimedTrust> {
+    const evidence = await session.fetch(name, RRType.DS, isAgain);
+    if (evidence.kind === "failed") {
+      const text = `DS of ${name} cannot be had`;
+      return failedTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
+    }
+    const sets = evidence.kind === "negative" ? evidence.proofs : [evidence.rrset];
+    const signer = sets.flatMap(signersOf).find((zone) => name.isBelow(zone) || evidence.kind === "alias");
+    // Nothing is signed: then the zone around the parent's name must be unsigned.
+    if (signer === undefined) {
+      const above = await this.#timedTrustOf(name.parent(), session);
+      if (above.trust.kind !== "secure") return above;
+      return failedTrust([{ code: EdeCode.RrsigsMissing, text: `nothing signed about the DS of ${name}` }]);
+    }
+    const above = await this.#timedTrustOf(signer, session);
+    if (above.trust.kind !== "secure") return above;
+    if (!above.trust.apex.equals(signer))
+      return failedTrust([{ code: EdeCode.DnssecBogus, text: `${signer} signs and is no zone` }]);
+    return evidence.kind === "negative"
+      ? this.#fromNoDs(name, evidence, above, session)
+      : this.#fromSigned(name, evidence, above, session, isAgain);
+  }
+
+  async #fromSigned(
+    name: Name,
+    evidence: Evidence & { kind: "rrset" | "alias" },
+    above: TimedTrust,
+    session: ValidationSession,
+    isAgain: boolean,
+  ): Promise<TimedTrust> {
+    if (above.trust.kind !== "secure") return above;
+    const checked = this.#check(evidence.rrset, above.trust, session);
+    if (checked.kind === "wrong") return failedTrust([checked.error]);
+    const ttlSeconds = Math.min(checked.ttlSeconds, above.ttlSeconds);
+    // An alias and a zone cannot have one name (RFC 2181 §10.1).
+    if (evidence.kind === "alias") return { trust: above.trust, ttlSeconds };
+    const ds = usableDs(evidence.rrset.rdatas.slice(0, DS_PER_ZONE_MAX), this.#policy);
+    if (ds.kind !== "usable") {
+      const code =
+        ds.kind === "unsupported digest" ? EdeCode.UnsupportedDsDigest : EdeCode.UnsupportedDnskeyAlgorithm;
+      const errors = [{ code, text: `${ds.kind} in the DS of ${name}` }];
+      return { trust: { kind: "insecure", errors }, ttlSeconds };
+    }
+    return this.#keysOf(
+      name,
+      (key) => ds.records.some((one) => isDigestOf(one, name, key)),
+      ttlSeconds,
+      session,
+      isAgain,
+      ds.records,
+    );
+  }
+
+  /** RFC 4035 §5.2: an unsigned delegation must be proved. */
+  #fromNoDs(
+    name: Name,
+    evidence: Evidence & { kind: "negative" },
+    above: TimedTrust,
+    session: ValidationSession,
+  ): TimedTrust {
+    if (above.trust.kind !== "secure") return above;
+    const { rrsets, ttlSeconds, error } = this.#verified(evidence.proofs, above.trust, session);
+    const nsecs = rrsets.filter(({ type }) => type === RRType.NSEC).map((rrset) => new Nsec(rrset));
+    const byNsec = judgeNsecNoDs(name, above.trust.apex, nsecs);
+    const nsec3s = this.#nsec3Proofs(rrsets, above.trust.apex, session);
+    const verdict: NoDsVerdict =
+      byNsec.kind === "not proved" && !nsec3s.isEmpty ? nsec3s.judgeNoDs(name) : byNsec;
+    const life = Math.min(ttlSeconds, above.ttlSeconds, evidence.ttlSeconds);
+    switch (verdict.kind) {
+      case "insecure delegation":
+        return { trust: { kind: "insecure", errors: [] }, ttlSeconds: life };
+      case "too many iterations":
+        return {
+          trust: { kind: "insecure", errors: [tooManyIterations(above.trust.apex)] },
+          ttlSeconds: life,
+        };
+      case "no cut":
+        return { trust: above.trust, ttlSeconds: life };
+      case "not proved":
+        return failedTrust([error ?? { code: EdeCode.NsecMissing, text: `DS of ${name}: ${verdict.why}` }]);
+    }
+  }
+
+  async #keysOfAnchor(
+    anchor: TrustAnchor,
+    session: ValidationSession,
+    isAgain: boolean,
+  ): Promise<TimedTrust> {
+    const isUsable = (algorithm: number): boolean => isSupportedAlgorithm(algorithm, this.#policy);
+    const all = [...anchor.ds, ...anchor.keys];
+    if (all.length > 0 && !all.some(({ algorithm }) => isUsable(algorithm))) {
+      const text = `the trust anchor of ${anchor.zone} has no supported algorithm`;
+      const errors = [{ code: EdeCode.UnsupportedDnskeyAlgorithm, text }];
+      return { trust: { kind: "insecure", errors }, ttlSeconds: ANCHOR_TTL_SECONDS };
+    }
+    return this.#keysOf(
+      anchor.zone,
+      (key) => isAnchored(anchor, key),
+      Number.POSITIVE_INFINITY,
+      session,
+      isAgain,
+      anchor.ds,
+    );
+  }
+
+  /** The keys of a zone, when one that is trusted signs them all (RFC 4035 §5.2). */
+  async #keysOf(
+    zone: Name,
+    isTrusted: (key: Dnskey) => boolean,
+    ttlSeconds: number,
+    session: ValidationSession,
+    isAgain: boolean,
+    ds: readonly Ds[],
+  ): Promise<TimedTrust> {
+    const evidence = await session.fetch(zone, RRType.DNSKEY, isAgain);
+    if (evidence.kind !== "rrset") {
+      const text = `DNSKEY of ${zone} cannot be had`;
+      const errors = evidence.kind === "failed" ? evidence.errors : [];
+      return failedTrust([{ code: EdeCode.DnskeyMissing, text }, ...errors]);
+    }
+    const { rrset } = evidence;
+    const keys = rrset.rdatas.slice(0, KEYS_PER_ZONE_MAX).map((rdata) => new Dnskey(rdata));
+    const trusted = keys.filter((key) => !key.isRevoked && isTrusted(key));
+    if (trusted.length === 0) return failedTrust([noTrustedKey(zone, keys, ds)]);
+    const check = this.#check(rrset, { kind: "secure", apex: zone, keys: trusted }, session);
+    if (check.kind === "wrong") return failedTrust([check.error]);
+    const life = Math.min(ttlSeconds, check.ttlSeconds, KEYS_TTL_SECONDS_MAX);
+    return { trust: { kind: "secure", apex: zone, keys }, ttlSeconds: life };
+  }
+}
+
+function noTrustedKey(zone: Name, keys: readonly Dnskey[], ds: readonly Ds[]): ExtendedError {
+  const hasOther = keys.some((key) =>
+    ds.some(({ algorithm, keyTag }) => algorithm === key.algorithm && keyTag === key.tag),
+  );
+  if (hasOther)
+    return { code: EdeCode.DnssecBogus, text: `keys of ${zone} do not have the digest of its DS` };
+  return { code: EdeCode.DnskeyMissing, text: `no key of ${zone} matches its DS or trust anchor` };
+}
+
+function verdictOf(trust: Exclude<ZoneTrust, { kind: "secure" }>): Verdict {
+  switch (trust.kind) {
+    case "insecure":
+      return { status: "insecure", errors: trust.errors };
+    case "indeterminate":
+      return INDETERMINATE;
+    case "bogus":
+      return { status: "bogus", errors: trust.errors };
+  }
+}
+
+function failedTrust(errors: readonly ExtendedError[]): TimedTrust {
+  return { trust: { kind: "bogus", errors }, ttlSeconds: BOGUS_TTL_SECONDS };
+}
+
+/** In a signed zone a denial without a proof lacks NSEC, whatever else is signed (RFC 8914 §4.13). */
+function explainMissingProof(denial: Denial, verdict: Verdict & { status: "bogus" }): Verdict {
+  const isMissing = verdict.errors.some(({ code }) => code === EdeCode.RrsigsMissing);
+  if (!isMissing) return verdict;
+  const code = denial.soa?.signatures.length === 0 ? EdeCode.RrsigsMissing : EdeCode.NsecMissing;
+  return bogus(code, `nothing signed denies ${denial.qname} ${rrTypeToText(denial.qtype)}`);
+}
+
+function tooManyIterations(zone: Name): ExtendedError {
+  return { code: EdeCode.UnsupportedNsec3Iterations, text: `NSEC3 of ${zone} has too many iterations` };
+}
+
+function why(verdict: { readonly kind: string; readonly why?: string }): string {
+  return verdict.why ?? "";
+}
+
+/** RFC 4035 §5.3.1 wants exact times; clocks of clients and signers are not: a tenth, between an hour and a day (Unbound). */
+const SKEW_DEFAULT: SkewPolicy = { minSeconds: 3600, maxSeconds: 86_400 };
+/** RFC 9276 §3.2: what Unbound, Knot Resolver and BIND took in 2022; above it answers are insecure. */
+export const NSEC3_ITERATIONS_MAX_DEFAULT = 150;
+/** RFC 4035 §4.7: bogus data is remembered for a short time only. */
+export const BOGUS_TTL_SECONDS = 60;
+const ANCHOR_TTL_SECONDS = 3600;
+/** Keys are looked at again after this long even if their TTL is longer. */
+const KEYS_TTL_SECONDS_MAX = 86_400;
