@@ -1,7 +1,7 @@
 /**
  * Record sets and negative answers as the recursor learnt them, ranked by where they came from (RFC 2181 §5.4.1).
- * Class IN only: other classes are refused before anything is looked up. Data is kept as it came and is not validated;
- * `security` is there for the validator.
+ * Class IN only: other classes are refused before anything is looked up. Data is kept as it came;
+ * `security` is what a validator has said of it since.
  */
 import type { Clock } from "@sotto/dns/runtime";
 import type { Name, RRType } from "@sotto/dns/wire";
@@ -20,6 +20,10 @@ export interface RRset {
   readonly proofs: readonly RRset[];
   /** Owner of the DNAME that a CNAME was made from (RFC 6672 §3.1); undefined for records that exist. */
   readonly synthesizedFrom: Name | undefined;
+  /** The zone whose server sent it; absent for sets that were made here. */
+  readonly fromZone?: Name | undefined;
+  /** What validation found; absent while nobody has looked. */
+  readonly security?: CachedSecurity | undefined;
 }
 
 /** How far data can be believed, from least to most (RFC 2181 §5.4.1). Gaps leave room. */
@@ -55,6 +59,10 @@ export interface NegativeAnswer {
   readonly soa: RRset | undefined;
   /** NSEC or NSEC3 sets with their signatures; empty when unsigned. */
   readonly proofs: readonly RRset[];
+  /** The zone whose server said so. */
+  readonly fromZone?: Name | undefined;
+  /** What validation found; absent while nobody has looked. */
+  readonly security?: CachedSecurity | undefined;
 }
 
 export interface RRsetCacheOptions {
@@ -100,7 +108,7 @@ export class RRsetCache {
    * Keeps a set and gives what the cache believes now: an unexpired set of higher trust stays and is returned instead
    * (RFC 2181 §5.4.1). A TTL of 0 is for the present question only and is not stored (RFC 1035 §3.2.1).
    */
-  store(rrset: RRset, trust: Trust, security: CachedSecurity = "indeterminate"): RRset {
+  store(rrset: RRset, trust: Trust, security: CachedSecurity = rrset.security ?? "indeterminate"): RRset {
     const key = keyOf(rrset.owner, rrset.type);
     const known = this.find(rrset.owner, rrset.type, Trust.Additional);
     if (known !== undefined && known.trust > trust) return known;
@@ -125,12 +133,43 @@ export class RRsetCache {
       const ttlSeconds = this.#remainingSeconds(entry);
       const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
       return {
-        kind: entry.answer.kind,
+        ...entry.answer,
         soa: withTtl(entry.answer.soa),
         proofs: entry.answer.proofs.map(withTtl),
       };
     }
     return undefined;
+  }
+
+  /** Notes what validation found about a set that is still the one in the cache, and how long it may stay. */
+  noteSecurity(rrset: RRset, security: CachedSecurity, ttlSecondsMax: number): void {
+    const key = keyOf(rrset.owner, rrset.type);
+    const entry = this.#entries.find(key, this.#clock.nowMs());
+    if (entry?.kind !== "rrset" || entry.rrset.rdatas !== rrset.rdatas) return;
+    const expiresAtMs = this.#capped(entry, ttlSecondsMax);
+    const trust = security === "secure" ? Trust.Validated : entry.trust;
+    this.#entries.store(key, { ...entry, security, trust, expiresAtMs });
+  }
+
+  /** The same for a negative answer that {@link findNegative} or {@link storeNegative} gave. */
+  noteNegativeSecurity(
+    owner: Name,
+    type: RRType,
+    answer: NegativeAnswer,
+    security: CachedSecurity,
+    ttlSecondsMax: number,
+  ): void {
+    const key = keyOf(owner, answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type);
+    const entry = this.#entries.find(key, this.#clock.nowMs());
+    if (entry?.kind !== "negative" || entry.answer.soa?.rdatas !== answer.soa?.rdatas) return;
+    const expiresAtMs = this.#capped(entry, ttlSecondsMax);
+    this.#entries.store(key, { ...entry, answer: { ...entry.answer, security }, expiresAtMs });
+  }
+
+  /** Forgets one set, and that it does not exist. */
+  forget(owner: Name, type: RRType): void {
+    this.#entries.delete(keyOf(owner, type));
+    this.#entries.delete(keyOf(owner, NXDOMAIN_SLOT));
   }
 
   /**
@@ -159,6 +198,10 @@ export class RRsetCache {
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  #capped(entry: BudgetEntry, ttlSecondsMax: number): number {
+    return Math.min(entry.expiresAtMs, this.#clock.nowMs() + ttlSecondsMax * 1000);
   }
 
   /** Rounded up, so that data handed on at once keeps its whole TTL. */

@@ -30,7 +30,7 @@ export const ROOT_ANCHORS: readonly string[] = [
 
 /** Reads a DS or DNSKEY record in zone file form as an anchor. */
 export function tryParseAnchor(text: string): Parsed<TrustAnchor> {
-  const record = tryParseRecord(text);
+  const record = tryParseRecord(text, { ttl: 0 });
   if (!record.ok) return record;
   const { owner, type, rdata } = record.value;
   if (type === RRType.DS) return parsed({ zone: owner, ds: [readDs(rdata)], keys: [] });
@@ -92,7 +92,7 @@ export function isAnchored(anchor: TrustAnchor, key: Dnskey): boolean {
 /** The built-in anchors. */
 export function rootAnchors(): TrustAnchor[] {
   return ROOT_ANCHORS.map((text) => {
-    const { owner, rdata } = parseRecord(text);
+    const { owner, rdata } = parseRecord(text, { ttl: 0 });
     return { zone: owner, ds: [readDs(rdata)], keys: [] };
   });
 }

@@ -5,6 +5,10 @@ export {
   loopbackAddress,
 } from "./fake-internet/fake-internet.ts";
 export type { ServerText } from "./fake-internet/internet.zones.ts";
+export { playScenario, type ScenarioResult, type ScenarioSubject } from "./scenario/play-scenario.ts";
+export { tryReadScenario } from "./scenario/read-scenario.ts";
+export type { Scenario, ScenarioSetting } from "./scenario/scenario.ts";
+export type { Unmatched } from "./scenario/scenario-server.ts";
 export { SeededRandom } from "./sim/seeded-random.ts";
 export { SimClock } from "./sim/sim-clock.ts";
 export type { Reachability } from "./sim/sim-host.ts";

@@ -237,7 +237,7 @@ function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache
 }
 
 /** What outlives a reload. */
-interface Lasting {
+export interface Lasting {
   readonly runtime: Runtime;
   readonly upstreamRuntime: Runtime;
   /** For cookies, when none is configured. */
@@ -245,7 +245,7 @@ interface Lasting {
   readonly outcomes: OutcomeCounters;
 }
 
-function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
+export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
   const { runtime, upstreamRuntime, outcomes } = lasting;
   const exchanger = new Exchanger(
     { localAddresses: config.resolver.outgoingAddresses, fastOpen: config.resolver.fastOpen },
@@ -261,6 +261,7 @@ function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Eng
       ttlSecondsMax: config.cache.maxTtlSeconds,
       ttlSecondsMin: config.cache.minTtlSeconds,
       negativeTtlSecondsMax: config.cache.maxNegativeTtlSeconds,
+      validation: config.dnssec.validation ? config.dnssec : undefined,
     },
     exchanger,
     upstreamRuntime,
@@ -306,15 +307,24 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 
 /** True when answers cached under one configuration are also right under the other. */
 function sameAnswers(a: Config, b: Config): boolean {
-  const relevant = ({ resolver, forwardZones, localZones, cache }: Config): string =>
-    JSON.stringify({ resolver, forwardZones, localZones, cache });
+  const relevant = ({ resolver, dnssec, forwardZones, localZones, cache }: Config): string =>
+    JSON.stringify({ resolver, dnssec, forwardZones, localZones, cache });
   return relevant(a) === relevant(b);
 }
 
 /** What a reload changed, in words; settings that need a restart say so. */
 function settingChanges(before: Config, after: Config): string[] {
   const changes: string[] = [];
-  for (const key of ["access", "resolver", "forwardZones", "localZones", "cache", "limits", "tls"] as const) {
+  for (const key of [
+    "access",
+    "resolver",
+    "dnssec",
+    "forwardZones",
+    "localZones",
+    "cache",
+    "limits",
+    "tls",
+  ] as const) {
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
   }
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) changes.push("log: takes effect at restart");

@@ -1,5 +1,6 @@
 /** The configuration as the program uses it: parsed values, units in names, deeply readonly. */
 
+import type { SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
 import type { AdmissionLimits, SessionLimits, UpstreamAddress } from "@sotto/dns/transport";
 import type { Name, ResourceRecord } from "@sotto/dns/wire";
@@ -34,6 +35,33 @@ export interface ForwardZoneConfig {
   readonly hidesClientSubnet: boolean;
 }
 
+/** A zone whose servers are known. */
+export interface StubZoneConfig {
+  readonly name: Name;
+  /** Port undefined: the resolver's. */
+  readonly servers: readonly { readonly address: string; readonly port: number | undefined }[];
+}
+
+/** When expired answers are given. */
+export interface StaleConfig {
+  /** Infinity: no limit. */
+  readonly ttlSecondsMax: number;
+  readonly replyTtlSeconds: number;
+  readonly clientTimeoutMs: number;
+}
+
+/** How answers are validated. */
+export interface DnssecConfig {
+  readonly validation: boolean;
+  readonly anchors: readonly TrustAnchor[];
+  readonly negativeAnchors: readonly Name[];
+  /** Seconds since 1970; undefined: the clock's. */
+  readonly fixedNowSeconds: number | undefined;
+  readonly skew: SkewPolicy;
+  readonly sha1: boolean;
+  readonly nsec3IterationsMax: number;
+}
+
 /** Everything `sotto serve` needs to know. */
 export interface Config {
   readonly listeners: readonly ListenerConfig[];
@@ -55,7 +83,13 @@ export interface Config {
     readonly outgoingAddresses: readonly string[];
     readonly fastOpen: boolean;
     readonly deadlineMs: number;
+    readonly qnameMinimisation: "relaxed" | "strict" | "off";
+    readonly caseRandomisation: boolean;
+    readonly cookies: boolean;
+    readonly ednsPayloadOctets: number;
   };
+  readonly stubZones: readonly StubZoneConfig[];
+  readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
   readonly localZones: {
     readonly builtin: boolean;
@@ -67,6 +101,11 @@ export interface Config {
     readonly maxTtlSeconds: number;
     readonly minTtlSeconds: number;
     readonly maxNegativeTtlSeconds: number;
+    readonly nxdomainCut: boolean;
+    readonly aggressiveDenial: boolean;
+    readonly prefetch: boolean;
+    /** Undefined: nothing stale is given. */
+    readonly stale: StaleConfig | undefined;
   };
   readonly limits: AdmissionLimits & { readonly drainTimeoutMs: number };
   readonly tls: {

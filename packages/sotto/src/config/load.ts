@@ -18,10 +18,11 @@ import {
 } from "@sotto/dns/wire";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import type { Config, ListenerConfig } from "./config.ts";
+import type { Config, ListenerConfig, StaleConfig } from "./config.ts";
 import { knownKeysAt, suggest } from "./explain.ts";
+import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
-import { type Settings, settings } from "./settings.ts";
+import { type Settings, settings, tryParseStubServer } from "./settings.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
 /** One thing that is wrong with a configuration file. */
@@ -177,14 +178,23 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       families: checked.resolver.families,
       fastOpen: checked.resolver["fast-open"] === "auto",
       outgoingAddresses: checked.resolver["outgoing-addresses"],
+      qnameMinimisation: checked.resolver["qname-minimisation"],
+      caseRandomisation: checked.resolver["case-randomisation"],
+      cookies: checked.resolver.cookies,
+      ednsPayloadOctets: checked.resolver["edns-payload"],
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
         report(["resolver", "deadline"], message),
       ),
     },
+    dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     forwardZones: checked["forward-zones"].map((zone) => ({
       name: parseName(zone.name),
       hidesClientSubnet: zone["hide-client-subnet"],
       upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+    })),
+    stubZones: checked["stub-zones"].map((zone) => ({
+      name: parseName(zone.name),
+      servers: zone.servers.map((text) => known(tryParseStubServer(text))),
     })),
     localZones: {
       builtin: checked["local-zones"].builtin,
@@ -196,6 +206,10 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       maxTtlSeconds: seconds(checked.cache["max-ttl"]),
       minTtlSeconds: seconds(checked.cache["min-ttl"]),
       maxNegativeTtlSeconds: seconds(checked.cache["max-negative-ttl"]),
+      nxdomainCut: checked.cache["nxdomain-cut"],
+      aggressiveDenial: checked.cache["aggressive-denial"],
+      prefetch: checked.cache.prefetch,
+      stale: toStale(checked),
     },
     limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
@@ -206,6 +220,16 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toStale({ cache }: Settings): StaleConfig | undefined {
+  if (!cache["serve-stale"]) return undefined;
+  const ttlSeconds = seconds(cache["stale-ttl"]);
+  return {
+    ttlSecondsMax: ttlSeconds === 0 ? Number.POSITIVE_INFINITY : ttlSeconds,
+    replyTtlSeconds: seconds(cache["stale-reply-ttl"]),
+    clientTimeoutMs: known(tryParseDuration(cache["stale-client-timeout"])),
+  };
 }
 
 function seconds(text: string): number {

@@ -3,8 +3,10 @@
  * editors, the reference page and `sotto show --effective`. Units are part of the values (`10s`, `64MiB`).
  */
 
+import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
+  addressToText,
   type Parsed,
   parsed,
   problem,
@@ -14,7 +16,7 @@ import {
   tryParseRecord,
 } from "@sotto/dns/wire";
 import { z } from "zod";
-import { tryParseDuration, tryParseSize } from "./units.ts";
+import { tryParseDuration, tryParseMoment, tryParseSize } from "./units.ts";
 
 /** A text that `parse` accepts; its problem becomes the message. */
 function text<T>(parse: (text: string) => Parsed<T>, sample: string): z.ZodString {
@@ -39,6 +41,18 @@ export function tryParsePin(value: string): Parsed<string> {
   return pin === undefined
     ? problem(`${JSON.stringify(value)} is not a pin such as sha256: and 44 characters of base64`)
     : parsed(pin);
+}
+/** `192.0.2.1` or `192.0.2.1@5353`. */
+export function tryParseStubServer(
+  value: string,
+): Parsed<{ readonly address: string; readonly port: number | undefined }> {
+  const [literal = "", portText] = value.split("@");
+  const octets = tryParseAddress(literal);
+  if (!octets.ok) return octets;
+  const port = portText === undefined ? undefined : Number(portText);
+  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65535))
+    return problem(`${JSON.stringify(portText)} is not a port`);
+  return parsed({ address: addressToText(octets.value), port });
 }
 const port = (): z.ZodNumber => z.number().int().min(0).max(65535);
 
@@ -194,9 +208,77 @@ const resolver = z.strictObject({
     description:
       "TCP Fast Open towards servers (RFC 7413, Linux); what fails is remembered and not tried for an hour.",
   }),
+  "qname-minimisation": z.enum(["relaxed", "strict", "off"]).default("relaxed").meta({
+    description:
+      "Tell servers no more of a name than they need (RFC 9156). relaxed asks for the whole name where a server cannot cope; strict gives up there.",
+  }),
+  "case-randomisation": z.boolean().default(true).meta({
+    description:
+      "Spell names in queries in random case, which a blind attacker has to guess, too (0x20). Servers that do not keep the case are asked over TCP.",
+  }),
+  cookies: z.boolean().default(true).meta({
+    description: "Send DNS cookies to authoritative servers (RFC 7873).",
+  }),
+  "edns-payload": z.number().int().min(512).max(4096).default(1232).meta({
+    description: "Largest UDP reply asked for, octets; more than 1232 may be fragmented (RFC 9715 §3.1).",
+  }),
   deadline: duration()
     .default("8s")
     .meta({ description: "Longest time for one client query, after which it is answered SERVFAIL." }),
+});
+
+const dnssec = z.strictObject({
+  validation: z.boolean().default(true).meta({
+    description:
+      "Validate answers from the root or forwarders (RFC 4035): bogus ones are SERVFAIL with an extended error, secure ones have AD.",
+  }),
+  "trust-anchors": z
+    .array(
+      text(
+        tryParseAnchor,
+        ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+      ),
+    )
+    .default([])
+    .meta({
+      description:
+        "DS or DNSKEY records in zone file form. Without any, and without files: the keys of the public root, built in.",
+    }),
+  "trust-anchor-files": z
+    .array(z.string())
+    .default([])
+    .meta({ description: "Files of DS or DNSKEY records." }),
+  "negative-trust-anchors": z
+    .array(zoneName())
+    .default([])
+    .meta({ description: "Names at and below which nothing is validated (RFC 7646)." }),
+  now: z
+    .union([z.number().int().min(0), text(tryParseMoment, "20261123120000")])
+    .optional()
+    .meta({
+      description:
+        "A fixed time for validation, seconds since 1970 or YYYYMMDDHHMMSS (UTC), for replays and tests only.",
+    }),
+  "clock-skew-min": duration().default("1h").meta({
+    description:
+      "Signatures are taken this long before and after their time, or a tenth of it if that is more…",
+  }),
+  "clock-skew-max": duration().default("1d").meta({ description: "…but no longer than this." }),
+  sha1: z.boolean().default(true).meta({
+    description:
+      "Validate signatures over SHA-1 (algorithms 5 and 7, RFC 8624 §3.1). false: zones that have no others are insecure.",
+  }),
+  "nsec3-iterations": z.number().int().min(0).max(2500).default(150).meta({
+    description: "NSEC3 with more hash rounds is not computed: such answers are insecure (RFC 9276 §3.2).",
+  }),
+});
+
+const stubZone = z.strictObject({
+  name: zoneName().meta({ description: "The zone whose servers are given here." }),
+  servers: z.array(text(tryParseStubServer, "192.0.2.1")).min(1).meta({
+    description:
+      "Addresses of its authoritative servers, with @PORT where it is not the usual one. They are asked in place of those that the parent zone names.",
+  }),
 });
 
 const forwardZone = z.strictObject({
@@ -240,6 +322,29 @@ const cache = z.strictObject({
   }),
   "max-negative-ttl": duration().default("1h").meta({
     description: "Longest time a negative answer is kept (RFC 2308 §5 suggests one to three hours).",
+  }),
+  "nxdomain-cut": z.boolean().default(true).meta({
+    description: "A validated NXDOMAIN answers for all names below it, too (RFC 8020).",
+  }),
+  "aggressive-denial": z.boolean().default(true).meta({
+    description: "Validated NSEC and NSEC3 records answer for the names between them (RFC 8198).",
+  }),
+  prefetch: z.boolean().default(true).meta({
+    description: "Answers asked for in the last tenth of their life are renewed at once.",
+  }),
+  "serve-stale": z.boolean().default(false).meta({
+    description: "Give expired answers when nothing better can be had in time (RFC 8767).",
+  }),
+  "stale-ttl": duration().default("1d").meta({
+    description:
+      "How long after their end answers may be given stale; 0s: no limit (RFC 8767 §5 suggests one to three days).",
+  }),
+  "stale-reply-ttl": duration().default("30s").meta({
+    description: "TTL of stale answers (RFC 8767 §4).",
+  }),
+  "stale-client-timeout": duration().default("1800ms").meta({
+    description:
+      "How long a client waits for a fresh answer before it gets a stale one (RFC 8767 §5); 0s: stale at once, renewed behind it.",
   }),
 });
 
@@ -339,10 +444,17 @@ export const settings = z.strictObject({
   access: access.prefault({}).meta({ description: "Who may ask." }),
   cookies: cookies.prefault({}).meta({ description: "DNS cookies for clients." }),
   resolver: resolver.prefault({}).meta({ description: "Iterative resolution from the root." }),
+  dnssec: dnssec.prefault({}).meta({ description: "Validation." }),
   "forward-zones": z
     .array(forwardZone)
     .default([])
     .meta({ description: "Names that other servers resolve." }),
+  "stub-zones": z
+    .array(stubZone)
+    .default([])
+    .meta({
+      description: "Zones whose authoritative servers are given here instead of found from the root.",
+    }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),

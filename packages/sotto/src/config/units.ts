@@ -29,3 +29,11 @@ export function tryParseSize(text: string): Parsed<number> {
   }
   return parsed(Math.round(Number(parts[1]) * unit));
 }
+
+/** `20261123120000`: a moment in UTC, as seconds since 1970. */
+export function tryParseMoment(text: string): Parsed<number> {
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)?.slice(1).map(Number);
+  if (parts === undefined) return problem(`${JSON.stringify(text)} is not a moment such as 20261123120000`);
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts;
+  return parsed(Date.UTC(year, month - 1, day, hour, minute, second) / 1000);
+}

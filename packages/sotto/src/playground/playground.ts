@@ -128,7 +128,8 @@ async function startResolver(
   writeFileSync(files.certificate, pair.certificatePem);
   writeFileSync(files.key, pair.keyPem, { mode: 0o600 });
   const rootHints = internet.rootHints.map(({ name, address }) => ({ name: name.toString(), address }));
-  const server = await startOnPorts(options, rootHints, files, runtime, upstreamRuntime);
+  const anchors = internet.trustAnchors.map((record) => recordToText(record));
+  const server = await startOnPorts(options, { rootHints, anchors, files }, runtime, upstreamRuntime);
   const portOf = (transport: string): number =>
     server.listeners.find((listener) => listener.transport === transport)?.local.port ?? 0;
   const rootHintsFile = join(folder, "root.hints");
@@ -160,8 +161,7 @@ async function startResolver(
 /** UDP and TCP share a port. When the system chooses, it chooses the one of UDP, which TCP may then find taken. */
 async function startOnPorts(
   options: PlaygroundOptions,
-  rootHints: readonly { name: string; address: string }[],
-  files: { certificate: string; key: string },
+  world: PlaygroundWorld,
   runtime: Runtime,
   upstreamRuntime: Runtime,
 ): Promise<RunningServer> {
@@ -169,11 +169,18 @@ async function startOnPorts(
     // Above the range that systems hand out by themselves, so that tries seldom meet (RFC 6335 §6).
     const port = options.port === 0 ? 20_000 + runtime.random.below(12_000) : options.port;
     try {
-      return await startRecursor(configFor(port, rootHints, files), runtime, { upstreamRuntime });
+      return await startRecursor(configFor(port, world), runtime, { upstreamRuntime });
     } catch (error) {
       if (options.port !== 0 || attempt >= PORT_ATTEMPTS_MAX) throw error;
     }
   }
+}
+
+/** What the resolver's configuration has to say about the fake internet. */
+interface PlaygroundWorld {
+  readonly rootHints: readonly { name: string; address: string }[];
+  readonly anchors: readonly string[];
+  readonly files: { certificate: string; key: string };
 }
 
 const PORT_ATTEMPTS_MAX = 20;
@@ -181,8 +188,7 @@ const PORT_ATTEMPTS_MAX = 20;
 /** The playground's resolver is configured as a user would do it: by a file. */
 function configFor(
   port: number,
-  rootHints: readonly { name: string; address: string }[],
-  files: { certificate: string; key: string },
+  { rootHints, anchors, files }: PlaygroundWorld,
 ): Parameters<typeof startRecursor>[0] {
   const text = JSON.stringify({
     listen: [
@@ -197,6 +203,7 @@ function configFor(
       },
     ],
     resolver: { "root-hints": rootHints },
+    dnssec: { "trust-anchors": anchors },
     // The fake internet has names of its own under the special ones.
     "local-zones": { builtin: false },
   });

@@ -3,7 +3,14 @@
  * answers: glue can never be given to a client as an answer (RFC 2181 §5.4.1), and a child cannot prolong its own
  * delegation (ghost domains, CVE-2012-1033), because only the parent's referral is ever stored.
  */
-import { type BudgetEntry, BudgetMap, type BudgetUse, ENTRY_OVERHEAD_BYTES } from "@sotto/dns/cache";
+import {
+  type BudgetEntry,
+  BudgetMap,
+  type BudgetUse,
+  ENTRY_OVERHEAD_BYTES,
+  type RRset,
+  rrsetBytes,
+} from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { type Name, RRType } from "@sotto/dns/wire";
 import type { Sought } from "./outcome.ts";
@@ -19,6 +26,10 @@ export interface NameServer {
 export interface Delegation {
   readonly zone: Name;
   readonly servers: readonly NameServer[];
+  /** What the parent said about keys below; for the validator. */
+  readonly ds?: RRset | undefined;
+  /** Its signed proofs that there is no DS; absent or empty when it sent none. */
+  readonly noDs?: readonly RRset[] | undefined;
 }
 
 /** Delegations by zone name, in a byte budget. The root is not here: see `priming.ts`. */
@@ -43,6 +54,11 @@ export class DelegationCache {
       if (entry !== undefined) return entry.delegation;
     }
     return undefined;
+  }
+
+  /** The cut at the name itself. */
+  find(zone: Name): Delegation | undefined {
+    return this.#entries.find(zone.key, this.#clock.nowMs())?.delegation;
   }
 
   /** Keeps what a parent said. Zero seconds: only for the question at hand, so nothing is kept. */
@@ -71,6 +87,8 @@ interface DelegationEntry extends BudgetEntry {
 
 function bytesOf(delegation: Delegation): number {
   let bytes = ENTRY_OVERHEAD_BYTES + delegation.zone.wire.length * 2;
+  for (const rrset of [...(delegation.ds === undefined ? [] : [delegation.ds]), ...(delegation.noDs ?? [])])
+    bytes += rrsetBytes(rrset);
   for (const server of delegation.servers) {
     bytes += SERVER_OVERHEAD_BYTES + server.name.wire.length * 2;
     for (const address of server.addresses) bytes += ADDRESS_OVERHEAD_BYTES + address.length;

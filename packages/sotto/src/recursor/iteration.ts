@@ -2,14 +2,14 @@
  * One resolution as a state machine (RFC 1034 §5.3.3): look in the cache, find the closest zone cut, choose a server,
  * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
  */
-import { type InfraCache, type RRset, type RRsetCache, Trust } from "@sotto/dns/cache";
+import type { InfraCache, RRset, RRsetCache } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { ExchangeResult } from "@sotto/dns/transport";
 import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
 import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
 import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
-import type { Mesh, Run } from "./mesh.ts";
+import type { Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { primingQuestion, type RootServers } from "./priming.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
@@ -52,7 +52,7 @@ type State =
   | { readonly kind: "done"; readonly outcome: Outcome };
 
 export class Iteration {
-  readonly #run: Omit<Run, "outcome">;
+  readonly #run: Work;
   readonly #shared: Shared;
   readonly #trace: Trace;
   readonly #chain: RRset[] = [];
@@ -63,7 +63,7 @@ export class Iteration {
   #inquiry: Inquiry | undefined = undefined;
   #isStopped = false;
 
-  constructor(run: Omit<Run, "outcome">, shared: Shared) {
+  constructor(run: Work, shared: Shared) {
     this.#run = run;
     this.#shared = shared;
     this.#current = run.sought.name;
@@ -123,6 +123,7 @@ export class Iteration {
 
   #lookInCache(): State {
     const { rrsets } = this.#shared;
+    if (this.#run.avoid !== undefined) return { kind: "locate" };
     const cached = findInCache(rrsets, this.#current, this.#type);
     switch (cached?.kind) {
       case "answer":
@@ -149,7 +150,13 @@ export class Iteration {
   #begin(delegation: Delegation): State {
     const { families, infra, runtime, exchange, port } = this.#shared;
     this.#inquiry?.close();
-    const selection = new ServerSelection(delegation, families, infra, runtime.random);
+    const selection = new ServerSelection(
+      delegation,
+      families,
+      infra,
+      runtime.random,
+      this.#run.avoid ?? NOBODY,
+    );
     const inquiry = new Inquiry(exchange, port, runtime.clock);
     this.#inquiry = inquiry;
     return { kind: "choose", work: new ZoneWork(selection, inquiry) };
@@ -269,6 +276,7 @@ export class Iteration {
     const { infra, delegations } = this.#shared;
     const { zone } = work.selection.delegation;
     const { candidate } = attempt;
+    this.#run.sources.add(candidate.address);
     switch (scrubbed.kind) {
       case "answer":
         return this.#answer(this.#keep(scrubbed.chain), this.#keep(scrubbed.rrsets));
@@ -282,10 +290,9 @@ export class Iteration {
         return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
       }
       case "referral": {
-        const { ttlSeconds, ds } = scrubbed.referral;
+        const { ttlSeconds } = scrubbed.referral;
         const delegation = inheritAddresses(scrubbed.referral.delegation, work.selection.delegation);
         delegations.store(delegation, ttlSeconds);
-        if (ds !== undefined) this.#shared.rrsets.store(ds, Trust.Referral);
         if (++this.#referrals > REFERRALS_MAX) return this.#trace.failed("quota");
         return this.#begin(delegation);
       }
@@ -369,6 +376,8 @@ export class Iteration {
     return Math.max(0, this.#run.quota.deadlineMs - this.#shared.runtime.clock.nowMs());
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */
 class NoAddress extends Error {}

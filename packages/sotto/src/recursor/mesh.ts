@@ -7,23 +7,36 @@ import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache } from "./failure-cache.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { soughtKey } from "./outcome.ts";
-import { Quota } from "./quota.ts";
+import { DEPTH_MAX, Quota } from "./quota.ts";
 
 /** One resolution under way. */
 export interface Run {
   readonly sought: Sought;
   readonly quota: Quota;
-  /** 0 for a client's question, one more for each resolution that was started for another. */
+  /** -1 for a client's work, 0 for its question, one more for each resolution that was started for another. */
   readonly depth: number;
   /** The client question that this work is for, for people. */
   readonly clientSought: Sought;
   readonly outcome: Promise<Outcome>;
   /** The runs this one waits for now. */
   readonly waitsFor: Set<Run>;
+  /** Addresses of servers whose replies were used. */
+  readonly sources: Set<string>;
+  /** Servers that are not asked because what they said was bogus; with it nothing is taken from the cache. */
+  readonly avoid: ReadonlySet<string> | undefined;
+}
+
+/** Work that is begun for a client and asks the mesh for its parts: a run's purse and place, without a result. */
+export type Work = Omit<Run, "outcome">;
+
+/** An outcome and who said so. */
+export interface Answered {
+  readonly outcome: Outcome;
+  readonly sources: ReadonlySet<string>;
 }
 
 /** Does the work of a run; never rejects but for a bug. */
-export type Resolve = (run: Omit<Run, "outcome">) => Promise<Outcome>;
+export type Resolve = (run: Work) => Promise<Outcome>;
 
 export class Mesh {
   readonly failures: FailureCache;
@@ -31,6 +44,7 @@ export class Mesh {
   readonly #clock: Clock;
   readonly #deadlineMs: number;
   readonly #runs = new Map<string, Run>();
+  #repeats = 0;
 
   /** `deadlineMs` is the longest time for one run, milliseconds. */
   constructor(resolve: Resolve, deadlineMs: number, clock: Clock) {
@@ -51,57 +65,77 @@ export class Mesh {
       await Promise.allSettled(Array.from(this.#runs.values(), (run) => run.outcome));
   }
 
-  /** Answers a client: joins the run for the question or starts one with a quota of its own. */
-  async ask(sought: Sought): Promise<Outcome> {
-    const cached = this.failures.find(sought);
-    if (cached !== undefined) return cached;
+  /** Begins work for a client's question, with a purse of its own. */
+  begin(sought: Sought): Work {
+    const quota = new Quota(this.#clock.nowMs() + this.#deadlineMs);
+    return {
+      sought,
+      quota,
+      depth: -1,
+      clientSought: sought,
+      waitsFor: new Set(),
+      sources: new Set(),
+      avoid: undefined,
+    };
+  }
+
+  /** Answers a client's work: joins the run for the question or starts one. */
+  async ask(work: Work): Promise<Answered> {
+    const { sought } = work;
     const joined = this.#runs.get(soughtKey(sought));
-    if (joined === undefined) return this.#startForClient(sought);
-    const outcome = await joined.outcome;
+    const answered = await this.#answerFor(work, sought, DEPTH_MAX);
+    if (answered === undefined) return { outcome: busy, sources: work.sources };
     // The run belonged to somebody else's question and was starved by it: that must not be this client's answer.
-    const wasStarved = outcome.kind === "failed" && joined.depth > 0 && outcome.isCircumstantial;
-    if (!wasStarved) return outcome;
-    const again = this.#runs.get(soughtKey(sought));
-    return again === undefined ? this.#startForClient(sought) : again.outcome;
+    const { outcome } = answered;
+    const wasStarved =
+      joined !== undefined && joined.depth > 0 && outcome.kind === "failed" && outcome.isCircumstantial;
+    if (!wasStarved) return answered;
+    return (await this.#answerFor(work, sought, DEPTH_MAX)) ?? answered;
+  }
+
+  /** Resolves a question again, past the cache and past the servers in `avoid`. */
+  async askAgain(parent: Work, sought: Sought, avoid: ReadonlySet<string>): Promise<Answered | undefined> {
+    if (parent.depth >= DEPTH_MAX) return undefined;
+    const key = `again ${++this.#repeats}`;
+    const run = this.#start(childOf(parent, sought, avoid), key);
+    return run === undefined ? undefined : this.#wait(parent, run);
   }
 
   /**
    * Resolves something for another run, with that run's quota and deadline. Undefined when it would wait for itself or
    * go too deep.
    */
-  async askFor(parent: Omit<Run, "outcome">, sought: Sought, depthMax: number): Promise<Outcome | undefined> {
+  async askFor(parent: Work, sought: Sought, depthMax: number): Promise<Outcome | undefined> {
+    return (await this.#answerFor(parent, sought, depthMax))?.outcome;
+  }
+
+  /** The same, and who said so. */
+  answerFor(parent: Work, sought: Sought): Promise<Answered | undefined> {
+    return this.#answerFor(parent, sought, DEPTH_MAX);
+  }
+
+  async #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered | undefined> {
     const cached = this.failures.find(sought);
-    if (cached !== undefined) return cached;
-    const joined = this.#runs.get(soughtKey(sought));
+    if (cached !== undefined) return { outcome: cached, sources: NOBODY };
+    const key = soughtKey(sought);
+    const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
     if (joined === undefined && parent.depth >= depthMax) return undefined;
-    const run =
-      joined ??
-      this.#start({
-        sought,
-        quota: parent.quota,
-        depth: parent.depth + 1,
-        clientSought: parent.clientSought,
-        waitsFor: new Set(),
-      });
-    if (run === undefined) return undefined;
+    const run = joined ?? this.#start(childOf(parent, sought, undefined), key);
+    return run === undefined ? undefined : this.#wait(parent, run);
+  }
+
+  async #wait(parent: Work, run: Run): Promise<Answered> {
     parent.waitsFor.add(run);
     try {
-      return await run.outcome;
+      return { outcome: await run.outcome, sources: run.sources };
     } finally {
       parent.waitsFor.delete(run);
     }
   }
 
-  #startForClient(sought: Sought): Promise<Outcome> {
-    const quota = new Quota(this.#clock.nowMs() + this.#deadlineMs);
-    const run = this.#start({ sought, quota, depth: 0, clientSought: sought, waitsFor: new Set() });
-    return run === undefined ? Promise.resolve(busy) : run.outcome;
-  }
-
-  #start(parts: Omit<Run, "outcome">): Run | undefined {
+  #start(parts: Work, key: string): Run | undefined {
     if (this.#runs.size >= RUNS_MAX) return undefined;
-    const key = soughtKey(parts.sought);
     // The work begins in a later turn, so that the run is in the table before it can ask for others.
     const outcome = Promise.resolve()
       .then(() => this.#resolve(parts))
@@ -117,15 +151,31 @@ export class Mesh {
     return run;
   }
 
-  #remember(run: Omit<Run, "outcome">, outcome: Outcome): void {
+  #remember(run: Work, outcome: Outcome): void {
+    // What other servers would say is not known.
+    if (run.avoid !== undefined) return;
     if (outcome.kind !== "failed") this.failures.forget(run.sought);
     else if (outcome.reason === "closed" || outcome.reason === "busy") return;
     else if (run.depth === 0 || !outcome.isCircumstantial) this.failures.note(run.sought, outcome);
   }
 }
 
+function childOf(parent: Work, sought: Sought, avoid: ReadonlySet<string> | undefined): Work {
+  return {
+    sought,
+    quota: parent.quota,
+    depth: parent.depth + 1,
+    clientSought: parent.clientSought,
+    waitsFor: new Set(),
+    sources: new Set(),
+    avoid,
+  };
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
 /** True when a run waits, directly or through others, for what `parent` is to find out. */
-function waitsOn(run: Run, parent: Omit<Run, "outcome">): boolean {
+function waitsOn(run: Run, parent: Work): boolean {
   const seen = new Set<Run>();
   const toVisit = [run];
   for (let next = toVisit.pop(); next !== undefined; next = toVisit.pop()) {

@@ -18,6 +18,8 @@ export type FailureReason =
   | "alias loop"
   /** The time for one client query is used up. */
   | "deadline"
+  /** Validation found that it is not what its owner signed. */
+  | "bogus"
   /** Too many resolutions at once. */
   | "busy"
   /** The recursor is being closed. */

@@ -3,19 +3,21 @@
  * minimise names; README says where both go. Does no access control: that is the server's.
  */
 import { InfraCache, RRsetCache } from "@sotto/dns/cache";
+import { type SkewPolicy, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
 import type { Runtime, Timer } from "@sotto/dns/runtime";
 import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import { EdeCode, isMetaType, type MessageView, type Name, Rcode, RRClass, RRType } from "@sotto/dns/wire";
 import { DelegationCache } from "./delegation.ts";
 import type { Exchange } from "./inquiry.ts";
 import { Iteration, type Shared } from "./iteration.ts";
-import { Mesh, type Run } from "./mesh.ts";
+import { Mesh, type Work } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
 import { soughtText } from "./trace.ts";
+import { type JudgedOutcome, ValidatedAnswers } from "./validated-answers.ts";
 
 export interface RecursorOptions {
   /** Where to start; at least one. Default: the servers of the public root. */
@@ -32,6 +34,22 @@ export interface RecursorOptions {
   readonly ttlSecondsMin?: number;
   readonly ttlSecondsMax?: number;
   readonly negativeTtlSecondsMax?: number;
+  /** Absent: nothing is validated. */
+  readonly validation?: ValidationOptions | undefined;
+}
+
+/** What answers are validated with. */
+export interface ValidationOptions {
+  readonly anchors: readonly TrustAnchor[];
+  /** Names at and below which nothing is validated (RFC 7646). */
+  readonly negativeAnchors?: readonly Name[];
+  /** Seconds since 1970 that stand still, for replays; absent: the clock's. */
+  readonly fixedNowSeconds?: number | undefined;
+  /** Take signatures over SHA-1. Default true. */
+  readonly sha1?: boolean;
+  /** See `ValidatorOptions`. */
+  readonly skew?: SkewPolicy;
+  readonly nsec3IterationsMax?: number;
 }
 
 /** Numbers for metrics and for people. */
@@ -45,6 +63,8 @@ export interface RecursorUse {
 
 export class Recursor implements Responder {
   readonly #shared: Shared;
+  readonly #answers: ValidatedAnswers;
+  readonly #validator: Validator | undefined;
   readonly #deadlineMs: number;
   readonly #iterations = new Set<Iteration>();
   #isClosed = false;
@@ -65,6 +85,9 @@ export class Recursor implements Responder {
       port: options.port ?? 53,
       families: options.families ?? ["ipv4", "ipv6"],
     };
+    const { mesh, rrsets, delegations } = this.#shared;
+    this.#validator = options.validation && makeValidator(options.validation, runtime);
+    this.#answers = new ValidatedAnswers({ mesh, rrsets, delegations, validator: this.#validator, runtime });
   }
 
   get use(): RecursorUse {
@@ -78,8 +101,8 @@ export class Recursor implements Responder {
     const refused = refusal(view);
     if (refused !== undefined) return refused;
     const sought: Sought = { name: view.qname, type: view.qtype };
-    const outcome = await this.#untilDeadline(this.#shared.mesh.ask(sought), context);
-    return replyOf(outcome, view);
+    const judged = this.#answers.ask(sought, view.checkingDisabled);
+    return replyOf(await this.#untilDeadline(judged, context), view);
   }
 
   /** Forgets what is cached at and below a name. */
@@ -87,6 +110,8 @@ export class Recursor implements Responder {
     this.#shared.rrsets.flush(name);
     this.#shared.delegations.flush(name);
     this.#shared.mesh.failures.clear();
+    this.#answers.clear();
+    this.#validator?.flush(name);
     if (name.isRoot) this.#shared.roots.forget();
   }
 
@@ -97,7 +122,7 @@ export class Recursor implements Responder {
     await this.#shared.mesh.settled();
   }
 
-  async #resolve(run: Omit<Run, "outcome">): Promise<Outcome> {
+  async #resolve(run: Work): Promise<Outcome> {
     const iteration = new Iteration(run, this.#shared);
     this.#iterations.add(iteration);
     if (this.#isClosed) iteration.stop();
@@ -120,11 +145,11 @@ export class Recursor implements Responder {
   }
 
   /** The outcome, or a failure when the client's time is up or it has gone: the run goes on for the cache. */
-  async #untilDeadline(outcome: Promise<Outcome>, context: QueryContext): Promise<Outcome> {
+  async #untilDeadline(outcome: Promise<JudgedOutcome>, context: QueryContext): Promise<JudgedOutcome> {
     const { clock } = this.#shared.runtime;
     let timer: Timer | undefined;
     let onAbort = (): void => undefined;
-    const late = new Promise<Outcome>((resolve) => {
+    const late = new Promise<JudgedOutcome>((resolve) => {
       onAbort = () => resolve(tooLate);
       const waitMs = context.deadlineMs - REPLY_MARGIN_MS - clock.nowMs();
       timer = clock.startTimer("recursor client deadline", Math.max(0, waitMs), onAbort);
@@ -162,12 +187,27 @@ function refusal(view: MessageView): Reply | undefined {
   return undefined;
 }
 
-const tooLate: Outcome = {
-  kind: "failed",
-  reason: "deadline",
-  isCircumstantial: true,
-  extendedErrors: [{ code: EdeCode.NoReachableAuthority, text: "no answer in time" }],
+const tooLate: JudgedOutcome = {
+  outcome: {
+    kind: "failed",
+    reason: "deadline",
+    isCircumstantial: true,
+    extendedErrors: [{ code: EdeCode.NoReachableAuthority, text: "no answer in time" }],
+  },
+  security: "indeterminate",
+  extendedErrors: [],
 };
+
+function makeValidator(options: ValidationOptions, { clock }: Runtime): Validator {
+  const { fixedNowSeconds, skew, nsec3IterationsMax } = options;
+  return new Validator({
+    anchors: new TrustAnchors(options.anchors, options.negativeAnchors ?? []),
+    nowSeconds: () => fixedNowSeconds ?? Math.floor(clock.wallMs() / 1000),
+    policy: { sha1: options.sha1 ?? true },
+    ...(skew === undefined ? {} : { skew }),
+    ...(nsec3IterationsMax === undefined ? {} : { nsec3IterationsMax }),
+  });
+}
 
 /** Clients such as dig wait five seconds and ask again: the second try finds the result of the first. */
 const DEADLINE_MS_DEFAULT = 8000;

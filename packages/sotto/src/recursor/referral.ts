@@ -3,15 +3,13 @@ import type { RRset } from "@sotto/dns/cache";
 import { addressToText, type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import type { Delegation } from "./delegation.ts";
 import type { Sought } from "./outcome.ts";
-import type { RRsetTable } from "./rrset-table.ts";
+import { proofsOf, type RRsetTable } from "./rrset-table.ts";
 
 /** What a parent says about a child. */
 export interface Referral {
   readonly delegation: Delegation;
   /** How long: the shortest of the NS set and the glue, so that glue never runs out before its delegation. */
   readonly ttlSeconds: number;
-  /** For the validator; undefined when the parent sent none. */
-  readonly ds: RRset | undefined;
 }
 
 /** The deepest cut between the zone and the name that the reply tells of; undefined when there is none. */
@@ -31,10 +29,11 @@ export function readReferral(
   }
   if (ns === undefined) return undefined;
   const glue = readGlue(message, ns, asked.zone);
+  const ds = authorities.get(ns.owner, RRType.DS);
+  const noDs = ds === undefined ? proofsOf(authorities) : [];
   return {
-    delegation: { zone: ns.owner, servers: glue.servers },
+    delegation: { zone: ns.owner, servers: glue.servers, ds, noDs },
     ttlSeconds: Math.min(ns.ttlSeconds, glue.ttlSeconds),
-    ds: authorities.get(ns.owner, RRType.DS),
   };
 }
 

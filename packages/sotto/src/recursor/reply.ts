@@ -4,7 +4,7 @@
  * validated.
  */
 import type { RRset } from "@sotto/dns/cache";
-import type { Reply } from "@sotto/dns/transport";
+import type { Reply, SecurityStatus } from "@sotto/dns/transport";
 import {
   type ExtendedError,
   type Message,
@@ -15,26 +15,32 @@ import {
   RRClass,
   RRType,
 } from "@sotto/dns/wire";
-import { assertNever, type Outcome } from "./outcome.ts";
+import { assertNever } from "./outcome.ts";
+import type { JudgedOutcome } from "./validated-answers.ts";
 
 /** The reply to the client whose query is `view`. */
-export function replyOf(outcome: Outcome, view: MessageView): Reply {
+export function replyOf({ outcome, security, extendedErrors }: JudgedOutcome, view: MessageView): Reply {
   const writer = new SectionWriter(view);
+  const make = (
+    rcode: Rcode,
+    answers: readonly ResourceRecord[],
+    authorities: readonly ResourceRecord[],
+  ): Reply => makeReply(view, rcode, answers, authorities, extendedErrors, security);
   switch (outcome.kind) {
     case "answer": {
       const answers = [...outcome.chain, ...outcome.rrsets];
       const proofs = answers.flatMap((rrset) => rrset.proofs);
-      return makeReply(view, Rcode.NoError, writer.records(answers), writer.proofs(proofs));
+      return make(Rcode.NoError, writer.records(answers), writer.proofs(proofs));
     }
     case "negative": {
       const { kind, soa, proofs } = outcome.answer;
       const rcode = kind === "nxdomain" ? Rcode.NXDomain : Rcode.NoError;
       const denials = [...outcome.chain.flatMap((rrset) => rrset.proofs), ...proofs];
       const authorities = [...writer.records(soa === undefined ? [] : [soa]), ...writer.proofs(denials)];
-      return makeReply(view, rcode, writer.records(outcome.chain), authorities);
+      return make(rcode, writer.records(outcome.chain), authorities);
     }
     case "overflow":
-      return makeReply(view, Rcode.YXDomain, writer.records(outcome.chain), []);
+      return make(Rcode.YXDomain, writer.records(outcome.chain), []);
     case "failed":
       return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors);
     default:
@@ -52,7 +58,8 @@ function makeReply(
   rcode: Rcode,
   answers: readonly ResourceRecord[],
   authorities: readonly ResourceRecord[],
-  extendedErrors: readonly ExtendedError[] = [],
+  extendedErrors: readonly ExtendedError[],
+  security: SecurityStatus = "indeterminate",
 ): Reply {
   const message: Message = makeMessage({
     id: view.id,
@@ -66,7 +73,7 @@ function makeReply(
     answers,
     authorities,
   });
-  return { message, security: "indeterminate", protection: "clear", extendedErrors };
+  return { message, security, protection: "clear", extendedErrors };
 }
 
 /** Sets as records, as this client wants them. */

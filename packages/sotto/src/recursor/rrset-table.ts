@@ -28,11 +28,11 @@ export class RRsetTable {
   }
 
   /** Adds a record to its set; a record that is there twice counts once (RFC 2181 §5). */
-  add(record: ResourceRecord): void {
+  add(record: ResourceRecord, fromZone: Name): void {
     const key = keyOf(record.owner, record.type);
     let building = this.#rrsets.get(key);
     if (building === undefined) {
-      building = { rrset: startRRset(record), seen: new Set() };
+      building = { rrset: startRRset(record, fromZone), seen: new Set() };
       this.#rrsets.set(key, building);
       this.#types.add(record.type);
     }
@@ -66,13 +66,23 @@ export function collectRRsets(
     (record) => record.class === RRClass.IN && !isMetaType(record.type) && record.owner.isAtOrBelow(zone),
   );
   for (const record of usable) {
-    if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record);
+    if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record, zone);
     if (table.size > RRSETS_PER_SECTION_MAX) return undefined;
   }
   for (const record of usable) {
     if (record.type === RRType.RRSIG && sought !== RRType.RRSIG) table.addSignature(record);
   }
   return table;
+}
+
+/** The sets that deny: NSEC and NSEC3, signed ones only. */
+export function proofsOf(authorities: RRsetTable): RRset[] {
+  return authorities
+    .all()
+    .filter(
+      ({ type, signatures }) => signatures.length > 0 && (type === RRType.NSEC || type === RRType.NSEC3),
+    )
+    .slice(0, PROOFS_MAX);
 }
 
 /** A set that is being put together; `seen` does not outlive the table. */
@@ -87,7 +97,7 @@ interface GrowingRRset extends RRset {
   readonly signatures: Uint8Array[];
 }
 
-function startRRset(record: ResourceRecord): GrowingRRset {
+function startRRset(record: ResourceRecord, fromZone: Name): GrowingRRset {
   return {
     owner: record.owner,
     type: record.type,
@@ -96,6 +106,7 @@ function startRRset(record: ResourceRecord): GrowingRRset {
     signatures: [],
     proofs: [],
     synthesizedFrom: undefined,
+    fromZone,
   };
 }
 
@@ -110,3 +121,5 @@ const latin1 = new TextDecoder("latin1");
 const RRSETS_PER_SECTION_MAX = 256;
 /** Two algorithms in the middle of a roll make four; every signature costs a validator work (KeyTrap). */
 const SIGNATURES_MAX = 16;
+/** NSEC3 needs three sets for a name error and a wildcard (RFC 5155 §7.2); twice that is generous. */
+const PROOFS_MAX = 6;

@@ -7,7 +7,7 @@ import { type Lameness, type NegativeAnswer, type RRset, Trust } from "@sotto/dn
 import { type Message, Name, Rcode, RRType, rcodeToText } from "@sotto/dns/wire";
 import type { Sought } from "./outcome.ts";
 import { type Referral, readReferral } from "./referral.ts";
-import { collectRRsets, type RRsetTable } from "./rrset-table.ts";
+import { collectRRsets, proofsOf, type RRsetTable } from "./rrset-table.ts";
 
 /** What was asked, of whom. */
 export interface Asked {
@@ -94,9 +94,9 @@ function withoutAnswer(
   const soa = findSoa(authorities, asked);
   const proofs = proofsOf(authorities);
   if (message.rcode === Rcode.NXDomain) {
-    return { kind: "negative", answer: { kind: "nxdomain", soa, proofs } };
+    return { kind: "negative", answer: { kind: "nxdomain", soa, proofs, fromZone: zone } };
   }
-  const noData = { kind: "negative", answer: { kind: "nodata", soa, proofs } } as const;
+  const noData = { kind: "negative", answer: { kind: "nodata", soa, proofs, fromZone: zone } } as const;
   if (soa !== undefined) return isRecursive ? recursiveLame : noData;
   const referral = readReferral(message, authorities, asked);
   // A parent that does not know DS refers to the child for it: there is no DS then (RFC 4035 §3.1.4.1).
@@ -183,16 +183,6 @@ export function aliasTarget(rrset: RRset): Name {
   return new Name(rrset.rdatas[0] ?? Name.root.wire);
 }
 
-/** The sets that deny: NSEC and NSEC3, signed ones only. */
-function proofsOf(authorities: RRsetTable): RRset[] {
-  return authorities
-    .all()
-    .filter(
-      ({ type, signatures }) => signatures.length > 0 && (type === RRType.NSEC || type === RRType.NSEC3),
-    )
-    .slice(0, PROOFS_MAX);
-}
-
 /** Gives proofs to a set that a wildcard produced: its signature has fewer labels than its owner (RFC 4035 §5.3.4). */
 function withProofs(rrset: RRset, proofs: readonly RRset[]): RRset {
   const labels = rrset.signatures[0]?.[RRSIG_LABELS_AT];
@@ -230,5 +220,3 @@ function trusted(rrsets: readonly RRset[], message: Message): FoundRRset[] {
 
 /** The labels field of RRSIG rdata (RFC 4034 §3.1). */
 const RRSIG_LABELS_AT = 3;
-/** NSEC3 needs three sets for a name error and a wildcard (RFC 5155 §7.2); twice that is generous. */
-const PROOFS_MAX = 6;

@@ -42,15 +42,24 @@ export class ServerSelection {
   readonly #families: readonly AddressFamily[];
   readonly #infra: InfraCache;
   readonly #random: Random;
+  readonly #avoid: ReadonlySet<string>;
   readonly #candidates = new Map<string, Candidate>();
   readonly #namesToLookUp: Name[] = [];
   #lookUps = 0;
 
-  constructor(delegation: Delegation, families: readonly AddressFamily[], infra: InfraCache, random: Random) {
+  /** `avoid` holds addresses that are not to be asked. */
+  constructor(
+    delegation: Delegation,
+    families: readonly AddressFamily[],
+    infra: InfraCache,
+    random: Random,
+    avoid: ReadonlySet<string>,
+  ) {
     this.delegation = delegation;
     this.#families = families;
     this.#infra = infra;
     this.#random = random;
+    this.#avoid = avoid;
     for (const server of delegation.servers) {
       if (!this.addAddresses(server.name, server.addresses)) this.#namesToLookUp.push(server.name);
     }
@@ -64,7 +73,7 @@ export class ServerSelection {
       this.#candidates.set(address, {
         serverName,
         address,
-        state: "fresh",
+        state: this.#avoid.has(address) ? "out" : "fresh",
         askedAtMs: 0,
         wasAskedPlain: false,
       });

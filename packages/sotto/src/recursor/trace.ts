@@ -2,7 +2,7 @@
 import type { Runtime } from "@sotto/dns/runtime";
 import { EdeCode, type ExtendedError, type Name, rrTypeToText } from "@sotto/dns/wire";
 import type { Attempt } from "./inquiry.ts";
-import type { Run } from "./mesh.ts";
+import type { Work } from "./mesh.ts";
 import type { FailureReason, Outcome, Sought } from "./outcome.ts";
 import { quotaError } from "./quota.ts";
 
@@ -34,13 +34,13 @@ export interface FailedEvent {
 
 /** Collects what went wrong and publishes what happens. */
 export class Trace {
-  readonly #run: Omit<Run, "outcome">;
+  readonly #run: Work;
   readonly #runtime: Runtime;
   #networkFailure: string | undefined = undefined;
   #badReply: string | undefined = undefined;
   #wasStarved = false;
 
-  constructor(run: Omit<Run, "outcome">, runtime: Runtime) {
+  constructor(run: Work, runtime: Runtime) {
     this.#run = run;
     this.#runtime = runtime;
   }

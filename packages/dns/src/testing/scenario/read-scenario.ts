@@ -1,0 +1,234 @@
+/** Reads `.rpl` files. What cannot be read is a problem with its line: nothing is skipped silently. */
+import {
+  type Parsed,
+  parsed,
+  problem,
+  type Question,
+  RRClass,
+  rrClassFromText,
+  rrTypeFromText,
+  tryParseName,
+  tryParseRecord,
+} from "@sotto/dns/wire";
+import type { Scenario, ScenarioEntry, ScenarioRange, ScenarioSetting, ScenarioStep } from "./scenario.ts";
+
+/** Reads a whole file. */
+export function tryReadScenario(text: string): Parsed<Scenario> {
+  try {
+    return parsed(new ScenarioReader(text).read());
+  } catch (error) {
+    if (error instanceof ScenarioProblem) return problem(error.message);
+    throw error;
+  }
+}
+
+/** Thrown inside this file only. */
+class ScenarioProblem extends Error {}
+
+class ScenarioReader {
+  readonly #lines: readonly string[];
+  #at = 0;
+
+  constructor(text: string) {
+    this.#lines = text.split(/\r?\n/);
+  }
+
+  read(): Scenario {
+    const settings = this.#settings();
+    let title = "";
+    const ranges: ScenarioRange[] = [];
+    const steps: ScenarioStep[] = [];
+    for (let words = this.#next(); words !== undefined; words = this.#next()) {
+      const [first = "", ...rest] = words;
+      if (first === "SCENARIO_BEGIN") title = rest.join(" ");
+      else if (first === "SCENARIO_END") break;
+      else if (first === "RANGE_BEGIN") ranges.push(this.#range(rest));
+      else if (first === "STEP") steps.push(this.#step(rest));
+      else this.#fail(`${JSON.stringify(first)} is not expected here`);
+    }
+    return { title, settings, ranges, steps };
+  }
+
+  #settings(): ScenarioSetting[] {
+    const settings: ScenarioSetting[] = [];
+    while (this.#at < this.#lines.length) {
+      const line = (this.#lines[this.#at++] ?? "").trim();
+      if (line === "CONFIG_END") return settings;
+      if (line === "" || line.startsWith(";") || line.startsWith("#")) continue;
+      const parts = /^([A-Za-z0-9-]+):\s*(.*)$/.exec(line);
+      if (parts === null) continue;
+      const [, key = "", rest = ""] = parts;
+      const quoted = /^"([^"]*)"/.exec(rest) ?? /^'([^']*)'/.exec(rest);
+      const value =
+        quoted?.[1] ??
+        rest
+          .replace(/\s#.*$/, "")
+          .replace(/^#.*$/, "")
+          .trim();
+      settings.push({ key, value, line: this.#at });
+    }
+    return this.#fail("there is no CONFIG_END");
+  }
+
+  #range([from = "0", to = "0"]: readonly string[]): ScenarioRange {
+    const addresses: string[] = [];
+    const entries: ScenarioEntry[] = [];
+    for (let words = this.#next(); words !== undefined; words = this.#next()) {
+      const [first = "", ...rest] = words;
+      if (first === "RANGE_END") return { from: Number(from), to: Number(to), addresses, entries };
+      if (first === "ADDRESS") addresses.push(...rest);
+      else if (first === "ENTRY_BEGIN") entries.push(this.#entry());
+      else if (first === "PENDING") continue;
+      else this.#fail(`${JSON.stringify(first)} is not expected in a range`);
+    }
+    return this.#fail("a range has no end");
+  }
+
+  #step([number = "", kind = "", ...words]: readonly string[]): ScenarioStep {
+    const line = this.#at;
+    const isBlock = BLOCKS.has(kind.toUpperCase());
+    if (isBlock) this.#skipBlock(kind.toUpperCase());
+    let next = this.#peek();
+    const more: string[] = [];
+    // Some steps have their address or their time on a line of its own.
+    while (!isBlock && next !== undefined && STEP_WORDS.has(next[0] ?? "")) {
+      more.push(...(this.#next() ?? []));
+      next = this.#peek();
+    }
+    const hasEntry = !isBlock && next?.[0] === "ENTRY_BEGIN";
+    if (hasEntry) this.#next();
+    const entry = hasEntry ? this.#entry() : undefined;
+    return { number: Number(number), line, kind: kind.toUpperCase(), words: [...words, ...more], entry };
+  }
+
+  #skipBlock(kind: string): void {
+    const end = kind === "CHECK_AUTOTRUST" ? "FILE_END" : kind === "CHECK_TEMPFILE" ? "FILE_END" : "";
+    while (end !== "" && this.#at < this.#lines.length) {
+      if ((this.#lines[this.#at++] ?? "").trim() === end) return;
+    }
+  }
+
+  #entry(): ScenarioEntry {
+    const entry = newEntry(this.#at);
+    let section = "";
+    for (let words = this.#next(); words !== undefined; words = this.#next()) {
+      const [first = "", ...rest] = words;
+      if (first === "ENTRY_END") return entry;
+      if (first === "MATCH") for (const word of rest) entry.match.add(word.toLowerCase());
+      else if (first === "ADJUST") for (const word of rest) entry.adjust.add(word.toLowerCase());
+      else if (first === "REPLY") for (const word of rest) entry.reply.add(word.toUpperCase());
+      else if (first === "SECTION") section = rest[0]?.toUpperCase() ?? "";
+      else if (first === "RAW") entry.raw = new Uint8Array(Buffer.from(this.#restOfRaw(rest), "hex"));
+      else if (first === "HEX_ANSWER_BEGIN") this.#skipHex("HEX_ANSWER_END", entry);
+      else if (first === "HEX_EDNSDATA_BEGIN") this.#skipHex("HEX_EDNSDATA_END", undefined);
+      else if (first === "HEX_EDNS") this.#skipHex("HEX_EDNS_END", undefined);
+      else this.#content(entry, section, (this.#lines[this.#at - 1] ?? "").trim());
+    }
+    return this.#fail("an entry has no end");
+  }
+
+  #restOfRaw(rest: readonly string[]): string {
+    return rest.join("");
+  }
+
+  #skipHex(end: string, entry: GrowingEntry | undefined): void {
+    let hex = "";
+    while (this.#at < this.#lines.length) {
+      const line = (this.#lines[this.#at++] ?? "").replace(/;.*/, "").trim();
+      if (line === end) break;
+      hex += line.replaceAll(/\s/g, "");
+    }
+    if (entry !== undefined) entry.raw = new Uint8Array(Buffer.from(hex, "hex"));
+  }
+
+  #content(entry: GrowingEntry, section: string, text: string): void {
+    if (section === "QUESTION") {
+      entry.questions.push(this.#question(text));
+      return;
+    }
+    const list = { ANSWER: entry.answers, AUTHORITY: entry.authorities, ADDITIONAL: entry.additionals }[
+      section
+    ];
+    if (list === undefined) this.#fail(`${JSON.stringify(text)} stands in no section`);
+    const record = tryParseRecord(this.#whole(text), { ttl: 3600, class: RRClass.IN });
+    if (!record.ok) this.#fail(`${record.problem}: ${text}`);
+    else list?.push(record.value);
+  }
+
+  /** Records may go over lines in parentheses. */
+  #whole(text: string): string {
+    let whole = text;
+    const open = (part: string): number =>
+      (part.replace(/;.*/, "").match(/\(/g)?.length ?? 0) -
+      (part.replace(/;.*/, "").match(/\)/g)?.length ?? 0);
+    for (let depth = open(text); depth > 0 && this.#at < this.#lines.length; ) {
+      const line = this.#lines[this.#at++] ?? "";
+      whole += `\n${line}`;
+      depth += open(line);
+    }
+    return whole;
+  }
+
+  #question(text: string): Question {
+    const [nameText = "", ...rest] = text.split(/\s+/);
+    const name = tryParseName(nameText);
+    const classes = rest.map(rrClassFromText);
+    // ANY is a class and a type: the type stands last.
+    const typeText = rest.filter((word) => rrTypeFromText(word) !== undefined).at(-1) ?? "";
+    const type = rrTypeFromText(typeText);
+    if (!name.ok || type === undefined) return this.#fail(`${JSON.stringify(text)} is not a question`);
+    const rrClass = rest.length > 1 ? classes[0] : undefined;
+    return { name: name.value, type, class: rrClass ?? RRClass.IN };
+  }
+
+  #peek(): readonly string[] | undefined {
+    const at = this.#at;
+    const words = this.#next();
+    this.#at = at;
+    return words;
+  }
+
+  /** The words of the next line that says something. */
+  #next(): readonly string[] | undefined {
+    while (this.#at < this.#lines.length) {
+      const line = (this.#lines[this.#at++] ?? "").trim();
+      if (line === "" || line.startsWith(";") || line.startsWith("#")) continue;
+      const words = withoutComment(line).split(/\s+/);
+      if (words[0] !== "") return words;
+    }
+    return undefined;
+  }
+
+  #fail(text: string): never {
+    throw new ScenarioProblem(`line ${this.#at}: ${text}`);
+  }
+}
+
+type GrowingEntry = {
+  -readonly [Key in keyof ScenarioEntry]: ScenarioEntry[Key] extends ReadonlySet<infer T>
+    ? Set<T>
+    : ScenarioEntry[Key] extends readonly (infer T)[]
+      ? T[]
+      : ScenarioEntry[Key];
+};
+
+function newEntry(line: number): GrowingEntry {
+  return {
+    line,
+    match: new Set(),
+    adjust: new Set(),
+    reply: new Set(),
+    questions: [],
+    answers: [],
+    authorities: [],
+    additionals: [],
+    raw: undefined,
+  };
+}
+
+function withoutComment(line: string): string {
+  return line.replace(/(?:^|\s);.*$/, "").trim();
+}
+
+const STEP_WORDS = new Set(["ADDRESS", "ELAPSE", "EVAL"]);
+const BLOCKS = new Set(["CHECK_AUTOTRUST", "CHECK_TEMPFILE"]);

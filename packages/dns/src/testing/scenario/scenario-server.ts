@@ -1,0 +1,138 @@
+/** The servers of a scenario: whatever is asked of any of its addresses is looked up in the ranges of the present step. */
+import {
+  encodeMessage,
+  type Message,
+  makeEdns,
+  makeMessage,
+  type Question,
+  Rcode,
+  rcodeFromText,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
+import type { Scenario, ScenarioEntry } from "./scenario.ts";
+
+/** What servers do with queries that the scenario has no answer for. */
+export type Unmatched = "silence" | "SERVFAIL" | "REFUSED";
+
+/** The reply of the server at `address` during step `step`; undefined for silence. */
+export function replyTo(
+  scenario: Scenario,
+  step: number,
+  address: string,
+  octets: Uint8Array,
+  transport: "udp" | "tcp",
+  unmatched: Unmatched,
+): Uint8Array | undefined {
+  const decoded = tryDecodeMessage(octets);
+  if (!decoded.ok) return undefined;
+  const query = decoded.value;
+  const entry = findEntry(scenario, step, address, query, transport);
+  if (entry === undefined) return unmatched === "silence" ? undefined : failureOf(query, unmatched);
+  if (entry.adjust.has("do_not_answer")) return undefined;
+  if (entry.raw !== undefined) return entry.raw;
+  return encodeMessage(messageOf(entry, query));
+}
+
+function findEntry(
+  scenario: Scenario,
+  step: number,
+  address: string,
+  query: Message,
+  transport: "udp" | "tcp",
+): ScenarioEntry | undefined {
+  for (const range of scenario.ranges) {
+    if (step < range.from || step > range.to) continue;
+    if (range.addresses.length > 0 && !range.addresses.some((known) => sameAddress(known, address))) continue;
+    const entry = range.entries.find((one) => matches(one, query, transport));
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
+function sameAddress(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function matches(entry: ScenarioEntry, query: Message, transport: "udp" | "tcp"): boolean {
+  const asked = query.questions[0];
+  const expected = entry.questions[0];
+  if (asked === undefined) return false;
+  for (const word of entry.match) {
+    switch (word) {
+      case "qname":
+      case "question":
+      case "qtype":
+      case "subdomain":
+        if (expected === undefined || !matchesQuestion(word, expected, asked)) return false;
+        break;
+      case "tcp":
+      case "udp":
+        if (word !== transport) return false;
+        break;
+      case "do":
+        if (query.edns?.dnssecOk !== true) return false;
+        break;
+      case "noedns":
+        if (query.edns !== undefined) return false;
+        break;
+      default:
+        break;
+    }
+  }
+  return true;
+}
+
+function matchesQuestion(word: string, expected: Question, asked: Question): boolean {
+  if (word === "qname") return expected.name.equals(asked.name);
+  if (word === "qtype") return expected.type === asked.type;
+  if (word === "subdomain") return asked.name.isAtOrBelow(expected.name);
+  return expected.name.equals(asked.name) && expected.type === asked.type && expected.class === asked.class;
+}
+
+/** The message of an entry, as an answer to a query where there is one. */
+export function messageOf(entry: ScenarioEntry, query: Message | undefined): Message {
+  const { reply, adjust } = entry;
+  const takesQuestion = adjust.has("copy_query") && query !== undefined;
+  return makeMessage({
+    id: query?.id ?? 0,
+    isResponse: reply.has("QR"),
+    opcode: query?.opcode ?? 0,
+    isAuthoritative: reply.has("AA"),
+    isTruncated: reply.has("TC"),
+    recursionDesired: reply.has("RD"),
+    recursionAvailable: reply.has("RA"),
+    authenticData: reply.has("AD"),
+    checkingDisabled: reply.has("CD"),
+    rcode: rcodeOf(entry),
+    questions: takesQuestion ? query.questions : entry.questions,
+    answers: entry.answers,
+    authorities: entry.authorities,
+    additionals: entry.additionals,
+    edns: (query === undefined ? reply.has("DO") : query.edns !== undefined)
+      ? makeEdns({ dnssecOk: reply.has("DO") })
+      : undefined,
+  });
+}
+
+/** The rcode among the words of REPLY; NOERROR without one. */
+export function rcodeOf(entry: ScenarioEntry): Rcode {
+  for (const word of entry.reply) {
+    const rcode = word === "NOTIMPL" ? Rcode.NotImp : rcodeFromText(word);
+    if (rcode !== undefined) return rcode;
+  }
+  return Rcode.NoError;
+}
+
+function failureOf(query: Message, unmatched: "SERVFAIL" | "REFUSED"): Uint8Array {
+  const rcode = unmatched === "SERVFAIL" ? Rcode.ServFail : Rcode.Refused;
+  return encodeMessage(
+    makeMessage({
+      id: query.id,
+      isResponse: true,
+      opcode: query.opcode,
+      questions: query.questions,
+      rcode,
+      edns: query.edns && makeEdns({}),
+    }),
+  );
+}

@@ -1,0 +1,58 @@
+/** The `dnssec` section: texts and files of trust anchors become keys and digests. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { rootAnchors, type TrustAnchor, tryParseAnchor } from "@sotto/dns/dnssec";
+import { parseName } from "@sotto/dns/wire";
+import type { DnssecConfig } from "./config.ts";
+import { known } from "./load-listeners.ts";
+import type { Settings } from "./settings.ts";
+import { tryParseDuration, tryParseMoment } from "./units.ts";
+
+/** `report` is told what is wrong with a setting of the section. */
+export function toDnssec(
+  { dnssec }: Settings,
+  folder: string,
+  report: (key: string, message: string) => void,
+): DnssecConfig {
+  const inline = dnssec["trust-anchors"].map((text) => known(tryParseAnchor(text)));
+  const files = dnssec["trust-anchor-files"];
+  const fromFiles = files.flatMap((file) =>
+    readAnchors(resolve(folder, file), (message) => report("trust-anchor-files", message)),
+  );
+  const isDefault = inline.length === 0 && files.length === 0;
+  const skew = {
+    minSeconds: known(tryParseDuration(dnssec["clock-skew-min"])) / 1000,
+    maxSeconds: known(tryParseDuration(dnssec["clock-skew-max"])) / 1000,
+  };
+  if (skew.minSeconds > skew.maxSeconds) report("clock-skew-min", "is longer than clock-skew-max");
+  return {
+    validation: dnssec.validation,
+    anchors: isDefault ? rootAnchors() : [...inline, ...fromFiles],
+    negativeAnchors: dnssec["negative-trust-anchors"].map((name) => parseName(name)),
+    fixedNowSeconds: typeof dnssec.now === "string" ? known(tryParseMoment(dnssec.now)) : dnssec.now,
+    skew,
+    sha1: dnssec.sha1,
+    nsec3IterationsMax: dnssec["nsec3-iterations"],
+  };
+}
+
+/** One record a line, comments after `;`. */
+function readAnchors(file: string, report: (message: string) => void): TrustAnchor[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    report(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
+  const anchors: TrustAnchor[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    const content = line.replace(/;.*/, "").trim();
+    if (content === "") continue;
+    const anchor = tryParseAnchor(content);
+    if (anchor.ok) anchors.push(anchor.value);
+    else report(`${file} line ${i + 1}: ${anchor.problem}`);
+  }
+  if (anchors.length === 0) report(`${file} has no trust anchor`);
+  return anchors;
+}

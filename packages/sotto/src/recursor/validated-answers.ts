@@ -1,0 +1,280 @@
+/**
+ * Between the client and the mesh: outcomes are validated before anybody who did not set CD sees them (RFC 4035 §4.3, §4.7).
+ * What is bogus is asked again of other servers first, because one server may be out of date or lie.
+ */
+import type { CachedSecurity, NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
+import {
+  type Evidence,
+  INDETERMINATE,
+  ValidationBudget,
+  type ValidationSession,
+  type Validator,
+  type Verdict,
+  weakest,
+} from "@sotto/dns/dnssec";
+import type { Runtime } from "@sotto/dns/runtime";
+import { EdeCode, type ExtendedError, type Name, Name as NameClass, RRType } from "@sotto/dns/wire";
+import type { DelegationCache } from "./delegation.ts";
+import { FailureCache } from "./failure-cache.ts";
+import type { Answered, Mesh, Work } from "./mesh.ts";
+import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
+
+/** An outcome and what validation says of it. */
+export interface JudgedOutcome {
+  readonly outcome: Outcome;
+  readonly security: CachedSecurity;
+  /** For the client, beside those of a failed outcome. */
+  readonly extendedErrors: readonly ExtendedError[];
+}
+
+export interface ValidatedAnswersParts {
+  readonly mesh: Mesh;
+  readonly rrsets: RRsetCache;
+  readonly delegations: DelegationCache;
+  /** Undefined: nothing is validated. */
+  readonly validator: Validator | undefined;
+  readonly runtime: Runtime;
+}
+
+export class ValidatedAnswers {
+  readonly #parts: ValidatedAnswersParts;
+  readonly #bogus: FailureCache;
+  readonly #underWay = new Map<string, Promise<JudgedOutcome>>();
+
+  constructor(parts: ValidatedAnswersParts) {
+    this.#parts = parts;
+    this.#bogus = new FailureCache(parts.runtime.clock);
+  }
+
+  /** Answers a client's question; with `checkingDisabled` as it came (RFC 4035 §3.2.2). */
+  async ask(sought: Sought, checkingDisabled: boolean): Promise<JudgedOutcome> {
+    const { mesh, validator } = this.#parts;
+    if (validator === undefined || checkingDisabled)
+      return unjudged((await mesh.ask(mesh.begin(sought))).outcome);
+    const known = this.#bogus.find(sought);
+    if (known !== undefined) return { outcome: known, security: "bogus", extendedErrors: [] };
+    const key = soughtKey(sought);
+    const joined = this.#underWay.get(key);
+    if (joined !== undefined) return joined;
+    const started = this.#resolve(sought, validator).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, started);
+    return started;
+  }
+
+  /** Forgets what was bogus. */
+  clear(): void {
+    this.#bogus.clear();
+  }
+
+  async #resolve(sought: Sought, validator: Validator): Promise<JudgedOutcome> {
+    const { mesh } = this.#parts;
+    const work = mesh.begin(sought);
+    const session = new Session(work, this.#parts);
+    let answered = await mesh.ask(work);
+    const avoid = new Set<string>();
+    for (let attempt = 1; ; attempt++) {
+      const { outcome } = answered;
+      if (outcome.kind === "failed") return unjudged(outcome);
+      const verdict = await this.#judge(sought, outcome, validator, session);
+      if (verdict.status !== "bogus") return this.#accept(sought, outcome, verdict);
+      this.#forget(sought, outcome);
+      for (const source of answered.sources) avoid.add(source);
+      const again = attempt < ATTEMPTS_MAX ? await mesh.askAgain(work, sought, avoid) : undefined;
+      if (again === undefined || again.outcome.kind === "failed") return this.#refuse(sought, verdict);
+      answered = again;
+    }
+  }
+
+  async #judge(
+    sought: Sought,
+    outcome: Exclude<Outcome, { kind: "failed" }>,
+    validator: Validator,
+    session: ValidationSession,
+  ): Promise<Verdict> {
+    const verdicts: Verdict[] = [];
+    const judge = async (rrset: RRset): Promise<void> => {
+      const verdict = await this.#judgeRRset(rrset, validator, session);
+      if (verdict !== undefined) verdicts.push(verdict);
+    };
+    for (const rrset of outcome.chain) {
+      await judge(rrset);
+      if (verdicts.at(-1)?.status === "bogus") return weakest(verdicts);
+    }
+    if (outcome.kind === "answer") for (const rrset of outcome.rrsets) await judge(rrset);
+    if (outcome.kind === "negative")
+      verdicts.push(
+        await this.#judgeNegative(
+          lastName(sought, outcome.chain),
+          sought.type,
+          outcome.answer,
+          validator,
+          session,
+        ),
+      );
+    return verdicts.length === 0 ? INDETERMINATE : weakest(verdicts);
+  }
+
+  /** Undefined for what another set stands for. */
+  async #judgeRRset(
+    rrset: RRset,
+    validator: Validator,
+    session: ValidationSession,
+  ): Promise<Verdict | undefined> {
+    // RFC 6672 §5.3.1: a synthesized CNAME is as good as its DNAME, which is judged beside it.
+    if (rrset.synthesizedFrom !== undefined || rrset.type === RRType.RRSIG) return undefined;
+    const known = knownVerdict(rrset.security, rrset.ttlSeconds);
+    if (known !== undefined) return known;
+    const verdict = await validator.judgeRRset(
+      rrset,
+      rrset.proofs,
+      rrset.fromZone ?? NameClass.root,
+      session,
+    );
+    const { rrsets } = this.#parts;
+    if (verdict.status === "secure") rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
+    else if (verdict.status === "insecure" && verdict.errors.length === 0)
+      rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
+    return verdict;
+  }
+
+  async #judgeNegative(
+    qname: Name,
+    qtype: RRType,
+    answer: NegativeAnswer,
+    validator: Validator,
+    session: ValidationSession,
+  ): Promise<Verdict> {
+    const known = knownVerdict(answer.security, answer.soa?.ttlSeconds ?? 0);
+    if (known !== undefined) return known;
+    const { kind, soa, proofs } = answer;
+    const fromZone = answer.fromZone ?? NameClass.root;
+    const verdict = await validator.judgeDenial({ qname, qtype, kind, soa, proofs }, fromZone, session);
+    if (verdict.status === "secure")
+      this.#parts.rrsets.noteNegativeSecurity(qname, qtype, answer, "secure", verdict.ttlSecondsMax);
+    return verdict;
+  }
+
+  #accept(
+    sought: Sought,
+    outcome: Exclude<Outcome, { kind: "failed" }>,
+    verdict: Exclude<Verdict, { status: "bogus" }>,
+  ): JudgedOutcome {
+    this.#bogus.forget(sought);
+    const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
+    const capped = verdict.status === "secure" ? withTtlMax(outcome, verdict.ttlSecondsMax) : outcome;
+    return { outcome: capped, security: verdict.status, extendedErrors };
+  }
+
+  #refuse(sought: Sought, verdict: Verdict & { status: "bogus" }): JudgedOutcome {
+    const [first] = verdict.errors;
+    const hasBogus = first !== undefined && first.code !== EdeCode.Other;
+    const errors = hasBogus ? verdict.errors : [{ code: EdeCode.DnssecBogus, text: "" }, ...verdict.errors];
+    const outcome = {
+      kind: "failed",
+      reason: "bogus",
+      isCircumstantial: false,
+      extendedErrors: errors,
+    } as const;
+    this.#bogus.note(sought, outcome);
+    return { outcome, security: "bogus", extendedErrors: [] };
+  }
+
+  /** Nothing bogus stays where others could find it. */
+  #forget(sought: Sought, outcome: Exclude<Outcome, { kind: "failed" }>): void {
+    const { rrsets } = this.#parts;
+    const sets = outcome.kind === "answer" ? [...outcome.chain, ...outcome.rrsets] : outcome.chain;
+    for (const { owner, type, security } of sets) if (security !== "secure") rrsets.forget(owner, type);
+    if (outcome.kind === "negative") rrsets.forget(lastName(sought, outcome.chain), sought.type);
+  }
+}
+
+/** Gets DS and DNSKEY for the validator, paid for by the client's question. */
+class Session implements ValidationSession {
+  readonly budget = new ValidationBudget();
+  readonly #work: Work;
+  readonly #parts: ValidatedAnswersParts;
+  readonly #sources = new Map<string, Set<string>>();
+
+  constructor(work: Work, parts: ValidatedAnswersParts) {
+    this.#work = work;
+    this.#parts = parts;
+  }
+
+  async fetch(name: Name, type: RRType, isAgain: boolean): Promise<Evidence> {
+    const { mesh } = this.#parts;
+    const sought: Sought = { name, type };
+    const fromReferral = type === RRType.DS && !isAgain ? this.#fromReferral(name) : undefined;
+    if (fromReferral !== undefined) return fromReferral;
+    const sources = this.#sources.get(soughtKey(sought)) ?? new Set();
+    this.#sources.set(soughtKey(sought), sources);
+    const answered: Answered | undefined = isAgain
+      ? await mesh.askAgain(this.#work, sought, new Set(sources))
+      : await mesh.answerFor(this.#work, sought);
+    if (answered === undefined) return { kind: "failed", errors: [] };
+    for (const source of answered.sources) sources.add(source);
+    return evidenceOf(answered.outcome);
+  }
+
+  /** What the parent said beside the delegation saves a query: it is validated like any other word. */
+  #fromReferral(name: Name): Evidence | undefined {
+    const delegation = this.#parts.delegations.find(name);
+    if (delegation?.ds !== undefined && delegation.ds.signatures.length > 0)
+      return { kind: "rrset", rrset: delegation.ds };
+    const proofs = delegation?.noDs ?? [];
+    if (proofs.length === 0) return undefined;
+    return { kind: "negative", proofs, ttlSeconds: Math.min(...proofs.map(({ ttlSeconds }) => ttlSeconds)) };
+  }
+}
+
+function evidenceOf(outcome: Outcome): Evidence {
+  switch (outcome.kind) {
+    case "failed":
+      return { kind: "failed", errors: outcome.extendedErrors };
+    case "answer":
+    case "negative":
+    case "overflow": {
+      const [alias] = outcome.chain;
+      if (alias !== undefined) return { kind: "alias", rrset: alias };
+      if (outcome.kind === "negative") {
+        const { proofs, soa } = outcome.answer;
+        return { kind: "negative", proofs, ttlSeconds: soa?.ttlSeconds ?? UNKNOWN_TTL_SECONDS };
+      }
+      const [rrset] = outcome.kind === "answer" ? outcome.rrsets : [];
+      return rrset === undefined ? { kind: "failed", errors: [] } : { kind: "rrset", rrset };
+    }
+    default:
+      return assertNever(outcome);
+  }
+}
+
+/** The name that the chain of aliases leads to. */
+function lastName(sought: Sought, chain: readonly RRset[]): Name {
+  const last = chain.findLast(({ type }) => type === RRType.CNAME);
+  return last === undefined ? sought.name : new NameClass(last.rdatas[0] ?? NameClass.root.wire);
+}
+
+function knownVerdict(security: CachedSecurity | undefined, ttlSeconds: number): Verdict | undefined {
+  if (security === "secure") return { status: "secure", ttlSecondsMax: ttlSeconds };
+  return security === "insecure" ? { status: "insecure", errors: [] } : undefined;
+}
+
+function unjudged(outcome: Outcome): JudgedOutcome {
+  return { outcome, security: "indeterminate", extendedErrors: [] };
+}
+
+/** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
+function withTtlMax<T extends Exclude<Outcome, { kind: "failed" }>>(outcome: T, ttlSecondsMax: number): T {
+  const cap = (rrset: RRset): RRset =>
+    rrset.ttlSeconds <= ttlSecondsMax ? rrset : { ...rrset, ttlSeconds: ttlSecondsMax };
+  const chain = outcome.chain.map(cap);
+  if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
+  if (outcome.kind !== "negative") return { ...outcome, chain };
+  const { answer } = outcome;
+  const soa = answer.soa === undefined ? undefined : cap(answer.soa);
+  return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
+}
+
+/** The first answer, and two tries elsewhere: the third server of a zone is hardly ever better. */
+const ATTEMPTS_MAX = 3;
+/** A denial without a SOA says nothing about how long. */
+const UNKNOWN_TTL_SECONDS = 60;

@@ -1,0 +1,64 @@
+/** One scenario from text to verdict, against the whole server behind the listeners. */
+import { MessageCache } from "@sotto/dns/cache";
+import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sotto/dns/testing";
+import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
+import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
+import { loadConfig } from "../../packages/sotto/src/config/index.ts";
+import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
+import { scenarioConfig } from "./scenario-config.ts";
+
+export interface FileResult {
+  readonly kind: "passed" | "failed" | "unsupported";
+  readonly problems: readonly string[];
+  /** The queries that servers got, for people. */
+  readonly trace: readonly string[];
+}
+
+/** Reads and plays a scenario. */
+export async function playFile(text: string, unmatched: Unmatched = "silence"): Promise<FileResult> {
+  const scenario = tryReadScenario(text);
+  if (!scenario.ok) return { kind: "unsupported", problems: [scenario.problem], trace: [] };
+  const { file, unsupported } = scenarioConfig(scenario.value);
+  if (unsupported.length > 0) return { kind: "unsupported", problems: unsupported, trace: [] };
+  const loaded = loadConfig(JSON.stringify(file), "scenario");
+  if (!loaded.ok)
+    return {
+      kind: "unsupported",
+      problems: loaded.problems.map(({ path, message }) => `${path}: ${message}`),
+      trace: [],
+    };
+  const world = simRuntime(1, { latencyMs: 5 });
+  const runtime = world.runtimeOf(["192.0.2.254", "2001:db8:ffff::254"]);
+  const { config } = loaded;
+  const cache = new MessageCache({ bytesMax: 1 << 20 }, world.random);
+  const makeSubject = async () => {
+    const engine = buildEngine(config, cache, {
+      runtime,
+      upstreamRuntime: runtime,
+      drawnCookieSecret: new Uint8Array(16),
+      outcomes: makeOutcomeCounters(),
+    });
+    const origin = {
+      transport: "tcp",
+      remote: { address: "127.0.0.1", port: 4242 },
+      local: undefined,
+      security: undefined,
+    } as const;
+    return {
+      answer: async (query: Uint8Array) =>
+        (await engine.service.answer(query, { origin, keepaliveUnits: () => undefined }))?.slice(),
+      close: async () => {
+        await engine.recursor.close();
+        await engine.exchanger.close();
+      },
+    };
+  };
+  const { problems, queries } = await playScenario(scenario.value, world, makeSubject, unmatched);
+  const trace = queries.map(({ step, server, octets, isAnswered }) => {
+    const query = tryDecodeMessage(octets);
+    const question = query.ok ? query.value.questions[0] : undefined;
+    const asked = question === undefined ? "?" : `${question.name} ${rrTypeToText(question.type)}`;
+    return `step ${step} ${server} ${asked}${isAnswered ? "" : " (no answer)"}`;
+  });
+  return { kind: problems.length === 0 ? "passed" : "failed", problems, trace };
+}
