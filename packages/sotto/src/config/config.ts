@@ -59,6 +59,7 @@ export interface DnssecConfig {
   readonly fixedNowSeconds: number | undefined;
   readonly skew: SkewPolicy;
   readonly sha1: boolean;
+  readonly dsa: boolean;
   readonly nsec3IterationsMax: number;
 }
 

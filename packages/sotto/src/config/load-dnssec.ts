@@ -32,6 +32,7 @@ export function toDnssec(
     fixedNowSeconds: typeof dnssec.now === "string" ? known(tryParseMoment(dnssec.now)) : dnssec.now,
     skew,
     sha1: dnssec.sha1,
+    dsa: dnssec.dsa ?? dnssec.now !== undefined,
     nsec3IterationsMax: dnssec["nsec3-iterations"],
   };
 }

@@ -268,6 +268,10 @@ const dnssec = z.strictObject({
     description:
       "Validate signatures over SHA-1 (algorithms 5 and 7, RFC 8624 §3.1). false: zones that have no others are insecure.",
   }),
+  dsa: z.boolean().optional().meta({
+    description:
+      "Validate DSA (algorithms 3 and 6), which RFC 8624 §3.1 forbids: for replays of old recordings. Default: only when `now` is set.",
+  }),
   "nsec3-iterations": z.number().int().min(0).max(2500).default(150).meta({
     description: "NSEC3 with more hash rounds is not computed: such answers are insecure (RFC 9276 §3.2).",
   }),
@@ -449,12 +453,9 @@ export const settings = z.strictObject({
     .array(forwardZone)
     .default([])
     .meta({ description: "Names that other servers resolve." }),
-  "stub-zones": z
-    .array(stubZone)
-    .default([])
-    .meta({
-      description: "Zones whose authoritative servers are given here instead of found from the root.",
-    }),
+  "stub-zones": z.array(stubZone).default([]).meta({
+    description: "Zones whose authoritative servers are given here instead of found from the root.",
+  }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),

@@ -47,6 +47,8 @@ export interface ValidationOptions {
   readonly fixedNowSeconds?: number | undefined;
   /** Take signatures over SHA-1. Default true. */
   readonly sha1?: boolean;
+  /** See `AlgorithmPolicy`. */
+  readonly dsa?: boolean;
   /** See `ValidatorOptions`. */
   readonly skew?: SkewPolicy;
   readonly nsec3IterationsMax?: number;
@@ -203,7 +205,7 @@ function makeValidator(options: ValidationOptions, { clock }: Runtime): Validato
   return new Validator({
     anchors: new TrustAnchors(options.anchors, options.negativeAnchors ?? []),
     nowSeconds: () => fixedNowSeconds ?? Math.floor(clock.wallMs() / 1000),
-    policy: { sha1: options.sha1 ?? true },
+    policy: { sha1: options.sha1 ?? true, dsa: options.dsa ?? false },
     ...(skew === undefined ? {} : { skew }),
     ...(nsec3IterationsMax === undefined ? {} : { nsec3IterationsMax }),
   });
