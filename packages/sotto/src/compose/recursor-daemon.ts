@@ -251,8 +251,16 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     { localAddresses: config.resolver.outgoingAddresses, fastOpen: config.resolver.fastOpen },
     upstreamRuntime,
   );
+  const forwardZones = config.forwardZones.map((zone) => ({
+    name: zone.name,
+    responder: buildForwarder(zone, exchanger, upstreamRuntime),
+  }));
   const recursor = new Recursor(
     {
+      stubZones: config.stubZones,
+      qnameMinimisation: config.resolver.qnameMinimisation,
+      // Answers of forwarders are validated like all others; without validation they pass as they come.
+      forwardZones: config.dnssec.validation ? forwardZones : [],
       rootHints: config.resolver.rootHints ?? ROOT_HINTS,
       port: config.resolver.port,
       families: config.resolver.families,
@@ -268,10 +276,10 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
   );
   const responder = buildPipeline({
     localZones: config.localZones,
-    forwardZones: config.forwardZones.map((zone) => ({
-      name: zone.name,
-      responder: buildForwarder(zone, exchanger, upstreamRuntime),
-    })),
+    forwardZones: {
+      zones: forwardZones,
+      which: config.dnssec.validation ? "what the recursor cannot" : "all",
+    },
     source: recursor,
   });
   const service = new QueryService(
@@ -307,8 +315,8 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 
 /** True when answers cached under one configuration are also right under the other. */
 function sameAnswers(a: Config, b: Config): boolean {
-  const relevant = ({ resolver, dnssec, forwardZones, localZones, cache }: Config): string =>
-    JSON.stringify({ resolver, dnssec, forwardZones, localZones, cache });
+  const relevant = ({ resolver, dnssec, forwardZones, stubZones, localZones, cache }: Config): string =>
+    JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache });
   return relevant(a) === relevant(b);
 }
 
@@ -320,6 +328,7 @@ function settingChanges(before: Config, after: Config): string[] {
     "resolver",
     "dnssec",
     "forwardZones",
+    "stubZones",
     "localZones",
     "cache",
     "limits",

@@ -14,12 +14,12 @@ export function toDnssec(
   folder: string,
   report: (key: string, message: string) => void,
 ): DnssecConfig {
-  const inline = dnssec["trust-anchors"].map((text) => known(tryParseAnchor(text)));
+  const inline = dnssec["trust-anchors"]?.map((text) => known(tryParseAnchor(text)));
   const files = dnssec["trust-anchor-files"];
   const fromFiles = files.flatMap((file) =>
     readAnchors(resolve(folder, file), (message) => report("trust-anchor-files", message)),
   );
-  const isDefault = inline.length === 0 && files.length === 0;
+  const isDefault = inline === undefined && files.length === 0;
   const skew = {
     minSeconds: known(tryParseDuration(dnssec["clock-skew-min"])) / 1000,
     maxSeconds: known(tryParseDuration(dnssec["clock-skew-max"])) / 1000,
@@ -27,7 +27,7 @@ export function toDnssec(
   if (skew.minSeconds > skew.maxSeconds) report("clock-skew-min", "is longer than clock-skew-max");
   return {
     validation: dnssec.validation,
-    anchors: isDefault ? rootAnchors() : [...inline, ...fromFiles],
+    anchors: isDefault ? rootAnchors() : [...(inline ?? []), ...fromFiles],
     negativeAnchors: dnssec["negative-trust-anchors"].map((name) => parseName(name)),
     fixedNowSeconds: typeof dnssec.now === "string" ? known(tryParseMoment(dnssec.now)) : dnssec.now,
     skew,

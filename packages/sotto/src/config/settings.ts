@@ -239,10 +239,10 @@ const dnssec = z.strictObject({
         ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
       ),
     )
-    .default([])
+    .optional()
     .meta({
       description:
-        "DS or DNSKEY records in zone file form. Without any, and without files: the keys of the public root, built in.",
+        "DS or DNSKEY records in zone file form. Without this setting and without files: the keys of the public root, built in; an empty list: none.",
     }),
   "trust-anchor-files": z
     .array(z.string())

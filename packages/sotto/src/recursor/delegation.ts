@@ -20,6 +20,8 @@ export interface NameServer {
   readonly name: Name;
   /** Address literals from glue or hints; empty when they have to be looked up. */
   readonly addresses: readonly string[];
+  /** Absent: the usual one. */
+  readonly port?: number | undefined;
 }
 
 /** Who answers for a zone. */

@@ -53,7 +53,7 @@ export class Inquiry {
     this.#exchange
       .exchange({
         question,
-        server: { address: candidate.address, port: this.#port },
+        server: { address: candidate.address, port: candidate.port ?? this.#port },
         transport,
         recursionDesired,
         // CD keeps a forwarder that we were led to from hiding what a validator wants to see (RFC 6840 §5.9).

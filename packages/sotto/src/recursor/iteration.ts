@@ -4,14 +4,25 @@
  */
 import type { InfraCache, RRset, RRsetCache } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import type { ExchangeResult } from "@sotto/dns/transport";
-import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
+import type { ExchangeResult, Query, Reply } from "@sotto/dns/transport";
+import {
+  encodeMessage,
+  type Message,
+  MessageView,
+  makeEdns,
+  makeMessage,
+  Name,
+  RRClass,
+  RRType,
+} from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
+import type { ConfiguredZone, ConfiguredZones } from "./configured-zones.ts";
 import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
 import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
 import type { Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { primingQuestion, type RootServers } from "./priming.ts";
+import { type MinimisationMode, QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
@@ -27,6 +38,8 @@ export interface Shared {
   readonly delegations: DelegationCache;
   readonly roots: RootServers;
   readonly mesh: Mesh;
+  readonly minimisation: MinimisationMode;
+  readonly configured: ConfiguredZones;
   readonly port: number;
   readonly families: readonly AddressFamily[];
   readonly runtime: Runtime;
@@ -38,6 +51,7 @@ interface Sending extends Pick<Attempt, "candidate" | "withEdns" | "recursionDes
 type State =
   | { readonly kind: "cache" }
   | { readonly kind: "locate" }
+  | { readonly kind: "forward"; readonly zone: ConfiguredZone & { readonly kind: "forward" } }
   | { readonly kind: "choose"; readonly work: ZoneWork }
   | { readonly kind: "look up"; readonly work: ZoneWork; readonly serverName: Name }
   | { readonly kind: "send"; readonly work: ZoneWork; readonly sending: Sending }
@@ -61,6 +75,10 @@ export class Iteration {
   #aliases = 0;
   #referrals = 0;
   #inquiry: Inquiry | undefined = undefined;
+  #minimisation: QnameMinimisation;
+  /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
+  #asked: Sought;
+  readonly #abort = new AbortController();
   #isStopped = false;
 
   constructor(run: Work, shared: Shared) {
@@ -69,6 +87,14 @@ export class Iteration {
     this.#current = run.sought.name;
     this.#trace = new Trace(run, shared.runtime);
     this.#namesSeen.add(this.#current.key);
+    this.#minimisation = this.#minimise();
+    this.#asked = run.sought;
+  }
+
+  #minimise(): QnameMinimisation {
+    const sought = { name: this.#current, type: this.#type };
+    const { minimisation, rrsets } = this.#shared;
+    return new QnameMinimisation(sought, zoneSideName(sought), minimisation, rrsets);
   }
 
   /** Resolves the question of the run. */
@@ -85,6 +111,7 @@ export class Iteration {
   /** Ends the resolution soon, without an answer: the recursor is being closed. */
   stop(): void {
     this.#isStopped = true;
+    this.#abort.abort();
     this.#inquiry?.close();
   }
 
@@ -102,6 +129,8 @@ export class Iteration {
         return this.#lookInCache();
       case "locate":
         return this.#locate();
+      case "forward":
+        return this.#forward(state.zone);
       case "choose":
         return this.#choose(state.work);
       case "look up":
@@ -137,17 +166,47 @@ export class Iteration {
     }
   }
 
-  async #locate(): Promise<State> {
-    const { delegations, roots, mesh } = this.#shared;
+  #locate(): State {
+    const { delegations, roots, mesh, configured } = this.#shared;
     const side = zoneSideName({ name: this.#current, type: this.#type });
-    const known = delegations.findClosest(side) ?? roots.primed;
+    const zone = configured.closest(side);
+    if (zone?.kind === "forward") return { kind: "forward", zone };
+    const cut = delegations.findClosest(side);
+    // What was learnt below a configured zone is nearer; what was learnt above it or at it does not count.
+    if (zone !== undefined) return this.#begin(cut?.zone.isBelow(zone.name) === true ? cut : zone.delegation);
+    const known = cut ?? roots.primed;
     if (known !== undefined) return this.#begin(known);
+    // Nobody waits for priming: hints are good for a question, too (RFC 9609 §3 leaves the order open).
     const isPriming = isRootNs({ name: this.#current, type: this.#type });
-    if (!isPriming) await mesh.askFor(this.#run, primingQuestion, DEPTH_MAX);
-    return this.#begin(roots.primed ?? roots.hints);
+    if (!isPriming) mesh.prime(primingQuestion);
+    return this.#begin(roots.hints);
   }
 
-  #begin(delegation: Delegation): State {
+  /** Asks whoever is configured for everything below a name. */
+  async #forward(zone: ConfiguredZone & { kind: "forward" }): Promise<State> {
+    if (!this.#run.quota.takeQuery()) return this.#trace.failed("quota");
+    const sought = { name: this.#current, type: this.#type };
+    const { deadlineMs } = this.#run.quota;
+    const signal = this.#abort.signal;
+    let reply: Reply;
+    try {
+      reply = await zone.responder.respond(forwardedQuery(sought), { deadlineMs, signal });
+    } catch (cause) {
+      if (!DnsError.is(cause)) throw cause;
+      this.#trace.noteNetworkFailure(cause.message);
+      return this.#trace.failed("no reachable authority", zone.name);
+    }
+    const scrubbed = scrub(reply.message, { sought, zone: zone.name, recursionDesired: true });
+    const outcome = this.#useAnswer(scrubbed);
+    if (outcome !== undefined) return outcome;
+    if (scrubbed.kind === "empty")
+      return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
+    this.#trace.noteBadReply("reason" in scrubbed ? scrubbed.reason : scrubbed.kind);
+    return this.#trace.failed("no reachable authority", zone.name);
+  }
+
+  /** `knownLabels`: names of so many labels are known to lie in the zone. */
+  #begin(delegation: Delegation, knownLabels = 0): State {
     const { families, infra, runtime, exchange, port } = this.#shared;
     this.#inquiry?.close();
     const selection = new ServerSelection(
@@ -159,6 +218,7 @@ export class Iteration {
     );
     const inquiry = new Inquiry(exchange, port, runtime.clock);
     this.#inquiry = inquiry;
+    this.#asked = this.#minimisation.next(delegation.zone, knownLabels);
     return { kind: "choose", work: new ZoneWork(selection, inquiry) };
   }
 
@@ -219,7 +279,7 @@ export class Iteration {
     if (!withEdns) candidate.wasAskedPlain = true;
     const attempt: Attempt = {
       ...sending,
-      question: { name: this.#current, type: this.#type, class: RRClass.IN },
+      question: { ...this.#asked, class: RRClass.IN },
       startedAtMs: nowMs,
       deadlineMs: Math.min(
         nowMs + ATTEMPT_MS_MAX,
@@ -258,9 +318,13 @@ export class Iteration {
         return { kind: "send", work, sending: { ...attempt, transport: "tcp" } };
       return this.#giveUp(work, attempt, "truncated reply over TCP");
     }
-    const sought = { name: this.#current, type: this.#type };
+    const sought = { name: attempt.question.name, type: attempt.question.type };
     const scrubbed = scrub(message, { sought, zone, recursionDesired: attempt.recursionDesired });
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
+    if (!this.#minimisation.isWhole(sought)) {
+      const next = this.#useMinimised(work, attempt, scrubbed);
+      if (next !== undefined) return next;
+    }
     if (scrubbed.kind === "answer" && isRootNs(sought)) this.#learnRoot(message, scrubbed.rrsets[0]?.rrset);
     return this.#use(work, attempt, scrubbed, message.edns !== undefined);
   }
@@ -271,6 +335,35 @@ export class Iteration {
     this.#shared.roots.learn(readGlue(message, ns, Name.root).servers, ns.ttlSeconds);
   }
 
+  /** What a reply to a shorter question is good for; undefined when it is like any other reply. */
+  #useMinimised(work: ZoneWork, attempt: Attempt, scrubbed: Scrubbed): State | undefined {
+    const { delegation } = work.selection;
+    const { name, type } = attempt.question;
+    switch (scrubbed.kind) {
+      case "negative":
+        if (scrubbed.answer.kind === "nodata") this.#shared.rrsets.storeNegative(name, type, scrubbed.answer);
+        // Some servers say NXDOMAIN where only deeper names exist, so only strict mode believes it (RFC 9156 §2.3, RFC 8020).
+        else if (!this.#minimisation.isStrict) this.#minimisation.giveUp();
+        else return undefined;
+        return this.#begin(delegation, name.labelCount);
+      case "answer":
+      case "alias":
+      case "empty":
+        return this.#begin(delegation, name.labelCount);
+      case "overflow":
+      case "broken":
+        if (this.#minimisation.isStrict) return undefined;
+        this.#minimisation.giveUp();
+        return this.#begin(delegation);
+      case "referral":
+      case "lame":
+      case "no edns":
+        return undefined;
+      default:
+        return assertNever(scrubbed);
+    }
+  }
+
   /** Goes on with what a reply says. */
   #use(work: ZoneWork, attempt: Attempt, scrubbed: Scrubbed, hasEdns: boolean): State {
     const { infra, delegations } = this.#shared;
@@ -279,16 +372,10 @@ export class Iteration {
     this.#run.sources.add(candidate.address);
     switch (scrubbed.kind) {
       case "answer":
-        return this.#answer(this.#keep(scrubbed.chain), this.#keep(scrubbed.rrsets));
       case "alias":
-        return this.#follow(this.#keep(scrubbed.chain), scrubbed.target);
       case "overflow":
-        this.#chain.push(...this.#keep(scrubbed.chain));
-        return { kind: "done", outcome: { kind: "overflow", chain: this.#chain } };
-      case "negative": {
-        const answer = this.#shared.rrsets.storeNegative(this.#current, this.#type, scrubbed.answer);
-        return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
-      }
+      case "negative":
+        return this.#useAnswer(scrubbed) ?? { kind: "choose", work };
       case "referral": {
         const { ttlSeconds } = scrubbed.referral;
         const delegation = inheritAddresses(scrubbed.referral.delegation, work.selection.delegation);
@@ -314,6 +401,25 @@ export class Iteration {
         return this.#giveUp(work, attempt, scrubbed.reason);
       default:
         return assertNever(scrubbed);
+    }
+  }
+
+  /** What answers the question, or a part of it; undefined for everything else. */
+  #useAnswer(scrubbed: Scrubbed): State | undefined {
+    switch (scrubbed.kind) {
+      case "answer":
+        return this.#answer(this.#keep(scrubbed.chain), this.#keep(scrubbed.rrsets));
+      case "alias":
+        return this.#follow(this.#keep(scrubbed.chain), scrubbed.target);
+      case "overflow":
+        this.#chain.push(...this.#keep(scrubbed.chain));
+        return { kind: "done", outcome: { kind: "overflow", chain: this.#chain } };
+      case "negative": {
+        const answer = this.#shared.rrsets.storeNegative(this.#current, this.#type, scrubbed.answer);
+        return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
+      }
+      default:
+        return undefined;
     }
   }
 
@@ -369,6 +475,7 @@ export class Iteration {
     for (const link of links) this.#namesSeen.add(link.owner.key);
     this.#namesSeen.add(target.key);
     this.#current = target;
+    this.#minimisation = this.#minimise();
     return { kind: "cache" };
   }
 
@@ -381,6 +488,22 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */
 class NoAddress extends Error {}
+
+/** RD, because a resolver is asked; DO and CD, because we validate ourselves (RFC 6840 §5.9). */
+function forwardedQuery({ name, type }: Sought): Query {
+  const octets = encodeMessage(
+    makeMessage({
+      recursionDesired: true,
+      checkingDisabled: true,
+      questions: [{ name, type, class: RRClass.IN }],
+      edns: makeEdns({ dnssecOk: true }),
+    }),
+  );
+  const view = new MessageView();
+  view.reset(octets);
+  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
+  return { octets, view, origin };
+}
 
 function isRootNs(sought: Sought): boolean {
   return sought.type === primingQuestion.type && sought.name.isRoot;

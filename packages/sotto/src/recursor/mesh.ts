@@ -93,6 +93,12 @@ export class Mesh {
     return (await this.#answerFor(work, sought, DEPTH_MAX)) ?? answered;
   }
 
+  /** Asks for something that nobody waits for, with a purse of its own. */
+  prime(sought: Sought): void {
+    if (this.#runs.has(soughtKey(sought)) || this.failures.find(sought) !== undefined) return;
+    this.#start(childOf(this.begin(sought), sought, undefined), soughtKey(sought));
+  }
+
   /** Resolves a question again, past the cache and past the servers in `avoid`. */
   async askAgain(parent: Work, sought: Sought, avoid: ReadonlySet<string>): Promise<Answered | undefined> {
     if (parent.depth >= DEPTH_MAX) return undefined;

@@ -7,12 +7,14 @@ import { type SkewPolicy, type TrustAnchor, TrustAnchors, Validator } from "@sot
 import type { Runtime, Timer } from "@sotto/dns/runtime";
 import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import { EdeCode, isMetaType, type MessageView, type Name, Rcode, RRClass, RRType } from "@sotto/dns/wire";
+import { ConfiguredZones, type ForwardedZone, type StubZone } from "./configured-zones.ts";
 import { DelegationCache } from "./delegation.ts";
 import type { Exchange } from "./inquiry.ts";
 import { Iteration, type Shared } from "./iteration.ts";
 import { Mesh, type Work } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
+import type { MinimisationMode } from "./qname-minimisation.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
@@ -34,6 +36,12 @@ export interface RecursorOptions {
   readonly ttlSecondsMin?: number;
   readonly ttlSecondsMax?: number;
   readonly negativeTtlSecondsMax?: number;
+  /** How much of names servers are told (RFC 9156). Default `relaxed`. */
+  readonly qnameMinimisation?: MinimisationMode;
+  /** Zones whose servers are given. Default: none. */
+  readonly stubZones?: readonly StubZone[];
+  /** Names that are asked of other resolvers. Default: none. */
+  readonly forwardZones?: readonly ForwardedZone[];
   /** Absent: nothing is validated. */
   readonly validation?: ValidationOptions | undefined;
 }
@@ -84,7 +92,9 @@ export class Recursor implements Responder {
       delegations: new DelegationCache(delegationBytes, clock),
       roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
       mesh: new Mesh((run) => this.#resolve(run), this.#deadlineMs, clock),
+      configured: new ConfiguredZones(options.stubZones ?? [], options.forwardZones ?? []),
       port: options.port ?? 53,
+      minimisation: options.qnameMinimisation ?? "relaxed",
       families: options.families ?? ["ipv4", "ipv6"],
     };
     const { mesh, rrsets, delegations } = this.#shared;

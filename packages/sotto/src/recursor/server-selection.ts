@@ -14,6 +14,8 @@ export type AddressFamily = "ipv4" | "ipv6";
 export interface Candidate {
   readonly serverName: Name;
   readonly address: string;
+  /** Absent: the usual one. */
+  readonly port: number | undefined;
   /** `fresh`: not asked yet; `asked`: no usable reply so far; `out`: not to be asked again for this question. */
   state: "fresh" | "asked" | "out";
   /** Monotonic milliseconds of the first query; 0 while fresh. */
@@ -61,18 +63,20 @@ export class ServerSelection {
     this.#random = random;
     this.#avoid = avoid;
     for (const server of delegation.servers) {
-      if (!this.addAddresses(server.name, server.addresses)) this.#namesToLookUp.push(server.name);
+      if (!this.addAddresses(server.name, server.addresses, server.port))
+        this.#namesToLookUp.push(server.name);
     }
   }
 
   /** Adds addresses of a server; false when none is of a usable family. */
-  addAddresses(serverName: Name, addresses: readonly string[]): boolean {
+  addAddresses(serverName: Name, addresses: readonly string[], port?: number): boolean {
     const usable = addresses.filter((address) => this.#families.includes(familyOf(address)));
     for (const address of usable) {
       if (this.#candidates.has(address)) continue;
       this.#candidates.set(address, {
         serverName,
         address,
+        port,
         state: this.#avoid.has(address) ? "out" : "fresh",
         askedAtMs: 0,
         wasAskedPlain: false,

@@ -68,6 +68,14 @@ export class Trace {
     else this.#badReply = text;
   }
 
+  noteNetworkFailure(text: string): void {
+    this.#networkFailure = text;
+  }
+
+  noteBadReply(text: string): void {
+    this.#badReply = text;
+  }
+
   /** Remembers that a look-up was not made or not finished for reasons that are not its own. */
   noteStarved(): void {
     this.#wasStarved = true;

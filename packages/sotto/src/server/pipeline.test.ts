@@ -21,10 +21,13 @@ async function ask(
     });
   const pipeline = buildPipeline({
     localZones: { builtin: true, except: [], records: [] },
-    forwardZones: ["example.", "sub.example.", "x.invalid."].map((zone) => ({
-      name: parseName(zone),
-      responder: responder(zone),
-    })),
+    forwardZones: {
+      which: "all",
+      zones: ["example.", "sub.example.", "x.invalid."].map((zone) => ({
+        name: parseName(zone),
+        responder: responder(zone),
+      })),
+    },
     source: responder("source"),
     ...members,
   });
@@ -54,7 +57,7 @@ test("DS is asked of the zone above", async () => {
 
 test("the root as forward zone takes everything", async () => {
   const all = new FakeResponder((query) => replyOf(query, []));
-  const forwardZones = [{ name: parseName("."), responder: all }];
+  const forwardZones = { which: "all", zones: [{ name: parseName("."), responder: all }] } as const;
   for (const name of [".", "com.", "a.b.c."]) await ask(name, {}, { forwardZones });
   await ask(".", { type: RRType.DS }, { forwardZones });
   assert.equal(all.queries.length, 4);

@@ -16,7 +16,7 @@
  * not cached, and queries without RD never reach the cache.
  */
 import type { Responder } from "@sotto/dns/transport";
-import { type ForwardZone, forwardZones } from "./middleware/forward-zones.ts";
+import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
 import { recursionDesired } from "./middleware/recursion-desired.ts";
 import { type ServerIdentity, serverIdentity } from "./middleware/server-identity.ts";
@@ -26,7 +26,7 @@ export interface PipelineParts {
   /** Absent: nothing is told. */
   readonly identity?: ServerIdentity | undefined;
   readonly localZones: LocalZonesOptions;
-  readonly forwardZones: readonly ForwardZone[];
+  readonly forwardZones: ForwardZonesOptions;
   /** Answers what nobody before it did. */
   readonly source: Responder;
 }
