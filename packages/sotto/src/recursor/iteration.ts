@@ -238,6 +238,11 @@ export class Iteration {
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
         if (work.lastResort !== undefined) return { kind: "done", outcome: work.lastResort };
+        // Servers that do not like shorter names may still know the whole one.
+        if (!this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
+          this.#minimisation.giveUp();
+          return this.#begin(work.selection.delegation);
+        }
         return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
       default:
         return assertNever(choice);

@@ -4,7 +4,7 @@ import { encodeMessage, FrameReader, frameMessage, makeEdns, tryDecodeMessage } 
 import type { SimWorld } from "../sim/sim-runtime.ts";
 import { compareAnswer } from "./compare-answer.ts";
 import type { Scenario, ScenarioEntry, ScenarioStep } from "./scenario.ts";
-import { messageOf, replyTo, type Unmatched } from "./scenario-server.ts";
+import { matches, messageOf, replyTo, type Unmatched } from "./scenario-server.ts";
 
 /** The resolver under test. */
 export interface ScenarioSubject {
@@ -42,7 +42,7 @@ export async function playScenario(
   try {
     for (const step of scenario.steps) {
       stage.step = step.number;
-      const problem = await playStep(step, subject, pending, world);
+      const problem = await playStep(step, subject, pending, stage, world);
       problems.push(...problem);
       if (problems.length > 0) break;
     }
@@ -58,6 +58,7 @@ async function playStep(
   step: ScenarioStep,
   subject: ScenarioSubject,
   pending: Promise<Uint8Array | undefined>[],
+  stage: Stage,
   world: SimWorld,
 ): Promise<string[]> {
   const at = `step ${step.number} (line ${step.line})`;
@@ -85,6 +86,16 @@ async function playStep(
     case "NOTHING":
       await world.clock.advance(1000);
       return [];
+    case "CHECK_OUT_QUERY":
+      if (step.entry === undefined) return [`${at}: nothing to look for`];
+      return (await stage.waitForQuery(step.entry)) ? [] : [`${at}: no such query`];
+    case "REPLY":
+      if (step.entry === undefined) return [`${at}: nothing to reply`];
+      return stage.reply(step.entry) ? [] : [`${at}: no query to reply to`];
+    case "TIMEOUT":
+      stage.dropQuery();
+      await world.clock.advance(TIMEOUT_STEP_MS);
+      return [];
     default:
       return [`${at}: ${step.kind} is not known here`];
   }
@@ -96,6 +107,12 @@ function queryOf(entry: ScenarioEntry): Uint8Array {
   return encodeMessage({ ...message, isResponse: false, id: 0x1234, edns });
 }
 
+interface OpenQuery {
+  readonly octets: Uint8Array;
+  readonly transport: "udp" | "tcp";
+  readonly send: (reply: Uint8Array) => void;
+}
+
 /** All servers of a scenario on one host. */
 class Stage {
   step = 0;
@@ -103,6 +120,9 @@ class Stage {
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
   readonly #unmatched: Unmatched;
+  /** Queries that nobody answered yet, oldest first. */
+  readonly #open: OpenQuery[] = [];
+  #found: OpenQuery | undefined = undefined;
   readonly #sockets: DatagramSocket[] = [];
   readonly #listeners: StreamListener[] = [];
 
@@ -115,17 +135,46 @@ class Stage {
   async open(): Promise<void> {
     const addresses = new Set(this.#scenario.ranges.flatMap((range) => range.addresses));
     const network = this.#world.network.host([...addresses]);
-    for (const address of addresses) await this.#open(address, network);
+    for (const address of addresses) await this.#listen(address, network);
   }
 
-  async #open(address: string, network: Network): Promise<void> {
+  /** Lets time pass until a query came that the scenario looks for. */
+  async waitForQuery(entry: ScenarioEntry): Promise<boolean> {
+    for (let waitedMs = 0; waitedMs <= ANSWER_MS_MAX; waitedMs += WAIT_STEP_MS) {
+      this.#found = this.#open.find(({ octets, transport }) => {
+        const query = tryDecodeMessage(octets);
+        return query.ok && matches(entry, query.value, transport);
+      });
+      if (this.#found !== undefined) return true;
+      await this.#world.clock.advance(WAIT_STEP_MS);
+    }
+    return false;
+  }
+
+  /** Answers the query that was found, or the oldest. */
+  reply(entry: ScenarioEntry): boolean {
+    const open = this.#found ?? this.#open[0];
+    const query = open && tryDecodeMessage(open.octets);
+    this.dropQuery();
+    if (open === undefined || query?.ok !== true) return false;
+    open.send(entry.raw ?? encodeMessage(messageOf(entry, query.value)));
+    return true;
+  }
+
+  /** Nobody will answer it. */
+  dropQuery(): void {
+    const open = this.#found ?? this.#open[0];
+    this.#found = undefined;
+    if (open !== undefined) this.#open.splice(this.#open.indexOf(open), 1);
+  }
+
+  async #listen(address: string, network: Network): Promise<void> {
     const local = { address, port: 53 };
     const socket: DatagramSocket = await network.bindDatagram(
       { local, connectTo: undefined, reusePort: false },
       {
         onMessage: (octets, from) => {
-          const reply = this.#reply(address, octets, "udp");
-          if (reply !== undefined) socket.send(reply, from);
+          this.#take(address, octets, "udp", (reply) => socket.send(reply, from));
         },
         onError: () => undefined,
       },
@@ -140,8 +189,7 @@ class Stage {
             stream.setHandlers({
               onData: (octets) => {
                 frames.push(octets, (message) => {
-                  const reply = this.#reply(address, message, "tcp");
-                  if (reply !== undefined) stream.write(frameMessage(reply));
+                  this.#take(address, message, "tcp", (reply) => stream.write(frameMessage(reply)));
                   return true;
                 });
               },
@@ -156,11 +204,17 @@ class Stage {
     );
   }
 
-  #reply(address: string, octets: Uint8Array, transport: "udp" | "tcp"): Uint8Array | undefined {
+  #take(
+    address: string,
+    octets: Uint8Array,
+    transport: "udp" | "tcp",
+    send: (reply: Uint8Array) => void,
+  ): void {
     const copy = octets.slice();
     const reply = replyTo(this.#scenario, this.step, address, copy, transport, this.#unmatched);
     this.queries.push({ step: this.step, server: address, octets: copy, isAnswered: reply !== undefined });
-    return reply;
+    if (reply === undefined) this.#open.push({ octets: copy, transport, send });
+    else send(reply);
   }
 
   async close(): Promise<void> {
@@ -173,3 +227,6 @@ class Stage {
 
 /** Longer than any resolution takes. */
 const ANSWER_MS_MAX = 60_000;
+const WAIT_STEP_MS = 50;
+/** Longer than the patience with one server. */
+const TIMEOUT_STEP_MS = 2000;

@@ -53,7 +53,8 @@ function sameAddress(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
-function matches(entry: ScenarioEntry, query: Message, transport: "udp" | "tcp"): boolean {
+/** True when a query has what the MATCH words of an entry ask for. */
+export function matches(entry: ScenarioEntry, query: Message, transport: "udp" | "tcp"): boolean {
   const asked = query.questions[0];
   const expected = entry.questions[0];
   if (asked === undefined) return false;
