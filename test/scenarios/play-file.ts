@@ -60,5 +60,13 @@ export async function playFile(text: string, unmatched: Unmatched = "silence"): 
     const asked = question === undefined ? "?" : `${question.name} ${rrTypeToText(question.type)}`;
     return `step ${step} ${server} ${asked}${isAnswered ? "" : " (no answer)"}`;
   });
+  for (const { server, question, outcome, elapsedMs, zone } of world.events.named("recursor.step"))
+    trace.push(
+      `step: ${String(server)} for ${String(zone)}: ${String(question)} → ${String(outcome)} ${String(elapsedMs)} ms`,
+    );
+  for (const { reason, text, question } of world.events.named("recursor.failed"))
+    trace.push(`failed: ${String(question)}: ${String(reason)}: ${String(text)}`);
+  for (const { errors, question } of world.events.named("recursor.bogus"))
+    trace.push(`bogus: ${String(question)}: ${String(errors)}`);
   return { kind: problems.length === 0 ? "passed" : "failed", problems, trace };
 }

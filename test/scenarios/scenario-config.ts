@@ -1,5 +1,6 @@
 /** What Unbound's and Deckard's words in a scenario's configuration part mean for us, as our configuration file. */
 import type { Scenario, ScenarioSetting } from "@sotto/dns/testing";
+import { ROOT_HINTS } from "../../packages/sotto/src/recursor/index.ts";
 
 export interface ScenarioConfig {
   /** Our configuration file as a value. */
@@ -22,7 +23,8 @@ type Section = Record<string, unknown>;
 export function scenarioConfig(scenario: Scenario): ScenarioConfig {
   const writer = new ConfigWriter();
   for (const setting of scenario.settings) writer.take(setting);
-  return writer.done();
+  const addresses = new Set(scenario.ranges.flatMap((range) => range.addresses));
+  return writer.done(addresses);
 }
 
 class ConfigWriter {
@@ -152,7 +154,8 @@ class ConfigWriter {
     }
   }
 
-  done(): ScenarioConfig {
+  /** `addresses`: those that have servers in the scenario. */
+  done(addresses: ReadonlySet<string>): ScenarioConfig {
     const root = this.#zones.find((zone) => zone.kind === "stub" && zone.name === ".");
     const others = this.#zones.filter((zone) => zone !== root);
     if (root !== undefined)
@@ -160,6 +163,12 @@ class ConfigWriter {
         name: root.names[i] ?? `scenario-${i + 1}.root-servers.invalid.`,
         address,
       }));
+    // Without servers for the root the built-in ones are meant, as far as the scenario has them.
+    else if (!others.some(({ name }) => name === ".")) {
+      const hints = ROOT_HINTS.filter(({ address }) => addresses.has(address));
+      if (hints.length > 0)
+        this.#resolver["root-hints"] = hints.map(({ name, address }) => ({ name: name.toString(), address }));
+    }
     const isValidating = this.#modules.includes("validator") && this.#anchors.length > 0;
     if (/dns64|respip|subnet|ipset|cachedb|python/.test(this.#modules)) this.#unsupported.push(this.#modules);
     return {

@@ -13,11 +13,19 @@ import {
   weakest,
 } from "@sotto/dns/dnssec";
 import type { Runtime } from "@sotto/dns/runtime";
-import { EdeCode, type ExtendedError, type Name, Name as NameClass, RRType } from "@sotto/dns/wire";
+import {
+  EdeCode,
+  type ExtendedError,
+  edeCodeToText,
+  type Name,
+  Name as NameClass,
+  RRType,
+} from "@sotto/dns/wire";
 import type { DelegationCache } from "./delegation.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
+import { soughtText } from "./trace.ts";
 
 /** An outcome and what validation says of it. */
 export interface JudgedOutcome {
@@ -25,6 +33,12 @@ export interface JudgedOutcome {
   readonly security: CachedSecurity;
   /** For the client, beside those of a failed outcome. */
   readonly extendedErrors: readonly ExtendedError[];
+}
+
+/** Details of the event `recursor.bogus`. */
+export interface BogusEvent {
+  readonly question: string;
+  readonly errors: string;
 }
 
 export interface ValidatedAnswersParts {
@@ -176,6 +190,14 @@ export class ValidatedAnswers {
       extendedErrors: errors,
     } as const;
     this.#bogus.note(sought, outcome);
+    const { events } = this.#parts.runtime;
+    if (events.wants("recursor.bogus")) {
+      const details: BogusEvent = {
+        question: soughtText(sought),
+        errors: errors.map(({ code, text }) => `${edeCodeToText(code)}: ${text}`).join("; "),
+      };
+      events.publish("recursor.bogus", { ...details });
+    }
     return { outcome, security: "bogus", extendedErrors: [] };
   }
 
