@@ -3,7 +3,8 @@ import { MessageCache } from "@sotto/dns/cache";
 import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sotto/dns/testing";
 import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
-import { loadConfig } from "../../packages/sotto/src/config/index.ts";
+import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
+import { ROOT_HINTS } from "../../packages/sotto/src/recursor/index.ts";
 import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
@@ -12,6 +13,14 @@ export interface FileResult {
   readonly problems: readonly string[];
   /** The queries that servers got, for people. */
   readonly trace: readonly string[];
+}
+
+function configuredAddresses({ resolver, stubZones, forwardZones }: Config): string[] {
+  return [
+    ...(resolver.rootHints ?? ROOT_HINTS).map(({ address }) => address),
+    ...stubZones.flatMap(({ servers }) => servers.map(({ address }) => address)),
+    ...forwardZones.flatMap(({ upstreams }) => upstreams.map(({ endpoint }) => endpoint.address)),
+  ];
 }
 
 /** Reads and plays a scenario. */
@@ -53,7 +62,12 @@ export async function playFile(text: string, unmatched: Unmatched = "silence"): 
       },
     };
   };
-  const { problems, queries } = await playScenario(scenario.value, world, makeSubject, unmatched);
+  const { problems, queries } = await playScenario(scenario.value, world, makeSubject, {
+    unmatched,
+    moreAddresses: scenario.value.ranges.some(({ addresses }) => addresses.length === 0)
+      ? configuredAddresses(config)
+      : [],
+  });
   const trace = queries.map(({ step, server, octets, isAnswered }) => {
     const query = tryDecodeMessage(octets);
     const question = query.ok ? query.value.questions[0] : undefined;

@@ -82,6 +82,13 @@ class ConfigWriter {
   #takeServer(key: string, value: string): void {
     const isOn = value === "yes" || value === "on";
     switch (key) {
+      // Deckard's files have the root's servers outside of any section.
+      case "stub-addr":
+        this.#rootZone().addresses.push(value.replace(/\s.*/, ""));
+        return;
+      case "stub-name":
+        this.#rootZone().names.push(value.endsWith(".") ? value : `${value}.`);
+        return;
       case "trust-anchor":
         this.#anchors.push(value);
         return;
@@ -152,6 +159,14 @@ class ConfigWriter {
       default:
         if (UNSUPPORTED.test(key)) this.#unsupported.push(key);
     }
+  }
+
+  #rootZone(): Zone {
+    const known = this.#zones.find(({ name, kind }) => name === "." && kind === "stub");
+    if (known !== undefined) return known;
+    const zone: Zone = { kind: "stub", name: ".", addresses: [], names: [], isPrimed: false };
+    this.#zones.push(zone);
+    return zone;
   }
 
   /** `addresses`: those that have servers in the scenario. */

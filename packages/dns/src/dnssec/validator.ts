@@ -232,7 +232,8 @@ export class Validator {
     const known = this.#trusts.find(name, this.#nowSeconds());
     if (known !== undefined) return known;
     let found = await this.#findOut(name, anchor, session, false);
-    if (found.trust.kind === "bogus") found = await this.#findOut(name, anchor, session, true);
+    for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
+      found = await this.#findOut(name, anchor, session, true);
     // A purse that is empty says nothing about the zone.
     if (found.trust.kind !== "bogus" || !session.budget.isSpent)
       this.#trusts.keep(name, found, this.#nowSeconds());
@@ -427,6 +428,8 @@ const SKEW_DEFAULT: SkewPolicy = { minSeconds: 3600, maxSeconds: 86_400 };
 export const NSEC3_ITERATIONS_MAX_DEFAULT = 150;
 /** RFC 4035 §4.7: bogus data is remembered for a short time only. */
 export const BOGUS_TTL_SECONDS = 60;
+/** The first answer, which may be a referral's word, and two tries elsewhere. */
+const ATTEMPTS_MAX = 3;
 const ANCHOR_TTL_SECONDS = 3600;
 /** Keys are looked at again after this long even if their TTL is longer. */
 const KEYS_TTL_SECONDS_MAX = 86_400;

@@ -20,9 +20,13 @@ export function toDnssec(
     readAnchors(resolve(folder, file), (message) => report("trust-anchor-files", message)),
   );
   const isDefault = inline === undefined && files.length === 0;
+  // A time that stands still is exact.
+  const isExact = dnssec.now !== undefined;
+  const skewOf = (text: string | undefined, seconds: number): number =>
+    text === undefined ? (isExact ? 0 : seconds) : known(tryParseDuration(text)) / 1000;
   const skew = {
-    minSeconds: known(tryParseDuration(dnssec["clock-skew-min"])) / 1000,
-    maxSeconds: known(tryParseDuration(dnssec["clock-skew-max"])) / 1000,
+    minSeconds: skewOf(dnssec["clock-skew-min"], 3600),
+    maxSeconds: skewOf(dnssec["clock-skew-max"], 86_400),
   };
   if (skew.minSeconds > skew.maxSeconds) report("clock-skew-min", "is longer than clock-skew-max");
   return {

@@ -259,11 +259,13 @@ const dnssec = z.strictObject({
       description:
         "A fixed time for validation, seconds since 1970 or YYYYMMDDHHMMSS (UTC), for replays and tests only.",
     }),
-  "clock-skew-min": duration().default("1h").meta({
+  "clock-skew-min": duration().optional().meta({
     description:
-      "Signatures are taken this long before and after their time, or a tenth of it if that is more…",
+      "Signatures are taken this long before and after their time, or a tenth of their time if that is more. Default 1h; 0s when `now` is set.",
   }),
-  "clock-skew-max": duration().default("1d").meta({ description: "…but no longer than this." }),
+  "clock-skew-max": duration().optional().meta({
+    description: "The most that a tenth may be. Default 1d; 0s when `now` is set.",
+  }),
   sha1: z.boolean().default(true).meta({
     description:
       "Validate signatures over SHA-1 (algorithms 5 and 7, RFC 8624 §3.1). false: zones that have no others are insecure.",

@@ -27,15 +27,22 @@ export interface ScenarioResult {
   readonly queries: readonly ScenarioQuery[];
 }
 
+export interface PlayOptions {
+  /** Default: silence. */
+  readonly unmatched?: Unmatched;
+  /** Addresses that have servers although no range names them, for ranges of any address. */
+  readonly moreAddresses?: readonly string[];
+}
+
 /** Plays all steps; ends at the first that fails. */
 export async function playScenario(
   scenario: Scenario,
   world: SimWorld,
   makeSubject: () => Promise<ScenarioSubject>,
-  unmatched: Unmatched = "silence",
+  options: PlayOptions = {},
 ): Promise<ScenarioResult> {
-  const stage = new Stage(scenario, world, unmatched);
-  await stage.open();
+  const stage = new Stage(scenario, world, options.unmatched ?? "silence");
+  await stage.open(options.moreAddresses ?? []);
   const subject = await makeSubject();
   const pending: Promise<Uint8Array | undefined>[] = [];
   const problems: string[] = [];
@@ -132,8 +139,11 @@ class Stage {
     this.#unmatched = unmatched;
   }
 
-  async open(): Promise<void> {
-    const addresses = new Set(this.#scenario.ranges.flatMap((range) => range.addresses));
+  async open(moreAddresses: readonly string[]): Promise<void> {
+    const addresses = new Set([
+      ...this.#scenario.ranges.flatMap((range) => range.addresses),
+      ...moreAddresses,
+    ]);
     const network = this.#world.network.host([...addresses]);
     for (const address of addresses) await this.#listen(address, network);
   }
