@@ -7,6 +7,8 @@ export interface MessageHit {
   readonly replyOctets: number;
   /** Whole seconds since it was stored. */
   readonly ageSeconds: number;
+  /** It is in the last tenth of its life; true once for an entry. */
+  readonly isAging: boolean;
   /** Copies the reply with aged TTLs to `out` from `at`; the id is the stored reply's and must be set. */
   copyInto(out: Uint8Array, at: number): void;
 }
@@ -15,6 +17,7 @@ export interface MessageHit {
 export class FoundMessage implements MessageHit {
   replyOctets = 0;
   ageSeconds = 0;
+  isAging = false;
   readonly #bytes: Uint8Array;
   #ttlStart = 0;
   #ttlCount = 0;

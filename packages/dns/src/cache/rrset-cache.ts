@@ -141,11 +141,23 @@ export class RRsetCache {
     return undefined;
   }
 
+  /** A validated NXDOMAIN of the name itself. */
+  findValidatedNxdomain(owner: Name): NegativeAnswer | undefined {
+    const entry = this.#entries.find(keyOf(owner, NXDOMAIN_SLOT), this.#clock.nowMs());
+    if (entry?.kind !== "negative" || entry.answer.security !== "secure") return undefined;
+    return this.findNegative(owner, NXDOMAIN_SLOT);
+  }
+
   /** Notes what validation found about a set that is still the one in the cache, and how long it may stay. */
   noteSecurity(rrset: RRset, security: CachedSecurity, ttlSecondsMax: number): void {
     const key = keyOf(rrset.owner, rrset.type);
     const entry = this.#entries.find(key, this.#clock.nowMs());
-    if (entry?.kind !== "rrset" || entry.rrset.rdatas !== rrset.rdatas) return;
+    if (entry?.kind !== "rrset" || entry.rrset.rdatas !== rrset.rdatas) {
+      // What was fetched past the cache takes its place there once it is proved.
+      const ttlSeconds = Math.min(rrset.ttlSeconds, ttlSecondsMax);
+      if (security === "secure") this.store({ ...rrset, ttlSeconds, security }, Trust.Validated);
+      return;
+    }
     const expiresAtMs = this.#capped(entry, ttlSecondsMax);
     const trust = security === "secure" ? Trust.Validated : entry.trust;
     this.#entries.store(key, { ...entry, security, trust, expiresAtMs });

@@ -3,7 +3,7 @@ export * from "./budget.ts";
 export * from "./denial.ts";
 export * from "./ds.ts";
 export * from "./key.ts";
-export { Nsec } from "./nsec.ts";
+export { judgeNsec, Nsec, wildcardAt } from "./nsec.ts";
 export * from "./nsec3.ts";
 export * from "./rrsig.ts";
 export * from "./signed-rrset.ts";

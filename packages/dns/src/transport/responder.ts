@@ -41,6 +41,8 @@ export interface QueryContext {
   readonly deadlineMs: number;
   /** Nobody else is left to ask: a server is tried although its last failures ask for patience. Absent: false. */
   readonly isLastHope?: boolean | undefined;
+  /** What is cached is about to end and shall be renewed: nothing is taken from caches. Absent: false. */
+  readonly isRefresh?: boolean | undefined;
 }
 
 /** RFC 4035 §4.3. Ordered by `SECURITY_ORDER` in dnssec; unvalidated data is `indeterminate`. */

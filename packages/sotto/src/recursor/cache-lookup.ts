@@ -13,7 +13,12 @@ export type CacheFinding =
  * Looks a name up. ANY and RRSIG are always asked again: nobody knows whether what is cached is all there is. A DNAME
  * is not applied to other names than it came for, because nothing proves it before validation (RFC 6672 §5.3.1).
  */
-export function findInCache(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
+export function findInCache(
+  rrsets: RRsetCache,
+  name: Name,
+  type: RRType,
+  hasNxdomainCut: boolean,
+): CacheFinding | undefined {
   if (type !== RRType.ANY && type !== RRType.RRSIG) {
     const exact = rrsets.find(name, type);
     const before = exact === undefined ? undefined : dnameBehind(rrsets, exact);
@@ -22,7 +27,17 @@ export function findInCache(rrsets: RRsetCache, name: Name, type: RRType): Cache
     if (alias !== undefined) return alias;
   }
   const answer = rrsets.findNegative(name, type);
-  return answer === undefined ? undefined : { kind: "negative", answer };
+  if (answer !== undefined) return { kind: "negative", answer };
+  return hasNxdomainCut ? findNxdomainAbove(rrsets, name) : undefined;
+}
+
+/** RFC 8020 §2: below a name that does not exist nothing does. Only validated answers are taken at their word (§7). */
+function findNxdomainAbove(rrsets: RRsetCache, name: Name): CacheFinding | undefined {
+  for (let above = name; !above.isRoot; above = above.parent()) {
+    const answer = rrsets.findValidatedNxdomain(above);
+    if (answer !== undefined) return { kind: "negative", answer };
+  }
+  return undefined;
 }
 
 function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {

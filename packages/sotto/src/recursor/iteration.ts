@@ -18,6 +18,7 @@ import {
 import { findInCache } from "./cache-lookup.ts";
 import type { ConfiguredZone, ConfiguredZones } from "./configured-zones.ts";
 import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
+import type { DenialCache } from "./denial-cache.ts";
 import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
 import type { Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
@@ -37,6 +38,10 @@ export interface Shared {
   readonly infra: InfraCache;
   readonly delegations: DelegationCache;
   readonly roots: RootServers;
+  /** RFC 8020. */
+  readonly hasNxdomainCut: boolean;
+  /** Undefined: denial records are not used for other names. */
+  readonly denials: DenialCache | undefined;
   readonly mesh: Mesh;
   readonly minimisation: MinimisationMode;
   readonly configured: ConfiguredZones;
@@ -153,7 +158,7 @@ export class Iteration {
   #lookInCache(): State {
     const { rrsets } = this.#shared;
     if (this.#run.avoid !== undefined) return { kind: "locate" };
-    const cached = findInCache(rrsets, this.#current, this.#type);
+    const cached = findInCache(rrsets, this.#current, this.#type, this.#shared.hasNxdomainCut);
     switch (cached?.kind) {
       case "answer":
         return this.#answer(cached.before, cached.rrsets);
@@ -162,8 +167,16 @@ export class Iteration {
       case "alias":
         return this.#follow(cached.chain, aliasTarget(cached.alias));
       default:
-        return { kind: "locate" };
+        return this.#synthesize() ?? { kind: "locate" };
     }
+  }
+
+  /** What denial records say that came with other answers (RFC 8198). */
+  #synthesize(): State | undefined {
+    const found = this.#shared.denials?.find(this.#current, this.#type);
+    if (found === undefined) return undefined;
+    if (found.kind === "answer") return this.#answer([], [found.rrset]);
+    return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: found.answer } };
   }
 
   #locate(): State {
@@ -462,7 +475,9 @@ export class Iteration {
     return found.map(({ rrset, trust }) => {
       // Signatures belong beside what they sign; what ANY brings may be made up (RFC 8482 §4.2).
       if (rrset.type === RRType.RRSIG || this.#type === RRType.ANY) return rrset;
-      return this.#shared.rrsets.store(rrset, trust);
+      // What is fetched past the cache must not be replaced by what is there; validation puts it in its place.
+      const kept = this.#shared.rrsets.store(rrset, trust);
+      return this.#run.avoid === undefined ? kept : rrset;
     });
   }
 

@@ -3,12 +3,19 @@
  * minimise names; README says where both go. Does no access control: that is the server's.
  */
 import { InfraCache, RRsetCache } from "@sotto/dns/cache";
-import { type SkewPolicy, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
+import {
+  NSEC3_ITERATIONS_MAX_DEFAULT,
+  type SkewPolicy,
+  type TrustAnchor,
+  TrustAnchors,
+  Validator,
+} from "@sotto/dns/dnssec";
 import type { Runtime, Timer } from "@sotto/dns/runtime";
 import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import { EdeCode, isMetaType, type MessageView, type Name, Rcode, RRClass, RRType } from "@sotto/dns/wire";
 import { ConfiguredZones, type ForwardedZone, type StubZone } from "./configured-zones.ts";
 import { DelegationCache } from "./delegation.ts";
+import { DenialCache } from "./denial-cache.ts";
 import type { Exchange } from "./inquiry.ts";
 import { Iteration, type Shared } from "./iteration.ts";
 import { Mesh, type Work } from "./mesh.ts";
@@ -18,6 +25,7 @@ import type { MinimisationMode } from "./qname-minimisation.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
+import { StaleAnswers, type StaleOptions } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 import { type JudgedOutcome, ValidatedAnswers } from "./validated-answers.ts";
 
@@ -42,6 +50,12 @@ export interface RecursorOptions {
   readonly stubZones?: readonly StubZone[];
   /** Names that are asked of other resolvers. Default: none. */
   readonly forwardZones?: readonly ForwardedZone[];
+  /** A validated NXDOMAIN answers for names below it (RFC 8020). Default true. */
+  readonly nxdomainCut?: boolean;
+  /** Validated denial records answer for other names (RFC 8198). Default true. */
+  readonly aggressiveDenial?: boolean;
+  /** Absent: nothing stale is given. */
+  readonly stale?: StaleOptions | undefined;
   /** Absent: nothing is validated. */
   readonly validation?: ValidationOptions | undefined;
 }
@@ -83,11 +97,19 @@ export class Recursor implements Responder {
     const { clock } = runtime;
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     const delegationBytes = Math.floor(cacheBytesMax / DELEGATION_SHARE);
+    const staleBytes = options.stale === undefined ? 0 : Math.floor(cacheBytesMax / STALE_SHARE);
+    const bytesMax = cacheBytesMax - delegationBytes - staleBytes;
+    const rrsets = new RRsetCache({ ...options, bytesMax }, clock);
+    const iterationsMax = options.validation?.nsec3IterationsMax ?? NSEC3_ITERATIONS_MAX_DEFAULT;
+    const isAggressive = options.validation !== undefined && options.aggressiveDenial !== false;
+    const denials = isAggressive ? new DenialCache(rrsets, iterationsMax, clock) : undefined;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#shared = {
       exchange,
       runtime,
-      rrsets: new RRsetCache({ ...options, bytesMax: cacheBytesMax - delegationBytes }, clock),
+      rrsets,
+      denials,
+      hasNxdomainCut: options.nxdomainCut ?? true,
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),
       roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
@@ -97,9 +119,18 @@ export class Recursor implements Responder {
       minimisation: options.qnameMinimisation ?? "relaxed",
       families: options.families ?? ["ipv4", "ipv6"],
     };
-    const { mesh, rrsets, delegations } = this.#shared;
+    const { mesh, delegations } = this.#shared;
+    const stale = options.stale && new StaleAnswers(options.stale, staleBytes, clock);
     this.#validator = options.validation && makeValidator(options.validation, runtime);
-    this.#answers = new ValidatedAnswers({ mesh, rrsets, delegations, validator: this.#validator, runtime });
+    this.#answers = new ValidatedAnswers({
+      mesh,
+      rrsets,
+      delegations,
+      validator: this.#validator,
+      denials,
+      stale,
+      runtime,
+    });
   }
 
   get use(): RecursorUse {
@@ -113,7 +144,10 @@ export class Recursor implements Responder {
     const refused = refusal(view);
     if (refused !== undefined) return refused;
     const sought: Sought = { name: view.qname, type: view.qtype };
-    const judged = this.#answers.ask(sought, view.checkingDisabled);
+    const judged =
+      context.isRefresh === true
+        ? this.#answers.refresh(sought)
+        : this.#answers.ask(sought, view.checkingDisabled);
     return replyOf(await this.#untilDeadline(judged, context), view);
   }
 
@@ -122,7 +156,7 @@ export class Recursor implements Responder {
     this.#shared.rrsets.flush(name);
     this.#shared.delegations.flush(name);
     this.#shared.mesh.failures.clear();
-    this.#answers.clear();
+    this.#answers.flush(name);
     this.#validator?.flush(name);
     if (name.isRoot) this.#shared.roots.forget();
   }
@@ -229,3 +263,5 @@ const REPLY_MARGIN_MS = 50;
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 /** One eighth of the memory is for delegations: there are far fewer of them than of answers. */
 const DELEGATION_SHARE = 8;
+/** With stale answers a third is for those: each is there beside the fresh one. */
+const STALE_SHARE = 3;

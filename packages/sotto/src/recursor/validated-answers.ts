@@ -2,15 +2,24 @@
  * Between the client and the mesh: outcomes are validated before anybody who did not set CD sees them (RFC 4035 §4.3, §4.7).
  * What is bogus is asked again of other servers first, because one server may be out of date or lie.
  */
-import type { CachedSecurity, NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
+import {
+  type CachedSecurity,
+  type NegativeAnswer,
+  type RRset,
+  type RRsetCache,
+  Trust,
+} from "@sotto/dns/cache";
 import {
   type Evidence,
   INDETERMINATE,
+  readRrsig,
+  signersOf,
   ValidationBudget,
   type ValidationSession,
   type Validator,
   type Verdict,
   weakest,
+  wildcardAt,
 } from "@sotto/dns/dnssec";
 import type { Runtime } from "@sotto/dns/runtime";
 import {
@@ -22,9 +31,11 @@ import {
   RRType,
 } from "@sotto/dns/wire";
 import type { DelegationCache } from "./delegation.ts";
+import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
+import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 
 /** An outcome and what validation says of it. */
@@ -47,6 +58,10 @@ export interface ValidatedAnswersParts {
   readonly delegations: DelegationCache;
   /** Undefined: nothing is validated. */
   readonly validator: Validator | undefined;
+  /** Undefined: denial records are not used for other names. */
+  readonly denials: DenialCache | undefined;
+  /** Undefined: nothing stale is given. */
+  readonly stale: StaleAnswers | undefined;
   readonly runtime: Runtime;
 }
 
@@ -61,30 +76,82 @@ export class ValidatedAnswers {
   }
 
   /** Answers a client's question; with `checkingDisabled` as it came (RFC 4035 §3.2.2). */
-  async ask(sought: Sought, checkingDisabled: boolean): Promise<JudgedOutcome> {
-    const { mesh, validator } = this.#parts;
-    if (validator === undefined || checkingDisabled)
-      return unjudged((await mesh.ask(mesh.begin(sought))).outcome);
+  ask(sought: Sought, checkingDisabled: boolean): Promise<JudgedOutcome> {
+    const { mesh, validator, stale } = this.#parts;
+    if (checkingDisabled) return mesh.ask(mesh.begin(sought)).then(({ outcome }) => unjudged(outcome));
+    const fresh = this.#ask(sought, validator);
+    return stale === undefined ? fresh : this.#freshOrStale(sought, fresh, stale);
+  }
+
+  /** Asks past the cache, so that what is there is renewed before it ends. */
+  refresh(sought: Sought): Promise<JudgedOutcome> {
+    const key = `refresh ${soughtKey(sought)}`;
+    const joined = this.#underWay.get(key);
+    if (joined !== undefined) return joined;
+    const started = this.#resolve(sought, this.#parts.validator, true).finally(() =>
+      this.#underWay.delete(key),
+    );
+    this.#underWay.set(key, started);
+    return started;
+  }
+
+  /** RFC 8767 §5: whoever waited long enough, or in vain, gets the last answer; the resolution goes on. */
+  async #freshOrStale(
+    sought: Sought,
+    fresh: Promise<JudgedOutcome>,
+    stale: StaleAnswers,
+  ): Promise<JudgedOutcome> {
+    const noted = fresh.then((judged) => {
+      stale.note(sought, judged);
+      return judged;
+    });
+    const last = stale.find(sought);
+    if (last === undefined) return noted;
+    // Nobody may be waiting any more when it fails by a bug.
+    noted.catch(() => undefined);
+    const { clientTimeoutMs } = stale.options;
+    if (clientTimeoutMs === 0 && !last.isFresh) return last.judged;
+    const waited = Promise.withResolvers<undefined>();
+    const { clock } = this.#parts.runtime;
+    const timer = clock.startTimer("stale client timeout", clientTimeoutMs, () => waited.resolve(undefined));
+    try {
+      const judged = await (clientTimeoutMs === 0 ? noted : Promise.race([noted, waited.promise]));
+      return judged === undefined || judged.outcome.kind === "failed" ? last.judged : judged;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #ask(sought: Sought, validator: Validator | undefined): Promise<JudgedOutcome> {
     const known = this.#bogus.find(sought);
     if (known !== undefined) return { outcome: known, security: "bogus", extendedErrors: [] };
     const key = soughtKey(sought);
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
-    const started = this.#resolve(sought, validator).finally(() => this.#underWay.delete(key));
+    const started = this.#resolve(sought, validator, false).finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, started);
     return started;
   }
 
-  /** Forgets what was bogus. */
-  clear(): void {
+  /** Forgets what is remembered about a name and all below it. */
+  flush(name: Name): void {
     this.#bogus.clear();
+    this.#parts.stale?.flush(name);
+    this.#parts.denials?.flush(name);
   }
 
-  async #resolve(sought: Sought, validator: Validator): Promise<JudgedOutcome> {
+  async #resolve(
+    sought: Sought,
+    validator: Validator | undefined,
+    pastCache: boolean,
+  ): Promise<JudgedOutcome> {
     const { mesh } = this.#parts;
     const work = mesh.begin(sought);
     const session = new Session(work, this.#parts);
-    let answered = await mesh.ask(work);
+    const first = pastCache ? await mesh.askAgain(work, sought, NOBODY) : await mesh.ask(work);
+    if (first === undefined) return unjudged(BUSY);
+    let answered = first;
+    if (validator === undefined) return unjudged(answered.outcome);
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       const { outcome } = answered;
@@ -145,8 +212,11 @@ export class ValidatedAnswers {
       session,
     );
     const { rrsets } = this.#parts;
-    if (verdict.status === "secure") rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
-    else if (verdict.status === "insecure" && verdict.errors.length === 0)
+    if (verdict.status === "secure") {
+      rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
+      this.#learnDenials(rrset.proofs, undefined, verdict.ttlSecondsMax);
+      this.#learnWildcard(rrset, verdict.ttlSecondsMax);
+    } else if (verdict.status === "insecure" && verdict.errors.length === 0)
       rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
     return verdict;
   }
@@ -163,9 +233,27 @@ export class ValidatedAnswers {
     const { kind, soa, proofs } = answer;
     const fromZone = answer.fromZone ?? NameClass.root;
     const verdict = await validator.judgeDenial({ qname, qtype, kind, soa, proofs }, fromZone, session);
-    if (verdict.status === "secure")
+    if (verdict.status === "secure") {
       this.#parts.rrsets.noteNegativeSecurity(qname, qtype, answer, "secure", verdict.ttlSecondsMax);
+      this.#learnDenials(proofs, soa, verdict.ttlSecondsMax);
+    }
     return verdict;
+  }
+
+  #learnDenials(proofs: readonly RRset[], soa: RRset | undefined, ttlSecondsMax: number): void {
+    const zone = proofs[0] && signersOf(proofs[0])[0];
+    if (zone !== undefined) this.#parts.denials?.learn(zone, proofs, soa, ttlSecondsMax);
+  }
+
+  /** Keeps the wildcard itself for other names that it covers (RFC 8198 §5.3). */
+  #learnWildcard(rrset: RRset, ttlSecondsMax: number): void {
+    const [signature] = rrset.signatures;
+    if (this.#parts.denials === undefined || signature === undefined || rrset.proofs.length === 0) return;
+    const wildcard = wildcardAt(rrset.owner.suffix(readRrsig(signature).labels));
+    if (wildcard === undefined) return;
+    const ttlSeconds = Math.min(rrset.ttlSeconds, ttlSecondsMax);
+    const kept: RRset = { ...rrset, owner: wildcard, proofs: [], ttlSeconds, security: "secure" };
+    this.#parts.rrsets.store(kept, Trust.Validated);
   }
 
   #accept(
@@ -295,6 +383,14 @@ function withTtlMax<T extends Exclude<Outcome, { kind: "failed" }>>(outcome: T, 
   const soa = answer.soa === undefined ? undefined : cap(answer.soa);
   return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
+const BUSY: Outcome = {
+  kind: "failed",
+  reason: "busy",
+  isCircumstantial: true,
+  extendedErrors: [{ code: EdeCode.NotReady, text: "too many resolutions at once" }],
+};
 
 /** The first answer, and two tries elsewhere: the third server of a zone is hardly ever better. */
 const ATTEMPTS_MAX = 3;

@@ -13,6 +13,8 @@ export class FastPath {
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
 
   readonly #cookies: ServerCookies | undefined;
+  /** The last answer came from an entry that is about to end; true once for an entry. */
+  wasAging = false;
 
   constructor(cache: MessageCache, clock: Clock, cookies: ServerCookies | undefined) {
     this.#cache = cache;
@@ -26,6 +28,7 @@ export class FastPath {
     if (!view.recursionDesired) return undefined;
     const hit = this.#cache.find(view, this.#clock.nowMs());
     if (hit === undefined) return undefined;
+    this.wasAging = hit.isAging;
     const buffer = this.#buffer;
     hit.copyInto(buffer, 0);
     return buffer.subarray(

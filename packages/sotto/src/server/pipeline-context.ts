@@ -3,10 +3,12 @@ import type { QueryContext } from "@sotto/dns/transport";
 /** The context of one query. Its signal is made when somebody looks at it: local answers never do. */
 export class PipelineContext implements QueryContext {
   readonly deadlineMs: number;
+  readonly isRefresh: boolean;
   #abort: AbortController | undefined = undefined;
   #isAborted = false;
 
-  constructor(deadlineMs: number) {
+  constructor(deadlineMs: number, isRefresh = false) {
+    this.isRefresh = isRefresh;
     this.deadlineMs = deadlineMs;
   }
 

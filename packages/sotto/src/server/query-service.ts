@@ -33,6 +33,8 @@ export interface QueryServiceOptions {
   readonly cache: MessageCache | undefined;
   /** Longest time for one query; after it the client gets SERVFAIL. Default {@link DEADLINE_MS_DEFAULT}. */
   readonly deadlineMs?: number | undefined;
+  /** Renews cached answers that are asked for in the last tenth of their life. Default true. */
+  readonly prefetch?: boolean | undefined;
   /** DNS cookies (RFC 7873); absent: none are given. */
   readonly cookies?: ServerCookiesOptions | undefined;
   /** Counters to go on with; absent: new ones. */
@@ -58,6 +60,7 @@ export class QueryService implements MessageHandler {
   readonly #access: AccessList;
   readonly #deadlineMs: number;
   readonly #pendingMax: number;
+  readonly #prefetches: boolean;
   readonly #runtime: Runtime;
   readonly #view = new MessageView();
   readonly #writer = new OctetWriter(4096);
@@ -74,6 +77,7 @@ export class QueryService implements MessageHandler {
     this.#access = new AccessList(options.access ?? LOOPBACK_ONLY);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
+    this.#prefetches = options.prefetch ?? true;
     this.#runtime = runtime;
   }
 
@@ -95,7 +99,10 @@ export class QueryService implements MessageHandler {
       if (this.#lacksCookie(view, channel))
         return this.#count("refused", channel, this.#bare(view, channel, Rcode.BadCookie, NO_ERRORS));
       const cached = this.#fastPath?.answer(view, channel);
-      if (cached !== undefined) return this.#count("answered from cache", channel, cached);
+      if (cached !== undefined) {
+        if (this.#prefetches && this.#fastPath?.wasAging === true) this.#refresh(octets.slice());
+        return this.#count("answered from cache", channel, cached);
+      }
       if (this.#pending >= this.#pendingMax)
         return this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, TOO_BUSY));
     } catch (error) {
@@ -149,6 +156,35 @@ export class QueryService implements MessageHandler {
     return this.#count(outcome, channel, this.#bare(view, channel, rcode, errors));
   }
 
+  /** Renews an answer behind the client's back, before it ends; what fails leaves the old one. */
+  #refresh(octets: Uint8Array): void {
+    if (this.#pending >= this.#pendingMax) return;
+    const view = new MessageView();
+    view.reset(octets);
+    const context = new PipelineContext(this.#runtime.clock.nowMs() + this.#deadlineMs, true);
+    this.#pending++;
+    const origin = {
+      transport: "internal",
+      remote: undefined,
+      local: undefined,
+      security: undefined,
+    } as const;
+    this.#responder
+      .respond({ octets, view, origin }, context)
+      .then((reply) => void this.#store(view, reply))
+      .catch((error: unknown) => {
+        if (!DnsError.is(error))
+          this.#runtime.events.publish("server.bug", { where: "prefetch", error: String(error) });
+      })
+      .finally(() => this.#settle());
+  }
+
+  /** One query less is in the pipeline. */
+  #settle(): void {
+    this.#pending--;
+    if (this.#pending === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
   /** Never rejects. `octets` are the query's own. */
   async #throughPipeline(octets: Uint8Array, channel: QueryChannel): Promise<Uint8Array | undefined> {
     const { clock } = this.#runtime;
@@ -172,13 +208,22 @@ export class QueryService implements MessageHandler {
       return this.#fail(view, channel, error);
     } finally {
       timer.cancel();
-      this.#pending--;
-      if (this.#pending === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+      this.#settle();
     }
   }
 
   #finish(query: Query, channel: QueryChannel, reply: Reply): Uint8Array {
     const { view } = query;
+    const { base, rcode } = this.#store(view, reply);
+    const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
+    buffer.set(base);
+    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors, this.#cookies);
+    const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
+    return this.#count(outcome, channel, buffer.subarray(0, end));
+  }
+
+  /** The reply without OPT, kept in the cache when it may be. */
+  #store(view: MessageView, reply: Reply): { readonly base: Uint8Array; readonly rcode: Rcode } {
     const { message } = reply;
     // Extended codes such as BADCOOKIE are between us and whoever said so (RFC 6891 §6.1.3).
     const rcode = message.rcode > 0xf ? Rcode.ServFail : message.rcode;
@@ -198,11 +243,7 @@ export class QueryService implements MessageHandler {
     );
     const lifeSeconds = rcode === message.rcode ? cacheLifeSeconds(view, reply) : 0;
     if (lifeSeconds > 0) this.#cache?.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
-    const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
-    buffer.set(base);
-    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors, this.#cookies);
-    const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
-    return this.#count(outcome, channel, buffer.subarray(0, end));
+    return { base, rcode };
   }
 
   /** What the world did to us is SERVFAIL with a reason; anything else is our mistake, and the process lives on. */

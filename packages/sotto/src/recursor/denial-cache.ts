@@ -1,0 +1,288 @@
+/**
+ * What validated NSEC and NSEC3 records say about names that nobody asked for yet (RFC 8198): a name between two names
+ * does not exist, a type that is not listed is not there, and a wildcard covers what is left.
+ */
+import type { NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
+import {
+  base32hex,
+  type DenialClaim,
+  judgeNsec,
+  Nsec,
+  Nsec3Proofs,
+  nsec3HashOf,
+  ValidationBudget,
+  wildcardAt,
+} from "@sotto/dns/dnssec";
+import type { Clock } from "@sotto/dns/runtime";
+import { type Name, RRType, uint16At } from "@sotto/dns/wire";
+
+/** What the records of a zone show. */
+export type Synthesis =
+  | { readonly kind: "negative"; readonly answer: NegativeAnswer }
+  /** A wildcard answers: its records under the name that was asked for. */
+  | { readonly kind: "answer"; readonly rrset: RRset };
+
+/** Denial records by zone, in canonical order. */
+export class DenialCache {
+  readonly #zones = new Map<string, ZoneDenials>();
+  readonly #rrsets: RRsetCache;
+  readonly #clock: Clock;
+  readonly #iterationsMax: number;
+  #count = 0;
+
+  /** `iterationsMax`: NSEC3 with more rounds are not looked at. */
+  constructor(rrsets: RRsetCache, iterationsMax: number, clock: Clock) {
+    this.#rrsets = rrsets;
+    this.#clock = clock;
+    this.#iterationsMax = iterationsMax;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Takes validated records of a zone. A SOA is needed for negative answers (RFC 2308 §3). */
+  learn(zone: Name, proofs: readonly RRset[], soa: RRset | undefined, ttlSecondsMax: number): void {
+    if (this.#count + proofs.length > RECORDS_MAX) this.clear();
+    let denials = this.#zones.get(zone.key);
+    if (denials === undefined) {
+      denials = new ZoneDenials(zone);
+      this.#zones.set(zone.key, denials);
+    }
+    const nowMs = this.#clock.nowMs();
+    const lifeMs = (rrset: RRset): number => Math.min(rrset.ttlSeconds, ttlSecondsMax) * 1000;
+    for (const proof of proofs) {
+      if (proof.type === RRType.NSEC3 && uint16At(proof.rdatas[0] ?? EMPTY, 2) > this.#iterationsMax)
+        continue;
+      this.#count += denials.add(proof, nowMs + lifeMs(proof));
+    }
+    if (soa !== undefined) denials.soa = { rrset: soa, expiresAtMs: nowMs + lifeMs(soa) };
+  }
+
+  /** What is known of a name and type; undefined when it has to be asked for. */
+  find(name: Name, type: RRType): Synthesis | undefined {
+    // A DS may be denied by the zone above only, and ANY and RRSIG by nobody.
+    if (this.#count === 0 || type === RRType.ANY || type === RRType.RRSIG) return undefined;
+    const side = type === RRType.DS && !name.isRoot ? name.parent() : name;
+    for (let zone = side; ; zone = zone.parent()) {
+      const denials = this.#zones.get(zone.key);
+      if (denials !== undefined) return this.#synthesize(denials, name, type);
+      if (zone.isRoot) return undefined;
+    }
+  }
+
+  #synthesize(denials: ZoneDenials, name: Name, type: RRType): Synthesis | undefined {
+    const nowMs = this.#clock.nowMs();
+    const proofs = denials.proofsFor(name, nowMs);
+    if (proofs.length === 0) return undefined;
+    const { soa, zone } = denials;
+    const isProved = (claim: DenialClaim): boolean =>
+      judge(claim, name, type, zone, proofs, this.#iterationsMax);
+    const soaMs = (soa?.expiresAtMs ?? 0) - nowMs;
+    const used = proofs.map(({ rrset }) => rrset);
+    const ttlSeconds = Math.ceil(Math.min(soaMs, ...proofs.map((proof) => proof.expiresAtMs - nowMs)) / 1000);
+    for (const kind of ["nxdomain", "nodata"] as const) {
+      if (soa === undefined || soaMs <= 0 || !isProved({ kind })) continue;
+      const withTtl = (rrset: RRset): RRset => ({
+        ...rrset,
+        ttlSeconds: Math.min(rrset.ttlSeconds, ttlSeconds),
+      });
+      const answer: NegativeAnswer = {
+        kind,
+        soa: withTtl(soa.rrset),
+        proofs: used.map(withTtl),
+        fromZone: zone,
+        security: "secure",
+      };
+      return { kind: "negative", answer };
+    }
+    return this.#expand(name, type, zone, used, isProved);
+  }
+
+  /** RFC 8198 §5.3: nothing closer exists than a wildcard whose records are known. */
+  #expand(
+    name: Name,
+    type: RRType,
+    zone: Name,
+    proofs: readonly RRset[],
+    isProved: (claim: DenialClaim) => boolean,
+  ): Synthesis | undefined {
+    for (
+      let encloser = name.parent();
+      encloser.isAtOrBelow(zone) && !name.isRoot;
+      encloser = encloser.parent()
+    ) {
+      const wildcard = wildcardAt(encloser);
+      const known = wildcard && this.#rrsets.find(wildcard, type);
+      const claim = { kind: "wildcard", encloserLabels: encloser.labelCount } as const;
+      if (known?.security === "secure" && isProved(claim))
+        return { kind: "answer", rrset: { ...known, owner: name, proofs } };
+      if (encloser.isRoot) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Forgets all zones at and below a name, and those that could still deny it. */
+  flush(name: Name): void {
+    for (const [key, denials] of this.#zones) {
+      if (!denials.zone.isAtOrBelow(name) && !name.isAtOrBelow(denials.zone)) continue;
+      this.#count -= denials.count;
+      this.#zones.delete(key);
+    }
+  }
+
+  clear(): void {
+    this.#zones.clear();
+    this.#count = 0;
+  }
+}
+
+function judge(
+  claim: DenialClaim,
+  name: Name,
+  type: RRType,
+  zone: Name,
+  proofs: readonly Timed[],
+  iterationsMax: number,
+): boolean {
+  const rrsets = proofs.map(({ rrset }) => rrset);
+  const nsecs = rrsets.filter((rrset) => rrset.type === RRType.NSEC).map((rrset) => new Nsec(rrset));
+  if (nsecs.length > 0) return judgeNsec(claim, name, type, zone, nsecs).kind === "proved";
+  // RFC 8198 §5.2 leaves opt-out spans alone: they are never "proved".
+  const nsec3s = new Nsec3Proofs(rrsets, zone, iterationsMax, new ValidationBudget());
+  return nsec3s.judge(claim, name, type).kind === "proved";
+}
+
+interface Timed {
+  readonly rrset: RRset;
+  readonly expiresAtMs: number;
+}
+
+/** The denial records of one zone: NSEC by owner, NSEC3 by hash, both sorted. */
+class ZoneDenials {
+  readonly zone: Name;
+  soa: Timed | undefined = undefined;
+  readonly #nsecs: Timed[] = [];
+  readonly #nsec3s: (Timed & { readonly hash: string })[] = [];
+
+  constructor(zone: Name) {
+    this.zone = zone;
+  }
+
+  get count(): number {
+    return this.#nsecs.length + this.#nsec3s.length;
+  }
+
+  /** Gives how many records more there are now. */
+  add(rrset: RRset, expiresAtMs: number): number {
+    const before = this.count;
+    if (rrset.type === RRType.NSEC) {
+      const at = this.#nsecAtOrBefore(rrset.owner);
+      const isSame = this.#nsecs[at]?.rrset.owner.equals(rrset.owner) === true;
+      this.#nsecs.splice(isSame ? at : at + 1, isSame ? 1 : 0, { rrset, expiresAtMs });
+    } else if (rrset.type === RRType.NSEC3) {
+      const hash = hashOf(rrset);
+      // RFC 5155 §7.3, RFC 8198 §5.2: after a change of parameters the old chain says nothing.
+      const [first] = this.#nsec3s;
+      if (first !== undefined && !sameParameters(first.rrset, rrset)) this.#nsec3s.length = 0;
+      const at = this.#nsec3AtOrBefore(hash);
+      const isSame = this.#nsec3s[at]?.hash === hash;
+      this.#nsec3s.splice(isSame ? at : at + 1, isSame ? 1 : 0, { rrset, expiresAtMs, hash });
+    }
+    return this.count - before;
+  }
+
+  /** The records that can say something about a name: those at or before it, its enclosers and their wildcards. */
+  proofsFor(name: Name, nowMs: number): Timed[] {
+    const found = new Set<Timed>();
+    const take = (timed: Timed | undefined): void => {
+      if (timed !== undefined && timed.expiresAtMs > nowMs) found.add(timed);
+    };
+    const labels = name.labelCount;
+    if (this.#nsecs.length > 0) {
+      take(this.#nsecs[this.#nsecAtOrBefore(name)]);
+      const covering = [...found][0];
+      if (covering === undefined) return [];
+      // Only the wildcard of the closest encloser counts; which one that is the covering record tells.
+      for (let count = labels - 1; count >= this.zone.labelCount; count--) {
+        const encloser = name.suffix(count);
+        const isEncloser =
+          covering.rrset.owner.isAtOrBelow(encloser) || new Nsec(covering.rrset).next.isAtOrBelow(encloser);
+        if (!isEncloser) continue;
+        const wildcard = wildcardAt(encloser);
+        if (wildcard !== undefined) take(this.#nsecs[this.#nsecAtOrBefore(wildcard)]);
+        break;
+      }
+      return [...found];
+    }
+    const [first] = this.#nsec3s;
+    if (first === undefined) return [];
+    for (let count = labels; count >= this.zone.labelCount; count--) {
+      const at = name.suffix(count);
+      const matching = this.#matching(at, first.rrset);
+      if (matching === undefined || matching.expiresAtMs <= nowMs) continue;
+      take(matching);
+      if (count === labels) break;
+      take(this.#covering(name.suffix(count + 1), first.rrset));
+      const wildcard = wildcardAt(at);
+      if (wildcard !== undefined)
+        take(this.#matching(wildcard, first.rrset) ?? this.#covering(wildcard, first.rrset));
+      break;
+    }
+    return [...found];
+  }
+
+  #matching(name: Name, like: RRset): (Timed & { readonly hash: string }) | undefined {
+    const hash = hashLike(name, like);
+    const timed = this.#nsec3s[this.#nsec3AtOrBefore(hash)];
+    return timed?.hash === hash ? timed : undefined;
+  }
+
+  #covering(name: Name, like: RRset): Timed | undefined {
+    const at = this.#nsec3AtOrBefore(hashLike(name, like));
+    // Before the first record the last one of the chain covers, when it is known.
+    return this.#nsec3s[at < 0 ? this.#nsec3s.length - 1 : at];
+  }
+
+  /** Index of the last record whose owner is not after the name; -1 when all are. */
+  #nsecAtOrBefore(name: Name): number {
+    return lastIndex(this.#nsecs, ({ rrset }) => rrset.owner.compare(name) <= 0);
+  }
+
+  #nsec3AtOrBefore(hash: string): number {
+    return lastIndex(this.#nsec3s, (timed) => timed.hash <= hash);
+  }
+}
+
+/** Index of the last element for which the condition holds, which must hold for all before it; -1 without one. */
+function lastIndex<T>(sorted: readonly T[], holds: (element: T) => boolean): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const element = sorted[middle];
+    if (element !== undefined && holds(element)) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function hashOf(rrset: RRset): string {
+  return rrset.owner.key.slice(1, 1 + (rrset.owner.wire[0] ?? 0));
+}
+
+function hashLike(name: Name, like: RRset): string {
+  const rdata = like.rdatas[0] ?? EMPTY;
+  const salt = rdata.subarray(5, 5 + (rdata[4] ?? 0));
+  return base32hex(nsec3HashOf(name, salt, uint16At(rdata, 2)));
+}
+
+function sameParameters(a: RRset, b: RRset): boolean {
+  const [x = EMPTY, y = EMPTY] = [a.rdatas[0], b.rdatas[0]];
+  const end = 5 + (x[4] ?? 0);
+  return Buffer.compare(x.subarray(2, end), y.subarray(2, end)) === 0;
+}
+
+const EMPTY = new Uint8Array(5);
+/** About 1 kB each with signatures: 20 MB. When there are more, all are forgotten: they come back with the next answers. */
+const RECORDS_MAX = 20_000;
