@@ -58,6 +58,9 @@ export interface Denial {
   readonly proofs: readonly SignedRRset[];
 }
 
+/** The verdict, and what the proofs really show. */
+export type DenialJudgement = Verdict & { readonly kind: Denial["kind"] };
+
 export class Validator {
   readonly anchors: TrustAnchors;
   readonly #trusts = new ZoneTrustCache();
@@ -107,22 +110,30 @@ export class Validator {
   }
 
   /** Judges a negative answer (RFC 4035 §5.4). */
-  async judgeDenial(denial: Denial, fromZone: Name, session: ValidationSession): Promise<Verdict> {
+  async judgeDenial(denial: Denial, fromZone: Name, session: ValidationSession): Promise<DenialJudgement> {
     const { qname, qtype, soa, proofs } = denial;
     const claimed = proofs.find((proof) => signersOf(proof).length > 0);
     const [signer] = claimed === undefined ? [] : signersOf(claimed);
     if (signer === undefined || !qname.isAtOrBelow(signer)) {
       const verdict = await this.#judgeUnsigned(qname, qtype, fromZone, session);
-      return verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
+      const explained = verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
+      return { ...explained, kind: denial.kind };
     }
     const trust = await this.#trustOf(signer, session);
-    if (trust.kind !== "secure") return verdictOf(trust);
-    if (!trust.apex.equals(signer)) return bogus(EdeCode.DnssecBogus, `${signer} signs and is no zone`);
-    const denied = this.#judgeClaim({ kind: denial.kind }, qname, qtype, proofs, trust, session);
-    if (soa === undefined || denied.status === "bogus") return denied;
+    let { kind } = denial;
+    if (trust.kind !== "secure") return { ...verdictOf(trust), kind };
+    if (!trust.apex.equals(signer))
+      return { ...bogus(EdeCode.DnssecBogus, `${signer} signs and is no zone`), kind };
+    let denied = this.#judgeClaim({ kind }, qname, qtype, proofs, trust, session);
+    if (denied.status === "bogus" && kind === "nxdomain") {
+      // Some servers say NXDOMAIN for names that exist only because of deeper ones; their proofs know better.
+      const milder = this.#judgeClaim({ kind: "nodata" }, qname, qtype, proofs, trust, session);
+      if (milder.status !== "bogus") [kind, denied] = ["nodata", milder];
+    }
+    if (soa === undefined || denied.status === "bogus") return { ...denied, kind };
     const checked = this.#check(soa, trust, session);
-    if (checked.kind === "wrong") return { status: "bogus", errors: [checked.error] };
-    return weakest([denied, { status: "secure", ttlSecondsMax: checked.ttlSeconds }]);
+    if (checked.kind === "wrong") return { status: "bogus", errors: [checked.error], kind };
+    return { ...weakest([denied, { status: "secure", ttlSecondsMax: checked.ttlSeconds }]), kind };
   }
 
   #check(
@@ -176,12 +187,13 @@ export class Validator {
     const { rrsets, ttlSeconds, error } = this.#verified(proofs, trust, session);
     const nsecs = rrsets.filter(({ type }) => type === RRType.NSEC).map((rrset) => new Nsec(rrset));
     const byNsec = judgeNsec(claim, qname, qtype, trust.apex, nsecs);
-    if (byNsec.kind === "proved") return { status: "secure", ttlSecondsMax: ttlSeconds };
+    const secure = { status: "secure", ttlSecondsMax: ttlSeconds, provedBy: rrsets } as const;
+    if (byNsec.kind === "proved") return secure;
     const nsec3s = this.#nsec3Proofs(rrsets, trust.apex, session);
     const byNsec3 = nsec3s.judge(claim, qname, qtype);
     switch (byNsec3.kind) {
       case "proved":
-        return { status: "secure", ttlSecondsMax: ttlSeconds };
+        return secure;
       case "opt-out":
         return INSECURE;
       case "too many iterations":

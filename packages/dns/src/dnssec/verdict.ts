@@ -1,9 +1,14 @@
 /** What validation ends in, in the words of RFC 4033 §5. */
 import type { ExtendedError } from "@sotto/dns/wire";
+import type { SignedRRset } from "./signed-rrset.ts";
 
 export type Verdict =
-  /** `ttlSecondsMax`: the longest time it may be kept. */
-  | { readonly status: "secure"; readonly ttlSecondsMax: number }
+  /** `ttlSecondsMax`: the longest time it may be kept. `provedBy`: denials that were verified on the way. */
+  | {
+      readonly status: "secure";
+      readonly ttlSecondsMax: number;
+      readonly provedBy?: readonly SignedRRset[] | undefined;
+    }
   /** `errors`: why it is not secure although an anchor stands above it, such as an unknown algorithm; often empty. */
   | { readonly status: "insecure"; readonly errors: readonly ExtendedError[] }
   /** No trust anchor stands above it. */
@@ -23,7 +28,8 @@ export function weakest(verdicts: readonly Verdict[]): Verdict {
   for (const verdict of verdicts) {
     if (verdict.status === "bogus") return verdict;
     if (verdict.status === "secure" && result.status === "secure") {
-      if (verdict.ttlSecondsMax < result.ttlSecondsMax) result = verdict;
+      const ttlSecondsMax = Math.min(verdict.ttlSecondsMax, result.ttlSecondsMax);
+      result = { status: "secure", ttlSecondsMax, provedBy: result.provedBy ?? verdict.provedBy };
     } else if (RANK[verdict.status] < RANK[result.status]) result = verdict;
   }
   return result;

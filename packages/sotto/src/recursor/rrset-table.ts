@@ -53,25 +53,25 @@ export class RRsetTable {
 }
 
 /**
- * The sets of a section that belong to the zone, class IN, with their signatures; undefined when there are too many.
+ * The sets of a section that belong to the zone, class IN, with their signatures out of `signatures`; undefined when there are too many.
  * RRSIG records are sets of their own only when they were asked for.
  */
 export function collectRRsets(
   records: readonly ResourceRecord[],
+  signatures: readonly ResourceRecord[],
   zone: Name,
   sought: RRType,
 ): RRsetTable | undefined {
   const table = new RRsetTable();
-  const usable = records.filter(
-    (record) => record.class === RRClass.IN && !isMetaType(record.type) && record.owner.isAtOrBelow(zone),
-  );
+  const isUsable = (record: ResourceRecord): boolean =>
+    record.class === RRClass.IN && !isMetaType(record.type) && record.owner.isAtOrBelow(zone);
+  const usable = records.filter(isUsable);
   for (const record of usable) {
     if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record, zone);
     if (table.size > RRSETS_PER_SECTION_MAX) return undefined;
   }
-  for (const record of usable) {
-    if (record.type === RRType.RRSIG && sought !== RRType.RRSIG) table.addSignature(record);
-  }
+  if (sought !== RRType.RRSIG)
+    for (const record of signatures) if (isUsable(record)) table.addSignature(record);
   return table;
 }
 

@@ -4,7 +4,7 @@
  * Whether the reply belongs to the query (id, question, address) has been checked by the exchange.
  */
 import { type Lameness, type NegativeAnswer, type RRset, Trust } from "@sotto/dns/cache";
-import { type Message, Name, Rcode, RRType, rcodeToText } from "@sotto/dns/wire";
+import { type Message, Name, Rcode, type ResourceRecord, RRType, rcodeToText } from "@sotto/dns/wire";
 import type { Sought } from "./outcome.ts";
 import { type Referral, readReferral } from "./referral.ts";
 import { collectRRsets, proofsOf, type RRsetTable } from "./rrset-table.ts";
@@ -59,8 +59,9 @@ export function scrub(message: Message, asked: Asked): Scrubbed {
     default:
       return { kind: "broken", reason: rcodeToText(message.rcode) };
   }
-  const answers = collectRRsets(message.answers, asked.zone, asked.sought.type);
-  const authorities = collectRRsets(message.authorities, asked.zone, RRType.NS);
+  const signatures = signaturesOf(message);
+  const answers = collectRRsets(message.answers, signatures, asked.zone, asked.sought.type);
+  const authorities = collectRRsets(message.authorities, signatures, asked.zone, RRType.NS);
   if (answers === undefined || authorities === undefined) {
     return { kind: "broken", reason: "more record sets than a reply can need" };
   }
@@ -79,6 +80,12 @@ export function scrub(message: Message, asked: Asked): Scrubbed {
     return { kind: "alias", chain: trusted(walk.chain, message), target: walk.current };
   if (message.rcode === Rcode.YXDomain) return { kind: "broken", reason: "YXDOMAIN without a DNAME" };
   return withoutAnswer(message, asked, authorities, isRecursive);
+}
+
+/** Some servers put signatures into other sections than what they sign. */
+function signaturesOf({ answers, authorities, additionals }: Message): readonly ResourceRecord[] {
+  const isSignature = ({ type }: ResourceRecord): boolean => type === RRType.RRSIG;
+  return [...answers, ...authorities, ...additionals].filter(isSignature);
 }
 
 const recursiveLame: Scrubbed = { kind: "lame", lameness: "recursive", reason: "answers without authority" };

@@ -52,6 +52,8 @@ export interface BogusEvent {
   readonly errors: string;
 }
 
+type Found = Exclude<Outcome, { kind: "failed" }>;
+
 export interface ValidatedAnswersParts {
   readonly mesh: Mesh;
   readonly rrsets: RRsetCache;
@@ -156,8 +158,8 @@ export class ValidatedAnswers {
     for (let attempt = 1; ; attempt++) {
       const { outcome } = answered;
       if (outcome.kind === "failed") return unjudged(outcome);
-      const verdict = await this.#judge(sought, outcome, validator, session);
-      if (verdict.status !== "bogus") return this.#accept(sought, outcome, verdict);
+      const { verdict, outcome: shown } = await this.#judge(sought, outcome, validator, session);
+      if (verdict.status !== "bogus") return this.#accept(sought, shown, verdict);
       this.#forget(sought, outcome);
       for (const source of answered.sources) avoid.add(source);
       const again = attempt < ATTEMPTS_MAX ? await mesh.askAgain(work, sought, avoid) : undefined;
@@ -166,33 +168,25 @@ export class ValidatedAnswers {
     }
   }
 
+  /** The verdict, and the outcome as the proofs show it. */
   async #judge(
     sought: Sought,
-    outcome: Exclude<Outcome, { kind: "failed" }>,
+    outcome: Found,
     validator: Validator,
     session: ValidationSession,
-  ): Promise<Verdict> {
+  ): Promise<{ readonly verdict: Verdict; readonly outcome: Found }> {
     const verdicts: Verdict[] = [];
-    const judge = async (rrset: RRset): Promise<void> => {
+    const sets = outcome.kind === "answer" ? [...outcome.chain, ...outcome.rrsets] : outcome.chain;
+    for (const rrset of sets) {
       const verdict = await this.#judgeRRset(rrset, validator, session);
       if (verdict !== undefined) verdicts.push(verdict);
-    };
-    for (const rrset of outcome.chain) {
-      await judge(rrset);
-      if (verdicts.at(-1)?.status === "bogus") return weakest(verdicts);
+      if (verdict?.status === "bogus") return { verdict, outcome };
     }
-    if (outcome.kind === "answer") for (const rrset of outcome.rrsets) await judge(rrset);
-    if (outcome.kind === "negative")
-      verdicts.push(
-        await this.#judgeNegative(
-          lastName(sought, outcome.chain),
-          sought.type,
-          outcome.answer,
-          validator,
-          session,
-        ),
-      );
-    return verdicts.length === 0 ? INDETERMINATE : weakest(verdicts);
+    if (outcome.kind !== "negative")
+      return { verdict: verdicts.length === 0 ? INDETERMINATE : weakest(verdicts), outcome };
+    const question = { name: lastName(sought, outcome.chain), type: sought.type };
+    const { verdict, answer } = await this.#judgeNegative(question, outcome.answer, validator, session);
+    return { verdict: weakest([...verdicts, verdict]), outcome: { ...outcome, answer } };
   }
 
   /** Undefined for what another set stands for. */
@@ -214,7 +208,7 @@ export class ValidatedAnswers {
     const { rrsets } = this.#parts;
     if (verdict.status === "secure") {
       rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
-      this.#learnDenials(rrset.proofs, undefined, verdict.ttlSecondsMax);
+      this.#learnDenials(rrset.proofs, verdict, undefined);
       this.#learnWildcard(rrset, verdict.ttlSecondsMax);
     } else if (verdict.status === "insecure" && verdict.errors.length === 0)
       rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
@@ -222,27 +216,38 @@ export class ValidatedAnswers {
   }
 
   async #judgeNegative(
-    qname: Name,
-    qtype: RRType,
+    { name: qname, type: qtype }: Sought,
     answer: NegativeAnswer,
     validator: Validator,
     session: ValidationSession,
-  ): Promise<Verdict> {
+  ): Promise<{ readonly verdict: Verdict; readonly answer: NegativeAnswer }> {
     const known = knownVerdict(answer.security, answer.soa?.ttlSeconds ?? 0);
-    if (known !== undefined) return known;
+    if (known !== undefined) return { verdict: known, answer };
+    const { rrsets } = this.#parts;
     const { kind, soa, proofs } = answer;
     const fromZone = answer.fromZone ?? NameClass.root;
     const verdict = await validator.judgeDenial({ qname, qtype, kind, soa, proofs }, fromZone, session);
-    if (verdict.status === "secure") {
-      this.#parts.rrsets.noteNegativeSecurity(qname, qtype, answer, "secure", verdict.ttlSecondsMax);
-      this.#learnDenials(proofs, soa, verdict.ttlSecondsMax);
+    const shown: NegativeAnswer = { ...answer, kind: verdict.kind };
+    if (verdict.kind !== kind) {
+      rrsets.forget(qname, qtype);
+      rrsets.storeNegative(qname, qtype, shown);
     }
-    return verdict;
+    if (verdict.status === "secure") {
+      rrsets.noteNegativeSecurity(qname, qtype, shown, "secure", verdict.ttlSecondsMax);
+      this.#learnDenials(proofs, verdict, soa);
+    }
+    return { verdict, answer: shown };
   }
 
-  #learnDenials(proofs: readonly RRset[], soa: RRset | undefined, ttlSecondsMax: number): void {
-    const zone = proofs[0] && signersOf(proofs[0])[0];
-    if (zone !== undefined) this.#parts.denials?.learn(zone, proofs, soa, ttlSecondsMax);
+  /** Keeps the proofs that were verified for other names (RFC 8198). */
+  #learnDenials(
+    proofs: readonly RRset[],
+    { provedBy = [], ttlSecondsMax }: Verdict & { status: "secure" },
+    soa: RRset | undefined,
+  ): void {
+    const verified = proofs.filter((proof) => provedBy.includes(proof));
+    const zone = verified[0] && signersOf(verified[0])[0];
+    if (zone !== undefined) this.#parts.denials?.learn(zone, verified, soa, ttlSecondsMax);
   }
 
   /** Keeps the wildcard itself for other names that it covers (RFC 8198 §5.3). */
@@ -256,11 +261,7 @@ export class ValidatedAnswers {
     this.#parts.rrsets.store(kept, Trust.Validated);
   }
 
-  #accept(
-    sought: Sought,
-    outcome: Exclude<Outcome, { kind: "failed" }>,
-    verdict: Exclude<Verdict, { status: "bogus" }>,
-  ): JudgedOutcome {
+  #accept(sought: Sought, outcome: Found, verdict: Exclude<Verdict, { status: "bogus" }>): JudgedOutcome {
     this.#bogus.forget(sought);
     const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
     const capped = verdict.status === "secure" ? withTtlMax(outcome, verdict.ttlSecondsMax) : outcome;
@@ -290,7 +291,7 @@ export class ValidatedAnswers {
   }
 
   /** Nothing bogus stays where others could find it. */
-  #forget(sought: Sought, outcome: Exclude<Outcome, { kind: "failed" }>): void {
+  #forget(sought: Sought, outcome: Found): void {
     const { rrsets } = this.#parts;
     const sets = outcome.kind === "answer" ? [...outcome.chain, ...outcome.rrsets] : outcome.chain;
     for (const { owner, type, security } of sets) if (security !== "secure") rrsets.forget(owner, type);
@@ -373,7 +374,7 @@ function unjudged(outcome: Outcome): JudgedOutcome {
 }
 
 /** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
-function withTtlMax<T extends Exclude<Outcome, { kind: "failed" }>>(outcome: T, ttlSecondsMax: number): T {
+function withTtlMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
   const cap = (rrset: RRset): RRset =>
     rrset.ttlSeconds <= ttlSecondsMax ? rrset : { ...rrset, ttlSeconds: ttlSecondsMax };
   const chain = outcome.chain.map(cap);
