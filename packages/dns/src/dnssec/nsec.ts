@@ -40,6 +40,8 @@ export class Nsec {
 
   /** The name lies between owner and next in canonical order; in a zone's last record next is the apex. */
   covers(name: Name, zone: Name): boolean {
+    // A next name outside would reach over other zones.
+    if (!this.next.isAtOrBelow(zone)) return false;
     if (!name.isAtOrBelow(zone) || name.compare(this.owner) <= 0) return false;
     // RFC 6840 §4.1: below a cut, or below a DNAME, this record says nothing.
     if (name.isBelow(this.owner) && (this.isDelegation || this.has(RRType.DNAME))) return false;

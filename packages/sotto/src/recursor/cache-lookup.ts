@@ -1,6 +1,7 @@
 /** What the cache says about one name and type: an answer, an alias, that there is none, or nothing. */
 import type { NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
 import { type Name, RRType } from "@sotto/dns/wire";
+import { synthesize } from "./scrubber.ts";
 
 export type CacheFinding =
   /** `before` holds the DNAME that the answer, a CNAME that was asked for, was made from. */
@@ -43,10 +44,20 @@ function findNxdomainAbove(rrsets: RRsetCache, name: Name): CacheFinding | undef
 function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
   // CNAME and NSEC themselves live beside a CNAME (RFC 4034 §4); DS lives on the other side of a cut.
   if (type === RRType.CNAME || type === RRType.NSEC) return undefined;
-  const alias = rrsets.find(name, RRType.CNAME);
+  const alias = rrsets.find(name, RRType.CNAME) ?? fromDname(rrsets, name);
   const before = alias === undefined ? undefined : dnameBehind(rrsets, alias);
   if (alias === undefined || before === undefined) return undefined;
   return { kind: "alias", chain: [...before, alias], alias };
+}
+
+/** A validated DNAME above holds for all names below it (RFC 6672 §5.3.1); others only for those it came with. */
+function fromDname(rrsets: RRsetCache, name: Name): RRset | undefined {
+  for (let above = name; !above.isRoot; ) {
+    above = above.parent();
+    const dname = rrsets.find(above, RRType.DNAME);
+    if (dname?.security === "secure") return synthesize(name, dname);
+  }
+  return undefined;
 }
 
 /** The DNAME of a synthesized CNAME; nothing for other sets; undefined when the DNAME is gone. */

@@ -28,10 +28,12 @@ export class DenialCache {
   readonly #rrsets: RRsetCache;
   readonly #clock: Clock;
   readonly #iterationsMax: number;
+  readonly #isValidated: (name: Name) => boolean;
   #count = 0;
 
-  /** `iterationsMax`: NSEC3 with more rounds are not looked at. */
-  constructor(rrsets: RRsetCache, iterationsMax: number, clock: Clock) {
+  /** `iterationsMax`: NSEC3 with more rounds are not looked at. `isValidated`: whether a name is validated at all. */
+  constructor(rrsets: RRsetCache, iterationsMax: number, isValidated: (name: Name) => boolean, clock: Clock) {
+    this.#isValidated = isValidated;
     this.#rrsets = rrsets;
     this.#clock = clock;
     this.#iterationsMax = iterationsMax;
@@ -63,6 +65,7 @@ export class DenialCache {
   find(name: Name, type: RRType): Synthesis | undefined {
     // A DS may be denied by the zone above only, and ANY and RRSIG by nobody.
     if (this.#count === 0 || type === RRType.ANY || type === RRType.RRSIG) return undefined;
+    if (!this.#isValidated(name)) return undefined;
     const side = type === RRType.DS && !name.isRoot ? name.parent() : name;
     for (let zone = side; ; zone = zone.parent()) {
       const denials = this.#zones.get(zone.key);

@@ -2,7 +2,7 @@
  * One resolution as a state machine (RFC 1034 §5.3.3): look in the cache, find the closest zone cut, choose a server,
  * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
  */
-import type { InfraCache, RRset, RRsetCache } from "@sotto/dns/cache";
+import { type InfraCache, type RRset, type RRsetCache, Trust } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { ExchangeResult, Query, Reply } from "@sotto/dns/transport";
 import {
@@ -39,7 +39,7 @@ export interface Shared {
   readonly delegations: DelegationCache;
   readonly roots: RootServers;
   /** RFC 8020. */
-  readonly hasNxdomainCut: boolean;
+  readonly hasNxdomainCut: (name: Name) => boolean;
   /** Undefined: denial records are not used for other names. */
   readonly denials: DenialCache | undefined;
   readonly mesh: Mesh;
@@ -158,7 +158,7 @@ export class Iteration {
   #lookInCache(): State {
     const { rrsets } = this.#shared;
     if (this.#run.avoid !== undefined) return { kind: "locate" };
-    const cached = findInCache(rrsets, this.#current, this.#type, this.#shared.hasNxdomainCut);
+    const cached = findInCache(rrsets, this.#current, this.#type, this.#shared.hasNxdomainCut(this.#current));
     switch (cached?.kind) {
       case "answer":
         return this.#answer(cached.before, cached.rrsets);
@@ -212,6 +212,12 @@ export class Iteration {
     const scrubbed = scrub(reply.message, { sought, zone: zone.name, recursionDesired: true });
     const outcome = this.#useAnswer(scrubbed);
     if (outcome !== undefined) return outcome;
+    // A resolver that refers elsewhere has no answer.
+    if (scrubbed.kind === "referral") {
+      const proofs = scrubbed.referral.delegation.noDs ?? [];
+      const answer = { kind: "nodata", soa: undefined, proofs, fromZone: zone.name } as const;
+      return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
+    }
     if (scrubbed.kind === "empty")
       return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
     this.#trace.noteBadReply("reason" in scrubbed ? scrubbed.reason : scrubbed.kind);
@@ -424,6 +430,7 @@ export class Iteration {
 
   /** What answers the question, or a part of it; undefined for everything else. */
   #useAnswer(scrubbed: Scrubbed): State | undefined {
+    this.#keepProofs(scrubbed);
     switch (scrubbed.kind) {
       case "answer":
         return this.#answer(this.#keep(scrubbed.chain), this.#keep(scrubbed.rrsets));
@@ -470,6 +477,14 @@ export class Iteration {
     if (wasSilentWithEdns) infra.noteEdns(address, "none", EDNS_SILENCE_MEMORY_MS);
   }
 
+  /** An NSEC may also deny a DS at its owner, which saves asking for it; validation decides what it is worth. */
+  #keepProofs(scrubbed: Scrubbed): void {
+    const proofs =
+      scrubbed.kind === "negative" ? scrubbed.answer.proofs : "proofs" in scrubbed ? scrubbed.proofs : [];
+    for (const proof of proofs)
+      if (proof.type === RRType.NSEC) this.#shared.rrsets.store(proof, Trust.Referral);
+  }
+
   /** Stores sets and gives what the cache believes, in the same order. */
   #keep(found: readonly FoundRRset[]): RRset[] {
     return found.map(({ rrset, trust }) => {
@@ -489,6 +504,10 @@ export class Iteration {
     this.#chain.push(...chain);
     const links = chain.filter((rrset) => rrset.type === RRType.CNAME);
     this.#aliases += links.length;
+    const [link] = links;
+    // A name that is an alias of itself: there is nothing else to say.
+    if (links.length === 1 && link?.owner.equals(target) === true)
+      return { kind: "done", outcome: { kind: "answer", chain: this.#chain, rrsets: [] } };
     if (this.#namesSeen.has(target.key) || this.#aliases > ALIASES_MAX)
       return this.#trace.failed("alias loop");
     // A name inside the chain may come again as a target later: that is a loop, too.

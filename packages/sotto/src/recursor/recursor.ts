@@ -101,15 +101,17 @@ export class Recursor implements Responder {
     const bytesMax = cacheBytesMax - delegationBytes - staleBytes;
     const rrsets = new RRsetCache({ ...options, bytesMax }, clock);
     const iterationsMax = options.validation?.nsec3IterationsMax ?? NSEC3_ITERATIONS_MAX_DEFAULT;
+    this.#validator = options.validation && makeValidator(options.validation, runtime);
+    const isValidated = (name: Name): boolean => this.#validator?.anchors.closest(name) !== undefined;
     const isAggressive = options.validation !== undefined && options.aggressiveDenial !== false;
-    const denials = isAggressive ? new DenialCache(rrsets, iterationsMax, clock) : undefined;
+    const denials = isAggressive ? new DenialCache(rrsets, iterationsMax, isValidated, clock) : undefined;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#shared = {
       exchange,
       runtime,
       rrsets,
       denials,
-      hasNxdomainCut: options.nxdomainCut ?? true,
+      hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),
       roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
@@ -121,7 +123,6 @@ export class Recursor implements Responder {
     };
     const { mesh, delegations } = this.#shared;
     const stale = options.stale && new StaleAnswers(options.stale, staleBytes, clock);
-    this.#validator = options.validation && makeValidator(options.validation, runtime);
     this.#answers = new ValidatedAnswers({
       mesh,
       rrsets,

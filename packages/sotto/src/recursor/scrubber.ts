@@ -29,9 +29,15 @@ export type Scrubbed =
       readonly kind: "answer";
       readonly chain: readonly FoundRRset[];
       readonly rrsets: readonly FoundRRset[];
+      readonly proofs: readonly RRset[];
     }
   /** Aliases that end in a name this reply says nothing about. */
-  | { readonly kind: "alias"; readonly chain: readonly FoundRRset[]; readonly target: Name }
+  | {
+      readonly kind: "alias";
+      readonly chain: readonly FoundRRset[];
+      readonly target: Name;
+      readonly proofs: readonly RRset[];
+    }
   /** A DNAME makes a name that is too long (RFC 6672 §2.2). */
   | { readonly kind: "overflow"; readonly chain: readonly FoundRRset[] }
   | { readonly kind: "negative"; readonly answer: NegativeAnswer }
@@ -65,19 +71,21 @@ export function scrub(message: Message, asked: Asked): Scrubbed {
   if (answers === undefined || authorities === undefined) {
     return { kind: "broken", reason: "more record sets than a reply can need" };
   }
-  const walk = walkChain(answers, asked, proofsOf(authorities));
+  const proofs = proofsOf(authorities);
+  const walk = walkChain(answers, asked, proofs);
   const isRecursive = message.recursionAvailable && !message.isAuthoritative && !asked.recursionDesired;
   const saysSomething = walk.rrsets.length > 0 || walk.chain.length > 0 || message.rcode !== Rcode.NoError;
   if (isRecursive && saysSomething) return recursiveLame;
   if (walk.isOverflow) return { kind: "overflow", chain: trusted(walk.chain, message) };
   if (walk.rrsets.length > 0) {
     const all = trusted([...walk.chain, ...walk.rrsets], message);
-    return { kind: "answer", chain: all.slice(0, walk.chain.length), rrsets: all.slice(walk.chain.length) };
+    const chain = all.slice(0, walk.chain.length);
+    return { kind: "answer", chain, rrsets: all.slice(walk.chain.length), proofs };
   }
   // RFC 2308 §2.1: NXDOMAIN after an alias speaks of the last name. It is asked for again instead, because its zone
   // may be another one; that costs one query and no trust.
   if (walk.chain.length > 0)
-    return { kind: "alias", chain: trusted(walk.chain, message), target: walk.current };
+    return { kind: "alias", chain: trusted(walk.chain, message), target: walk.current, proofs };
   if (message.rcode === Rcode.YXDomain) return { kind: "broken", reason: "YXDOMAIN without a DNAME" };
   return withoutAnswer(message, asked, authorities, isRecursive);
 }
@@ -109,6 +117,9 @@ function withoutAnswer(
   // A parent that does not know DS refers to the child for it: there is no DS then (RFC 4035 §3.1.4.1).
   if (referral !== undefined) {
     const isForDs = sought.type === RRType.DS && referral.delegation.zone.equals(sought.name);
+    const { ds } = referral.delegation;
+    if (isForDs && ds !== undefined)
+      return { kind: "answer", chain: [], rrsets: [{ rrset: ds, trust: Trust.Answer }], proofs };
     return isForDs ? noData : { kind: "referral", referral };
   }
   if (message.isAuthoritative) return noData;
@@ -171,7 +182,7 @@ function closestDname(answers: RRsetTable, name: Name, zone: Name): RRset | unde
 }
 
 /** The CNAME that a DNAME stands for, with the DNAME's TTL (RFC 6672 §3.1); undefined when the name gets too long. */
-function synthesize(owner: Name, dname: RRset): RRset | undefined {
+export function synthesize(owner: Name, dname: RRset): RRset | undefined {
   const target = owner.replaceSuffix(dname.owner, aliasTarget(dname));
   if (target === undefined) return undefined;
   return {

@@ -182,6 +182,8 @@ export class ValidatedAnswers {
       if (verdict !== undefined) verdicts.push(verdict);
       if (verdict?.status === "bogus") return { verdict, outcome };
     }
+    // Nobody signs that a name is too long.
+    if (outcome.kind === "overflow") return { verdict: weakest([...verdicts, INDETERMINATE]), outcome };
     if (outcome.kind !== "negative")
       return { verdict: verdicts.length === 0 ? INDETERMINATE : weakest(verdicts), outcome };
     const question = { name: lastName(sought, outcome.chain), type: sought.type };
@@ -331,8 +333,11 @@ class Session implements ValidationSession {
     const delegation = this.#parts.delegations.find(name);
     if (delegation?.ds !== undefined && delegation.ds.signatures.length > 0)
       return { kind: "rrset", rrset: delegation.ds };
-    const proofs = delegation?.noDs ?? [];
-    if (proofs.length === 0) return undefined;
+    const nsec = this.#parts.rrsets.find(name, RRType.NSEC, Trust.Referral);
+    const proofs = delegation?.noDs?.length ? delegation.noDs : nsec === undefined ? [] : [nsec];
+    // The child's own NSEC says nothing about its DS.
+    const isAbove = proofs.some((proof) => signersOf(proof).some((signer) => name.isBelow(signer)));
+    if (!isAbove) return undefined;
     return { kind: "negative", proofs, ttlSeconds: Math.min(...proofs.map(({ ttlSeconds }) => ttlSeconds)) };
   }
 }
