@@ -36,6 +36,8 @@ export interface ValidationSession {
   readonly budget: ValidationBudget;
   /** Asks for DS or DNSKEY; `isAgain`: what came before was bogus, so other servers should be asked. Never rejects. */
   fetch(name: Name, type: RRType, isAgain: boolean): Promise<Evidence>;
+  /** Is told of denials that were verified on the way to a zone's keys. */
+  onProved?(zone: Name, proofs: readonly SignedRRset[], ttlSeconds: number): void;
 }
 
 export interface ValidatorOptions {
@@ -80,6 +82,14 @@ export class Validator {
   /** Zones of which something is known. */
   get zoneCount(): number {
     return this.#trusts.size;
+  }
+
+  /** True when answers of the zone must be signed: an anchor or a usable DS set says so. */
+  expectsSignatures(zone: Name, ds: SignedRRset | undefined): boolean {
+    const anchor = this.anchors.closest(zone);
+    if (anchor === undefined) return false;
+    if (anchor.zone.equals(zone)) return true;
+    return ds !== undefined && usableDs(ds.rdatas, this.#policy).kind === "usable";
   }
 
   flush(name: Name): void {
@@ -331,6 +341,7 @@ export class Validator {
     const verdict: NoDsVerdict =
       byNsec.kind === "not proved" && !nsec3s.isEmpty ? nsec3s.judgeNoDs(name) : byNsec;
     const life = Math.min(ttlSeconds, above.ttlSeconds, evidence.ttlSeconds);
+    session.onProved?.(above.trust.apex, rrsets, ttlSeconds);
     switch (verdict.kind) {
       case "insecure delegation":
         return { trust: { kind: "insecure", errors: [] }, ttlSeconds: life };

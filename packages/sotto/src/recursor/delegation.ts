@@ -63,12 +63,15 @@ export class DelegationCache {
     return this.#entries.find(zone.key, this.#clock.nowMs())?.delegation;
   }
 
-  /** Keeps what a parent said. Zero seconds: only for the question at hand, so nothing is kept. */
-  store(delegation: Delegation, ttlSeconds: number): void {
-    const lifeMs = Math.min(ttlSeconds, DELEGATION_TTL_SECONDS_MAX) * 1000;
+  /** Keeps what the servers of the zone `parent` said. Zero seconds: only for the question at hand, so nothing is kept. */
+  store(delegation: Delegation, ttlSeconds: number, parent: Name): void {
+    const nowMs = this.#clock.nowMs();
+    // A child must not outlive the parent that vouches for it: the parent may be gone (ghost domains).
+    const parentMs = (this.#entries.find(parent.key, nowMs)?.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs;
+    const lifeMs = Math.min(Math.min(ttlSeconds, DELEGATION_TTL_SECONDS_MAX) * 1000, parentMs);
     if (lifeMs === 0) this.#entries.delete(delegation.zone.key);
     else {
-      const expiresAtMs = this.#clock.nowMs() + lifeMs;
+      const expiresAtMs = nowMs + lifeMs;
       this.#entries.store(delegation.zone.key, { delegation, bytes: bytesOf(delegation), expiresAtMs });
     }
   }

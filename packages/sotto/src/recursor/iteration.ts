@@ -42,6 +42,8 @@ export interface Shared {
   readonly hasNxdomainCut: (name: Name) => boolean;
   /** Undefined: denial records are not used for other names. */
   readonly denials: DenialCache | undefined;
+  /** True for zones whose answers must be signed. */
+  readonly isSigned: (delegation: Delegation) => boolean;
   readonly mesh: Mesh;
   readonly minimisation: MinimisationMode;
   readonly configured: ConfiguredZones;
@@ -256,7 +258,7 @@ export class Iteration {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
-        if (work.lastResort !== undefined) return { kind: "done", outcome: work.lastResort };
+        if (work.lastResort !== undefined) return this.#useLastResort(work.lastResort);
         // Servers that do not like shorter names may still know the whole one.
         if (!this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
           this.#minimisation.giveUp();
@@ -330,7 +332,7 @@ export class Iteration {
     return { kind: "choose", work };
   }
 
-  #read(work: ZoneWork, arrival: Arrival): State {
+  #read(work: ZoneWork, arrival: Arrival): State | Promise<State> {
     const { attempt } = arrival;
     if (arrival.kind === "failure") return this.#readFailure(work, attempt, arrival.problem);
     this.#noteServer(attempt, arrival.result);
@@ -366,8 +368,10 @@ export class Iteration {
     switch (scrubbed.kind) {
       case "negative":
         if (scrubbed.answer.kind === "nodata") this.#shared.rrsets.storeNegative(name, type, scrubbed.answer);
-        // Some servers say NXDOMAIN where only deeper names exist, so only strict mode believes it (RFC 9156 §2.3, RFC 8020).
-        else if (!this.#minimisation.isStrict) this.#minimisation.giveUp();
+        // Some servers say NXDOMAIN where only deeper names exist, so it is believed in strict mode, and when it comes with
+        // proofs that validation will look at (RFC 9156 §2.3, RFC 8020).
+        else if (!this.#minimisation.isStrict && scrubbed.answer.proofs.length === 0)
+          this.#minimisation.giveUp();
         else return undefined;
         return this.#begin(delegation, name.labelCount);
       case "answer":
@@ -382,6 +386,7 @@ export class Iteration {
       case "referral":
       case "lame":
       case "no edns":
+      case "child side":
         return undefined;
       default:
         return assertNever(scrubbed);
@@ -389,21 +394,27 @@ export class Iteration {
   }
 
   /** Goes on with what a reply says. */
-  #use(work: ZoneWork, attempt: Attempt, scrubbed: Scrubbed, hasEdns: boolean): State {
+  #use(work: ZoneWork, attempt: Attempt, scrubbed: Scrubbed, hasEdns: boolean): State | Promise<State> {
     const { infra, delegations } = this.#shared;
     const { zone } = work.selection.delegation;
     const { candidate } = attempt;
     this.#run.sources.add(candidate.address);
     switch (scrubbed.kind) {
+      case "child side":
+        return this.#locateParent(work, attempt);
       case "answer":
       case "alias":
       case "overflow":
       case "negative":
+        if (this.#lacksSignatures(work, scrubbed)) {
+          work.lastResort ??= scrubbed;
+          return this.#giveUp(work, attempt, "unsigned reply of a signed zone");
+        }
         return this.#useAnswer(scrubbed) ?? { kind: "choose", work };
       case "referral": {
         const { ttlSeconds } = scrubbed.referral;
         const delegation = inheritAddresses(scrubbed.referral.delegation, work.selection.delegation);
-        delegations.store(delegation, ttlSeconds);
+        delegations.store(delegation, ttlSeconds, work.selection.delegation.zone);
         if (++this.#referrals > REFERRALS_MAX) return this.#trace.failed("quota");
         return this.#begin(delegation);
       }
@@ -419,13 +430,38 @@ export class Iteration {
         if (!hasEdns) infra.noteEdns(candidate.address, "none");
         return { kind: "send", work, sending: { ...attempt, withEdns: false } };
       case "empty":
-        work.lastResort = { kind: "negative", chain: this.#chain, answer: scrubbed.answer };
+        work.lastResort ??= scrubbed;
         return this.#giveUp(work, attempt, "empty reply without authority");
       case "broken":
         return this.#giveUp(work, attempt, scrubbed.reason);
       default:
         return assertNever(scrubbed);
     }
+  }
+
+  /** Nobody knew better. */
+  #useLastResort(scrubbed: Scrubbed): State {
+    if (scrubbed.kind !== "empty")
+      return this.#useAnswer(scrubbed) ?? this.#trace.failed("no reachable authority");
+    return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
+  }
+
+  /**
+   * Asks the zone above who serves the name's parent: one server may serve a zone and its grandparent, so that no referral
+   * told of the zone between them.
+   */
+  async #locateParent(work: ZoneWork, attempt: Attempt): Promise<State> {
+    const { zone } = work.selection.delegation;
+    for (let name = this.#current.parent(); name.isBelow(zone); name = name.parent()) {
+      const outcome = await this.#shared.mesh.askFor(this.#run, { name, type: RRType.NS }, DEPTH_MAX);
+      const ns =
+        outcome?.kind === "answer" ? outcome.rrsets.find(({ type }) => type === RRType.NS) : undefined;
+      if (ns === undefined) continue;
+      const servers = ns.rdatas.map((rdata) => ({ name: new Name(rdata), addresses: [] }));
+      if (++this.#referrals > REFERRALS_MAX) return this.#trace.failed("quota");
+      return this.#begin({ zone: name, servers });
+    }
+    return this.#giveUp(work, attempt, "answers for the child's side of the cut");
   }
 
   /** What answers the question, or a part of it; undefined for everything else. */
@@ -446,6 +482,15 @@ export class Iteration {
       default:
         return undefined;
     }
+  }
+
+  /** A server that does not speak DNSSEC for a signed zone is asked only when no other does. */
+  #lacksSignatures(work: ZoneWork, scrubbed: Scrubbed): boolean {
+    if (!this.#shared.isSigned(work.selection.delegation)) return false;
+    if (scrubbed.kind === "negative") return scrubbed.answer.proofs.length === 0;
+    const found = scrubbed.kind === "answer" ? [...scrubbed.chain, ...scrubbed.rrsets] : [];
+    if (scrubbed.kind === "alias") found.push(...scrubbed.chain);
+    return found.length > 0 && found.every(({ rrset }) => rrset.signatures.length === 0);
   }
 
   #readFailure(work: ZoneWork, attempt: Attempt, problem: DnsError): State {
@@ -505,8 +550,8 @@ export class Iteration {
     const links = chain.filter((rrset) => rrset.type === RRType.CNAME);
     this.#aliases += links.length;
     const [link] = links;
-    // A name that is an alias of itself: there is nothing else to say.
-    if (links.length === 1 && link?.owner.equals(target) === true)
+    // A DNAME may make a name an alias of itself: there is nothing else to say.
+    if (links.length === 1 && link?.synthesizedFrom !== undefined && link.owner.equals(target))
       return { kind: "done", outcome: { kind: "answer", chain: this.#chain, rrsets: [] } };
     if (this.#namesSeen.has(target.key) || this.#aliases > ALIASES_MAX)
       return this.#trace.failed("alias loop");

@@ -111,6 +111,7 @@ export class Recursor implements Responder {
       runtime,
       rrsets,
       denials,
+      isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
       hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),

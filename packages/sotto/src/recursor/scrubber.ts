@@ -46,6 +46,8 @@ export type Scrubbed =
   | { readonly kind: "lame"; readonly lameness: Lameness; readonly reason: string }
   /** No answer, no authority, at most a referral to the zone itself: NODATA if nobody knows better, as in Unbound. */
   | { readonly kind: "empty"; readonly answer: NegativeAnswer }
+  /** A DS was asked of a server of the zone itself, which cannot know (RFC 4035 §3.1.4.1). */
+  | { readonly kind: "child side" }
   /** The server may not understand EDNS (RFC 6891 §7). */
   | { readonly kind: "no edns"; readonly reason: string }
   /** Nothing to be had from this server for this question. */
@@ -111,6 +113,11 @@ function withoutAnswer(
   if (message.rcode === Rcode.NXDomain) {
     return { kind: "negative", answer: { kind: "nxdomain", soa, proofs, fromZone: zone } };
   }
+  const isChildSide =
+    sought.type === RRType.DS &&
+    !sought.name.isRoot &&
+    authorities.get(sought.name, RRType.SOA) !== undefined;
+  if (isChildSide) return { kind: "child side" };
   const noData = { kind: "negative", answer: { kind: "nodata", soa, proofs, fromZone: zone } } as const;
   if (soa !== undefined) return isRecursive ? recursiveLame : noData;
   const referral = readReferral(message, authorities, asked);
@@ -122,7 +129,9 @@ function withoutAnswer(
       return { kind: "answer", chain: [], rrsets: [{ rrset: ds, trust: Trust.Answer }], proofs };
     return isForDs ? noData : { kind: "referral", referral };
   }
-  if (message.isAuthoritative) return noData;
+  // Some broken servers are empty where others of the zone know the answer.
+  if (message.isAuthoritative && proofs.length > 0) return noData;
+  if (message.isAuthoritative) return { kind: "empty", answer: noData.answer };
   const isUpward = message.authorities.some(
     (record) => record.type === RRType.NS && zone.isBelow(record.owner),
   );

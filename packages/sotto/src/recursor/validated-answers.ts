@@ -13,6 +13,7 @@ import {
   type Evidence,
   INDETERMINATE,
   readRrsig,
+  type SignedRRset,
   signersOf,
   ValidationBudget,
   type ValidationSession,
@@ -307,6 +308,8 @@ class Session implements ValidationSession {
   readonly #work: Work;
   readonly #parts: ValidatedAnswersParts;
   readonly #sources = new Map<string, Set<string>>();
+  /** Proofs that were handed to the validator. */
+  #given: readonly RRset[] = [];
 
   constructor(work: Work, parts: ValidatedAnswersParts) {
     this.#work = work;
@@ -325,7 +328,16 @@ class Session implements ValidationSession {
       : await mesh.answerFor(this.#work, sought);
     if (answered === undefined) return { kind: "failed", errors: [] };
     for (const source of answered.sources) sources.add(source);
+    if (answered.outcome.kind === "negative") this.#given = answered.outcome.answer.proofs;
     return evidenceOf(answered.outcome);
+  }
+
+  onProved(zone: Name, proofs: readonly SignedRRset[], ttlSeconds: number): void {
+    const { denials } = this.#parts;
+    if (denials === undefined) return;
+    // Every set given to the validator by fetch is one of the cache.
+    const known = this.#given.filter((rrset) => proofs.includes(rrset));
+    denials.learn(zone, known, undefined, ttlSeconds);
   }
 
   /** What the parent said beside the delegation saves a query: it is validated like any other word. */
@@ -338,6 +350,7 @@ class Session implements ValidationSession {
     // The child's own NSEC says nothing about its DS.
     const isAbove = proofs.some((proof) => signersOf(proof).some((signer) => name.isBelow(signer)));
     if (!isAbove) return undefined;
+    this.#given = proofs;
     return { kind: "negative", proofs, ttlSeconds: Math.min(...proofs.map(({ ttlSeconds }) => ttlSeconds)) };
   }
 }

@@ -1,14 +1,14 @@
 /** One question at one zone: whom it may still ask, what is under way, and what to say when nobody says more. */
 
 import type { Arrival, Inquiry } from "./inquiry.ts";
-import type { Outcome } from "./outcome.ts";
+import type { Scrubbed } from "./scrubber.ts";
 import type { ServerSelection } from "./server-selection.ts";
 
 export class ZoneWork {
   readonly selection: ServerSelection;
   readonly inquiry: Inquiry;
-  /** The outcome of the best useless reply; undefined when there was none. */
-  lastResort: Outcome | undefined = undefined;
+  /** The best of the replies that should not be the last word; undefined when there was none. */
+  lastResort: Scrubbed | undefined = undefined;
   readonly #lookUps = new Set<Promise<void>>();
 
   constructor(selection: ServerSelection, inquiry: Inquiry) {

@@ -55,6 +55,13 @@ class ScenarioReader {
       const line = (this.#lines[this.#at++] ?? "").trim();
       if (line === "CONFIG_END") return settings;
       if (line === "" || line.startsWith(";") || line.startsWith("#")) continue;
+      const zone = /^((?:stub|forward)-zone):\s*(\S.*)$/.exec(line);
+      if (zone !== null && !zone[2]?.startsWith("#")) {
+        settings.push({ key: zone[1] ?? "", value: "", line: this.#at });
+        for (const [, key = "", quoted, plain = ""] of (zone[2] ?? "").matchAll(PAIR))
+          settings.push({ key, value: quoted ?? plain, line: this.#at });
+        continue;
+      }
       const parts = /^([A-Za-z0-9-]+):\s*(.*)$/.exec(line);
       if (parts === null) continue;
       const [, key = "", rest = ""] = parts;
@@ -230,5 +237,7 @@ function withoutComment(line: string): string {
   return line.replace(/(?:^|\s);.*$/, "").trim();
 }
 
+/** Some files have a whole zone on one line. */
+const PAIR = /([a-z-]+):\s*(?:"([^"]*)"|(\S+))/g;
 const STEP_WORDS = new Set(["ADDRESS", "ELAPSE", "EVAL"]);
 const BLOCKS = new Set(["CHECK_AUTOTRUST", "CHECK_TEMPFILE"]);
