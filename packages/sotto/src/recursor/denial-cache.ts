@@ -206,6 +206,7 @@ class ZoneDenials {
       take(this.#nsecs[this.#nsecAtOrBefore(name)]);
       const covering = [...found][0];
       if (covering === undefined) return [];
+      if (covering.rrset.owner.equals(name)) return [covering];
       // Only the wildcard of the closest encloser counts; which one that is the covering record tells.
       for (let count = labels - 1; count >= this.zone.labelCount; count--) {
         const encloser = name.suffix(count);

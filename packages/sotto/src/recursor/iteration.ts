@@ -12,6 +12,7 @@ import {
   makeEdns,
   makeMessage,
   Name,
+  type ResourceRecord,
   RRClass,
   RRType,
 } from "@sotto/dns/wire";
@@ -26,6 +27,7 @@ import { primingQuestion, type RootServers } from "./priming.ts";
 import { type MinimisationMode, QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
+import { collectRRsets } from "./rrset-table.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
 import { Trace } from "./trace.ts";
@@ -247,6 +249,12 @@ export class Iteration {
     const nowMs = this.#shared.runtime.clock.nowMs();
     // With nothing under way there is nothing to be patient for.
     const choice = work.selection.choose(work.isOpen ? nowMs : Number.POSITIVE_INFINITY);
+    const isSlow = choice.kind === "wait" || (choice.kind === "ask" && choice.candidate.state === "asked");
+    // Servers that do not like shorter names may still know the whole one: nobody waits for them to say so.
+    if (isSlow && !this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
+      this.#minimisation.giveUp();
+      return this.#begin(work.selection.delegation);
+    }
     switch (choice.kind) {
       case "ask":
         return { kind: "send", work, sending: { ...choice, transport: "udp" } };
@@ -258,6 +266,7 @@ export class Iteration {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
+        if (this.#widen(work)) return { kind: "choose", work };
         if (work.lastResort !== undefined) return this.#useLastResort(work.lastResort);
         // Servers that do not like shorter names may still know the whole one.
         if (!this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
@@ -268,6 +277,35 @@ export class Iteration {
       default:
         return assertNever(choice);
     }
+  }
+
+  /**
+   * When all servers of the delegation have failed: the child may name others, and parents may have other addresses for
+   * their names than the child has (RFC 1034 §4.2.2 wants them equal, and they are not). False when there is nobody new.
+   */
+  #widen(work: ZoneWork): boolean {
+    if (work.hasWidened) return false;
+    work.hasWidened = true;
+    const { rrsets, delegations } = this.#shared;
+    const { selection } = work;
+    const known = new Set(selection.serverNames.map(({ key }) => key));
+    const childs = rrsets.find(selection.delegation.zone, RRType.NS, Trust.Additional)?.rdatas ?? [];
+    const names = childs.map((rdata) => new Name(rdata)).filter(({ key }) => !known.has(key));
+    for (const name of names) selection.addServer(name);
+    for (const name of selection.serverNames) {
+      const above = delegations.findClosest(name)?.servers.find((server) => server.name.equals(name));
+      if (above !== undefined) selection.addAddresses(name, above.addresses);
+    }
+    return names.length > 0 || selection.hasFresh;
+  }
+
+  /** Keeps what a zone says of its own servers, for when those that its parent names fail. */
+  #keepOwnServers(message: Message, zone: Name): void {
+    if (!message.isAuthoritative) return;
+    const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
+    const records = [...message.authorities, ...message.answers].filter(isOwn);
+    const ns = collectRRsets(records, [], zone, RRType.NS)?.get(zone, RRType.NS);
+    if (ns !== undefined) this.#shared.rrsets.store(ns, Trust.Additional);
   }
 
   /** Finds addresses of a server, while replies of servers asked before are still welcome. */
@@ -345,6 +383,7 @@ export class Iteration {
       return this.#giveUp(work, attempt, "truncated reply over TCP");
     }
     const sought = { name: attempt.question.name, type: attempt.question.type };
+    this.#keepOwnServers(message, zone);
     const scrubbed = scrub(message, { sought, zone, recursionDesired: attempt.recursionDesired });
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
     if (!this.#minimisation.isWhole(sought)) {

@@ -75,6 +75,7 @@ export function scrub(message: Message, asked: Asked): Scrubbed {
   }
   const proofs = proofsOf(authorities);
   const walk = walkChain(answers, asked, proofs);
+  if (walk.isForged) return { kind: "broken", reason: "a CNAME does not follow from its DNAME" };
   const isRecursive = message.recursionAvailable && !message.isAuthoritative && !asked.recursionDesired;
   const saysSomething = walk.rrsets.length > 0 || walk.chain.length > 0 || message.rcode !== Rcode.NoError;
   if (isRecursive && saysSomething) return recursiveLame;
@@ -144,6 +145,8 @@ interface Walk {
   readonly rrsets: readonly RRset[];
   readonly current: Name;
   readonly isOverflow: boolean;
+  /** A CNAME says something else than the DNAME it came with. */
+  readonly isForged: boolean;
 }
 
 /** Follows CNAME and DNAME records from the question as far as this reply goes, inside the zone. */
@@ -152,26 +155,32 @@ function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]):
   const chain: RRset[] = [];
   const seen = new Set<string>();
   let current = sought.name;
+  const end = (rrsets: readonly RRset[], parts: Partial<Walk> = {}): Walk => ({
+    chain,
+    rrsets,
+    current,
+    isOverflow: false,
+    isForged: false,
+    ...parts,
+  });
   while (current.isAtOrBelow(zone) && !seen.has(current.key)) {
     seen.add(current.key);
     const dname = closestDname(answers, current, zone);
     const found = dname === undefined ? matching(answers, current, sought.type) : [];
-    if (found.length > 0) {
-      const rrsets = found.map((rrset) => withProofs(rrset, proofs));
-      return { chain, rrsets, current, isOverflow: false };
-    }
-    const alias = dname === undefined ? answers.get(current, RRType.CNAME) : synthesize(current, dname);
+    if (found.length > 0) return end(found.map((rrset) => withProofs(rrset, proofs)));
+    const sent = answers.get(current, RRType.CNAME);
+    // What a DNAME stands for is made here, so that no CNAME beside it can lie (RFC 6672 §5.3.1).
+    const alias = dname === undefined ? sent : synthesize(current, dname);
     if (dname !== undefined) chain.push(dname);
-    // The synthesis is ours, so whatever CNAME the server put beside its DNAME cannot lie (RFC 6672 §5.3.1).
-    if (dname !== undefined && alias === undefined) return { chain, rrsets: [], current, isOverflow: true };
+    if (dname !== undefined && alias === undefined) return end([], { isOverflow: true });
     if (alias === undefined) break;
-    if (sought.type === RRType.CNAME || sought.type === RRType.ANY) {
-      return { chain, rrsets: [alias], current, isOverflow: false };
-    }
+    if (sent !== undefined && !aliasTarget(sent).equals(aliasTarget(alias)))
+      return end([], { isForged: true });
+    if (sought.type === RRType.CNAME || sought.type === RRType.ANY) return end([alias]);
     chain.push(withProofs(alias, proofs));
     current = aliasTarget(alias);
   }
-  return { chain, rrsets: [], current, isOverflow: false };
+  return end([]);
 }
 
 function matching(answers: RRsetTable, owner: Name, type: RRType): readonly RRset[] {

@@ -85,6 +85,23 @@ export class ServerSelection {
     return usable.length > 0;
   }
 
+  /** Names of the servers known so far. */
+  get serverNames(): readonly Name[] {
+    const names = new Map(this.delegation.servers.map(({ name }) => [name.key, name]));
+    for (const { serverName } of this.#candidates.values()) names.set(serverName.key, serverName);
+    return [...names.values()];
+  }
+
+  /** Adds a server whose addresses have to be looked up. */
+  addServer(name: Name): void {
+    this.#namesToLookUp.push(name);
+  }
+
+  /** True when addresses are there that nobody asked yet. */
+  get hasFresh(): boolean {
+    return [...this.#candidates.values()].some(({ state }) => state === "fresh");
+  }
+
   /**
    * Fresh addresses first, then servers without known addresses, then silent ones without EDNS (some old middleboxes
    * drop OPT, RFC 6891 §6.2.2), at last those that only recurse, with RD.
