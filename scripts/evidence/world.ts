@@ -74,6 +74,7 @@ export async function openWorld(): Promise<World> {
 ${listeners.map((listener) => `  - ${listener}`).join("\n")}
 local-zones: { data: ${JSON.stringify([`${FAST_NAME} 300 IN A ${ANSWER}`, ...records])} }
 forward-zones: [{ name: slow.example, upstreams: ["udp://127.0.0.1:${slowPort}"] }]
+dnssec: { validation: false }
 log: { format: json }
 ${settings}
 `,

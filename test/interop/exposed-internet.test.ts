@@ -99,6 +99,7 @@ async function startSotto(
   - { transport: tcp, address: 127.0.0.1, port: ${port} }
 resolver: { root-hints: "${facts.exposed.rootHintsFile}", families: [ipv4] }
 local-zones: { builtin: false }
+dnssec: { validation: false }
 `,
   );
   const peer = await startPeer(process.execPath, [...SOTTO, "serve", "--config", file], (output) =>

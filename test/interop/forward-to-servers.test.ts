@@ -9,7 +9,8 @@ import { type ForeignServer, startForeignServer } from "./servers.ts";
 function zones(server: ForeignServer): string {
   const { pin, port, tlsPort } = server;
   const wrongPin = `${"A".repeat(43)}=`;
-  return `forward-zones:
+  return `dnssec: { validation: false }
+forward-zones:
   - { name: www.interop.example., upstreams: ["udp://127.0.0.1:${port}"] }
   - { name: mail.interop.example., upstreams: ["tcp://127.0.0.1:${port}"] }
   - { name: big.interop.example., upstreams: ["udp://127.0.0.1:${port}"] }

@@ -35,7 +35,7 @@ export type Evidence =
 export interface ValidationSession {
   readonly budget: ValidationBudget;
   /** Asks for DS or DNSKEY; `isAgain`: what came before was bogus, so other servers should be asked. Never rejects. */
-  fetch(name: Name, type: RRType, isAgain: boolean): Promise<Evidence>;
+  ask(name: Name, type: RRType, isAgain: boolean): Promise<Evidence>;
   /** Is told of denials that were verified on the way to a zone's keys. */
   onProved?(zone: Name, proofs: readonly SignedRRset[], ttlSeconds: number): void;
 }
@@ -274,7 +274,7 @@ export class Validator {
   }
 
   async #fromParent(name: Name, session: ValidationSession, isAgain: boolean): Promise<TimedTrust> {
-    const evidence = await session.fetch(name, RRType.DS, isAgain);
+    const evidence = await session.ask(name, RRType.DS, isAgain);
     if (evidence.kind === "failed") {
       const text = `DS of ${name} cannot be had`;
       return failedTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
@@ -388,7 +388,7 @@ export class Validator {
     isAgain: boolean,
     ds: readonly Ds[],
   ): Promise<TimedTrust> {
-    const evidence = await session.fetch(zone, RRType.DNSKEY, isAgain);
+    const evidence = await session.ask(zone, RRType.DNSKEY, isAgain);
     if (evidence.kind !== "rrset") {
       const text = `DNSKEY of ${zone} cannot be had`;
       const errors = evidence.kind === "failed" ? evidence.errors : [];

@@ -1,7 +1,8 @@
 /** Zones whose servers the configuration gives: authoritative ones (stub zones) or resolvers (forward zones). */
-import type { Responder } from "@sotto/dns/transport";
-import type { Name } from "@sotto/dns/wire";
+import type { Query, Responder } from "@sotto/dns/transport";
+import { encodeMessage, MessageView, makeEdns, makeMessage, type Name, RRClass } from "@sotto/dns/wire";
 import type { Delegation } from "./delegation.ts";
+import type { Sought } from "./outcome.ts";
 
 /** Authoritative servers of a zone. */
 export interface StubZone {
@@ -43,4 +44,20 @@ export class ConfiguredZones {
       if (found !== undefined || zone.isRoot) return found;
     }
   }
+}
+
+/** RD, because a resolver is asked; DO and CD, because we validate ourselves (RFC 6840 §5.9). */
+export function forwardedQuery({ name, type }: Sought): Query {
+  const octets = encodeMessage(
+    makeMessage({
+      recursionDesired: true,
+      checkingDisabled: true,
+      questions: [{ name, type, class: RRClass.IN }],
+      edns: makeEdns({ dnssecOk: true }),
+    }),
+  );
+  const view = new MessageView();
+  view.reset(octets);
+  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
+  return { octets, view, origin };
 }

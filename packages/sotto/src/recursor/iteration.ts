@@ -4,33 +4,23 @@
  */
 import { type InfraCache, type RRset, type RRsetCache, Trust } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import type { ExchangeResult, Query, Reply } from "@sotto/dns/transport";
-import {
-  encodeMessage,
-  type Message,
-  MessageView,
-  makeEdns,
-  makeMessage,
-  Name,
-  type ResourceRecord,
-  RRClass,
-  RRType,
-} from "@sotto/dns/wire";
+import type { ExchangeResult, Reply } from "@sotto/dns/transport";
+import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
-import type { ConfiguredZone, ConfiguredZones } from "./configured-zones.ts";
+import { type ConfiguredZone, type ConfiguredZones, forwardedQuery } from "./configured-zones.ts";
 import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
 import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
 import type { Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
+import { keepOwnServers, widen } from "./own-servers.ts";
 import { primingQuestion, type RootServers } from "./priming.ts";
 import { type MinimisationMode, QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
-import { collectRRsets } from "./rrset-table.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
-import { Trace } from "./trace.ts";
+import { outcomeText, Trace } from "./trace.ts";
 import { ZoneWork } from "./zone-work.ts";
 
 /** What all resolutions share. */
@@ -266,7 +256,7 @@ export class Iteration {
           const patienceMs = choice.kind === "wait" ? choice.untilMs - nowMs : ATTEMPT_MS_MAX;
           return { kind: "wait", work, attempt: undefined, patienceMs };
         }
-        if (this.#widen(work)) return { kind: "choose", work };
+        if (widen(work, this.#shared)) return { kind: "choose", work };
         if (work.lastResort !== undefined) return this.#useLastResort(work.lastResort);
         // Servers that do not like shorter names may still know the whole one.
         if (!this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
@@ -277,35 +267,6 @@ export class Iteration {
       default:
         return assertNever(choice);
     }
-  }
-
-  /**
-   * When all servers of the delegation have failed: the child may name others, and parents may have other addresses for
-   * their names than the child has (RFC 1034 §4.2.2 wants them equal, and they are not). False when there is nobody new.
-   */
-  #widen(work: ZoneWork): boolean {
-    if (work.hasWidened) return false;
-    work.hasWidened = true;
-    const { rrsets, delegations } = this.#shared;
-    const { selection } = work;
-    const known = new Set(selection.serverNames.map(({ key }) => key));
-    const childs = rrsets.find(selection.delegation.zone, RRType.NS, Trust.Additional)?.rdatas ?? [];
-    const names = childs.map((rdata) => new Name(rdata)).filter(({ key }) => !known.has(key));
-    for (const name of names) selection.addServer(name);
-    for (const name of selection.serverNames) {
-      const above = delegations.findClosest(name)?.servers.find((server) => server.name.equals(name));
-      if (above !== undefined) selection.addAddresses(name, above.addresses);
-    }
-    return names.length > 0 || selection.hasFresh;
-  }
-
-  /** Keeps what a zone says of its own servers, for when those that its parent names fail. */
-  #keepOwnServers(message: Message, zone: Name): void {
-    if (!message.isAuthoritative) return;
-    const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
-    const records = [...message.authorities, ...message.answers].filter(isOwn);
-    const ns = collectRRsets(records, [], zone, RRType.NS)?.get(zone, RRType.NS);
-    if (ns !== undefined) this.#shared.rrsets.store(ns, Trust.Additional);
   }
 
   /** Finds addresses of a server, while replies of servers asked before are still welcome. */
@@ -383,7 +344,7 @@ export class Iteration {
       return this.#giveUp(work, attempt, "truncated reply over TCP");
     }
     const sought = { name: attempt.question.name, type: attempt.question.type };
-    this.#keepOwnServers(message, zone);
+    keepOwnServers(message, zone, this.#shared.rrsets);
     const scrubbed = scrub(message, { sought, zone, recursionDesired: attempt.recursionDesired });
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
     if (!this.#minimisation.isWhole(sought)) {
@@ -612,42 +573,8 @@ const NOBODY: ReadonlySet<string> = new Set();
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */
 class NoAddress extends Error {}
 
-/** RD, because a resolver is asked; DO and CD, because we validate ourselves (RFC 6840 §5.9). */
-function forwardedQuery({ name, type }: Sought): Query {
-  const octets = encodeMessage(
-    makeMessage({
-      recursionDesired: true,
-      checkingDisabled: true,
-      questions: [{ name, type, class: RRClass.IN }],
-      edns: makeEdns({ dnssecOk: true }),
-    }),
-  );
-  const view = new MessageView();
-  view.reset(octets);
-  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
-  return { octets, view, origin };
-}
-
 function isRootNs(sought: Sought): boolean {
   return sought.type === primingQuestion.type && sought.name.isRoot;
-}
-
-/** One word or two for the trace. */
-function outcomeText(scrubbed: Scrubbed): string {
-  switch (scrubbed.kind) {
-    case "negative":
-      return scrubbed.answer.kind;
-    case "referral":
-      return `referral to ${scrubbed.referral.delegation.zone}`;
-    case "alias":
-      return `alias to ${scrubbed.target}`;
-    case "lame":
-    case "broken":
-    case "no edns":
-      return `${scrubbed.kind}: ${scrubbed.reason}`;
-    default:
-      return scrubbed.kind;
-  }
 }
 
 /**

@@ -38,7 +38,7 @@ function bench(servers: Record<string, Server>, options: RecursorOptions = {}): 
   const runtime = world.runtimeOf(["192.0.2.253"]);
   const authorities = new FakeAuthorities({ [ROOT]: root, ...servers }, clock);
   const rootHints = [{ name: parseName("a.root.example."), address: ROOT }];
-  const recursor = new Recursor({ rootHints, ...options }, authorities, runtime);
+  const recursor = new Recursor({ rootHints, qnameMinimisation: "off", ...options }, authorities, runtime);
   const respond: Bench["ask"] = (name, type = RRType.A, queryOptions = {}) => {
     const context = { signal: new AbortController().signal, deadlineMs: clock.nowMs() + 10_000 };
     return recursor.respond(queryOf(name, type, queryOptions), context);
@@ -72,14 +72,14 @@ const flat = (answers: Record<string, ReturnType<Server>>): Server => {
     answers[question] ?? authoritative({ rcode: Rcode.NXDomain, authorities: [rr("example. 300 SOA 60")] });
 };
 
-test("an answer is found by walking from the root, after priming", async () => {
+test("an answer is found by walking from the root, priming on the side", async () => {
   const b = bench({ [TLD]: flat({ "www.example. A": answer("www.example. 300 A 192.0.2.1") }) });
   const reply = await b.ask("www.example.");
   assert.deepEqual(show(reply.message.answers), ["www.example. 300 A 192.0.2.1"]);
   assert.deepEqual(reply.message.authorities, []);
   assert.equal(reply.message.recursionAvailable, true);
   assert.equal(reply.message.authenticData, false);
-  assert.deepEqual(b.servers.log, [`${ROOT} . NS`, `${ROOT} www.example. A`, `${TLD} www.example. A`]);
+  assert.deepEqual(b.servers.log, [`${ROOT} www.example. A`, `${ROOT} . NS`, `${TLD} www.example. A`]);
 });
 
 test("the second question starts at the closest known cut and the first is answered from the cache", async () => {
@@ -555,9 +555,10 @@ test("every step is told with zone, server and outcome", async () => {
   await b.ask("www.example.");
   const steps = b.events.named("recursor.step");
   assert.deepEqual(
-    steps.map((step) => [step["clientQuestion"], step["zone"], step["server"], step["outcome"]]),
+    steps
+      .filter((step) => step["clientQuestion"] !== ". NS")
+      .map((step) => [step["clientQuestion"], step["zone"], step["server"], step["outcome"]]),
     [
-      ["www.example. A", ".", ROOT, "answer"],
       ["www.example. A", ".", ROOT, "referral to example."],
       ["www.example. A", "example.", TLD, "answer"],
     ],

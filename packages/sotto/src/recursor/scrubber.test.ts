@@ -64,10 +64,19 @@ test("an alias loop inside one reply ends", () => {
   assert.equal(scrubbed(authoritative({ answers })).kind, "alias");
 });
 
-test("the CNAME beside a DNAME is made by us, whatever the server claims", () => {
+test("a CNAME that does not follow from the DNAME beside it is not believed", () => {
   const answers = [
     rr("old.example. 300 DNAME new.example."),
     rr("www.old.example. 0 CNAME www.attacker.invalid."),
+    rr("www.new.example. 60 A 192.0.2.1"),
+  ];
+  assert.equal(scrubbed(authoritative({ answers }), { name: "www.old.example." }).kind, "broken");
+});
+
+test("the CNAME beside a DNAME is made by us, with the DNAME's TTL", () => {
+  const answers = [
+    rr("old.example. 300 DNAME new.example."),
+    rr("www.old.example. 0 CNAME www.new.example."),
     rr("www.new.example. 60 A 192.0.2.1"),
   ];
   const result = scrubbed(authoritative({ answers }), { name: "www.old.example." });
@@ -81,7 +90,7 @@ test("the CNAME beside a DNAME is made by us, whatever the server claims", () =>
 
 test("a DNAME does not apply to its own owner", () => {
   const result = scrubbed(authoritative({ answers: [rr("www.example. 300 DNAME new.example.")] }));
-  assert.equal(result.kind, "negative");
+  assert.equal(result.kind, "empty");
 });
 
 test("a DNAME that makes a name too long is an overflow", () => {
@@ -184,8 +193,8 @@ test("a referral upwards is lame, and one to the zone itself or sideways says no
   }
 });
 
-test("an empty reply is NODATA with authority and only a last resort without", () => {
-  assert.equal(scrubbed(authoritative({})).kind, "negative");
+test("an empty reply is only a last resort", () => {
+  assert.equal(scrubbed(authoritative({})).kind, "empty");
   assert.equal(scrubbed({}).kind, "empty");
 });
 

@@ -5,6 +5,7 @@ import type { Attempt } from "./inquiry.ts";
 import type { Work } from "./mesh.ts";
 import type { FailureReason, Outcome, Sought } from "./outcome.ts";
 import { quotaError } from "./quota.ts";
+import type { Scrubbed } from "./scrubber.ts";
 
 /** Details of the event `recursor.step`: one reply, silence or failure of one server. */
 export interface StepEvent {
@@ -132,4 +133,22 @@ export class Trace {
 /** `www.example. A`. */
 export function soughtText(sought: Sought): string {
   return `${sought.name} ${rrTypeToText(sought.type)}`;
+}
+
+/** One word or two for the trace. */
+export function outcomeText(scrubbed: Scrubbed): string {
+  switch (scrubbed.kind) {
+    case "negative":
+      return scrubbed.answer.kind;
+    case "referral":
+      return `referral to ${scrubbed.referral.delegation.zone}`;
+    case "alias":
+      return `alias to ${scrubbed.target}`;
+    case "lame":
+    case "broken":
+    case "no edns":
+      return `${scrubbed.kind}: ${scrubbed.reason}`;
+    default:
+      return scrubbed.kind;
+  }
 }

@@ -316,7 +316,7 @@ class Session implements ValidationSession {
     this.#parts = parts;
   }
 
-  async fetch(name: Name, type: RRType, isAgain: boolean): Promise<Evidence> {
+  async ask(name: Name, type: RRType, isAgain: boolean): Promise<Evidence> {
     const { mesh } = this.#parts;
     const sought: Sought = { name, type };
     const fromReferral = type === RRType.DS && !isAgain ? this.#fromReferral(name) : undefined;
@@ -335,7 +335,7 @@ class Session implements ValidationSession {
   onProved(zone: Name, proofs: readonly SignedRRset[], ttlSeconds: number): void {
     const { denials } = this.#parts;
     if (denials === undefined) return;
-    // Every set given to the validator by fetch is one of the cache.
+    // Every set given to the validator is one of the cache.
     const known = this.#given.filter((rrset) => proofs.includes(rrset));
     denials.learn(zone, known, undefined, ttlSeconds);
   }
