@@ -25,6 +25,8 @@ class Draft {
   readonly cache: Section = {};
   readonly access: Section = { allow: ["127.0.0.0/8", "::1/128"] };
   readonly zones: Zone[] = [];
+  readonly identity: Section = {};
+  readonly localZones: Section[] = [];
   readonly unsupported: string[] = [];
   readonly anchors: string[] = [];
   readonly negativeAnchors: string[] = [];
@@ -126,10 +128,39 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  identity: (draft, value) => {
+    draft.identity["id"] = value;
+  },
+  version: (draft, value) => {
+    draft.identity["version"] = value;
+  },
+  "access-control": (draft, value) => {
+    if (/allow_snoop/.test(value)) draft.access["cache-snooping"] = [withoutRest(value)];
+    else if (/allow/.test(value)) return;
+    else draft.unsupported.push(`access-control ${value}`);
+  },
+  "local-zone": (draft, value) => {
+    const [, name = "", kind = ""] = /^"?([^"\s]+)"?\s+(\S+)$/.exec(value) ?? [];
+    const type = LOCAL_ZONE_TYPES[kind];
+    if (kind === "nodefault") return;
+    if (type === undefined) draft.unsupported.push(`local-zone ${kind}`);
+    else draft.localZones.push({ name: absolute(name), type });
+  },
   "local-data": (draft, value) => void draft.localData.push(value),
   "module-config": (draft, value) => {
     draft.modules = value;
   },
+};
+
+const LOCAL_ZONE_TYPES: Readonly<Record<string, string>> = {
+  static: "static",
+  transparent: "transparent",
+  typetransparent: "typetransparent",
+  redirect: "redirect",
+  refuse: "refuse",
+  always_null: "null",
+  always_nxdomain: "nxdomain",
+  always_nodata: "nodata",
 };
 
 function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
@@ -167,7 +198,8 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     "forward-zones": others
       .filter(({ kind }) => kind === "forward")
       .map(({ name, addresses }) => ({ name, upstreams: addresses.map(upstream) })),
-    "local-zones": { builtin: false, data: draft.localData.map(withTtl) },
+    "local-zones": { builtin: false, data: draft.localData.map(withTtl), zones: draft.localZones },
+    identity: draft.identity,
     cookies: { policy: "off" },
   };
   return { file, unsupported: draft.unsupported };

@@ -278,6 +278,8 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     upstreamRuntime,
   );
   const responder = buildPipeline({
+    identity: config.identity,
+    snooping: config.access.snooping,
     localZones: config.localZones,
     forwardZones: {
       zones: forwardZones,

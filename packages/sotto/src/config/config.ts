@@ -35,6 +35,17 @@ export interface ForwardZoneConfig {
   readonly hidesClientSubnet: boolean;
 }
 
+/** How names of a local zone without records are answered; `server/middleware/local-zones` tells what each means. */
+export type LocalZoneKind =
+  | "static"
+  | "transparent"
+  | "typetransparent"
+  | "redirect"
+  | "refuse"
+  | "null"
+  | "nxdomain"
+  | "nodata";
+
 /** A zone whose servers are known. */
 export interface StubZoneConfig {
   readonly name: Name;
@@ -70,7 +81,9 @@ export interface Config {
     readonly allow: readonly string[];
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
+    readonly snooping: readonly string[];
   };
+  readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
   readonly cookies: {
     readonly policy: "off" | "offer" | "require over udp";
     /** 16 octets each; empty draws one at start. */
@@ -96,6 +109,7 @@ export interface Config {
     readonly builtin: boolean;
     readonly except: readonly Name[];
     readonly records: readonly ResourceRecord[];
+    readonly zones: readonly { readonly name: Name; readonly kind: LocalZoneKind }[];
   };
   readonly cache: {
     readonly sizeBytes: number;

@@ -163,7 +163,13 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   checkSameAddress(listeners, report);
   const config: Config = {
     listeners,
-    access: checked.access,
+    access: {
+      allow: checked.access.allow,
+      deny: checked.access.deny,
+      action: checked.access.action,
+      snooping: checked.access["cache-snooping"],
+    },
+    identity: { id: checked.identity.id, version: checked.identity.version },
     cookies: {
       policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
       secrets: readCookieSecrets(checked.cookies.secret, folder, (message) =>
@@ -200,6 +206,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       builtin: checked["local-zones"].builtin,
       except: checked["local-zones"].except.map((name) => parseName(name)),
       records: checked["local-zones"].data.map((text) => known(tryParseRecord(text))),
+      zones: checked["local-zones"].zones.map(({ name, type }) => ({ name: parseName(name), kind: type })),
     },
     cache: {
       sizeBytes: known(tryParseSize(checked.cache.size)),

@@ -155,12 +155,25 @@ const listener = z.strictObject({
   }),
 });
 
+const identity = z.strictObject({
+  id: z.string().max(255).optional().meta({
+    description: "Answer to id.server and hostname.bind TXT, class CH (RFC 4892). Absent: refused.",
+  }),
+  version: z.string().max(255).optional().meta({
+    description: "Answer to version.server and version.bind TXT, class CH. Absent: refused.",
+  }),
+});
+
 const access = z.strictObject({
   allow: z
     .array(prefix())
     .default(["127.0.0.0/8", "::1/128"])
     .meta({ description: "Who may ask. The most specific prefix of `allow` and `deny` decides." }),
   deny: z.array(prefix()).default([]).meta({ description: "Exceptions from `allow`." }),
+  "cache-snooping": z.array(prefix()).default([]).meta({
+    description:
+      "Who may also ask without RD, which tells what others asked. Nobody else gets answers from the cache that way.",
+  }),
   action: z.enum(["refuse", "drop"]).default("refuse").meta({
     description:
       "refuse answers REFUSED with extended error 18 (RFC 8914 §4.19); drop does not answer at all.",
@@ -314,6 +327,29 @@ const localZones = z.strictObject({
     .array(text((value) => tryParseRecord(value), "router.home.arpa. 300 IN A 192.0.2.1"))
     .default([])
     .meta({ description: "Records answered locally, in zone file form." }),
+  zones: z
+    .array(
+      z.strictObject({
+        name: zoneName().meta({ description: "The zone." }),
+        type: z
+          .enum([
+            "static",
+            "transparent",
+            "typetransparent",
+            "redirect",
+            "refuse",
+            "null",
+            "nxdomain",
+            "nodata",
+          ])
+          .meta({
+            description:
+              "What names without records in `data` get: static NODATA or NXDOMAIN; transparent ordinary resolution; typetransparent the same for types that are not there; redirect the records of the zone's own name; refuse REFUSED; null 0.0.0.0 and ::; nxdomain and nodata what they say.",
+          }),
+      }),
+    )
+    .default([])
+    .meta({ description: "Zones answered locally; the longest counts." }),
 });
 
 const cache = z.strictObject({
@@ -448,6 +484,7 @@ export const settings = z.strictObject({
     ])
     .meta({ description: "Where to listen. Default: loopback only." }),
   access: access.prefault({}).meta({ description: "Who may ask." }),
+  identity: identity.prefault({}).meta({ description: "What the server tells about itself." }),
   cookies: cookies.prefault({}).meta({ description: "DNS cookies for clients." }),
   resolver: resolver.prefault({}).meta({ description: "Iterative resolution from the root." }),
   dnssec: dnssec.prefault({}).meta({ description: "Validation." }),

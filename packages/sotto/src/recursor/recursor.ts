@@ -146,6 +146,8 @@ export class Recursor implements Responder {
     const refused = refusal(view);
     if (refused !== undefined) return refused;
     const sought: Sought = { name: view.qname, type: view.qtype };
+    // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
+    if (!view.recursionDesired) return replyOf(this.#answers.peek(sought), view);
     const judged =
       context.isRefresh === true
         ? this.#answers.refresh(sought)
@@ -215,10 +217,6 @@ export class Recursor implements Responder {
 
 /** Questions that no walk from the root can answer. */
 function refusal(view: MessageView): Reply | undefined {
-  if (!view.recursionDesired) {
-    const text = "recursion was not asked for";
-    return emptyReply(view, Rcode.Refused, [{ code: EdeCode.NotAuthoritative, text }]);
-  }
   if (view.qclass !== RRClass.IN) {
     return emptyReply(view, Rcode.Refused, [
       { code: EdeCode.NotSupported, text: "only class IN is resolved" },

@@ -167,6 +167,9 @@ function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]):
     seen.add(current.key);
     const dname = closestDname(answers, current, zone);
     const found = dname === undefined ? matching(answers, current, sought.type) : [];
+    // What a signed alias leads to is signed, too, or not this server's to say: it is asked for on its own.
+    const isSigned = (rrset: RRset): boolean => rrset.signatures.length > 0;
+    if (found.length > 0 && chain.some(isSigned) && !found.some(isSigned)) break;
     if (found.length > 0) return end(found.map((rrset) => withProofs(rrset, proofs)));
     const sent = answers.get(current, RRType.CNAME);
     // What a DNAME stands for is made here, so that no CNAME beside it can lie (RFC 6672 §5.3.1).

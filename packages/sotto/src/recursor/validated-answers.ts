@@ -31,6 +31,7 @@ import {
   Name as NameClass,
   RRType,
 } from "@sotto/dns/wire";
+import { type CacheFinding, findInCache } from "./cache-lookup.ts";
 import type { DelegationCache } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
@@ -84,6 +85,39 @@ export class ValidatedAnswers {
     if (checkingDisabled) return mesh.ask(mesh.begin(sought)).then(({ outcome }) => unjudged(outcome));
     const fresh = this.#ask(sought, validator);
     return stale === undefined ? fresh : this.#freshOrStale(sought, fresh, stale);
+  }
+
+  /** What is known without asking anybody. */
+  peek(sought: Sought): JudgedOutcome {
+    const known = this.#bogus.find(sought);
+    if (known !== undefined) return { outcome: known, security: "bogus", extendedErrors: [] };
+    const { rrsets, mesh } = this.#parts;
+    const failed = mesh.failures.find(sought);
+    if (failed !== undefined) return unjudged(failed);
+    const found = findInCache(rrsets, sought.name, sought.type, false);
+    const security = securityOf(found);
+    switch (found?.kind) {
+      case "answer":
+        return {
+          outcome: { kind: "answer", chain: found.before, rrsets: found.rrsets },
+          security,
+          extendedErrors: [],
+        };
+      case "alias":
+        return {
+          outcome: { kind: "answer", chain: found.chain, rrsets: [] },
+          security,
+          extendedErrors: [],
+        };
+      case "negative":
+        return {
+          outcome: { kind: "negative", chain: [], answer: found.answer },
+          security,
+          extendedErrors: [],
+        };
+      default:
+        return unjudged(NOT_CACHED);
+    }
   }
 
   /** Asks past the cache, so that what is there is renewed before it ends. */
@@ -403,6 +437,20 @@ function withTtlMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
   return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
 }
 
+/** Only what was validated is told to be so. */
+function securityOf(found: CacheFinding | undefined): CachedSecurity {
+  if (found === undefined) return "indeterminate";
+  const sets = found.kind === "answer" ? [...found.before, ...found.rrsets] : [];
+  if (found.kind === "alias") sets.push(...found.chain);
+  const all = found.kind === "negative" ? [found.answer] : sets;
+  return all.every(({ security }) => security === "secure") ? "secure" : "indeterminate";
+}
+
+const NOT_CACHED: Outcome = {
+  kind: "negative",
+  chain: [],
+  answer: { kind: "nodata", soa: undefined, proofs: [] },
+};
 const NOBODY: ReadonlySet<string> = new Set();
 const BUSY: Outcome = {
   kind: "failed",

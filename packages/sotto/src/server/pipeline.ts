@@ -25,6 +25,8 @@ import { type ServerIdentity, serverIdentity } from "./middleware/server-identit
 export interface PipelineParts {
   /** Absent: nothing is told. */
   readonly identity?: ServerIdentity | undefined;
+  /** Prefixes that may ask without RD. */
+  readonly snooping?: readonly string[] | undefined;
   readonly localZones: LocalZonesOptions;
   readonly forwardZones: ForwardZonesOptions;
   /** Answers what nobody before it did. */
@@ -36,7 +38,7 @@ export function buildPipeline(parts: PipelineParts): Responder {
   const members = [
     serverIdentity(parts.identity ?? {}),
     localZones(parts.localZones),
-    recursionDesired(),
+    recursionDesired(parts.snooping ?? []),
     forwardZones(parts.forwardZones),
   ];
   return members.reduceRight<Responder>((next, member) => member(next), parts.source);

@@ -5,6 +5,7 @@
 import type { Middleware, Query, Reply } from "@sotto/dns/transport";
 import {
   concatOctets,
+  EdeCode,
   makeMessage,
   type Name,
   parseName,
@@ -14,6 +15,7 @@ import {
   RRType,
   setUint32,
 } from "@sotto/dns/wire";
+import { refusal } from "../refusal.ts";
 import { BUILTIN_ZONES, type BuiltinKind } from "./builtin-zones.ts";
 
 /** What is answered locally. */
@@ -24,17 +26,39 @@ export interface LocalZonesOptions {
   readonly except: readonly Name[];
   /** Own records; the names they stand at exist, with nothing else. They win over built-in zones. */
   readonly records: readonly ResourceRecord[];
+  /** How names without own records are answered, by zone; the longest counts, also before built-in ones. */
+  readonly zones?: readonly { readonly name: Name; readonly kind: LocalZoneKind }[] | undefined;
 }
+
+/**
+ * `static`: NODATA or NXDOMAIN. `transparent`: only names with own records are ours. `typetransparent`: only their types.
+ * `redirect`: the records of the zone's own name stand for all names below. `refuse`: REFUSED. `null`: the addresses that
+ * lead nowhere. `nxdomain`, `nodata`: whatever records there are.
+ */
+export type LocalZoneKind =
+  | "static"
+  | "transparent"
+  | "typetransparent"
+  | "redirect"
+  | "refuse"
+  | "null"
+  | "nxdomain"
+  | "nodata";
 
 interface Zone {
   readonly name: Name;
-  readonly kind: BuiltinKind;
-  readonly soa: ResourceRecord;
+  readonly kind: BuiltinKind | Exclude<LocalZoneKind, "nxdomain" | "nodata">;
+  /** Undefined: a configured zone without one, whose denials nobody keeps. */
+  readonly soa: ResourceRecord | undefined;
 }
 
 /** Answers what is local, passes on the rest. */
 export function localZones(options: LocalZonesOptions): Middleware {
   const zones = builtinZones(options);
+  for (const { name, kind } of options.zones ?? []) {
+    const soa = options.records.find(({ owner, type }) => type === RRType.SOA && owner.equals(name));
+    zones.set(name.key, { name, kind, soa });
+  }
   const own = new Map<string, ResourceRecord[]>();
   for (const record of options.records)
     own.set(record.owner.key, [...(own.get(record.owner.key) ?? []), record]);
@@ -45,14 +69,18 @@ export function localZones(options: LocalZonesOptions): Middleware {
       respond(query, context) {
         const { qname, qtype } = query.view;
         const zone = findZone(zones, qname);
+        const reply = zone === undefined ? undefined : configuredReply(query, zone, own);
+        if (reply === "pass on") return next.respond(query, context);
+        if (reply !== undefined) return Promise.resolve(reply);
         const records = own.get(qname.key);
         if (records !== undefined) return Promise.resolve(ownReply(query, records, zone));
         // The delegations of built-in zones are real: whoever validates asks for their DS (RFC 8375 §4, RFC 6303 §3).
         const isDelegation = zone?.kind === "empty" && qtype === RRType.DS && qname.equals(zone.name);
-        if (zone === undefined || isDelegation) return next.respond(query, context);
+        if (zone === undefined || isDelegation || zone.kind.endsWith("transparent"))
+          return next.respond(query, context);
         const isParent = parents.has(qname.key);
         return Promise.resolve(
-          isParent ? localReply(query, Rcode.NoError, [], [zone.soa]) : zoneReply(query, zone),
+          isParent ? localReply(query, Rcode.NoError, [], soaOfZone(zone)) : zoneReply(query, zone),
         );
       },
     };
@@ -90,22 +118,58 @@ function findZone(zones: ReadonlyMap<string, Zone>, qname: Name): Zone | undefin
 function ownReply(query: Query, records: readonly ResourceRecord[], zone: Zone | undefined): Reply {
   const { qtype } = query.view;
   const matching = records.filter(
-    (record) => qtype === RRType.ANY || record.type === qtype || record.type === RRType.CNAME,
+    (record) =>
+      qtype === RRType.ANY ||
+      record.type === qtype ||
+      // NSEC lives beside a CNAME (RFC 4034 §4).
+      (record.type === RRType.CNAME && qtype !== RRType.NSEC),
   );
   // Without a zone of ours there is no SOA, and nobody keeps that there is nothing (RFC 2308 §5).
-  const authorities = matching.length > 0 || zone === undefined ? [] : [zone.soa];
+  const authorities = matching.length > 0 || zone === undefined ? [] : soaOfZone(zone);
   return localReply(query, Rcode.NoError, matching, authorities);
+}
+
+const soaOfZone = ({ soa }: Zone): readonly ResourceRecord[] => (soa === undefined ? [] : [soa]);
+
+/** What the kind of a zone says before records are looked at; undefined when they decide. */
+function configuredReply(
+  query: Query,
+  zone: Zone,
+  own: ReadonlyMap<string, readonly ResourceRecord[]>,
+): Reply | "pass on" | undefined {
+  const { qname, qtype } = query.view;
+  switch (zone.kind) {
+    case "refuse":
+      return refusal(query, { code: EdeCode.Prohibited, text: "" });
+    case "null": {
+      const octets = qtype === RRType.A ? 4 : qtype === RRType.AAAA ? 16 : 0;
+      const answers = octets === 0 ? [] : [recordOf(qname, qtype, new Uint8Array(octets))];
+      return localReply(query, Rcode.NoError, answers, []);
+    }
+    case "redirect": {
+      const records = (own.get(zone.name.key) ?? []).map((record) => ({ ...record, owner: qname }));
+      return ownReply(query, records, zone);
+    }
+    case "typetransparent": {
+      const records = own.get(qname.key) ?? [];
+      const hasType = records.some(({ type }) => type === qtype || qtype === RRType.ANY);
+      return hasType ? undefined : "pass on";
+    }
+    default:
+      return undefined;
+  }
 }
 
 function zoneReply(query: Query, zone: Zone): Reply {
   const { qname, qtype } = query.view;
   const isTop = qname.equals(zone.name);
+  if (zone.kind === "static") return localReply(query, Rcode.NXDomain, [], soaOfZone(zone));
   let answers: readonly ResourceRecord[] = [];
   let rcode: Rcode = Rcode.NoError;
   if (zone.kind === "localhost") answers = loopbackAddresses(qname, qtype);
   else if (zone.kind === "nxdomain" || (zone.kind === "empty" && !isTop)) rcode = Rcode.NXDomain;
   else if (zone.kind === "empty") answers = topRecords(zone, qtype);
-  return localReply(query, rcode, answers, answers.length > 0 ? [] : [zone.soa]);
+  return localReply(query, rcode, answers, answers.length > 0 ? [] : soaOfZone(zone));
 }
 
 /** RFC 6761 §6.3: every name at or below localhost has the loopback addresses. */
@@ -119,7 +183,7 @@ function loopbackAddresses(qname: Name, qtype: RRType): ResourceRecord[] {
 
 /** RFC 6303 §3: SOA, and NS with the zone's own name, which has no address. */
 function topRecords(zone: Zone, qtype: RRType): ResourceRecord[] {
-  const records = [zone.soa, recordOf(zone.name, RRType.NS, zone.name.wire)];
+  const records = [...soaOfZone(zone), recordOf(zone.name, RRType.NS, zone.name.wire)];
   return records.filter((record) => qtype === RRType.ANY || record.type === qtype);
 }
 
