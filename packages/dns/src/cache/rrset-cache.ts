@@ -190,7 +190,10 @@ export class RRsetCache {
    */
   storeNegative(owner: Name, type: RRType, answer: NegativeAnswer): NegativeAnswer {
     if (answer.soa === undefined) return answer;
-    const ttlSeconds = Math.min(answer.soa.ttlSeconds, this.#negativeTtlSecondsMax);
+    const ttlSeconds = Math.min(
+      Math.max(answer.soa.ttlSeconds, this.#ttlSecondsMin),
+      this.#negativeTtlSecondsMax,
+    );
     const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds } };
     if (ttlSeconds === 0) return kept;
     let bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(answer.soa);

@@ -138,7 +138,7 @@ export class Validator {
     if (denied.status === "bogus" && kind === "nxdomain") {
       // Some servers say NXDOMAIN for names that exist only because of deeper ones; their proofs know better.
       const milder = this.#judgeClaim({ kind: "nodata" }, qname, qtype, proofs, trust, session);
-      if (milder.status !== "bogus") [kind, denied] = ["nodata", milder];
+      if (milder.status === "secure") [kind, denied] = ["nodata", milder];
     }
     if (soa === undefined || denied.status === "bogus") return { ...denied, kind };
     const checked = this.#check(soa, trust, session);

@@ -259,8 +259,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     {
       stubZones: config.stubZones,
       qnameMinimisation: config.resolver.qnameMinimisation,
-      // Answers of forwarders are validated like all others; without validation they pass as they come.
-      forwardZones: config.dnssec.validation ? forwardZones : [],
+      forwardZones,
       rootHints: config.resolver.rootHints ?? ROOT_HINTS,
       port: config.resolver.port,
       families: config.resolver.families,
@@ -281,10 +280,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     identity: config.identity,
     snooping: config.access.snooping,
     localZones: config.localZones,
-    forwardZones: {
-      zones: forwardZones,
-      which: config.dnssec.validation ? "what the recursor cannot" : "all",
-    },
+    forwardZones: { zones: forwardZones, which: "what the recursor cannot" },
     source: recursor,
   });
   const service = new QueryService(

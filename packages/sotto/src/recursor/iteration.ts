@@ -18,7 +18,7 @@ import { primingQuestion, type RootServers } from "./priming.ts";
 import { type MinimisationMode, QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
-import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
+import { aliasTarget, asSecure, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { type AddressFamily, ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
 import { ZoneWork } from "./zone-work.ts";
@@ -34,6 +34,8 @@ export interface Shared {
   readonly hasNxdomainCut: (name: Name) => boolean;
   /** Undefined: denial records are not used for other names. */
   readonly denials: DenialCache | undefined;
+  /** Nothing is validated here, so that AD of authenticated forwarders is all there is. */
+  readonly trustsForwarders: boolean;
   /** True for zones whose answers must be signed. */
   readonly isSigned: (delegation: Delegation) => boolean;
   readonly mesh: Mesh;
@@ -178,7 +180,7 @@ export class Iteration {
     const side = zoneSideName({ name: this.#current, type: this.#type });
     const zone = configured.closest(side);
     if (zone?.kind === "forward") return { kind: "forward", zone };
-    const cut = delegations.findClosest(side);
+    const cut = this.#usableCut(delegations.findClosest(side), side);
     // What was learnt below a configured zone is nearer; what was learnt above it or at it does not count.
     if (zone !== undefined) return this.#begin(cut?.zone.isBelow(zone.name) === true ? cut : zone.delegation);
     const known = cut ?? roots.primed;
@@ -187,6 +189,17 @@ export class Iteration {
     const isPriming = isRootNs({ name: this.#current, type: this.#type });
     if (!isPriming) mesh.prime(primingQuestion);
     return this.#begin(roots.hints);
+  }
+
+  /**
+   * A cut whose servers all lie below it and have no address cannot be asked for its servers' names: whoever is above it
+   * may know them, or has glue by now.
+   */
+  #usableCut(cut: Delegation | undefined, side: Name): Delegation | undefined {
+    const isStuck =
+      cut?.servers.some(({ name }) => name.equals(side)) === true &&
+      cut.servers.every(({ name, addresses }) => addresses.length === 0 && name.isAtOrBelow(cut.zone));
+    return isStuck ? this.#shared.delegations.findClosest(cut.zone.parent()) : cut;
   }
 
   /** Asks whoever is configured for everything below a name. */
@@ -203,7 +216,11 @@ export class Iteration {
       this.#trace.noteNetworkFailure(cause.message);
       return this.#trace.failed("no reachable authority", zone.name);
     }
-    const scrubbed = scrub(reply.message, { sought, zone: zone.name, recursionDesired: true });
+    const asked = { sought, zone: zone.name, recursionDesired: true };
+    // RFC 4035 §4.9.3: without validation of our own an authenticated forwarder's word counts.
+    const isTrusted =
+      this.#shared.trustsForwarders && reply.protection === "authenticated" && reply.message.authenticData;
+    const scrubbed = isTrusted ? asSecure(scrub(reply.message, asked)) : scrub(reply.message, asked);
     const outcome = this.#useAnswer(scrubbed);
     if (outcome !== undefined) return outcome;
     // A resolver that refers elsewhere has no answer.
@@ -215,7 +232,7 @@ export class Iteration {
     if (scrubbed.kind === "empty")
       return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
     this.#trace.noteBadReply("reason" in scrubbed ? scrubbed.reason : scrubbed.kind);
-    return this.#trace.failed("no reachable authority", zone.name);
+    return this.#trace.failed("no reachable authority", zone.name, reply.extendedErrors);
   }
 
   /** `knownLabels`: names of so many labels are known to lie in the zone. */

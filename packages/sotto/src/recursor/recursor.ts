@@ -111,6 +111,7 @@ export class Recursor implements Responder {
       runtime,
       rrsets,
       denials,
+      trustsForwarders: options.validation === undefined,
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
       hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),
       infra: new InfraCache({}, clock),

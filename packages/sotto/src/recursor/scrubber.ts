@@ -93,6 +93,24 @@ export function scrub(message: Message, asked: Asked): Scrubbed {
   return withoutAnswer(message, asked, authorities, isRecursive);
 }
 
+/** The same, with sets that somebody has validated who is believed. */
+export function asSecure(scrubbed: Scrubbed): Scrubbed {
+  const secure = <T extends FoundRRset>(found: T): T => ({
+    ...found,
+    rrset: { ...found.rrset, security: "secure" },
+  });
+  switch (scrubbed.kind) {
+    case "answer":
+      return { ...scrubbed, chain: scrubbed.chain.map(secure), rrsets: scrubbed.rrsets.map(secure) };
+    case "alias":
+      return { ...scrubbed, chain: scrubbed.chain.map(secure) };
+    case "negative":
+      return { ...scrubbed, answer: { ...scrubbed.answer, security: "secure" } };
+    default:
+      return scrubbed;
+  }
+}
+
 /** Some servers put signatures into other sections than what they sign. */
 function signaturesOf({ answers, authorities, additionals }: Message): readonly ResourceRecord[] {
   const isSignature = ({ type }: ResourceRecord): boolean => type === RRType.RRSIG;

@@ -83,8 +83,13 @@ export class Trace {
   }
 
   /** Ends a resolution without an answer. */
-  failed(reason: FailureReason, zone?: Name): { readonly kind: "done"; readonly outcome: Outcome } {
-    const extendedErrors = this.#extendedErrors(reason, zone);
+  failed(
+    reason: FailureReason,
+    zone?: Name,
+    others: readonly ExtendedError[] = [],
+  ): { readonly kind: "done"; readonly outcome: Outcome } {
+    // RFC 8914 §3: what a forwarder says of its failure is passed on.
+    const extendedErrors = [...others, ...this.#extendedErrors(reason, zone)];
     if (this.#runtime.events.wants("recursor.failed")) {
       const details: FailedEvent = {
         clientQuestion: soughtText(this.#run.clientSought),

@@ -188,7 +188,7 @@ export class ValidatedAnswers {
     const first = pastCache ? await mesh.askAgain(work, sought, NOBODY) : await mesh.ask(work);
     if (first === undefined) return unjudged(BUSY);
     let answered = first;
-    if (validator === undefined) return unjudged(answered.outcome);
+    if (validator === undefined) return { ...unjudged(answered.outcome), security: wordOf(answered.outcome) };
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       const { outcome } = answered;
@@ -435,6 +435,16 @@ function withTtlMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
   const { answer } = outcome;
   const soa = answer.soa === undefined ? undefined : cap(answer.soa);
   return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
+}
+
+/** Secure when every part was said to be so by a forwarder that is believed. */
+function wordOf(outcome: Outcome): CachedSecurity {
+  if (outcome.kind === "failed" || outcome.kind === "overflow") return "indeterminate";
+  const found = outcome.kind === "answer" ? outcome.rrsets : [outcome.answer];
+  const parts = [...outcome.chain.filter(({ synthesizedFrom }) => synthesizedFrom === undefined), ...found];
+  return parts.length > 0 && parts.every(({ security }) => security === "secure")
+    ? "secure"
+    : "indeterminate";
 }
 
 /** Only what was validated is told to be so. */

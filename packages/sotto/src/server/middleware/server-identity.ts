@@ -45,7 +45,6 @@ function identityReply(query: Query, text: string): Reply {
   return {
     message: makeMessage({
       isResponse: true,
-      isAuthoritative: true,
       rcode: Rcode.NoError,
       questions: [query.view.question],
       answers: [{ owner: qname, type: RRType.TXT, class: RRClass.CH, ttl: 0, rdata }],
