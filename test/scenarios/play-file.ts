@@ -4,7 +4,6 @@ import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sott
 import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
 import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
-import { ROOT_HINTS } from "../../packages/sotto/src/recursor/index.ts";
 import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
@@ -17,14 +16,18 @@ export interface FileResult {
 
 function configuredAddresses({ resolver, stubZones, forwardZones }: Config): string[] {
   return [
-    ...(resolver.rootHints ?? ROOT_HINTS).map(({ address }) => address),
+    ...(resolver.rootHints ?? []).map(({ address }) => address),
     ...stubZones.flatMap(({ servers }) => servers.map(({ address }) => address)),
     ...forwardZones.flatMap(({ upstreams }) => upstreams.map(({ endpoint }) => endpoint.address)),
   ];
 }
 
 /** Reads and plays a scenario. */
-export async function playFile(text: string, unmatched: Unmatched = "silence"): Promise<FileResult> {
+export async function playFile(
+  text: string,
+  unmatched: Unmatched = "silence",
+  isLoose = false,
+): Promise<FileResult> {
   const scenario = tryReadScenario(text);
   if (!scenario.ok) return { kind: "unsupported", problems: [scenario.problem], trace: [] };
   const { file, unsupported } = scenarioConfig(scenario.value);
@@ -64,9 +67,9 @@ export async function playFile(text: string, unmatched: Unmatched = "silence"): 
   };
   const { problems, queries } = await playScenario(scenario.value, world, makeSubject, {
     unmatched,
-    moreAddresses: scenario.value.ranges.some(({ addresses }) => addresses.length === 0)
-      ? configuredAddresses(config)
-      : [],
+    isLoose,
+    // Servers are there even if no range has anything for them to say.
+    moreAddresses: configuredAddresses(config),
   });
   const trace = queries.map(({ step, server, octets, isAnswered }) => {
     const query = tryDecodeMessage(octets);

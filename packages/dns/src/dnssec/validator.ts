@@ -44,6 +44,8 @@ export interface ValidatorOptions {
   readonly anchors: TrustAnchors;
   /** Seconds since 1970. */
   readonly nowSeconds: () => number;
+  /** Seconds of a clock that is never set, for how long things are remembered. */
+  readonly uptimeSeconds: () => number;
   readonly policy?: AlgorithmPolicy;
   readonly skew?: SkewPolicy;
   /** Default {@link NSEC3_ITERATIONS_MAX_DEFAULT}. */
@@ -67,6 +69,7 @@ export class Validator {
   readonly anchors: TrustAnchors;
   readonly #trusts = new ZoneTrustCache();
   readonly #nowSeconds: () => number;
+  readonly #uptimeSeconds: () => number;
   readonly #policy: AlgorithmPolicy;
   readonly #skew: SkewPolicy;
   readonly #nsec3IterationsMax: number;
@@ -74,6 +77,7 @@ export class Validator {
   constructor(options: ValidatorOptions) {
     this.anchors = options.anchors;
     this.#nowSeconds = options.nowSeconds;
+    this.#uptimeSeconds = options.uptimeSeconds;
     this.#policy = options.policy ?? { sha1: true };
     this.#skew = options.skew ?? SKEW_DEFAULT;
     this.#nsec3IterationsMax = options.nsec3IterationsMax ?? NSEC3_ITERATIONS_MAX_DEFAULT;
@@ -251,14 +255,14 @@ export class Validator {
   async #timedTrustOf(name: Name, session: ValidationSession): Promise<TimedTrust> {
     const anchor = this.anchors.closest(name);
     if (anchor === undefined) return { trust: { kind: "indeterminate" }, ttlSeconds: 0 };
-    const known = this.#trusts.find(name, this.#nowSeconds());
+    const known = this.#trusts.find(name, this.#uptimeSeconds());
     if (known !== undefined) return known;
     let found = await this.#findOut(name, anchor, session, false);
     for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
       found = await this.#findOut(name, anchor, session, true);
     // A purse that is empty says nothing about the zone.
     if (found.trust.kind !== "bogus" || !session.budget.isSpent)
-      this.#trusts.keep(name, found, this.#nowSeconds());
+      this.#trusts.keep(name, found, this.#uptimeSeconds());
     return found;
   }
 

@@ -41,6 +41,8 @@ export interface ExchangeRequest {
   readonly padBlockOctets?: number | undefined;
   /** Asks that nobody behind the server learns a part of the client's address (RFC 7871 §7.1.2). Default false. */
   readonly hideClientSubnet?: boolean | undefined;
+  /** Spells the name in random case over UDP, which a blind attacker has to guess, too. Default false. */
+  readonly mixCase?: boolean | undefined;
   /** DNS cookies over UDP (RFC 7873). Default false. */
   readonly cookies?: boolean | undefined;
   /** For `udp`: asks over an open TCP connection to the server when there is one (RFC 7766 §5). Default true. */

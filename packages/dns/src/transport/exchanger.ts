@@ -41,6 +41,8 @@ export class Exchanger {
   readonly #pool: ConnectionPool;
   readonly #giveUps = new Set<() => void>();
   readonly #underWay = new Set<Promise<unknown>>();
+  /** Servers that answered in another case. */
+  readonly #caseless = new Set<string>();
   readonly #cookies: ClientCookies;
   readonly #roundTrips = new RoundTrips();
   #udpQueries = 0;
@@ -172,7 +174,7 @@ export class Exchanger {
         reply = await this.#askOverUdp(request);
         if (reply.rcode === Rcode.BadCookie) return "truncated";
       }
-      if (reply.lacksCookie) return "truncated";
+      if (reply.lacksCookie || reply.hasOtherCase) return "truncated";
     } finally {
       this.#udpQueries--;
     }
@@ -203,6 +205,7 @@ export class Exchanger {
           },
           judgeCookie: (data) => (hasCookie ? this.#cookies.judge(place, local, data) : "good"),
           question: request.question,
+          mixesCase: request.mixCase === true && !this.#caseless.has(place),
           server,
           localAddress: this.#localAddress(request, false),
           deadlineMs: request.deadlineMs,
@@ -214,12 +217,22 @@ export class Exchanger {
         },
         this.#runtime,
       );
+      if (reply.hasOtherCase) this.#noteCaseless(place);
       if (reply.lacksCookie) this.#cookies.forget(place, local);
       else this.#roundTrips.note(place, reply.inAllMs);
       return reply;
     } catch (error) {
       if (DnsError.is(error, "ERR_TIMEOUT")) this.#roundTrips.forget(place);
       throw error;
+    }
+  }
+
+  /** A server that does not repeat the case would cost a connection per query. */
+  #noteCaseless(place: string): void {
+    this.#caseless.add(place);
+    for (const oldest of this.#caseless) {
+      if (this.#caseless.size <= CASELESS_MAX) break;
+      this.#caseless.delete(oldest);
     }
   }
 
@@ -374,3 +387,5 @@ const JUMP_MS = 30_000;
 const RETRIES_MAX = 1;
 /** Queries that wait behind a server which closes after each reply move on each time; each move saw a reply. */
 const MOVES_MAX = 100;
+/** About 100 bytes each. */
+const CASELESS_MAX = 1000;

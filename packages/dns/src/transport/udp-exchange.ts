@@ -3,7 +3,7 @@
  * with growing patience. What does not match is ignored: a forged reply must not end the wait for the right one.
  */
 import { type DatagramSocket, DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
-import { EdnsOptionCode, MessageView, type Question, setUint16 } from "@sotto/dns/wire";
+import { EdnsOptionCode, HEADER_OCTETS, MessageView, type Question, setUint16 } from "@sotto/dns/wire";
 import type { CookieVerdict } from "./client-cookies.ts";
 import { hasQuestion } from "./reply-match.ts";
 
@@ -21,6 +21,8 @@ export interface UdpQuery {
   /** Judges the cookie of a reply that matches otherwise (undefined: it has none). */
   readonly judgeCookie: (data: Uint8Array | undefined) => CookieVerdict;
   readonly question: Question;
+  /** Spells the name in random case, which a reply must repeat (draft-vixie-dnsext-dns0x20). */
+  readonly mixesCase: boolean;
   readonly server: Endpoint;
   readonly localAddress: string | undefined;
   readonly deadlineMs: number;
@@ -40,6 +42,8 @@ export interface UdpReply {
   readonly isTruncated: boolean;
   /** It has no cookie although the server gave some before: it is not to be believed, and TCP tells. */
   readonly lacksCookie: boolean;
+  /** It spells the name otherwise than the query did: TCP tells, too. */
+  readonly hasOtherCase: boolean;
   /** Milliseconds from the first sending. */
   readonly inAllMs: number;
   /** Milliseconds from the last sending. */
@@ -50,6 +54,12 @@ export interface UdpReply {
 /** Sends the query and waits for its reply; rejects with a `DnsError`. */
 export function exchangeOverUdp(query: UdpQuery, runtime: Runtime): Promise<UdpReply> {
   return new UdpExchange(query, runtime).run();
+}
+
+/** Why a reply that matches is not believed. */
+interface Doubts {
+  readonly lacksCookie: boolean;
+  readonly hasOtherCase: boolean;
 }
 
 class UdpExchange {
@@ -103,6 +113,7 @@ class UdpExchange {
     if (this.#isDone) return;
     this.#octets = this.#query.octetsFrom(this.#socket.local).slice();
     setUint16(this.#octets, 0, this.#id);
+    if (this.#query.mixesCase) this.#mixCase();
     this.#send();
   }
 
@@ -139,24 +150,55 @@ class UdpExchange {
         );
       return;
     }
-    if (this.#judgeCookie(view, problem) === "missing") this.#awaitCookie(octets.slice());
-    else this.#finish(octets.slice(), false);
+    const lacksCookie = this.#judgeCookie(view, problem) === "missing";
+    const hasOtherCase = !this.#hasSentCase(view);
+    if (lacksCookie || hasOtherCase) this.#awaitBetter(octets.slice(), { lacksCookie, hasOtherCase });
+    else this.#finish(octets.slice(), { lacksCookie, hasOtherCase });
   }
 
-  /** Waits a little for the reply with a cookie, which is on its way if this one is forged. */
-  #awaitCookie(octets: Uint8Array): void {
+  /** RFC 4343: case means nothing to servers, and nearly all repeat the question as it came. */
+  #mixCase(): void {
+    const octets = this.#octets;
+    const { question } = this.#query;
+    const end = HEADER_OCTETS + question.name.wire.length;
+    let bits = 0;
+    for (let at = HEADER_OCTETS, left = 0; at < end; at++) {
+      const octet = octets[at] ?? 0;
+      // Letters and lengths do not overlap: a label has at most 63 octets.
+      if (octet < 0x41 || !((octet | 0x20) >= 0x61 && (octet | 0x20) <= 0x7a)) continue;
+      if (left-- === 0) {
+        bits = this.#runtime.random.uint16();
+        left = 15;
+      }
+      if ((bits & 1) === 1) octets[at] = octet ^ 0x20;
+      bits >>>= 1;
+    }
+  }
+
+  #hasSentCase(view: MessageView): boolean {
+    if (!this.#query.mixesCase || view.questionCount === 0) return true;
+    const end = HEADER_OCTETS + this.#query.question.name.wire.length;
+    for (let at = HEADER_OCTETS; at < end; at++) if (view.octets[at] !== this.#octets[at]) return false;
+    return true;
+  }
+
+  /** Waits a little for a better reply, which is on its way if this one is forged. */
+  #awaitBetter(octets: Uint8Array, doubts: Doubts): void {
     if (this.#isAwaitingCookie) return;
     this.#isAwaitingCookie = true;
     this.#timer?.cancel();
     const leftMs = Math.max(0, this.#query.deadlineMs - this.#runtime.clock.nowMs());
     const patienceMs = Math.min(COOKIE_PATIENCE_MS, leftMs);
     this.#timer = this.#runtime.clock.startTimer("udp exchange", patienceMs, () => {
-      this.#finish(octets, true);
+      this.#finish(octets, doubts);
     });
   }
 
-  #finish(octets: Uint8Array, lacksCookie: boolean): void {
+  #finish(octets: Uint8Array, { lacksCookie, hasOtherCase }: Doubts): void {
     const view = this.#view;
+    // Compression pointers lead to the question, so its own spelling brings back that of all other names.
+    if (this.#query.mixesCase && (octets[4] !== 0 || octets[5] !== 0))
+      octets.set(this.#query.question.name.wire, HEADER_OCTETS);
     const problem = view.reset(octets);
     this.#isDone = true;
     this.#outcome.resolve({
@@ -166,6 +208,7 @@ class UdpExchange {
       problem,
       isTruncated: view.isTruncated,
       lacksCookie,
+      hasOtherCase,
       inAllMs: this.#runtime.clock.nowMs() - this.#firstSentAtMs,
       exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
       wrongReplies: this.#wrongReplies,

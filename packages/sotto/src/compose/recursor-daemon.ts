@@ -257,6 +257,9 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
   }));
   const recursor = new Recursor(
     {
+      cookies: config.resolver.cookies,
+      caseRandomisation: config.resolver.caseRandomisation,
+      ednsPayloadOctets: config.resolver.ednsPayloadOctets,
       stubZones: config.stubZones,
       qnameMinimisation: config.resolver.qnameMinimisation,
       forwardZones,

@@ -26,6 +26,9 @@ export function findInCache(
     if (exact !== undefined && before !== undefined) return { kind: "answer", before, rrsets: [exact] };
     const alias = findAlias(rrsets, name, type);
     if (alias !== undefined) return alias;
+    const made = type === RRType.CNAME ? fromDname(rrsets, name) : undefined;
+    const dname = made && dnameBehind(rrsets, made);
+    if (made !== undefined && dname !== undefined) return { kind: "answer", before: dname, rrsets: [made] };
   }
   const answer = rrsets.findNegative(name, type);
   if (answer !== undefined) return { kind: "negative", answer };
@@ -42,8 +45,8 @@ function findNxdomainAbove(rrsets: RRsetCache, name: Name): CacheFinding | undef
 }
 
 function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
-  // CNAME and NSEC themselves live beside a CNAME (RFC 4034 §4); DS lives on the other side of a cut.
-  if (type === RRType.CNAME || type === RRType.NSEC) return undefined;
+  // CNAME and NSEC themselves live beside a CNAME (RFC 4034 §4); DS belongs to the zone above, where the name is no alias.
+  if (type === RRType.CNAME || type === RRType.NSEC || type === RRType.DS) return undefined;
   const alias = rrsets.find(name, RRType.CNAME) ?? fromDname(rrsets, name);
   const before = alias === undefined ? undefined : dnameBehind(rrsets, alias);
   if (alias === undefined || before === undefined) return undefined;

@@ -26,18 +26,27 @@ export type Arrival =
   | { readonly kind: "reply"; readonly attempt: Attempt; readonly result: ExchangeResult }
   | { readonly kind: "failure"; readonly attempt: Attempt; readonly problem: DnsError };
 
+/** How servers are asked. */
+export interface InquiryOptions {
+  /** Where servers listen that have no port of their own. */
+  readonly port: number;
+  readonly cookies: boolean;
+  readonly mixCase: boolean;
+  readonly ednsPayloadOctets: number;
+}
+
 export class Inquiry {
   readonly #exchange: Exchange;
   readonly #clock: Clock;
-  readonly #port: number;
+  readonly #options: InquiryOptions;
   readonly #abort = new AbortController();
   readonly #arrivals: Arrival[] = [];
   #underWay = 0;
   #wake: () => void = () => undefined;
 
-  constructor(exchange: Exchange, port: number, clock: Clock) {
+  constructor(exchange: Exchange, options: InquiryOptions, clock: Clock) {
     this.#exchange = exchange;
-    this.#port = port;
+    this.#options = options;
     this.#clock = clock;
   }
 
@@ -53,18 +62,21 @@ export class Inquiry {
     this.#exchange
       .exchange({
         question,
-        server: { address: candidate.address, port: candidate.port ?? this.#port },
+        server: { address: candidate.address, port: candidate.port ?? this.#options.port },
         transport,
         recursionDesired,
         // CD keeps a forwarder that we were led to from hiding what a validator wants to see (RFC 6840 §5.9).
         checkingDisabled: recursionDesired,
         authenticData: false,
-        edns: withEdns ? makeEdns({ dnssecOk: true }) : undefined,
+        edns: withEdns
+          ? makeEdns({ dnssecOk: true, udpPayloadOctets: this.#options.ednsPayloadOctets })
+          : undefined,
         deadlineMs,
         signal: this.#abort.signal,
         // TC is handled by the resolution itself, so that TCP has its own time and its own step in the trace.
         ignoreTruncation: true,
-        cookies: true,
+        cookies: this.#options.cookies,
+        mixCase: this.#options.mixCase,
       })
       .then(
         (result) => this.#arrive({ kind: "reply", attempt, result }),

@@ -2,69 +2,26 @@
  * One resolution as a state machine (RFC 1034 §5.3.3): look in the cache, find the closest zone cut, choose a server,
  * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
  */
-import { type InfraCache, type RRset, type RRsetCache, Trust } from "@sotto/dns/cache";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { type RRset, Trust } from "@sotto/dns/cache";
+import { DnsError } from "@sotto/dns/runtime";
 import type { ExchangeResult, Reply } from "@sotto/dns/transport";
 import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
-import { type ConfiguredZone, type ConfiguredZones, forwardedQuery } from "./configured-zones.ts";
-import { type Delegation, type DelegationCache, zoneSideName } from "./delegation.ts";
-import type { DenialCache } from "./denial-cache.ts";
-import { type Arrival, type Attempt, type Exchange, Inquiry } from "./inquiry.ts";
-import type { Mesh, Work } from "./mesh.ts";
+import { type ConfiguredZone, forwardedQuery } from "./configured-zones.ts";
+import { type Delegation, zoneSideName } from "./delegation.ts";
+import { type Arrival, type Attempt, Inquiry } from "./inquiry.ts";
+import type { Sending, Shared, State } from "./iteration-state.ts";
+import type { Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { keepOwnServers, widen } from "./own-servers.ts";
-import { primingQuestion, type RootServers } from "./priming.ts";
-import { type MinimisationMode, QnameMinimisation } from "./qname-minimisation.ts";
+import { primingQuestion } from "./priming.ts";
+import { QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
 import { aliasTarget, asSecure, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
-import { type AddressFamily, ServerSelection } from "./server-selection.ts";
+import { ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
 import { ZoneWork } from "./zone-work.ts";
-
-/** What all resolutions share. */
-export interface Shared {
-  readonly exchange: Exchange;
-  readonly rrsets: RRsetCache;
-  readonly infra: InfraCache;
-  readonly delegations: DelegationCache;
-  readonly roots: RootServers;
-  /** RFC 8020. */
-  readonly hasNxdomainCut: (name: Name) => boolean;
-  /** Undefined: denial records are not used for other names. */
-  readonly denials: DenialCache | undefined;
-  /** Nothing is validated here, so that AD of authenticated forwarders is all there is. */
-  readonly trustsForwarders: boolean;
-  /** True for zones whose answers must be signed. */
-  readonly isSigned: (delegation: Delegation) => boolean;
-  readonly mesh: Mesh;
-  readonly minimisation: MinimisationMode;
-  readonly configured: ConfiguredZones;
-  readonly port: number;
-  readonly families: readonly AddressFamily[];
-  readonly runtime: Runtime;
-}
-
-/** What is to be sent. */
-interface Sending extends Pick<Attempt, "candidate" | "withEdns" | "recursionDesired" | "transport"> {}
-
-type State =
-  | { readonly kind: "cache" }
-  | { readonly kind: "locate" }
-  | { readonly kind: "forward"; readonly zone: ConfiguredZone & { readonly kind: "forward" } }
-  | { readonly kind: "choose"; readonly work: ZoneWork }
-  | { readonly kind: "look up"; readonly work: ZoneWork; readonly serverName: Name }
-  | { readonly kind: "send"; readonly work: ZoneWork; readonly sending: Sending }
-  /** `attempt` is the one whose silence is noted; undefined when only stragglers are waited for. */
-  | {
-      readonly kind: "wait";
-      readonly work: ZoneWork;
-      readonly attempt: Attempt | undefined;
-      readonly patienceMs: number;
-    }
-  | { readonly kind: "read"; readonly work: ZoneWork; readonly arrival: Arrival }
-  | { readonly kind: "done"; readonly outcome: Outcome };
 
 export class Iteration {
   readonly #run: Work;
@@ -237,7 +194,7 @@ export class Iteration {
 
   /** `knownLabels`: names of so many labels are known to lie in the zone. */
   #begin(delegation: Delegation, knownLabels = 0): State {
-    const { families, infra, runtime, exchange, port } = this.#shared;
+    const { families, infra, runtime, exchange, asking } = this.#shared;
     this.#inquiry?.close();
     const selection = new ServerSelection(
       delegation,
@@ -246,7 +203,7 @@ export class Iteration {
       runtime.random,
       this.#run.avoid ?? NOBODY,
     );
-    const inquiry = new Inquiry(exchange, port, runtime.clock);
+    const inquiry = new Inquiry(exchange, asking, runtime.clock);
     this.#inquiry = inquiry;
     this.#asked = this.#minimisation.next(delegation.zone, knownLabels);
     return { kind: "choose", work: new ZoneWork(selection, inquiry) };
@@ -447,6 +404,15 @@ export class Iteration {
         if (!hasEdns) infra.noteEdns(candidate.address, "none");
         return { kind: "send", work, sending: { ...attempt, withEdns: false } };
       case "empty":
+        // A server of child and grandparent may say nothing about a DS that only the zone between them knows.
+        if (
+          this.#type === RRType.DS &&
+          attempt.question.type === RRType.DS &&
+          work.lastResort === undefined
+        ) {
+          work.lastResort = scrubbed;
+          return this.#locateParent(work, attempt);
+        }
         work.lastResort ??= scrubbed;
         return this.#giveUp(work, attempt, "empty reply without authority");
       case "broken":
@@ -471,6 +437,8 @@ export class Iteration {
     const { zone } = work.selection.delegation;
     for (let name = this.#current.parent(); name.isBelow(zone); name = name.parent()) {
       const outcome = await this.#shared.mesh.askFor(this.#run, { name, type: RRType.NS }, DEPTH_MAX);
+      const cut = this.#shared.delegations.find(name);
+      if (cut !== undefined) return this.#begin(cut);
       const ns =
         outcome?.kind === "answer" ? outcome.rrsets.find(({ type }) => type === RRType.NS) : undefined;
       if (ns === undefined) continue;
@@ -543,6 +511,7 @@ export class Iteration {
   #keepProofs(scrubbed: Scrubbed): void {
     const proofs =
       scrubbed.kind === "negative" ? scrubbed.answer.proofs : "proofs" in scrubbed ? scrubbed.proofs : [];
+    this.#run.proofs.push(...proofs.slice(0, PROOFS_MAX - this.#run.proofs.length));
     for (const proof of proofs)
       if (proof.type === RRType.NSEC) this.#shared.rrsets.store(proof, Trust.Referral);
   }
@@ -585,6 +554,8 @@ export class Iteration {
   }
 }
 
+/** Eleven aliases with three records each. */
+const PROOFS_MAX = 33;
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */

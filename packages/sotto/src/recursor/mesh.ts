@@ -2,6 +2,7 @@
  * All resolutions under way: one per question, however many clients or other resolutions wait for it. Knows who waits
  * for whom, so that zones that need each other's addresses do not wait forever.
  */
+import type { RRset } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache } from "./failure-cache.ts";
@@ -22,6 +23,8 @@ export interface Run {
   readonly waitsFor: Set<Run>;
   /** Addresses of servers whose replies were used. */
   readonly sources: Set<string>;
+  /** Denials that came along on the way; they may prove more than they were sent for. */
+  readonly proofs: RRset[];
   /** Servers that are not asked because what they said was bogus; with it nothing is taken from the cache. */
   readonly avoid: ReadonlySet<string> | undefined;
 }
@@ -33,6 +36,7 @@ export type Work = Omit<Run, "outcome">;
 export interface Answered {
   readonly outcome: Outcome;
   readonly sources: ReadonlySet<string>;
+  readonly proofs: readonly RRset[];
 }
 
 /** Does the work of a run; never rejects but for a bug. */
@@ -75,6 +79,7 @@ export class Mesh {
       clientSought: sought,
       waitsFor: new Set(),
       sources: new Set(),
+      proofs: [],
       avoid: undefined,
     };
   }
@@ -84,7 +89,7 @@ export class Mesh {
     const { sought } = work;
     const joined = this.#runs.get(soughtKey(sought));
     const answered = await this.#answerFor(work, sought, DEPTH_MAX);
-    if (answered === undefined) return { outcome: busy, sources: work.sources };
+    if (answered === undefined) return { outcome: busy, sources: work.sources, proofs: [] };
     // The run belonged to somebody else's question and was starved by it: that must not be this client's answer.
     const { outcome } = answered;
     const wasStarved =
@@ -122,7 +127,7 @@ export class Mesh {
 
   async #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered | undefined> {
     const cached = this.failures.find(sought);
-    if (cached !== undefined) return { outcome: cached, sources: NOBODY };
+    if (cached !== undefined) return { outcome: cached, sources: NOBODY, proofs: [] };
     const key = soughtKey(sought);
     const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
@@ -134,7 +139,7 @@ export class Mesh {
   async #wait(parent: Work, run: Run): Promise<Answered> {
     parent.waitsFor.add(run);
     try {
-      return { outcome: await run.outcome, sources: run.sources };
+      return { outcome: await run.outcome, sources: run.sources, proofs: run.proofs };
     } finally {
       parent.waitsFor.delete(run);
     }
@@ -174,6 +179,7 @@ function childOf(parent: Work, sought: Sought, avoid: ReadonlySet<string> | unde
     clientSought: parent.clientSought,
     waitsFor: new Set(),
     sources: new Set(),
+    proofs: [],
     avoid,
   };
 }

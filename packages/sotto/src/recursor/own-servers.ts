@@ -16,23 +16,27 @@ export function keepOwnServers(message: Message, zone: Name, rrsets: RRsetCache)
 }
 
 /**
- * The child may name other servers than its parent, and parents may have other addresses for their names than the child
- * has (RFC 1034 §4.2.2 wants them equal, and they are not). False when there is nobody new.
+ * First the names that the child has for its servers and its parent has not, then addresses that parents have for their names
+ * and the child has not (RFC 1034 §4.2.2 wants them equal, and they are not). False when there is nobody new.
  */
 export function widen(
   work: ZoneWork,
   caches: { readonly rrsets: RRsetCache; readonly delegations: DelegationCache },
 ): boolean {
-  if (work.hasWidened) return false;
-  work.hasWidened = true;
   const { selection } = work;
-  const known = new Set(selection.serverNames.map(({ key }) => key));
-  const own = caches.rrsets.find(selection.delegation.zone, RRType.NS, Trust.Additional)?.rdatas ?? [];
-  const names = own.map((rdata) => new Name(rdata)).filter(({ key }) => !known.has(key));
-  for (const name of names) selection.addServer(name);
+  if (work.widened === 0) {
+    work.widened++;
+    const known = new Set(selection.serverNames.map(({ key }) => key));
+    const own = caches.rrsets.find(selection.delegation.zone, RRType.NS, Trust.Additional)?.rdatas ?? [];
+    const names = own.map((rdata) => new Name(rdata)).filter(({ key }) => !known.has(key));
+    for (const name of names) selection.addServer(name);
+    if (names.length > 0) return true;
+  }
+  if (work.widened > 1) return false;
+  work.widened++;
   for (const name of selection.serverNames) {
     const above = caches.delegations.findClosest(name)?.servers.find((server) => server.name.equals(name));
     if (above !== undefined) selection.addAddresses(name, above.addresses);
   }
-  return names.length > 0 || selection.hasFresh;
+  return selection.hasFresh;
 }

@@ -12,12 +12,22 @@ import {
 } from "@sotto/dns/dnssec";
 import type { Runtime, Timer } from "@sotto/dns/runtime";
 import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
-import { EdeCode, isMetaType, type MessageView, type Name, Rcode, RRClass, RRType } from "@sotto/dns/wire";
+import {
+  EdeCode,
+  isMetaType,
+  type MessageView,
+  type Name,
+  Rcode,
+  RRClass,
+  RRType,
+  UDP_PAYLOAD_OCTETS_DEFAULT,
+} from "@sotto/dns/wire";
 import { ConfiguredZones, type ForwardedZone, type StubZone } from "./configured-zones.ts";
 import { DelegationCache } from "./delegation.ts";
 import { DenialCache } from "./denial-cache.ts";
 import type { Exchange } from "./inquiry.ts";
-import { Iteration, type Shared } from "./iteration.ts";
+import { Iteration } from "./iteration.ts";
+import type { Shared } from "./iteration-state.ts";
 import { Mesh, type Work } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
@@ -34,6 +44,12 @@ export interface RecursorOptions {
   readonly rootHints?: readonly RootHint[];
   /** Port of authoritative servers. Default 53. */
   readonly port?: number;
+  /** Sends DNS cookies (RFC 7873). Default true. */
+  readonly cookies?: boolean;
+  /** Spells names in queries over UDP in random case. Default false. */
+  readonly caseRandomisation?: boolean;
+  /** Largest UDP reply asked for, octets. Default 1232. */
+  readonly ednsPayloadOctets?: number;
   /** Address families for queries to authoritative servers. Default: both. */
   readonly families?: readonly AddressFamily[];
   /** Longest time for one resolution, milliseconds. Default {@link DEADLINE_MS_DEFAULT}. */
@@ -119,7 +135,12 @@ export class Recursor implements Responder {
       roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
       mesh: new Mesh((run) => this.#resolve(run), this.#deadlineMs, clock),
       configured: new ConfiguredZones(options.stubZones ?? [], options.forwardZones ?? []),
-      port: options.port ?? 53,
+      asking: {
+        port: options.port ?? 53,
+        cookies: options.cookies ?? true,
+        mixCase: options.caseRandomisation ?? false,
+        ednsPayloadOctets: options.ednsPayloadOctets ?? UDP_PAYLOAD_OCTETS_DEFAULT,
+      },
       minimisation: options.qnameMinimisation ?? "relaxed",
       families: options.families ?? ["ipv4", "ipv6"],
     };
@@ -249,6 +270,7 @@ function makeValidator(options: ValidationOptions, { clock }: Runtime): Validato
   const { fixedNowSeconds, skew, nsec3IterationsMax } = options;
   return new Validator({
     anchors: new TrustAnchors(options.anchors, options.negativeAnchors ?? []),
+    uptimeSeconds: () => clock.nowMs() / 1000,
     nowSeconds: () => fixedNowSeconds ?? Math.floor(clock.wallMs() / 1000),
     policy: { sha1: options.sha1 ?? true, dsa: options.dsa ?? false },
     ...(skew === undefined ? {} : { skew }),

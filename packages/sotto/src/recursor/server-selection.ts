@@ -47,6 +47,7 @@ export class ServerSelection {
   readonly #avoid: ReadonlySet<string>;
   readonly #candidates = new Map<string, Candidate>();
   readonly #namesToLookUp: Name[] = [];
+  readonly #added: Name[] = [];
   #lookUps = 0;
 
   /** `avoid` holds addresses that are not to be asked. */
@@ -87,13 +88,12 @@ export class ServerSelection {
 
   /** Names of the servers known so far. */
   get serverNames(): readonly Name[] {
-    const names = new Map(this.delegation.servers.map(({ name }) => [name.key, name]));
-    for (const { serverName } of this.#candidates.values()) names.set(serverName.key, serverName);
-    return [...names.values()];
+    return [...this.delegation.servers.map(({ name }) => name), ...this.#added];
   }
 
   /** Adds a server whose addresses have to be looked up. */
   addServer(name: Name): void {
+    this.#added.push(name);
     this.#namesToLookUp.push(name);
   }
 

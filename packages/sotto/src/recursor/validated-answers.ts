@@ -12,6 +12,8 @@ import {
 import {
   type Evidence,
   INDETERMINATE,
+  NSEC3_ITERATIONS_MAX_DEFAULT,
+  Nsec3Proofs,
   readRrsig,
   type SignedRRset,
   signersOf,
@@ -89,6 +91,12 @@ export class ValidatedAnswers {
 
   /** What is known without asking anybody. */
   peek(sought: Sought): JudgedOutcome {
+    const found = this.#peekFresh(sought);
+    const isNothing = found.outcome === NOT_CACHED || found.outcome.kind === "failed";
+    return (isNothing ? this.#parts.stale?.find(sought)?.judged : undefined) ?? found;
+  }
+
+  #peekFresh(sought: Sought): JudgedOutcome {
     const known = this.#bogus.find(sought);
     if (known !== undefined) return { outcome: known, security: "bogus", extendedErrors: [] };
     const { rrsets, mesh } = this.#parts;
@@ -193,6 +201,7 @@ export class ValidatedAnswers {
     for (let attempt = 1; ; attempt++) {
       const { outcome } = answered;
       if (outcome.kind === "failed") return unjudged(outcome);
+      session.hints = answered.proofs;
       const { verdict, outcome: shown } = await this.#judge(sought, outcome, validator, session);
       if (verdict.status !== "bogus") return this.#accept(sought, shown, verdict);
       this.#forget(sought, outcome);
@@ -339,6 +348,8 @@ export class ValidatedAnswers {
 /** Gets DS and DNSKEY for the validator, paid for by the client's question. */
 class Session implements ValidationSession {
   readonly budget = new ValidationBudget();
+  /** Denials that came with the answer. */
+  hints: readonly RRset[] = [];
   readonly #work: Work;
   readonly #parts: ValidatedAnswersParts;
   readonly #sources = new Map<string, Set<string>>();
@@ -366,6 +377,15 @@ class Session implements ValidationSession {
     return evidenceOf(answered.outcome);
   }
 
+  /** NSEC3 records that came with the answer, when they seem to say something about the name. */
+  #hintsFor(name: Name): readonly RRset[] {
+    const nsec3s = this.hints.filter(({ type }) => type === RRType.NSEC3);
+    const zone = nsec3s.flatMap(signersOf).find((signer) => name.isBelow(signer));
+    if (zone === undefined) return [];
+    const proofs = new Nsec3Proofs(nsec3s, zone, NSEC3_ITERATIONS_MAX_DEFAULT, this.budget);
+    return proofs.judgeNoDs(name).kind === "not proved" ? [] : nsec3s;
+  }
+
   onProved(zone: Name, proofs: readonly SignedRRset[], ttlSeconds: number): void {
     const { denials } = this.#parts;
     if (denials === undefined) return;
@@ -380,7 +400,11 @@ class Session implements ValidationSession {
     if (delegation?.ds !== undefined && delegation.ds.signatures.length > 0)
       return { kind: "rrset", rrset: delegation.ds };
     const nsec = this.#parts.rrsets.find(name, RRType.NSEC, Trust.Referral);
-    const proofs = delegation?.noDs?.length ? delegation.noDs : nsec === undefined ? [] : [nsec];
+    const proofs = delegation?.noDs?.length
+      ? delegation.noDs
+      : nsec === undefined
+        ? this.#hintsFor(name)
+        : [nsec];
     // The child's own NSEC says nothing about its DS.
     const isAbove = proofs.some((proof) => signersOf(proof).some((signer) => name.isBelow(signer)));
     if (!isAbove) return undefined;

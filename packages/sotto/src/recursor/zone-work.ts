@@ -9,8 +9,8 @@ export class ZoneWork {
   readonly inquiry: Inquiry;
   /** The best of the replies that should not be the last word; undefined when there was none. */
   lastResort: Scrubbed | undefined = undefined;
-  /** Other sources than the delegation have been looked at for servers. */
-  hasWidened = false;
+  /** How often other sources than the delegation have been looked at for servers. */
+  widened = 0;
   readonly #lookUps = new Set<Promise<void>>();
 
   constructor(selection: ServerSelection, inquiry: Inquiry) {
