@@ -260,6 +260,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       cookies: config.resolver.cookies,
       caseRandomisation: config.resolver.caseRandomisation,
       ednsPayloadOctets: config.resolver.ednsPayloadOctets,
+      trustsAllGlue: !config.resolver.hardenGlue,
       stubZones: config.stubZones,
       qnameMinimisation: config.resolver.qnameMinimisation,
       forwardZones,

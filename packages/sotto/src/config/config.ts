@@ -99,6 +99,7 @@ export interface Config {
     readonly deadlineMs: number;
     readonly qnameMinimisation: "relaxed" | "strict" | "off";
     readonly caseRandomisation: boolean;
+    readonly hardenGlue: boolean;
     readonly cookies: boolean;
     readonly ednsPayloadOctets: number;
   };

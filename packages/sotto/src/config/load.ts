@@ -186,6 +186,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       outgoingAddresses: checked.resolver["outgoing-addresses"],
       qnameMinimisation: checked.resolver["qname-minimisation"],
       caseRandomisation: checked.resolver["case-randomisation"],
+      hardenGlue: checked.resolver["harden-glue"],
       cookies: checked.resolver.cookies,
       ednsPayloadOctets: checked.resolver["edns-payload"],
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>

@@ -229,6 +229,9 @@ const resolver = z.strictObject({
     description:
       "Spell names in queries in random case, which a blind attacker has to guess, too (0x20). Servers that do not keep the case are asked over TCP.",
   }),
+  "harden-glue": z.boolean().default(true).meta({
+    description: "Take addresses of servers from the zone of the server that gives them only (RFC 5452 §6).",
+  }),
   cookies: z.boolean().default(true).meta({
     description: "Send DNS cookies to authoritative servers (RFC 7873).",
   }),

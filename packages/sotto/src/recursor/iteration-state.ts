@@ -26,6 +26,8 @@ export interface Shared {
   readonly denials: DenialCache | undefined;
   /** Nothing is validated here, so that AD of authenticated forwarders is all there is. */
   readonly trustsForwarders: boolean;
+  /** Glue from outside of the zone of a server is taken, too: for test networks only. */
+  readonly trustsAllGlue: boolean;
   /** True for zones whose answers must be signed. */
   readonly isSigned: (delegation: Delegation) => boolean;
   readonly mesh: Mesh;

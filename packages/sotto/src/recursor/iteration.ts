@@ -173,7 +173,7 @@ export class Iteration {
       this.#trace.noteNetworkFailure(cause.message);
       return this.#trace.failed("no reachable authority", zone.name);
     }
-    const asked = { sought, zone: zone.name, recursionDesired: true };
+    const asked = { sought, zone: zone.name, recursionDesired: true, isForwarder: true };
     // RFC 4035 §4.9.3: without validation of our own an authenticated forwarder's word counts.
     const isTrusted =
       this.#shared.trustsForwarders && reply.protection === "authenticated" && reply.message.authenticData;
@@ -213,9 +213,10 @@ export class Iteration {
     const nowMs = this.#shared.runtime.clock.nowMs();
     // With nothing under way there is nothing to be patient for.
     const choice = work.selection.choose(work.isOpen ? nowMs : Number.POSITIVE_INFINITY);
-    const isSlow = choice.kind === "wait" || (choice.kind === "ask" && choice.candidate.state === "asked");
+    const isFresh =
+      choice.kind === "look up" || (choice.kind === "ask" && choice.candidate.state === "fresh");
     // Servers that do not like shorter names may still know the whole one: nobody waits for them to say so.
-    if (isSlow && !this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
+    if (!isFresh && !this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
       this.#minimisation.giveUp();
       return this.#begin(work.selection.delegation);
     }
@@ -232,11 +233,6 @@ export class Iteration {
         }
         if (widen(work, this.#shared)) return { kind: "choose", work };
         if (work.lastResort !== undefined) return this.#useLastResort(work.lastResort);
-        // Servers that do not like shorter names may still know the whole one.
-        if (!this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
-          this.#minimisation.giveUp();
-          return this.#begin(work.selection.delegation);
-        }
         return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
       default:
         return assertNever(choice);
@@ -319,7 +315,12 @@ export class Iteration {
     }
     const sought = { name: attempt.question.name, type: attempt.question.type };
     keepOwnServers(message, zone, this.#shared.rrsets);
-    const scrubbed = scrub(message, { sought, zone, recursionDesired: attempt.recursionDesired });
+    const scrubbed = scrub(message, {
+      sought,
+      zone,
+      recursionDesired: attempt.recursionDesired,
+      trustsAllGlue: this.#shared.trustsAllGlue,
+    });
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
     if (!this.#minimisation.isWhole(sought)) {
       const next = this.#useMinimised(work, attempt, scrubbed);

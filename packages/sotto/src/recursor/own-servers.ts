@@ -35,8 +35,10 @@ export function widen(
   if (work.widened > 1) return false;
   work.widened++;
   for (const name of selection.serverNames) {
-    const above = caches.delegations.findClosest(name)?.servers.find((server) => server.name.equals(name));
-    if (above !== undefined) selection.addAddresses(name, above.addresses);
+    for (let zone = name; !zone.isRoot; zone = zone.parent()) {
+      const above = caches.delegations.find(zone)?.servers.find((server) => server.name.equals(name));
+      if (above !== undefined) selection.addAddresses(name, above.addresses);
+    }
   }
   return selection.hasFresh;
 }

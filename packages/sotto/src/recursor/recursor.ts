@@ -62,6 +62,8 @@ export interface RecursorOptions {
   readonly negativeTtlSecondsMax?: number;
   /** How much of names servers are told (RFC 9156). Default `relaxed`. */
   readonly qnameMinimisation?: MinimisationMode;
+  /** Takes glue from outside of a server's zone (RFC 5452 §6 warns of it). Default false. */
+  readonly trustsAllGlue?: boolean;
   /** Zones whose servers are given. Default: none. */
   readonly stubZones?: readonly StubZone[];
   /** Names that are asked of other resolvers. Default: none. */
@@ -127,6 +129,7 @@ export class Recursor implements Responder {
       runtime,
       rrsets,
       denials,
+      trustsAllGlue: options.trustsAllGlue ?? false,
       trustsForwarders: options.validation === undefined,
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
       hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),

@@ -16,7 +16,7 @@ export interface Referral {
 export function readReferral(
   message: Message,
   authorities: RRsetTable,
-  asked: { readonly sought: Sought; readonly zone: Name },
+  asked: { readonly sought: Sought; readonly zone: Name; readonly trustsAllGlue?: boolean },
 ): Referral | undefined {
   if (!authorities.hasType(RRType.NS)) return undefined;
   let ns: RRset | undefined;
@@ -28,7 +28,7 @@ export function readReferral(
     if (isCut && (ns === undefined || rrset.owner.isBelow(ns.owner))) ns = rrset;
   }
   if (ns === undefined) return undefined;
-  const glue = readGlue(message, ns, asked.zone);
+  const glue = readGlue(message, ns, asked.trustsAllGlue === true ? Name.root : asked.zone);
   const ds = authorities.get(ns.owner, RRType.DS);
   const noDs = ds === undefined ? proofsOf(authorities) : [];
   return {

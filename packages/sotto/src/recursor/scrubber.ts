@@ -16,6 +16,10 @@ export interface Asked {
   readonly zone: Name;
   /** RD was set, so an answer from elsewhere is what was asked for. */
   readonly recursionDesired: boolean;
+  /** A forwarder was asked: what it has to say is all there is. Default false. */
+  readonly isForwarder?: boolean;
+  /** Takes addresses of servers from outside of the zone, too. Default false. */
+  readonly trustsAllGlue?: boolean;
 }
 
 /** A set with the trust it deserves. */
@@ -148,12 +152,16 @@ function withoutAnswer(
       return { kind: "answer", chain: [], rrsets: [{ rrset: ds, trust: Trust.Answer }], proofs };
     return isForDs ? noData : { kind: "referral", referral };
   }
-  // Some broken servers are empty where others of the zone know the answer.
-  if (message.isAuthoritative && proofs.length > 0) return noData;
-  if (message.isAuthoritative) return { kind: "empty", answer: noData.answer };
   const isUpward = message.authorities.some(
     (record) => record.type === RRType.NS && zone.isBelow(record.owner),
   );
+  // Even with AA it sends us back to where we came from; other types of the name may be answered well.
+  if (message.isAuthoritative && isUpward) return { kind: "broken", reason: "refers upwards" };
+  // Some broken servers are empty where others of the zone know the answer.
+  if (message.isAuthoritative && proofs.length > 0) return noData;
+  if (message.isAuthoritative) return { kind: "empty", answer: noData.answer };
+  if (isRecursive || (asked.recursionDesired && message.recursionAvailable && !asked.isForwarder))
+    return { kind: "broken", reason: "a resolver that knows nothing" };
   if (!isUpward) return { kind: "empty", answer: noData.answer };
   return { kind: "lame", lameness: "not authoritative", reason: "refers upwards" };
 }
