@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { X509CertificateGenerator } from "@peculiar/x509";
 import { DnsError } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
@@ -208,6 +209,41 @@ test("with an RSA certificate neither static RSA nor CBC is negotiated [7858-3.2
   for (const name of ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"])
     assert.equal(await tryHandshake(port, { maxVersion: "TLSv1.2", ciphers: name }), `TLSv1.2 ${name}`);
 });
+
+/** A TLS client over a TCP socket that the test can also write to. */
+function tlsOver(tcp: Socket, options: object): Promise<TLSSocket> {
+  const duplex = new Duplex({
+    read: () => undefined,
+    write: (chunk: Uint8Array, _encoding, done) => tcp.write(chunk, done),
+    final: (done) => done(),
+  });
+  tcp.on("data", (chunk: Buffer) => duplex.push(chunk));
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: duplex, rejectUnauthorized: false, ...options });
+    socket.on("error", reject);
+    socket.once("secureConnect", () => resolve(socket));
+  });
+}
+
+for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`a record that cannot be read is answered with an alert and the end of the connection, ${version} [8446-6.2-a]`, {
+    timeout: 10_000,
+  }, async (context) => {
+    // Node tells of the error and leaves the connection open, so that it held its place until the idle timer.
+    const server = await serve(context, "limits: { idle-timeout: 1h }");
+    const tcp = connectTcp(portOf(server, "tls"), "127.0.0.1");
+    tcp.on("error", () => undefined);
+    await tlsOver(tcp, { maxVersion: version });
+    const ended = new Promise<void>((resolve) => tcp.once("end", resolve).once("close", () => resolve()));
+    const alerts: Buffer[] = [];
+    tcp.on("data", (chunk: Buffer) => alerts.push(chunk));
+    // A record of application data, with a length that fits and nothing in it that was ever encrypted.
+    tcp.write(Buffer.concat([Buffer.of(23, 3, 3, 0, 40), Buffer.alloc(40, 7)]));
+    await ended;
+    assert.ok(alerts.length > 0, "the alert comes first");
+    tcp.destroy();
+  });
+}
 
 test("TCP without any UDP before it is served, and each answer comes on the connection of its query [7766-5-d 9210-3-b 9210-4.1-d]", async (context) => {
   const server = await serve(context);
