@@ -48,14 +48,11 @@ export async function openDatagram(
   const onError = (problem: Error): void => {
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
   };
-  socket.on("message", (octets, from) =>
-    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }),
-  );
   socket.on("error", onError);
   const afterSend = (problem: Error | null): void => {
     if (problem !== null) onError(problem);
   };
-  return {
+  const opened: DatagramSocket = {
     local: { address: address.address, port: address.port },
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
@@ -68,4 +65,8 @@ export async function openDatagram(
       return new Promise((resolve) => socket.close(() => resolve()));
     },
   };
+  socket.on("message", (octets, from) =>
+    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
+  );
+  return opened;
 }
