@@ -49,20 +49,32 @@ export async function openDatagram(
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
   };
   socket.on("error", onError);
+  let unsent = 0;
+  let whenSent: (() => void) | undefined;
   const afterSend = (problem: Error | null): void => {
+    unsent--;
+    if (unsent === 0) whenSent?.();
     if (problem !== null) onError(problem);
   };
   const opened: DatagramSocket = {
     local: { address: address.address, port: address.port },
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
+      unsent++;
       if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
       else socket.send(octets, afterSend);
     },
     close() {
       if (isClosed) return Promise.resolve();
       isClosed = true;
-      return new Promise((resolve) => socket.close(() => resolve()));
+      return new Promise((resolve) => {
+        const closeNow = (): void => {
+          socket.close(() => resolve());
+        };
+        // Node sends later than the call, and drops what it has not sent when the socket is closed.
+        if (unsent === 0) closeNow();
+        else whenSent = closeNow;
+      });
     },
   };
   socket.on("message", (octets, from) =>
