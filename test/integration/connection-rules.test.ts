@@ -1,9 +1,15 @@
 /** Rules of RFC 7766, 7858, 8310 and 9210 that show only on the wire: octets of TLS records, defaults, transports. */
+import "reflect-metadata";
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { X509CertificateGenerator } from "@peculiar/x509";
 import { DnsError } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { SimNetwork, simRuntime } from "@sotto/dns/testing";
@@ -26,11 +32,15 @@ import {
 import { type RunningServer, startRecursor } from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig } from "../../packages/sotto/src/config/index.ts";
 
-async function serve(context: TestContext, settings = ""): Promise<RunningServer> {
+async function serve(
+  context: TestContext,
+  settings = "",
+  tlsListener = "transport: tls, address: 127.0.0.1, port: 0",
+): Promise<RunningServer> {
   const loaded = loadConfig(
     `listen:
   - { transport: tcp, address: 127.0.0.1, port: 0 }
-  - { transport: tls, address: 127.0.0.1, port: 0 }
+  - { ${tlsListener} }
 local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.80"] }
 ${settings}
 `,
@@ -141,29 +151,99 @@ test("a server ends TLS with close_notify, by its idle timer and when it drains 
   }
 });
 
+/** The protocol and suite that a handshake with these options ends with. */
+function tryHandshake(port: number, options: object): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+    socket.once("secureConnect", () => {
+      resolve(`${socket.getProtocol() ?? "?"} ${socket.getCipher().name}`);
+      socket.destroy();
+    });
+    socket.once("error", () => resolve("refused"));
+  });
+}
+
 test("TLS takes neither old versions nor weak ciphers [7858-3.2-a 9325-3.1-a]", async (context) => {
   const server = await serve(context);
   const port = portOf(server, "tls");
-  const tryWith = (options: object): Promise<string> =>
-    new Promise((resolve) => {
-      const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
-      socket.once("secureConnect", () => {
-        resolve(socket.getProtocol() ?? "?");
-        socket.destroy();
-      });
-      socket.once("error", () => resolve("refused"));
-    });
   const all = { ciphers: "ALL:@SECLEVEL=0" };
-  assert.equal(await tryWith({ minVersion: "TLSv1", maxVersion: "TLSv1", ...all }), "refused");
-  assert.equal(await tryWith({ minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ...all }), "refused");
-  assert.equal(
-    await tryWith({ maxVersion: "TLSv1.2", ciphers: "AES128-SHA:AES256-SHA:@SECLEVEL=0" }),
-    "refused",
-  );
-  assert.equal(await tryWith({ maxVersion: "TLSv1.2", ciphers: "aNULL:eNULL:@SECLEVEL=0" }), "refused");
-  assert.equal(await tryWith({ maxVersion: "TLSv1.2" }), "TLSv1.2");
-  assert.equal(await tryWith({}), "TLSv1.3");
+  assert.equal(await tryHandshake(port, { minVersion: "TLSv1", maxVersion: "TLSv1", ...all }), "refused");
+  assert.equal(await tryHandshake(port, { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ...all }), "refused");
+  for (const ciphers of ["aNULL:eNULL", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"])
+    assert.equal(
+      await tryHandshake(port, { maxVersion: "TLSv1.2", ciphers: `${ciphers}:@SECLEVEL=0` }),
+      "refused",
+      ciphers,
+    );
+  assert.match(await tryHandshake(port, { maxVersion: "TLSv1.2" }), /^TLSv1\.2 ECDHE-ECDSA-AES128-GCM/);
+  assert.match(await tryHandshake(port, {}), /^TLSv1\.3 /);
 });
+
+test("with an RSA certificate neither static RSA nor CBC is negotiated [7858-3.2-a 9325-4.1-a]", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sotto-rsa-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const algorithm = {
+    name: "RSASSA-PKCS1-v1_5",
+    hash: "SHA-256",
+    modulusLength: 2048,
+    publicExponent: Uint8Array.of(1, 0, 1),
+  };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: "CN=dns.example",
+    signingAlgorithm: algorithm,
+    keys,
+  });
+  writeFileSync(join(folder, "rsa.pem"), certificate.toString("pem"));
+  const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+  writeFileSync(join(folder, "rsa.key"), `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`);
+  const listener = `transport: tls, address: 127.0.0.1, port: 0, certificate: ${folder}/rsa.pem, key: ${folder}/rsa.key`;
+  const server = await serve(context, "", listener);
+  const port = portOf(server, "tls");
+  for (const ciphers of ["AES128-GCM-SHA256", "AES256-SHA", "ECDHE-RSA-AES128-SHA", "DHE-RSA-AES128-SHA"])
+    assert.equal(
+      await tryHandshake(port, { maxVersion: "TLSv1.2", ciphers: `${ciphers}:@SECLEVEL=0` }),
+      "refused",
+      ciphers,
+    );
+  for (const name of ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"])
+    assert.equal(await tryHandshake(port, { maxVersion: "TLSv1.2", ciphers: name }), `TLSv1.2 ${name}`);
+});
+
+/** A TLS client over a TCP socket that the test can also write to. */
+function tlsOver(tcp: Socket, options: object): Promise<TLSSocket> {
+  const duplex = new Duplex({
+    read: () => undefined,
+    write: (chunk: Uint8Array, _encoding, done) => tcp.write(chunk, done),
+    final: (done) => done(),
+  });
+  tcp.on("data", (chunk: Buffer) => duplex.push(chunk));
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: duplex, rejectUnauthorized: false, ...options });
+    socket.on("error", reject);
+    socket.once("secureConnect", () => resolve(socket));
+  });
+}
+
+for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`a record that cannot be read is answered with an alert and the end of the connection, ${version} [8446-6.2-a]`, {
+    timeout: 10_000,
+  }, async (context) => {
+    // Node tells of the error and leaves the connection open, so that it held its place until the idle timer.
+    const server = await serve(context, "limits: { idle-timeout: 1h }");
+    const tcp = connectTcp(portOf(server, "tls"), "127.0.0.1");
+    tcp.on("error", () => undefined);
+    await tlsOver(tcp, { maxVersion: version });
+    const ended = new Promise<void>((resolve) => tcp.once("end", resolve).once("close", () => resolve()));
+    const alerts: Buffer[] = [];
+    tcp.on("data", (chunk: Buffer) => alerts.push(chunk));
+    // A record of application data, with a length that fits and nothing in it that was ever encrypted.
+    tcp.write(Buffer.concat([Buffer.of(23, 3, 3, 0, 40), Buffer.alloc(40, 7)]));
+    await ended;
+    assert.ok(alerts.length > 0, "the alert comes first");
+    tcp.destroy();
+  });
+}
 
 test("TCP without any UDP before it is served, and each answer comes on the connection of its query [7766-5-d 9210-3-b 9210-4.1-d]", async (context) => {
   const server = await serve(context);

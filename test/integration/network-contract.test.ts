@@ -354,6 +354,23 @@ contract("datagrams go there and back, and a connected socket hears of a closed 
   await client.close();
 });
 
+contract("a datagram that was sent before its socket is closed still leaves", async (subject) => {
+  // Answers that wait for a drain are the last thing that a listener sends before it closes.
+  const { network, address } = subject;
+  const received = Promise.withResolvers<number[]>();
+  const quiet = { onMessage: () => undefined, onError: () => undefined };
+  const options = { local: { address, port: 0 }, connectTo: undefined, reusePort: false };
+  const receiver = await network.bindDatagram(options, {
+    ...quiet,
+    onMessage: (octets) => received.resolve([...octets]),
+  });
+  const sender = await network.bindDatagram(options, quiet);
+  sender.send(Uint8Array.of(1, 2, 3), receiver.local);
+  await sender.close();
+  assert.deepEqual(await subject.until(received.promise), [1, 2, 3]);
+  await receiver.close();
+});
+
 test("real network: a stream that was ended and is then reset leaves no handle behind", async () => {
   const { network } = nodeRuntime();
   const handles = (): number =>

@@ -212,12 +212,14 @@ export interface DatagramSocket {
   readonly local: Endpoint;
   /** Sends one datagram; failures (unreachable, too large) go to the error handler. */
   send(octets: Uint8Array, to: Endpoint): void;
+  /** The machine may have other addresses now: a socket on all of them looks again. Never rejects. */
+  networkChanged?(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface DatagramHandlers {
-  /** One datagram; octets are only valid during the call. */
-  onMessage(octets: Uint8Array, from: Endpoint): void;
+  /** One datagram; octets are only valid during the call. Answers sent by `via` come from the address that it came to. */
+  onMessage(octets: Uint8Array, from: Endpoint, via: DatagramSocket): void;
   /** Something the system reported on this socket, such as an ICMP refusal on a connected one. */
   onError(problem: Error): void;
 }

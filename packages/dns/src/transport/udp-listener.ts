@@ -55,7 +55,7 @@ export class UdpListener {
     listener.#socket = await runtime.network.bindDatagram(
       { local: options.local, connectTo: undefined, reusePort: options.reusePort ?? false },
       {
-        onMessage: (octets, from) => listener.#receive(octets, from),
+        onMessage: (octets, from, via) => listener.#receive(octets, from, via),
         onError: (problem) => runtime.events.publish("udp.socket-error", { problem: problem.message }),
       },
     );
@@ -67,16 +67,16 @@ export class UdpListener {
     return this.#socket?.local ?? { address: "", port: 0 };
   }
 
-  #receive(octets: Uint8Array, from: Endpoint): void {
+  #receive(octets: Uint8Array, from: Endpoint, via: DatagramSocket): void {
     this.counters.received++;
     // Nothing can be sent to port 0.
     if (this.#isDraining || from.port === 0) return;
-    if (this.#proxy?.isTrusted(from.address) === true) this.#receiveProxied(octets, from);
-    else this.#answer(octets, new UdpChannel(from, this.local), from);
+    if (this.#proxy?.isTrusted(from.address) === true) this.#receiveProxied(octets, from, via);
+    else this.#answer(octets, new UdpChannel(from, via.local), from, via);
   }
 
   /** The answer goes to the proxy, which knows whom it is for. */
-  #receiveProxied(octets: Uint8Array, from: Endpoint): void {
+  #receiveProxied(octets: Uint8Array, from: Endpoint, via: DatagramSocket): void {
     const read = readProxyHeader(octets);
     if (read.kind !== "header") {
       this.counters.proxyFailures++;
@@ -85,20 +85,21 @@ export class UdpListener {
     const { header } = read;
     const channel =
       header.kind === "local"
-        ? new UdpChannel(from, this.local)
+        ? new UdpChannel(from, via.local)
         : new UdpChannel(header.source, header.destination);
-    this.#answer(octets.subarray(read.octets), channel, from);
+    this.#answer(octets.subarray(read.octets), channel, from, via);
   }
 
-  #answer(octets: Uint8Array, channel: UdpChannel, from: Endpoint): void {
+  /** By the socket that the query came to: clients drop what another address says (RFC 2181 §4.1, RFC 5452 §9.1). */
+  #answer(octets: Uint8Array, channel: UdpChannel, from: Endpoint, via: DatagramSocket): void {
     const answer = this.#handler.answer(octets, channel);
     if (answer === undefined) return;
     // The system takes a datagram later than the call: a view that is used again must be copied.
-    if (answer instanceof Uint8Array) this.#send(answer.slice(), from);
-    else this.#sendLater(answer, from);
+    if (answer instanceof Uint8Array) this.#send(answer.slice(), from, via);
+    else this.#sendLater(answer, from, via);
   }
 
-  #sendLater(answer: Promise<Uint8Array | undefined>, from: Endpoint): void {
+  #sendLater(answer: Promise<Uint8Array | undefined>, from: Endpoint, via: DatagramSocket): void {
     if (this.#inFlight >= this.#inFlightMax) {
       this.counters.droppedBusy++;
       return;
@@ -106,14 +107,19 @@ export class UdpListener {
     this.#inFlight++;
     void answer.then((octets) => {
       this.#inFlight--;
-      if (octets !== undefined) this.#send(octets, from);
+      if (octets !== undefined) this.#send(octets, from, via);
       if (this.#inFlight === 0) this.#whenEmpty?.();
     });
   }
 
-  #send(octets: Uint8Array, to: Endpoint): void {
+  #send(octets: Uint8Array, to: Endpoint, via: DatagramSocket): void {
     this.counters.answered++;
-    this.#socket?.send(octets, to);
+    via.send(octets, to);
+  }
+
+  /** The machine may have other addresses now. */
+  networkChanged(): void {
+    void this.#socket?.networkChanged?.();
   }
 
   /** For datagrams that come from now on. */

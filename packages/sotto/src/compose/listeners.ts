@@ -119,6 +119,11 @@ export class ListenerSet {
     renewAll(await Promise.all(tls.map((entry) => this.#prepare(entry, entry.config, config))));
   }
 
+  /** The machine may have other addresses now: listeners on all of them look again. */
+  networkChanged(): void {
+    for (const { part } of this.#entries) if (part instanceof UdpListener) part.networkChanged();
+  }
+
   /** New keys for the tickets of all TLS listeners. */
   setTicketKeys(keys: Uint8Array): void {
     for (const { part, config } of this.#entries)

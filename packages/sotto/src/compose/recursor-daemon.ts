@@ -116,7 +116,10 @@ class RecursorDaemon implements RunningServer {
       runtime,
     );
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
-    this.#networkWatch = new NetworkWatch(runtime.clock, () => this.#engine.exchanger.networkChanged());
+    this.#networkWatch = new NetworkWatch(runtime.clock, () => {
+      this.#engine.exchanger.networkChanged();
+      this.#listeners.networkChanged();
+    });
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 

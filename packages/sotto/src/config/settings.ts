@@ -125,7 +125,8 @@ const listener = z.strictObject({
     .enum(["udp", "tcp", "tls"])
     .meta({ description: "udp and tcp are plain DNS, tls is DNS over TLS (RFC 7858)." }),
   address: address().meta({
-    description: "IP address to listen on. 0.0.0.0 and :: mean all, which the access list should know about.",
+    description:
+      "IP address to listen on. 0.0.0.0 and :: mean all of IPv4 and all of IPv6, which the access list should know about.",
   }),
   port: port().optional().meta({
     description: "Port; 53 for udp and tcp, 853 for tls (RFC 7858 §3.1). 0 lets the system choose.",

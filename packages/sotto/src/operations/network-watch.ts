@@ -42,11 +42,10 @@ export class NetworkWatch {
   }
 }
 
-/** All addresses but loopback's, in an order that does not depend on the system's. */
+/** All addresses, also those that services have on loopback, in an order that does not depend on the system's. */
 function ownAddresses(): string {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal }) => !internal)
     .map(({ address, scopeid }) => `${address}%${scopeid ?? ""}`)
     .sort()
     .join(" ");

@@ -14,6 +14,7 @@ import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
+import { TLS_SUITES } from "./tls-suites.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
 export async function openStream(options: ConnectOptions): Promise<ByteStream> {
@@ -59,6 +60,7 @@ async function secure(
       socket: tcp,
       // RFC 8310 §9: TLS 1.2 or later.
       minVersion: "TLSv1.2",
+      ciphers: TLS_SUITES,
       ALPNProtocols: [...tls.alpn],
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,

@@ -48,24 +48,37 @@ export async function openDatagram(
   const onError = (problem: Error): void => {
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
   };
-  socket.on("message", (octets, from) =>
-    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }),
-  );
   socket.on("error", onError);
+  let unsent = 0;
+  let whenSent: (() => void) | undefined;
   const afterSend = (problem: Error | null): void => {
+    unsent--;
+    if (unsent === 0) whenSent?.();
     if (problem !== null) onError(problem);
   };
-  return {
+  const opened: DatagramSocket = {
     local: { address: address.address, port: address.port },
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
+      unsent++;
       if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
       else socket.send(octets, afterSend);
     },
     close() {
       if (isClosed) return Promise.resolve();
       isClosed = true;
-      return new Promise((resolve) => socket.close(() => resolve()));
+      return new Promise((resolve) => {
+        const closeNow = (): void => {
+          socket.close(() => resolve());
+        };
+        // Node sends later than the call, and drops what it has not sent when the socket is closed.
+        if (unsent === 0) closeNow();
+        else whenSent = closeNow;
+      });
     },
   };
+  socket.on("message", (octets, from) =>
+    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
+  );
+  return opened;
 }

@@ -1,14 +1,14 @@
 import { type Events, silentEvents } from "../events.ts";
 import type { Network } from "../network.ts";
 import type { Runtime } from "../runtime.ts";
+import { openAnyDatagram } from "./any-datagram.ts";
 import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
-import { openDatagram } from "./node-datagram.ts";
 import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
 
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
-const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openDatagram };
+const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openAnyDatagram };
 
 /** The real world. */
 export function nodeRuntime(events: Events = silentEvents): Runtime {

@@ -44,6 +44,9 @@ export class NodeStream implements ByteStream {
         "query",
         "ERR_CONNECTION_LOST",
       );
+      // After a record that cannot be read OpenSSL has sent its alert, and Node leaves the connection as it is: RFC 8446
+      // §6.2 wants it closed at once.
+      socket.destroy();
     });
     socket.on("session", (session: Buffer) => {
       if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);

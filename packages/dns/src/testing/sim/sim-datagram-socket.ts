@@ -51,7 +51,7 @@ export class SimDatagramSocket implements DatagramSocket {
 
   deliver(octets: Uint8Array, from: Endpoint): void {
     if (this.#isClosed || (this.#peer !== undefined && keyOf(this.#peer) !== keyOf(from))) return;
-    this.#handlers.onMessage(octets, from);
+    this.#handlers.onMessage(octets, from, this);
   }
 
   /** ICMP errors are only reported on connected sockets; what happened at once, always. */

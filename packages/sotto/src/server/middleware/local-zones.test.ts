@@ -30,6 +30,8 @@ async function nxdomain(name: string): Promise<void> {
   assert.equal(reply?.message.authorities[0]?.type, RRType.SOA, name);
 }
 
+const LOOPBACK_IPV6 = `1.${"0.".repeat(31)}ip6.arpa.`;
+
 test("private and special reverse zones are empty and never asked of the world [6303-a]", async () => {
   const zones = [
     "10.in-addr.arpa.",
@@ -46,7 +48,7 @@ test("private and special reverse zones are empty and never asked of the world [
     "64.100.in-addr.arpa.",
     "127.100.in-addr.arpa.",
     `${"0.".repeat(32)}ip6.arpa.`,
-    `1.${"0.".repeat(31)}ip6.arpa.`,
+    LOOPBACK_IPV6,
     "d.f.ip6.arpa.",
     "8.e.f.ip6.arpa.",
     "b.e.f.ip6.arpa.",
@@ -56,8 +58,8 @@ test("private and special reverse zones are empty and never asked of the world [
     const soa = `${zone} 10800 IN SOA ${zone} nobody.invalid. 1 3600 1200 604800 10800`;
     assert.deepEqual(texts(await ask(zone, RRType.SOA)), [soa]);
     assert.deepEqual(texts(await ask(zone, RRType.NS)), [`${zone} 10800 IN NS ${zone}`]);
-    assert.deepEqual(texts(await ask(zone, RRType.ANY)).length, 2);
-    const nodata = await ask(zone, RRType.PTR);
+    assert.deepEqual(texts(await ask(zone, RRType.ANY)).length, zone === LOOPBACK_IPV6 ? 3 : 2);
+    const nodata = await ask(zone, RRType.MX);
     assert.equal(nodata?.message.rcode, Rcode.NoError, zone);
     assert.deepEqual(
       nodata?.message.authorities.map((record) => record.type),
@@ -65,6 +67,17 @@ test("private and special reverse zones are empty and never asked of the world [
     );
     await nxdomain(`1.2.${zone}`);
   }
+});
+
+test("the loopback addresses lead back to localhost, as unbound and kresd answer [1912-4.1-a]", async () => {
+  for (const name of ["1.0.0.127.in-addr.arpa.", LOOPBACK_IPV6]) {
+    const reply = await ask(name, RRType.PTR);
+    assert.equal(reply?.message.rcode, Rcode.NoError);
+    assert.deepEqual(texts(reply), [`${name} 10800 IN PTR localhost.`]);
+    assert.equal((await ask(name, RRType.TXT))?.message.rcode, Rcode.NoError);
+  }
+  assert.equal((await ask("0.127.in-addr.arpa.", RRType.PTR))?.message.rcode, Rcode.NoError);
+  for (const name of ["2.0.0.127", "1.1.0.0.127", "1.127"]) await nxdomain(`${name}.in-addr.arpa.`);
 });
 
 test("neighbours of the reverse zones are asked of the world", async () => {

@@ -50,6 +50,8 @@ interface Zone {
   readonly kind: BuiltinKind | Exclude<LocalZoneKind, "nxdomain" | "nodata">;
   /** Undefined: a configured zone without one, whose denials nobody keeps. */
   readonly soa: ResourceRecord | undefined;
+  /** The reverse name of a loopback address. */
+  readonly pointer?: Name | undefined;
 }
 
 /** Answers what is local, passes on the rest. */
@@ -91,9 +93,15 @@ function builtinZones(options: LocalZonesOptions): Map<string, Zone> {
   const zones = new Map<string, Zone>();
   if (!options.builtin) return zones;
   const except = new Set(options.except.map((name) => name.key));
-  for (const { name: text, kind } of BUILTIN_ZONES) {
+  for (const { name: text, kind, pointer } of BUILTIN_ZONES) {
     const name = parseName(text);
-    if (!except.has(name.key)) zones.set(name.key, { name, kind, soa: soaOf(name) });
+    if (except.has(name.key)) continue;
+    zones.set(name.key, {
+      name,
+      kind,
+      soa: soaOf(name),
+      pointer: pointer === undefined ? undefined : parseName(pointer),
+    });
   }
   return zones;
 }
@@ -162,13 +170,12 @@ function configuredReply(
 
 function zoneReply(query: Query, zone: Zone): Reply {
   const { qname, qtype } = query.view;
-  const isTop = qname.equals(zone.name);
   if (zone.kind === "static") return localReply(query, Rcode.NXDomain, [], soaOfZone(zone));
   let answers: readonly ResourceRecord[] = [];
   let rcode: Rcode = Rcode.NoError;
   if (zone.kind === "localhost") answers = loopbackAddresses(qname, qtype);
-  else if (zone.kind === "nxdomain" || (zone.kind === "empty" && !isTop)) rcode = Rcode.NXDomain;
-  else if (zone.kind === "empty") answers = topRecords(zone, qtype);
+  else if (zone.kind === "empty" && exists(zone, qname)) answers = recordsAt(zone, qname, qtype);
+  else if (zone.kind !== "nodata") rcode = Rcode.NXDomain;
   return localReply(query, rcode, answers, answers.length > 0 ? [] : soaOfZone(zone));
 }
 
@@ -181,9 +188,18 @@ function loopbackAddresses(qname: Name, qtype: RRType): ResourceRecord[] {
   return addresses.filter((record) => qtype === RRType.ANY || record.type === qtype);
 }
 
-/** RFC 6303 §3: SOA, and NS with the zone's own name, which has no address. */
-function topRecords(zone: Zone, qtype: RRType): ResourceRecord[] {
-  const records = [...soaOfZone(zone), recordOf(zone.name, RRType.NS, zone.name.wire)];
+/** Its top, and what is at and above its pointer (RFC 8020 §2). */
+function exists(zone: Zone, qname: Name): boolean {
+  return qname.equals(zone.name) || zone.pointer?.isAtOrBelow(qname) === true;
+}
+
+/** RFC 6303 §3: SOA, and NS with the zone's own name, which has no address; and localhost where the pointer is. */
+function recordsAt(zone: Zone, qname: Name, qtype: RRType): ResourceRecord[] {
+  const records = qname.equals(zone.name)
+    ? [...soaOfZone(zone), recordOf(zone.name, RRType.NS, zone.name.wire)]
+    : [];
+  if (zone.pointer?.equals(qname) === true)
+    records.push(recordOf(zone.pointer, RRType.PTR, parseName("localhost.").wire));
   return records.filter((record) => qtype === RRType.ANY || record.type === qtype);
 }
 
