@@ -57,7 +57,7 @@ export function tryReadAnchorState(text: string): Parsed<TrustPoint[]> {
   if (text.length > STATE_CHARACTERS_MAX) return problem(`is longer than ${STATE_CHARACTERS_MAX} characters`);
   const reader = new StateReader();
   for (const [i, line] of text.split("\n").entries()) {
-    const wrong = reader.take(line.replace(/\s*;.*$/, "").trim(), i === 0);
+    const wrong = reader.take(line.replace(/(?:^|\s);.*$/, "").trim(), i === 0);
     if (wrong !== undefined) return problem(`line ${i + 1}: ${wrong}`);
   }
   return reader.isEnded ? parsed(reader.points) : problem("the last line is missing: the file is cut short");

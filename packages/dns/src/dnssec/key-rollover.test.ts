@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { anchorStateToText, tryReadAnchorState } from "./anchor-state.ts";
+import { Dnskey } from "./key.ts";
 import {
   CeremonyKey,
   DAY,
@@ -11,7 +12,6 @@ import {
   keySet,
   START_SECONDS,
 } from "./key-ceremony.test-support.ts";
-import { Dnskey } from "./key.ts";
 import { FOLLOWED_KEYS_MAX, followKeySet, type RolloverEvent } from "./key-rollover.ts";
 import { keySetJudge } from "./key-set-judge.ts";
 import type { SignedRRset } from "./signed-rrset.ts";
