@@ -38,6 +38,7 @@ export * from "./rdata/check.ts";
 export * from "./rdata/rdata.ts";
 export * from "./rdata/rdata-text.ts";
 export type { SvcParam } from "./rdata/svc-params.ts";
+export { timestampToText } from "./rdata/time-fields.ts";
 export type { RdataMnemonic, RdataOf } from "./rdata/types.ts";
 export * from "./record.ts";
 export * from "./record-text.ts";

@@ -11,4 +11,5 @@ export { FileWatch } from "./file-watch.ts";
 export { type Log, type LogOptions, openLog } from "./log.ts";
 export { NetworkWatch } from "./network-watch.ts";
 export { ExitCode, type ProgramIo } from "./program-io.ts";
+export { StateFile } from "./state-file.ts";
 export { ticketEpoch, ticketKeysOf } from "./ticket-keys.ts";

@@ -31,6 +31,11 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "certificate.expires": "warn",
   "tickets.rotated": "info",
   "recursor.priming-failed": "warn",
+  "anchors.key-changed": "info",
+  "anchors.not-validated": "warn",
+  "anchors.no-room": "warn",
+  "anchors.deleted": "error",
+  "anchors.not-saved": "error",
 };
 
 interface Window {

@@ -1,3 +1,4 @@
+export { AnchorKeeper, type AnchorKeeperOptions } from "./anchor-keeper.ts";
 export { Recursor, type RecursorOptions, type RecursorUse } from "./recursor.ts";
 export { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 export type { AddressFamily } from "./server-selection.ts";

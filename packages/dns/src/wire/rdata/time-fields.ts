@@ -49,7 +49,8 @@ function daysBefore(year: number, month: number): number {
   return (year - 1970) * 365 + leapDays + thisYear;
 }
 
-function timestampToText(seconds: number): string {
+/** Seconds since 1970 as `YYYYMMDDHHmmSS` in UTC. */
+export function timestampToText(seconds: number): string {
   const days = Math.floor(seconds / 86_400);
   let year = 1970 + Math.floor(days / 366);
   while (daysBefore(year + 1, 1) <= days) year++;
