@@ -24,7 +24,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   front: ["wire", "runtime", "transport", "cache", "server"],
   config: ["wire", "runtime", "transport", "dnssec"],
   operations: ["wire", "runtime", "transport"],
-  compose: ["wire", "runtime", "transport", "cache", "recursor", "server", "config", "operations"],
+  compose: ["wire", "runtime", "transport", "cache", "dnssec", "recursor", "server", "config", "operations"],
   tools: ["wire", "runtime", "runtime/node", "transport", "operations", "compose", "config"],
   playground: [
     "wire",

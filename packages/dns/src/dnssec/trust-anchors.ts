@@ -56,9 +56,13 @@ export class TrustAnchors {
     return this.#anchors.get(zone.key);
   }
 
-  /** Replaces what is trusted at a zone (RFC 5011); an anchor without keys and digests makes the zone bogus. */
-  replace(anchor: TrustAnchor): void {
-    this.#anchors.set(anchor.zone.key, anchor);
+  /**
+   * Replaces what is trusted at a zone (RFC 5011). An anchor without keys and digests makes the zone bogus; undefined is as if
+   * nothing had been configured there (RFC 5011 §5).
+   */
+  replace(zone: Name, anchor: TrustAnchor | undefined): void {
+    if (anchor === undefined) this.#anchors.delete(zone.key);
+    else this.#anchors.set(zone.key, anchor);
   }
 
   /** The anchor that counts for a name, undefined when none does or an exception is closer (RFC 7646 §2). */

@@ -15,7 +15,7 @@ import {
 } from "@sotto/dns/transport";
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
 import { FileWatch, NetworkWatch } from "../operations/index.ts";
-import { Recursor, ROOT_HINTS } from "../recursor/index.ts";
+import { type AnchorKeeper, Recursor, ROOT_HINTS } from "../recursor/index.ts";
 import {
   buildPipeline,
   makeOutcomeCounters,
@@ -23,6 +23,7 @@ import {
   QueryService,
   type ServerCookiesOptions,
 } from "../server/index.ts";
+import { anchorsOf, keepAnchors } from "./anchors.ts";
 import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
@@ -63,6 +64,7 @@ interface Engine {
   readonly service: QueryService;
   readonly exchanger: Exchanger;
   readonly recursor: Recursor;
+  readonly keeper: AnchorKeeper | undefined;
 }
 
 /** A quarter of the message cache's size goes to record sets and what else the recursor remembers. */
@@ -227,6 +229,7 @@ const COOKIE_SECRET_OCTETS = 16;
 const EXPIRES_SOON_MS = 7 * 86_400_000;
 
 async function closeEngine(old: Engine): Promise<void> {
+  await old.keeper?.close();
   await old.recursor.close();
   await old.exchanger.close();
 }
@@ -278,7 +281,9 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       nxdomainCut: config.cache.nxdomainCut,
       aggressiveDenial: config.cache.aggressiveDenial,
       stale: config.cache.stale,
-      validation: config.dnssec.validation ? config.dnssec : undefined,
+      validation: config.dnssec.validation
+        ? { ...config.dnssec, anchors: anchorsOf(config.dnssec, upstreamRuntime) }
+        : undefined,
     },
     exchanger,
     upstreamRuntime,
@@ -302,7 +307,8 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     },
     runtime,
   );
-  return { service, exchanger, recursor };
+  const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime);
+  return { service, exchanger, recursor, keeper };
 }
 
 function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {

@@ -1,6 +1,6 @@
 /** The configuration as the program uses it: parsed values, units in names, deeply readonly. */
 
-import type { SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
+import type { PublishedAnchors, SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
 import type { AdmissionLimits, SessionLimits, UpstreamAddress } from "@sotto/dns/transport";
 import type { Name, ResourceRecord } from "@sotto/dns/wire";
@@ -65,6 +65,11 @@ export interface StaleConfig {
 export interface DnssecConfig {
   readonly validation: boolean;
   readonly anchors: readonly TrustAnchor[];
+  /** Anchors with dates, of which those count that are valid at start. */
+  readonly published: readonly PublishedAnchors[];
+  /** Absolute path; undefined: anchors stay as configured. */
+  readonly anchorStateFile: string | undefined;
+  readonly signalsAnchors: boolean;
   readonly negativeAnchors: readonly Name[];
   /** Seconds since 1970; undefined: the clock's. */
   readonly fixedNowSeconds: number | undefined;

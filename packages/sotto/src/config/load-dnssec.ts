@@ -1,7 +1,13 @@
 /** The `dnssec` section: texts and files of trust anchors become keys and digests. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { rootAnchors, type TrustAnchor, tryParseAnchor } from "@sotto/dns/dnssec";
+import {
+  type PublishedAnchors,
+  rootAnchors,
+  type TrustAnchor,
+  tryParseAnchor,
+  tryReadAnchorsXml,
+} from "@sotto/dns/dnssec";
 import { parseName } from "@sotto/dns/wire";
 import type { DnssecConfig } from "./config.ts";
 import { known } from "./load-listeners.ts";
@@ -16,7 +22,7 @@ export function toDnssec(
 ): DnssecConfig {
   const inline = dnssec["trust-anchors"]?.map((text) => known(tryParseAnchor(text)));
   const files = dnssec["trust-anchor-files"];
-  const fromFiles = files.flatMap((file) =>
+  const fromFiles = files.map((file) =>
     readAnchors(resolve(folder, file), (message) => report("trust-anchor-files", message)),
   );
   const isDefault = inline === undefined && files.length === 0;
@@ -31,7 +37,10 @@ export function toDnssec(
   if (skew.minSeconds > skew.maxSeconds) report("clock-skew-min", "is longer than clock-skew-max");
   return {
     validation: dnssec.validation,
-    anchors: isDefault ? rootAnchors() : [...(inline ?? []), ...fromFiles],
+    anchors: isDefault ? rootAnchors() : [...(inline ?? []), ...fromFiles.flatMap(({ anchors }) => anchors)],
+    published: fromFiles.flatMap(({ published }) => published),
+    anchorStateFile: dnssec["anchor-state"] && resolve(folder, dnssec["anchor-state"]),
+    signalsAnchors: dnssec["signal-anchors"],
     negativeAnchors: dnssec["negative-trust-anchors"].map((name) => parseName(name)),
     fixedNowSeconds: typeof dnssec.now === "string" ? known(tryParseMoment(dnssec.now)) : dnssec.now,
     skew,
@@ -41,14 +50,27 @@ export function toDnssec(
   };
 }
 
-/** One record a line, comments after `;`. */
-function readAnchors(file: string, report: (message: string) => void): TrustAnchor[] {
+interface AnchorFile {
+  readonly anchors: readonly TrustAnchor[];
+  readonly published: readonly PublishedAnchors[];
+}
+
+const NO_ANCHORS: AnchorFile = { anchors: [], published: [] };
+
+/** IANA's XML, or one record a line with comments after `;`. */
+function readAnchors(file: string, report: (message: string) => void): AnchorFile {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
     report(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-    return [];
+    return NO_ANCHORS;
+  }
+  if (text.trimStart().startsWith("<")) {
+    const published = tryReadAnchorsXml(text);
+    if (published.ok) return { anchors: [], published: [published.value] };
+    report(`${file}: ${published.problem}`);
+    return NO_ANCHORS;
   }
   const anchors: TrustAnchor[] = [];
   for (const [i, line] of text.split("\n").entries()) {
@@ -59,5 +81,5 @@ function readAnchors(file: string, report: (message: string) => void): TrustAnch
     else report(`${file} line ${i + 1}: ${anchor.problem}`);
   }
   if (anchors.length === 0) report(`${file} has no trust anchor`);
-  return anchors;
+  return { anchors, published: [] };
 }

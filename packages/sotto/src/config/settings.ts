@@ -264,7 +264,14 @@ const dnssec = z.strictObject({
   "trust-anchor-files": z
     .array(z.string())
     .default([])
-    .meta({ description: "Files of DS or DNSKEY records." }),
+    .meta({ description: "Files of DS or DNSKEY records, or IANA's root-anchors.xml (RFC 9718)." }),
+  "anchor-state": z.string().optional().meta({
+    description:
+      "File in which the keys of trust anchors are kept up to date (RFC 5011), made at the first start. Absent: anchors stay as configured.",
+  }),
+  "signal-anchors": z.boolean().default(true).meta({
+    description: "Tell the anchors' zones once a day which keys are trusted here (RFC 8145 §5).",
+  }),
   "negative-trust-anchors": z
     .array(zoneName())
     .default([])

@@ -121,7 +121,7 @@ export class AnchorKeeper {
 
   async #ask(before: TrustPoint): Promise<void> {
     const { zone } = before;
-    const rrset = await this.#fetch(zone);
+    const rrset = await this.#keysOf(zone);
     if (this.#isClosed) return;
     const nowSeconds = this.#nowSeconds();
     const { policy, skew } = this.#options;
@@ -141,7 +141,7 @@ export class AnchorKeeper {
     await this.#save();
   }
 
-  async #fetch(zone: Name): Promise<SignedRRset | undefined> {
+  async #keysOf(zone: Name): Promise<SignedRRset | undefined> {
     try {
       return await this.#options.fetchKeys(zone);
     } catch (cause) {

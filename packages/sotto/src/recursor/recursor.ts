@@ -4,7 +4,10 @@
  */
 import { InfraCache, RRsetCache } from "@sotto/dns/cache";
 import {
+  failsSentinel,
+  keyTagsOf,
   NSEC3_ITERATIONS_MAX_DEFAULT,
+  type SignedRRset,
   type SkewPolicy,
   type TrustAnchor,
   TrustAnchors,
@@ -17,6 +20,8 @@ import {
   isMetaType,
   type MessageView,
   type Name,
+  Name as NameClass,
+  type Question,
   Rcode,
   RRClass,
   RRType,
@@ -177,7 +182,36 @@ export class Recursor implements Responder {
       context.isRefresh === true
         ? this.#answers.refresh(sought)
         : this.#answers.ask(sought, view.checkingDisabled);
-    return replyOf(await this.#untilDeadline(judged, context), view);
+    const answer = await this.#untilDeadline(judged, context);
+    if (this.#failsSentinel(view, answer)) return emptyReply(view, Rcode.ServFail, []);
+    return replyOf(answer, view);
+  }
+
+  /** Asks for the keys of a zone, past the cache and whatever the validator thinks of them. */
+  async fetchKeys(zone: Name): Promise<SignedRRset | undefined> {
+    const { mesh } = this.#shared;
+    const sought: Sought = { name: zone, type: RRType.DNSKEY };
+    const answered = await mesh.askAgain(mesh.begin(sought), sought, NOBODY);
+    return answered?.outcome.kind === "answer" ? answered.outcome.rrsets[0] : undefined;
+  }
+
+  /** What is trusted at a zone from now on; undefined: nothing that was configured there. */
+  replaceAnchor(zone: Name, anchor: TrustAnchor | undefined): void {
+    this.#validator?.anchors.replace(zone, anchor);
+    this.#validator?.flush(zone);
+  }
+
+  /** Asks a question whose answer nobody waits for. */
+  tell({ name, type }: Question): void {
+    this.#shared.mesh.prime({ name, type });
+  }
+
+  /** RFC 8509: who asks for certain names finds out which root keys are trusted here. */
+  #failsSentinel(view: MessageView, { security }: JudgedOutcome): boolean {
+    const anchor = this.#validator?.anchors.at(NameClass.root);
+    if (anchor === undefined || security !== "secure") return false;
+    const { qname, qtype, checkingDisabled } = view;
+    return failsSentinel({ qname, qtype, isSecure: true, checkingDisabled }, keyTagsOf(anchor));
   }
 
   /** Forgets what is cached at and below a name. */
@@ -257,6 +291,8 @@ function refusal(view: MessageView): Reply | undefined {
   }
   return undefined;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 const tooLate: JudgedOutcome = {
   outcome: {
