@@ -258,7 +258,7 @@ export class Validator {
     const known = this.#trusts.find(name, this.#uptimeSeconds());
     if (known !== undefined) return known;
     let found = await this.#findOut(name, anchor, session, false);
-    for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
+    for (let again = 1; found.trust.kind === "bogus" && !found.isFinal && again < ATTEMPTS_MAX; again++)
       found = await this.#findOut(name, anchor, session, true);
     // A purse that is empty says nothing about the zone.
     if (found.trust.kind !== "bogus" || !session.budget.isSpent)
@@ -273,7 +273,7 @@ export class Validator {
     isAgain: boolean,
   ): Promise<TimedTrust> {
     return name.equals(anchor.zone)
-      ? this.#keysOfAnchor(anchor, session, isAgain)
+      ? this.#keysOfAnchor(anchor, session)
       : this.#fromParent(name, session, isAgain);
   }
 
@@ -297,7 +297,7 @@ export class Validator {
       return failedTrust([{ code: EdeCode.DnssecBogus, text: `${signer} signs and is no zone` }]);
     return evidence.kind === "negative"
       ? this.#fromNoDs(name, evidence, above, session)
-      : this.#fromSigned(name, evidence, above, session, isAgain);
+      : this.#fromSigned(name, evidence, above, session);
   }
 
   async #fromSigned(
@@ -305,7 +305,6 @@ export class Validator {
     evidence: Evidence & { kind: "rrset" | "alias" },
     above: TimedTrust,
     session: ValidationSession,
-    isAgain: boolean,
   ): Promise<TimedTrust> {
     if (above.trust.kind !== "secure") return above;
     const checked = this.#check(evidence.rrset, above.trust, session);
@@ -325,7 +324,6 @@ export class Validator {
       (key) => ds.records.some((one) => isDigestOf(one, name, key)),
       ttlSeconds,
       session,
-      isAgain,
       ds.records,
     );
   }
@@ -361,11 +359,7 @@ export class Validator {
     }
   }
 
-  async #keysOfAnchor(
-    anchor: TrustAnchor,
-    session: ValidationSession,
-    isAgain: boolean,
-  ): Promise<TimedTrust> {
+  async #keysOfAnchor(anchor: TrustAnchor, session: ValidationSession): Promise<TimedTrust> {
     const isUsable = (algorithm: number): boolean => isSupportedAlgorithm(algorithm, this.#policy);
     const all = [...anchor.ds, ...anchor.keys];
     if (all.length > 0 && !all.some(({ algorithm }) => isUsable(algorithm))) {
@@ -378,19 +372,32 @@ export class Validator {
       (key) => isAnchored(anchor, key),
       Number.POSITIVE_INFINITY,
       session,
-      isAgain,
       anchor.ds,
     );
   }
 
-  /** The keys of a zone, when one that is trusted signs them all (RFC 4035 §5.2). */
+  /** The keys of a zone, asked for again while they are wrong. */
   async #keysOf(
     zone: Name,
     isTrusted: (key: Dnskey) => boolean,
     ttlSeconds: number,
     session: ValidationSession,
-    isAgain: boolean,
     ds: readonly Ds[],
+  ): Promise<TimedTrust> {
+    let found = await this.#tryKeysOf(zone, isTrusted, ttlSeconds, session, ds, false);
+    for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
+      found = await this.#tryKeysOf(zone, isTrusted, ttlSeconds, session, ds, true);
+    return { ...found, isFinal: true };
+  }
+
+  /** The keys of a zone, when one that is trusted signs them all (RFC 4035 §5.2). */
+  async #tryKeysOf(
+    zone: Name,
+    isTrusted: (key: Dnskey) => boolean,
+    ttlSeconds: number,
+    session: ValidationSession,
+    ds: readonly Ds[],
+    isAgain: boolean,
   ): Promise<TimedTrust> {
     const evidence = await session.ask(zone, RRType.DNSKEY, isAgain);
     if (evidence.kind !== "rrset") {

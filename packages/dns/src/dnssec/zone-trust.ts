@@ -14,6 +14,8 @@ export type ZoneTrust =
 export interface TimedTrust {
   readonly trust: ZoneTrust;
   readonly ttlSeconds: number;
+  /** Everything that could be tried again has been. */
+  readonly isFinal?: boolean;
 }
 
 /** Trust by name, the oldest leaves first. */

@@ -177,7 +177,7 @@ export class Recursor implements Responder {
     if (refused !== undefined) return refused;
     const sought: Sought = { name: view.qname, type: view.qtype };
     // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
-    if (!view.recursionDesired) return replyOf(this.#answers.peek(sought), view);
+    if (!view.recursionDesired) return replyOf(await this.#answers.peek(sought, view.checkingDisabled), view);
     const judged =
       context.isRefresh === true
         ? this.#answers.refresh(sought)

@@ -89,11 +89,23 @@ export class ValidatedAnswers {
     return stale === undefined ? fresh : this.#freshOrStale(sought, fresh, stale);
   }
 
-  /** What is known without asking anybody. */
-  peek(sought: Sought): JudgedOutcome {
+  /** What is known without asking anybody for it; only keys are asked for when nobody has validated it yet. */
+  async peek(sought: Sought, checkingDisabled: boolean): Promise<JudgedOutcome> {
     const found = this.#peekFresh(sought);
     const isNothing = found.outcome === NOT_CACHED || found.outcome.kind === "failed";
-    return (isNothing ? this.#parts.stale?.find(sought)?.judged : undefined) ?? found;
+    if (isNothing) return this.#parts.stale?.find(sought)?.judged ?? found;
+    const { validator, mesh } = this.#parts;
+    const { outcome } = found;
+    if (
+      found.security !== "indeterminate" ||
+      checkingDisabled ||
+      validator === undefined ||
+      outcome.kind === "failed"
+    )
+      return found;
+    const session = new Session(mesh.begin(sought), this.#parts);
+    const { verdict, outcome: shown } = await this.#judge(sought, outcome, validator, session);
+    return verdict.status === "bogus" ? this.#refuse(sought, verdict) : this.#accept(sought, shown, verdict);
   }
 
   #peekFresh(sought: Sought): JudgedOutcome {
@@ -203,8 +215,10 @@ export class ValidatedAnswers {
       if (outcome.kind === "failed") return unjudged(outcome);
       session.hints = answered.proofs;
       const { verdict, outcome: shown } = await this.#judge(sought, outcome, validator, session);
-      if (verdict.status !== "bogus") return this.#accept(sought, shown, verdict);
+      if (verdict.status !== "bogus")
+        return this.#accept(sought, withProofs(shown, verdict, session.usedHints), verdict);
       this.#forget(sought, outcome);
+      session.forget();
       for (const source of answered.sources) avoid.add(source);
       const again = attempt < ATTEMPTS_MAX ? await mesh.askAgain(work, sought, avoid) : undefined;
       if (again === undefined || again.outcome.kind === "failed") return this.#refuse(sought, verdict);
@@ -353,6 +367,9 @@ class Session implements ValidationSession {
   readonly #work: Work;
   readonly #parts: ValidatedAnswersParts;
   readonly #sources = new Map<string, Set<string>>();
+  readonly #asked: Sought[] = [];
+  /** Denials by which something turned out to be insecure although they came for another reason. */
+  usedHints: readonly RRset[] = [];
   /** Proofs that were handed to the validator. */
   #given: readonly RRset[] = [];
 
@@ -366,6 +383,7 @@ class Session implements ValidationSession {
     const sought: Sought = { name, type };
     const fromReferral = type === RRType.DS && !isAgain ? this.#fromReferral(name) : undefined;
     if (fromReferral !== undefined) return fromReferral;
+    this.#asked.push(sought);
     const sources = this.#sources.get(soughtKey(sought)) ?? new Set();
     this.#sources.set(soughtKey(sought), sources);
     const answered: Answered | undefined = isAgain
@@ -394,6 +412,12 @@ class Session implements ValidationSession {
     denials.learn(zone, known, undefined, ttlSeconds);
   }
 
+  /** What led to something bogus may be the bogus part. */
+  forget(): void {
+    for (const { name, type } of this.#asked) this.#parts.rrsets.forget(name, type);
+    this.#asked.length = 0;
+  }
+
   /** What the parent said beside the delegation saves a query: it is validated like any other word. */
   #fromReferral(name: Name): Evidence | undefined {
     const delegation = this.#parts.delegations.find(name);
@@ -409,6 +433,7 @@ class Session implements ValidationSession {
     const isAbove = proofs.some((proof) => signersOf(proof).some((signer) => name.isBelow(signer)));
     if (!isAbove) return undefined;
     this.#given = proofs;
+    if (delegation?.noDs === undefined || delegation.noDs.length === 0) this.usedHints = proofs;
     return { kind: "negative", proofs, ttlSeconds: Math.min(...proofs.map(({ ttlSeconds }) => ttlSeconds)) };
   }
 }
@@ -447,6 +472,14 @@ function knownVerdict(security: CachedSecurity | undefined, ttlSeconds: number):
 
 function unjudged(outcome: Outcome): JudgedOutcome {
   return { outcome, security: "indeterminate", extendedErrors: [] };
+}
+
+/** A client that validates needs the denials by which we found out that nothing is signed here. */
+function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]): Found {
+  if (status !== "insecure" || outcome.kind !== "negative") return outcome;
+  const { answer } = outcome;
+  const more = hints.filter((hint) => !answer.proofs.includes(hint));
+  return { ...outcome, answer: { ...answer, proofs: [...answer.proofs, ...more] } };
 }
 
 /** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
