@@ -41,7 +41,7 @@ export function addNsec3(zone: Zone, plan: Nsec3Plan, flaw: ChainFlaw | undefine
   zone.nsec3 = plan;
   const names = hashedNames(zone, plan.isOptOut === true);
   const entries = names.map((owner) => {
-    const other = flaw === "other names" ? owner.tryPrepend(Uint8Array.of(0x78)) : undefined;
+    const other = flaw === "other names" ? owner.tryPrepend(OTHER_LABEL) : undefined;
     const hash = nsec3Hash(other?.ok === true ? other.value : owner, plan);
     return { owner, hash, types: typesAt(zone, owner, []) };
   });
@@ -100,6 +100,8 @@ function behindHash(hash: Uint8Array): Uint8Array {
   return next;
 }
 
+/** `~~`: nobody asks for names that begin with it. */
+const OTHER_LABEL = Uint8Array.of(0x7e, 0x7e);
 const BASE32HEX = "0123456789abcdefghijklmnopqrstuv";
 
 /** The owner name of the NSEC3 record for a hash. */

@@ -187,7 +187,8 @@ Other TYPE65280 \\# 4 01020304
   dnames: {
     signing: plain({}),
     text: `@ NS host.nic.dnssec.
-secure DNAME alg13hashed
+secure DNAME target
+www.target A 203.0.113.226
 twice DNAME secure
 insecure DNAME plain.dnssec.
 bogus DNAME expired.dnssec.
@@ -207,7 +208,7 @@ nothing-secure CNAME nothing.alg13.dnssec.
 nothing-insecure CNAME nothing.plain.dnssec.
 wild CNAME x.wild.alg13hashed.dnssec.
 dname CNAME www.old.alg13.dnssec.
-optout CNAME www.plain.optout.
+optout CNAME www.bare.optout.
 nothing-optout CNAME nothing.optout.
 three CNAME two
 two CNAME secure
@@ -278,6 +279,9 @@ optout. NS ns1.nic.optout.
 ns1.nic.optout. A 198.51.100.62
 `;
 
+/** Children of these are served beside them, so that no referral leads there. */
+const BESIDE = /\.(?:nest|above|abovehashed|dsbelow)\.dnssec\.$/;
+
 const LABELS = Object.keys(ZONES_BY_LABEL);
 
 /** The top-level domains first, then all beneath. */
@@ -301,11 +305,12 @@ ${LABELS.map((label) => `${label} NS host.nic\n`).join("")}`,
     ...shape,
     origin: `${label}.dnssec.`,
   })),
-  ...Object.entries(ZONES_BELOW).map(([origin, shape]) => ({ text: BODY, ...shape, origin })),
+  ...Object.entries(ZONES_BELOW).map(([origin, { text = BODY, ...shape }]) => ({
+    ...shape,
+    origin,
+    text: BESIDE.test(origin) ? text : text.replace("@ NS host.", "@ NS host2."),
+  })),
 ];
-
-/** Children of these are served beside them, so that no referral leads there. */
-const BESIDE = /\.(?:nest|above|abovehashed|dsbelow)\.dnssec\.$/;
 
 /** Servers of these zones, all of good will: what is wrong is wrong in the zones. */
 export const DNSSEC_SERVERS: readonly ServerText[] = [
