@@ -3,9 +3,6 @@
  * our resolver and unbound give the same answers for every name and type in it. Needs root, for port 53 on 127.x.y.z.
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { FakeInternet, type FakeName } from "@sotto/dns/testing";
 import { Exchanger } from "@sotto/dns/transport";
@@ -18,18 +15,9 @@ import {
   recordToText,
   rrTypeToText,
 } from "@sotto/dns/wire";
-import {
-  freePort,
-  type PlaygroundFacts,
-  peerTest,
-  type RunningPeer,
-  runCommand,
-  SOTTO,
-  startPeer,
-  startPlayground,
-  temporaryFolder,
-} from "./peers.ts";
-import { ADDRESS, NAME } from "./playground-names.ts";
+import { peerTest } from "./peers.ts";
+import { NAME } from "./playground-names.ts";
+import { kdig, startSotto, startUnbound, withExposed } from "./resolvers.ts";
 
 /**
  * Zones that unbound 1.17 cannot resolve and we can: it takes BADVERS for an empty answer, and often gives up on a server
@@ -41,89 +29,9 @@ const PATIENCE_MS = 90_000;
 /** Questions that wait at one resolver at a time. */
 const TOGETHER = 25;
 
-async function startUnbound(
-  folder: string,
-  facts: PlaygroundFacts,
-  isValidating: boolean,
-): Promise<{ peer: RunningPeer; port: number }> {
-  assert.ok(facts.exposed);
-  const port = await freePort();
-  const file = join(folder, `unbound-${port}.conf`);
-  writeFileSync(
-    file,
-    `server:
-  directory: "${folder}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  do-daemonize: no
-  use-syslog: no
-  interface: 127.0.0.1@${port}
-  do-ip6: no
-  root-hints: "${facts.exposed.rootHintsFile}"
-  module-config: "${isValidating ? "validator iterator" : "iterator"}"
-${isValidating ? `  trust-anchor-file: "${facts.exposed.trustAnchorFile}"` : ""}
-  do-not-query-localhost: no
-  unblock-lan-zones: yes
-  insecure-lan-zones: yes
-  qname-minimisation: no
-  minimal-responses: yes
-  incoming-num-tcp: 100
-  tcp-idle-timeout: 120000
-remote-control:
-  control-enable: no
-`,
-  );
-  const peer = await startPeer("/usr/sbin/unbound", ["-d", "-p", "-c", file], async () =>
-    (await kdig(port, NAME, "A")).includes(ADDRESS),
-  );
-  return { peer, port };
-}
-
-async function kdig(port: number, ...args: string[]): Promise<string> {
-  return (await runCommand("kdig", ["@127.0.0.1", "-p", String(port), "+time=20", "+retry=0", ...args]))
-    .stdout;
-}
-
-async function startSotto(
-  folder: string,
-  facts: PlaygroundFacts,
-): Promise<{ peer: RunningPeer; port: number }> {
-  assert.ok(facts.exposed);
-  const port = await freePort();
-  const file = join(folder, "sotto.yaml");
-  writeFileSync(
-    file,
-    `listen:
-  - { transport: udp, address: 127.0.0.1, port: ${port} }
-  - { transport: tcp, address: 127.0.0.1, port: ${port} }
-resolver: { root-hints: "${facts.exposed.rootHintsFile}", families: [ipv4] }
-local-zones: { builtin: false }
-dnssec: { validation: false }
-`,
-  );
-  const peer = await startPeer(process.execPath, [...SOTTO, "serve", "--config", file], (output) =>
-    output.includes("ready"),
-  );
-  return { peer, port };
-}
-
-async function withExposed(
-  context: TestContext,
-  run: (facts: PlaygroundFacts, folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = temporaryFolder(context);
-  const { facts, peer } = await startPlayground(folder, ["--expose"]);
-  try {
-    await run(facts, folder);
-  } finally {
-    await peer.stop();
-  }
-}
-
 peerTest("unbound walks from our root and validates our signed zones", ["unbound", "kdig"], (context) =>
   withExposed(context, async (facts, folder) => {
-    const unbound = await startUnbound(folder, facts, true);
+    const unbound = await startUnbound(folder, facts, { isValidating: true });
     try {
       for (const [name, type] of [
         [NAME, "A"],
@@ -208,8 +116,8 @@ peerTest(
   ["unbound"],
   (context) =>
     withExposed(context, async (facts, folder) => {
-      const unbound = await startUnbound(folder, facts, false);
-      const sotto = await startSotto(folder, facts);
+      const unbound = await startUnbound(folder, facts, { isValidating: false });
+      const sotto = await startSotto(folder, facts, { isValidating: false });
       try {
         const names = FakeInternet.build({ wallMs: Date.now() }).names();
         assert.ok(names.length > 400, `${names.length} names`);

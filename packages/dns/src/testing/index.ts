@@ -4,7 +4,7 @@ export {
   type FakeName,
   loopbackAddress,
 } from "./fake-internet/fake-internet.ts";
-export type { ServerText } from "./fake-internet/internet.zones.ts";
+export type { ServerText } from "./fake-internet/zone-text.ts";
 export { playScenario, type ScenarioResult, type ScenarioSubject } from "./scenario/play-scenario.ts";
 export { tryReadScenario } from "./scenario/read-scenario.ts";
 export type { Scenario, ScenarioSetting } from "./scenario/scenario.ts";

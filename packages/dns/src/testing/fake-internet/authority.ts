@@ -13,8 +13,8 @@ import {
   RRClass,
   RRType,
 } from "@sotto/dns/wire";
-import { nsec3Hash, nsec3Owner } from "./sign.ts";
-import type { Zone } from "./zone.ts";
+import { DenialProofs, signaturesOf } from "./denial-proofs.ts";
+import type { AnswerFlaw, Zone } from "./zone.ts";
 
 /** Aliases followed within one server. */
 const ALIASES_MAX = 12;
@@ -28,9 +28,15 @@ interface Draft {
   readonly additionals: ResourceRecord[];
 }
 
+/** A zone that is built when it is first asked for: few tests ask for more than a few. */
+export interface ServedZone {
+  readonly origin: Name;
+  readonly zone: Zone;
+}
+
 /** Answers one query from the given zones; undefined for messages that deserve no answer. */
 export function answerQuery(
-  zones: readonly Zone[],
+  zones: readonly ServedZone[],
   octets: Uint8Array,
   transport: "udp" | "tcp",
 ): Uint8Array | undefined {
@@ -45,8 +51,8 @@ export function answerQuery(
     return respond(failed(Rcode.FormErr));
   if (view.opcode !== Opcode.Query) return respond(failed(Rcode.NotImp));
   if (view.ednsVersion !== 0) return respond(failed(Rcode.BadVers));
-  const zone = zoneFor(zones, view.qname, view.qtype);
-  if (zone === undefined || view.qclass !== RRClass.IN) return respond(failed(Rcode.Refused));
+  const served = zonesFor(zones, view.qname, view.qtype);
+  if (served === undefined || view.qclass !== RRClass.IN) return respond(failed(Rcode.Refused));
   const draft: Draft = {
     rcode: Rcode.NoError,
     isAuthoritative: true,
@@ -54,7 +60,7 @@ export function answerQuery(
     authorities: [],
     additionals: [],
   };
-  resolveIn(zone, view.qname, view.qtype, view.dnssecOk, draft);
+  resolveIn(served, view.qname, view.qtype, view.dnssecOk, draft);
   return respond(draft);
 }
 
@@ -79,19 +85,36 @@ function toMessage(view: MessageView, draft: Draft): Message {
   });
 }
 
-/** The deepest zone; for DS the parent's, when the server has both (RFC 4035 §3.1.4.1). */
-function zoneFor(zones: readonly Zone[], qname: Name, qtype: RRType): Zone | undefined {
-  const candidates = zones
-    .filter((zone) => qname.isAtOrBelow(zone.origin))
-    .sort((a, b) => b.origin.wire.length - a.origin.wire.length);
-  const [deepest, parent] = candidates;
-  return qtype === RRType.DS && deepest?.origin.equals(qname) === true && parent !== undefined
-    ? parent
-    : deepest;
+/** The zone that answers, and the one above it when the server has it. */
+interface Served {
+  readonly zone: Zone;
+  readonly above: Zone | undefined;
 }
 
-function resolveIn(zone: Zone, qname: Name, qtype: RRType, wantsDnssec: boolean, draft: Draft): void {
-  const responder = new ZoneResponder(zone, wantsDnssec && zone.isSigned, draft);
+/** The deepest zone; for DS the parent's, when the server has both (RFC 4035 §3.1.4.1). */
+function zonesFor(zones: readonly ServedZone[], qname: Name, qtype: RRType): Served | undefined {
+  const [deepest, parent, grandparent] = zones
+    .filter((zone) => qname.isAtOrBelow(zone.origin))
+    .sort((a, b) => b.origin.wire.length - a.origin.wire.length);
+  if (deepest === undefined) return undefined;
+  const isParents =
+    qtype === RRType.DS && deepest.origin.equals(qname) && deepest.zone.answerFlaw !== "DS from the child";
+  return isParents && parent !== undefined
+    ? { zone: parent.zone, above: grandparent?.zone }
+    : { zone: deepest.zone, above: parent?.zone };
+}
+
+function resolveIn(
+  { zone, above }: Served,
+  qname: Name,
+  qtype: RRType,
+  wantsDnssec: boolean,
+  draft: Draft,
+): void {
+  const signs = wantsDnssec && zone.isSigned;
+  const isFromAbove = zone.answerFlaw === "proofs from above" && above !== undefined;
+  const proofs = signs ? new DenialProofs(isFromAbove ? above : zone, zone, draft.authorities) : undefined;
+  const responder = new ZoneResponder(zone, proofs, draft);
   let name = qname;
   for (let aliases = 0; aliases <= ALIASES_MAX; aliases++) {
     const next = responder.step(name, qtype, aliases > 0);
@@ -104,13 +127,16 @@ function resolveIn(zone: Zone, qname: Name, qtype: RRType, wantsDnssec: boolean,
 /** One zone, one reply. */
 class ZoneResponder {
   readonly #zone: Zone;
-  readonly #signs: boolean;
+  /** Undefined: nothing is signed, or nobody wants to see it. */
+  readonly #proofs: DenialProofs | undefined;
   readonly #draft: Draft;
+  readonly #flaw: AnswerFlaw | undefined;
 
-  constructor(zone: Zone, signs: boolean, draft: Draft) {
+  constructor(zone: Zone, proofs: DenialProofs | undefined, draft: Draft) {
     this.#zone = zone;
-    this.#signs = signs;
+    this.#proofs = proofs;
     this.#draft = draft;
+    this.#flaw = zone.answerFlaw;
   }
 
   /** Answers for one name; gives the target when an alias has to be followed. */
@@ -121,21 +147,28 @@ class ZoneResponder {
       return undefined;
     }
     const dname = this.#dnameAbove(name);
-    if (dname !== undefined) return this.#followDname(name, dname);
-    const node = this.#zone.node(name);
-    if (node !== undefined || this.#zone.exists(name)) return this.#answerAt(name, name, qtype);
-    const encloser = this.#zone.closestEncloser(name);
-    const wildcard = encloser.tryPrepend(Uint8Array.of(0x2a));
-    if (wildcard.ok && this.#zone.node(wildcard.value) !== undefined) {
-      const next = this.#answerAt(name, wildcard.value, qtype);
-      // RFC 4035 §3.1.3.3: that the name itself does not exist.
-      this.#proveAbsent(name, encloser, false);
+    if (dname !== undefined && this.#flaw !== "denies below DNAME") return this.#followDname(name, dname);
+    const isHidden = this.#flaw === "wildcard over names" && this.#wildcardAt(name.parent()) !== undefined;
+    if (this.#zone.exists(name) && !isHidden) return this.#answerAt(name, name, qtype);
+    const encloser = isHidden ? name.parent() : this.#zone.closestEncloser(name);
+    const wildcard = this.#wildcardAt(encloser);
+    if (wildcard !== undefined) {
+      const answersBefore = this.#draft.answers.length;
+      const next = this.#answerAt(name, wildcard, qtype);
+      // RFC 4035 §3.1.3.3, §3.1.3.4: that the name itself does not exist.
+      const isNoData = this.#draft.answers.length === answersBefore;
+      this.#proofs?.proveAbsent(name, encloser, isNoData ? "wildcard without the type" : "wildcard");
       return next;
     }
     this.#draft.rcode = Rcode.NXDomain;
     this.#addSoa();
-    this.#proveAbsent(name, encloser, true);
+    this.#proofs?.proveAbsent(name, encloser, "nothing");
     return undefined;
+  }
+
+  #wildcardAt(encloser: Name): Name | undefined {
+    const wildcard = encloser.tryPrepend(Uint8Array.of(0x2a));
+    return wildcard.ok && this.#zone.node(wildcard.value) !== undefined ? wildcard.value : undefined;
   }
 
   #dnameAbove(name: Name): readonly ResourceRecord[] | undefined {
@@ -171,7 +204,7 @@ class ZoneResponder {
   /** Records of `source` under the name `owner`, which differs for wildcards. */
   #answerAt(owner: Name, source: Name, qtype: RRType): Name | undefined {
     const node = this.#zone.node(source);
-    const alias = node?.rrsets.get(RRType.CNAME);
+    const alias = this.#flaw === "denies aliases" ? undefined : node?.rrsets.get(RRType.CNAME);
     if (alias?.[0] !== undefined && qtype !== RRType.CNAME && qtype !== RRType.ANY && qtype !== RRType.NSEC) {
       this.#addAnswer(owner, alias, source);
       const fields = decodeRdataOf("CNAME", alias[0].rdata);
@@ -188,7 +221,7 @@ class ZoneResponder {
       return undefined;
     }
     this.#addSoa();
-    this.#proveNoType(source);
+    this.#proofs?.proveNoType(source);
     return undefined;
   }
 
@@ -198,10 +231,7 @@ class ZoneResponder {
   }
 
   #addSignatures(section: ResourceRecord[], source: Name, type: RRType, owner: Name): void {
-    if (!this.#signs) return;
-    for (const record of this.#zone.rrset(source, RRType.RRSIG)) {
-      if (((record.rdata[0] ?? 0) << 8) + (record.rdata[1] ?? 0) === type) section.push({ ...record, owner });
-    }
+    if (this.#proofs !== undefined) section.push(...signaturesOf(this.#zone, source, type, owner));
   }
 
   #addSoa(): void {
@@ -217,84 +247,15 @@ class ZoneResponder {
     const servers = this.#zone.rrset(cut, RRType.NS);
     draft.authorities.push(...servers);
     const ds = this.#zone.rrset(cut, RRType.DS);
-    if (this.#signs && ds.length > 0) {
+    if (this.#proofs !== undefined && ds.length > 0) {
       draft.authorities.push(...ds);
       this.#addSignatures(draft.authorities, cut, RRType.DS, cut);
-    } else if (this.#signs) this.#proveNoType(cut);
+    } else this.#proofs?.proveNoType(cut);
     for (const server of servers) {
       const fields = decodeRdataOf("NS", server.rdata);
       if (!fields.ok) continue;
       for (const type of [RRType.A, RRType.AAAA])
         draft.additionals.push(...this.#zone.rrset(fields.value.host, type));
     }
-  }
-
-  /** That a name exists and has no such type: NSEC or NSEC3 at the name. */
-  #proveNoType(name: Name): void {
-    if (!this.#signs) return;
-    if (this.#isNsec3) this.#addNsec3(this.#matchingNsec3(name) ?? this.#coveringNsec3(name));
-    else this.#addNsec(this.#zone.node(name)?.owner ?? this.#coveringNsec(name));
-  }
-
-  /** That neither the name nor, for NXDOMAIN, the wildcard that could stand for it exists. */
-  #proveAbsent(name: Name, encloser: Name, isNxdomain: boolean): void {
-    if (!this.#signs) return;
-    const wildcard = encloser.tryPrepend(Uint8Array.of(0x2a));
-    if (this.#isNsec3) {
-      const nextCloser = name.suffix(encloser.labelCount + 1);
-      if (isNxdomain) this.#addNsec3(this.#matchingNsec3(encloser));
-      this.#addNsec3(this.#coveringNsec3(nextCloser));
-      if (isNxdomain && wildcard.ok) this.#addNsec3(this.#coveringNsec3(wildcard.value));
-      return;
-    }
-    this.#addNsec(this.#coveringNsec(name));
-    if (isNxdomain && wildcard.ok) this.#addNsec(this.#coveringNsec(wildcard.value));
-  }
-
-  get #isNsec3(): boolean {
-    return this.#zone.rrset(this.#zone.origin, RRType.NSEC3PARAM).length > 0;
-  }
-
-  #addNsec(owner: Name | undefined): void {
-    if (owner !== undefined) this.#addDenial(owner, RRType.NSEC);
-  }
-
-  #addNsec3(owner: Name | undefined): void {
-    if (owner !== undefined) this.#addDenial(owner, RRType.NSEC3);
-  }
-
-  #addDenial(owner: Name, type: RRType): void {
-    const section = this.#draft.authorities;
-    if (section.some((record) => record.type === type && record.owner.equals(owner))) return;
-    section.push(...this.#zone.rrset(owner, type));
-    this.#addSignatures(section, owner, type, owner);
-  }
-
-  /** The owner of the NSEC record whose span holds the name. */
-  #coveringNsec(name: Name): Name | undefined {
-    let before: Name | undefined;
-    for (const node of this.#zone.nodes) {
-      if (!node.rrsets.has(RRType.NSEC) || node.owner.compare(name) > 0) continue;
-      if (before === undefined || node.owner.compare(before) > 0) before = node.owner;
-    }
-    return before;
-  }
-
-  #matchingNsec3(name: Name): Name | undefined {
-    const owner = nsec3Owner(nsec3Hash(name), this.#zone.origin);
-    return this.#zone.node(owner) === undefined ? undefined : owner;
-  }
-
-  #coveringNsec3(name: Name): Name | undefined {
-    const target = nsec3Owner(nsec3Hash(name), this.#zone.origin);
-    let before: Name | undefined;
-    let last: Name | undefined;
-    for (const node of this.#zone.nodes) {
-      if (!node.rrsets.has(RRType.NSEC3)) continue;
-      if (last === undefined || node.owner.compare(last) > 0) last = node.owner;
-      if (node.owner.compare(target) <= 0 && (before === undefined || node.owner.compare(before) > 0))
-        before = node.owner;
-    }
-    return before ?? last;
   }
 }

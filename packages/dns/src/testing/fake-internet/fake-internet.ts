@@ -9,13 +9,18 @@ import {
   tryParseAddress,
   tryParseZone,
 } from "@sotto/dns/wire";
+import type { ServedZone } from "./authority.ts";
+import { DNSSEC_ZONES } from "./dnssec.zones.ts";
 import { FakeServer } from "./fake-server.ts";
-import { SERVERS, type ServerText, ZONES, type ZoneText } from "./internet.zones.ts";
-import { dsRecord, signZone } from "./sign.ts";
+import { SERVERS, ZONES } from "./internet.zones.ts";
+import { signZone } from "./sign.ts";
+import { SIGNING_FLAWS } from "./signing-flaws.ts";
 import { Zone } from "./zone.ts";
+import { dsRecords } from "./zone-key.ts";
+import { csk, type ServerText, type ZoneText } from "./zone-text.ts";
 
 export interface FakeInternetOptions {
-  /** Wall time, milliseconds since 1970: signatures are valid from a day before to a month after. */
+  /** Wall time, milliseconds since 1970: right signatures are valid from a day before to a month after. */
   readonly wallMs: number;
   /** Turns server addresses into others, undefined drops them; absent: they stay. Applies to servers and to their glue. */
   readonly mapAddress?: (address: string) => string | undefined;
@@ -29,7 +34,6 @@ export interface FakeName {
   readonly type: RRType;
 }
 
-const DAY_SECONDS = 86_400;
 const TTL_SECONDS = 300;
 
 /** Addresses of servers on real loopback interfaces: 198.51.100.N becomes 127.51.100.N; IPv6 has only one and drops out. */
@@ -40,7 +44,7 @@ export function loopbackAddress(address: string): string | undefined {
 }
 
 export class FakeInternet {
-  readonly zones: readonly Zone[];
+  readonly zones: readonly ServedZone[];
   /** Names and addresses of the root servers. */
   readonly rootHints: readonly { readonly name: Name; readonly address: string }[];
   /** DS of the root's key. */
@@ -50,23 +54,24 @@ export class FakeInternet {
   readonly #port: number;
   readonly #running: FakeServer[] = [];
 
-  private constructor(zones: readonly Zone[], servers: readonly ServerText[], port: number) {
+  private constructor(zones: readonly ServedZone[], servers: readonly ServerText[], port: number) {
     this.zones = zones;
     this.servers = servers;
     this.#port = port;
     this.rootHints = servers
       .filter((server) => server.zones.includes("."))
       .flatMap((server) => server.addresses.map((address) => ({ name: parseName(server.name), address })));
-    this.trustAnchors = [dsRecord(parseName("."), 13, TTL_SECONDS)];
+    this.trustAnchors = dsRecords(parseName("."), csk(13), [{}], TTL_SECONDS);
   }
 
-  /** Builds and signs the zones; nothing is opened. */
+  /** Plans the zones, which are built and signed when they are needed; nothing is opened. */
   static build(options: FakeInternetOptions): FakeInternet {
     const map = options.mapAddress ?? ((address: string) => address);
     const serverAddresses = new Map(
       SERVERS.flatMap((server) => server.addresses.map((address) => [address, map(address)] as const)),
     );
-    const zones = ZONES.map((text) => buildZone(text, serverAddresses, Math.floor(options.wallMs / 1000)));
+    const nowSeconds = Math.floor(options.wallMs / 1000);
+    const zones = ZONES.map((text) => new LazyZone(text, serverAddresses, nowSeconds));
     const servers = SERVERS.map((server) => ({
       ...server,
       addresses: server.addresses.map(map).filter((address) => address !== undefined),
@@ -99,11 +104,17 @@ export class FakeInternet {
     await Promise.all(this.#running.splice(0).map((server) => server.close()));
   }
 
-  /** Every name with each of its types, and for each zone a name and a type that do not exist. Signatures are left out. */
+  /**
+   * Every name with each of its types, and for each zone a name and a type that do not exist. Signatures are left out, and
+   * so are the zones for validators, which need questions of their own (`DNSSEC_ZONES`).
+   */
   names(): FakeName[] {
     const names = new Map<string, FakeName>();
     const add = (name: Name, type: RRType): void => void names.set(`${name.key} ${type}`, { name, type });
-    for (const zone of this.zones) {
+    const forValidators = new Set(DNSSEC_ZONES.map(({ origin }) => origin));
+    for (const served of this.zones) {
+      if (forValidators.has(served.origin.toString())) continue;
+      const { zone } = served;
       for (const node of zone.nodes) {
         if (!zone.isAuthoritativeFor(node.owner) || node.rrsets.has(RRType.NSEC3)) continue;
         for (const type of node.rrsets.keys())
@@ -121,12 +132,29 @@ export class FakeInternet {
   }
 }
 
+/** Built when it is first looked at. */
+class LazyZone implements ServedZone {
+  readonly origin: Name;
+  readonly #build: () => Zone;
+  #zone: Zone | undefined;
+
+  constructor(text: ZoneText, addresses: ReadonlyMap<string, string | undefined>, nowSeconds: number) {
+    this.origin = parseName(text.origin);
+    this.#build = () => buildZone(text, this.origin, addresses, nowSeconds);
+  }
+
+  get zone(): Zone {
+    this.#zone ??= this.#build();
+    return this.#zone;
+  }
+}
+
 function buildZone(
   text: ZoneText,
+  origin: Name,
   addresses: ReadonlyMap<string, string | undefined>,
   nowSeconds: number,
 ): Zone {
-  const origin = parseName(text.origin);
   const soa = `@ ${TTL_SECONDS} IN SOA ${text.origin === "." ? "a.root-servers.lab." : "ns1"} hostmaster.nic.example. 2026112301 3600 600 604800 60\n`;
   const records = tryParseZone(`$TTL ${TTL_SECONDS}\n${soa}${text.text}`, {
     origin,
@@ -135,16 +163,29 @@ function buildZone(
   });
   if (!records.ok) throw new RangeError(records.problem);
   const mapped = records.value.flatMap((record) => mapRecord(record, addresses));
-  const plain = new Zone(origin, [...mapped, ...delegationSigners(mapped, origin)]);
+  const plain = new Zone(origin, [...mapped, ...delegationSigners(mapped, origin)], text.answerFlaw);
   if (text.signing === undefined) return plain;
-  const isExpired = text.signing.flaw === "expired";
+  const { keys, denial, flaw } = text.signing;
   return signZone(plain, {
-    algorithm: text.signing.algorithm,
-    denial: text.signing.denial,
-    inception: nowSeconds - (isExpired ? 30 : 1) * DAY_SECONDS,
-    expiration: nowSeconds + (isExpired ? -10 : 30) * DAY_SECONDS,
-    isWrongKey: text.signing.flaw === "wrong key",
+    keys,
+    denial,
+    nowSeconds,
+    flaw: flaw === undefined ? {} : SIGNING_FLAWS[flaw],
+    above: keyAbove(text.origin),
   });
+}
+
+/** The closest signed zone above, and a key of it. */
+function keyAbove(origin: string): Parameters<typeof signZone>[1]["above"] {
+  const [, above] = ZONES.filter(({ origin: other, signing }) => signing && isSuffix(other, origin)).sort(
+    (a, b) => b.origin.length - a.origin.length,
+  );
+  const key = above?.signing?.keys[0];
+  return above === undefined || key === undefined ? undefined : { origin: parseName(above.origin), key };
+}
+
+function isSuffix(suffix: string, name: string): boolean {
+  return suffix === "." || name === suffix || name.endsWith(`.${suffix}`);
 }
 
 /** Addresses of servers move with their servers; other addresses stay. */
@@ -168,7 +209,13 @@ function delegationSigners(records: readonly ResourceRecord[], origin: Name): Re
       .map((record) => [record.owner.key, record.owner]),
   );
   return [...cuts.values()].flatMap((cut) => {
-    const child = ZONES.find((zone) => parseName(zone.origin).equals(cut));
-    return child?.signing === undefined ? [] : [dsRecord(cut, child.signing.algorithm, TTL_SECONDS)];
+    const child = ZONES_BY_ORIGIN.get(cut.key);
+    if (child === undefined) return [];
+    const { signing, ds = signing === undefined ? [] : [{}] } = child;
+    return dsRecords(cut, signing?.keys ?? csk(13), ds, TTL_SECONDS);
   });
 }
+
+const ZONES_BY_ORIGIN: ReadonlyMap<string, ZoneText> = new Map(
+  ZONES.map((zone) => [parseName(zone.origin).key, zone]),
+);

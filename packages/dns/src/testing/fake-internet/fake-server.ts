@@ -1,14 +1,13 @@
 /** Puts an authority or a misbehaviour on a network: UDP and TCP on each of its addresses. */
 import type { ByteStream, Clock, DatagramSocket, Network, StreamListener, Timer } from "@sotto/dns/runtime";
 import { FrameReader, frameMessage } from "@sotto/dns/wire";
-import { answerQuery } from "./authority.ts";
+import { answerQuery, type ServedZone } from "./authority.ts";
 import { type Action, BEHAVIOURS, type BehaviourName } from "./misbehaviour.ts";
-import type { Zone } from "./zone.ts";
 
 export interface FakeServerOptions {
   readonly addresses: readonly string[];
   readonly port: number;
-  readonly zones: readonly Zone[];
+  readonly zones: readonly ServedZone[];
   readonly behaviour: BehaviourName;
 }
 

@@ -1,29 +1,7 @@
 /** The fake internet in short text: servers, zones, and what each is there for. A private root, so all names are free to use. */
+import { DNSSEC_DELEGATIONS, DNSSEC_SERVERS, DNSSEC_ZONES } from "./dnssec.zones.ts";
 import type { BehaviourName } from "./misbehaviour.ts";
-import type { SigningOptions } from "./sign.ts";
-
-/** One server: its addresses, what it serves and how. */
-export interface ServerText {
-  /** Its host name, for people. */
-  readonly name: string;
-  readonly addresses: readonly string[];
-  readonly zones: readonly string[];
-  readonly behaviour: BehaviourName;
-  /** Nothing is opened at its addresses: connections are refused. */
-  readonly isAbsent?: boolean;
-  readonly about: string;
-}
-
-/** One zone as a master file without `$ORIGIN`; SOA and `$TTL` are added. */
-export interface ZoneText {
-  readonly origin: string;
-  readonly text: string;
-  readonly signing?: {
-    readonly algorithm: SigningOptions["algorithm"];
-    readonly denial: SigningOptions["denial"];
-    readonly flaw?: "expired" | "wrong key";
-  };
-}
+import { csk, type ServerText, type ZoneText } from "./zone-text.ts";
 
 /** A zone with one server of its own under lab., with glue in the parent. */
 interface Trouble {
@@ -307,13 +285,14 @@ export const SERVERS: readonly ServerText[] = [
     about: "IPv6 only",
   },
   ...troubleServers(),
+  ...DNSSEC_SERVERS,
 ];
 
 /** Every zone. */
 export const ZONES: readonly ZoneText[] = [
   {
     origin: ".",
-    signing: { algorithm: 13, denial: "nsec" },
+    signing: { keys: csk(13), denial: "nsec" },
     text: `. NS a.root-servers.lab.
 . NS b.root-servers.lab.
 . NS c.root-servers.lab.
@@ -335,11 +314,11 @@ lab. NS ns1.nic.lab.
 ns1.nic.lab. A 198.51.100.41
 arpa. NS ns1.nic.arpa.
 ns1.nic.arpa. A 198.51.100.51
-`,
+${DNSSEC_DELEGATIONS}`,
   },
   {
     origin: "example.",
-    signing: { algorithm: 8, denial: "nsec" },
+    signing: { keys: csk(8), denial: "nsec" },
     text: `@ NS ns1.nic
 @ NS ns2.nic
 ns1.nic A 198.51.100.11
@@ -364,7 +343,7 @@ ns1.wrongkey A 203.0.113.6
   },
   {
     origin: "net.",
-    signing: { algorithm: 13, denial: "nsec3" },
+    signing: { keys: csk(13), denial: {} },
     text: `@ NS ns1.nic
 ns1.nic A 198.51.100.21
 cdn NS ns1.plain.example.
@@ -372,7 +351,7 @@ cdn NS ns1.plain.example.
   },
   {
     origin: "org.",
-    signing: { algorithm: 15, denial: "nsec" },
+    signing: { keys: csk(15), denial: "nsec" },
     text: `@ NS ns1.nic
 ns1.nic A 198.51.100.31
 types NS ns1.types
@@ -417,7 +396,7 @@ ${troubleDelegations()}`,
   },
   {
     origin: "shop.example.",
-    signing: { algorithm: 13, denial: "nsec" },
+    signing: { keys: csk(13), denial: "nsec" },
     text: `@ NS ns1
 @ NS ns2
 @ A 203.0.113.10
@@ -444,7 +423,7 @@ ${Array.from({ length: 39 }, (_, i) => `many A 203.0.113.${i + 22}`).join("\n")}
   { origin: "sibling.example.", text: "@ NS ns2.shop.example.\nwww A 203.0.113.14\n" },
   {
     origin: "bank.example.",
-    signing: { algorithm: 15, denial: "nsec3" },
+    signing: { keys: csk(15), denial: {} },
     text: `@ NS ns1
 ns1 A 203.0.113.3
 www A 203.0.113.15
@@ -468,17 +447,17 @@ loop CNAME loop
   { origin: "victim.example.", text: "@ NS ns1.plain.example.\nwww A 203.0.113.61\n" },
   {
     origin: "expired.example.",
-    signing: { algorithm: 13, denial: "nsec", flaw: "expired" },
+    signing: { keys: csk(13), denial: "nsec", flaw: "expired" },
     text: "@ NS ns1\nns1 A 203.0.113.5\nwww A 203.0.113.62\n",
   },
   {
     origin: "wrongkey.example.",
-    signing: { algorithm: 13, denial: "nsec", flaw: "wrong key" },
+    signing: { keys: csk(13), denial: "nsec", flaw: "wrong key" },
     text: "@ NS ns1\nns1 A 203.0.113.6\nwww A 203.0.113.63\n",
   },
   {
     origin: "types.org.",
-    signing: { algorithm: 13, denial: "nsec" },
+    signing: { keys: csk(13), denial: "nsec" },
     text: `@ NS ns1
 ns1 A 203.0.113.7
 mx MX 10 mail.shop.example.
@@ -514,4 +493,5 @@ t60000 TXT ${strings(60_000)}
   },
   { origin: "v6only.lab.", text: "@ NS ns1\nns1 AAAA 2001:db8:4::1\nwww A 203.0.113.64\n" },
   ...troubleZones(),
+  ...DNSSEC_ZONES,
 ];

@@ -1,5 +1,29 @@
 /** The data of one zone: nodes by name, cuts, and whether a name exists at all (RFC 1034 §4.3.2, RFC 4592). */
 import { type Name, type ResourceRecord, RRType } from "@sotto/dns/wire";
+import type { Nsec3Plan } from "./denial-chain.ts";
+
+/** What a server of a zone does wrong although the zone itself is in order. */
+export type AnswerFlaw =
+  /** Leaves all denial records out. */
+  | "no proofs"
+  /** NXDOMAIN without the proof that there is no wildcard. */
+  | "no wildcard proof"
+  /** Wildcard answers, and NXDOMAIN, without the proof that the name itself does not exist. */
+  | "no name proof"
+  /** NSEC3: without the record that shows the closest encloser. */
+  | "no encloser proof"
+  /** The denial records of the apex for whatever is asked. */
+  | "proofs of the apex"
+  /** Denies with the record that the zone above has for the cut (RFC 6840 §4.1). */
+  | "proofs from above"
+  /** Denies what is below a DNAME with the record at the DNAME (RFC 6840 §4.1). */
+  | "denies below DNAME"
+  /** Denies types at an alias with the record at the alias (RFC 6840 §4.3). */
+  | "denies aliases"
+  /** Answers questions for DS from the child (RFC 4035 §3.1.4.1 wants the parent). */
+  | "DS from the child"
+  /** Makes records from a wildcard for names that exist. */
+  | "wildcard over names";
 
 /** All records at one name. */
 export interface ZoneNode {
@@ -10,12 +34,16 @@ export interface ZoneNode {
 /** A zone; records of a signed zone include its RRSIG, NSEC and NSEC3. */
 export class Zone {
   readonly origin: Name;
+  readonly answerFlaw: AnswerFlaw | undefined;
+  /** How names are hashed; absent: the zone is unsigned or has NSEC. */
+  nsec3: Nsec3Plan | undefined;
   readonly #nodes = new Map<string, ZoneNode>();
   /** Names without records that have names beneath them. */
   readonly #emptyNonTerminals = new Map<string, Name>();
 
-  constructor(origin: Name, records: readonly ResourceRecord[]) {
+  constructor(origin: Name, records: readonly ResourceRecord[], answerFlaw?: AnswerFlaw) {
     this.origin = origin;
+    this.answerFlaw = answerFlaw;
     for (const record of records) this.add(record);
   }
 
@@ -26,6 +54,12 @@ export class Zone {
     this.#nodes.set(key, node);
     for (let name = record.owner.parent(); name.isBelow(this.origin); name = name.parent())
       this.#emptyNonTerminals.set(name.key, name);
+  }
+
+  /** Changes every record in its place. */
+  change(change: (record: ResourceRecord) => ResourceRecord): void {
+    for (const { rrsets } of this.#nodes.values())
+      for (const [type, rrset] of rrsets) rrsets.set(type, rrset.map(change));
   }
 
   node(name: Name): ZoneNode | undefined {
