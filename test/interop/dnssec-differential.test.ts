@@ -32,6 +32,13 @@ interface Difference {
   readonly because: string;
 }
 
+/** Kresd believes wildcards, too, whose denial is signed by the zone itself. */
+const SIGNED_ABOVE = {
+  sotto: /^(?!x\.wild)\S*\bsignedabove\.dnssec\. A$/,
+  unbound: /^(?!x\.wild)\S*\bsignedabove\.dnssec\. A$/,
+  kresd: /^\S*\bsignedabove\.dnssec\. A$/,
+};
+
 const DIFFERENCES: readonly Difference[] = [
   {
     who: "unbound",
@@ -90,6 +97,13 @@ const DIFFERENCES: readonly Difference[] = [
     because:
       "RFC 4035 §3.1.4.1: a server of both zones answers for DS from the parent. To us a child's answer is none, with CD too.",
   },
+  ...(["sotto", "unbound", "kresd"] as const).map((who) => ({
+    who,
+    questions: SIGNED_ABOVE[who],
+    says: "as if right",
+    because:
+      "RFC 4035 §5.3.1: the signer must be the zone of the set. A signature tells nobody where zones end, and who can sign for the zone above could sign another DS too; nobody asks for DS at every label to find out.",
+  })),
 ];
 
 /** What one of them said. */
@@ -140,6 +154,13 @@ async function askAll(resolver: RunningResolver, cases: readonly Case[]): Promis
   }
   await exchanger.close();
   return said;
+}
+
+function withoutSignatures(text: string): string {
+  return text
+    .split("\n")
+    .filter((line) => !line.includes("\trrsig\t"))
+    .join("\n");
 }
 
 function withoutTtl(record: ResourceRecord): string {
@@ -240,7 +261,10 @@ peerTest(
     }),
 );
 
-/** Where two have the same response code, they have the same records. */
+/**
+ * Where two have the same response code, they have the same records. Of failures nobody looks at the records (kresd shows the
+ * part of a chain that it believed), and with CD signatures that cannot be right may be left away (kresd does).
+ */
 function answersThatDiffer(
   one: Case,
   ours: ReadonlyMap<string, Said>,
@@ -250,7 +274,9 @@ function answersThatDiffer(
   return Object.entries(others).flatMap(([who, theirs]) => {
     const their = theirs.get(keyOf(one));
     if (own === undefined || their === undefined || own.rcode !== their.rcode) return [];
-    return own.answers === their.answers
+    if (own.rcode === "SERVFAIL") return [];
+    const shown = one.checkingDisabled ? withoutSignatures : (text: string) => text;
+    return shown(own.answers) === shown(their.answers)
       ? []
       : [`${keyOf(one)}\nsotto:\n${own.answers}\n${who}:\n${their.answers}`];
   });
