@@ -31,10 +31,15 @@ class Draft {
   readonly anchors: string[] = [];
   readonly negativeAnchors: string[] = [];
   readonly localData: string[] = [];
+  readonly notLocal: string[] = [];
+  readonly hidden = new Set<string>();
+  /** Deckard's scenarios use names that are special elsewhere. */
+  hasLocalNames = true;
   families = ["ipv4", "ipv6"];
   modules = "validator iterator";
 
   rootZone(): Zone {
+    this.hasLocalNames = false;
     const known = this.zones.find(({ name, kind }) => name === "." && kind === "stub");
     if (known !== undefined) return known;
     const zone: Zone = { kind: "stub", name: ".", addresses: [], names: [] };
@@ -96,6 +101,8 @@ const without =
     if (!isOn(value)) draft.families = draft.families.filter((one) => one !== family);
   };
 
+const ANY_TIME = { "clock-skew-min": "36500d", "clock-skew-max": "36500d", dsa: true };
+
 const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => void>> = {
   // Deckard's files have the root's servers outside of any section.
   "stub-addr": (draft, value) => void draft.rootZone().addresses.push(withoutRest(value)),
@@ -103,8 +110,12 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "trust-anchor": (draft, value) => void draft.anchors.push(value),
   "domain-insecure": (draft, value) => void draft.negativeAnchors.push(absolute(value)),
   "val-override-date": (draft, value) => {
-    draft.dnssec["now"] = value;
+    // Any time will do.
+    if (value === "-1") Object.assign(draft.dnssec, ANY_TIME);
+    else draft.dnssec["now"] = value;
   },
+  "harden-dnssec-stripped": flag("dnssec", "harden-stripped"),
+  "harden-algo-downgrade": flag("dnssec", "harden-algorithm-downgrade"),
   "val-override-timestamp": (draft, value) => {
     draft.dnssec["now"] = Number(value);
   },
@@ -129,6 +140,8 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  "hide-identity": (draft, value) => void (isOn(value) && draft.hidden.add("id")),
+  "hide-version": (draft, value) => void (isOn(value) && draft.hidden.add("version")),
   identity: (draft, value) => {
     draft.identity["id"] = value;
   },
@@ -136,14 +149,22 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
     draft.identity["version"] = value;
   },
   "access-control": (draft, value) => {
-    if (/allow_snoop/.test(value)) draft.access["cache-snooping"] = [withoutRest(value)];
-    else if (/allow/.test(value)) return;
-    else draft.unsupported.push(`access-control ${value}`);
+    const [prefix = "", action = ""] = value.split(/\s+/);
+    if (action === "allow_snoop") draft.access["cache-snooping"] = [prefix];
+    if (action.startsWith("allow")) return;
+    draft.access["allow"] = [];
+    draft.access["deny"] = [prefix];
+    draft.access["action"] = action === "deny" ? "drop" : "refuse";
+    if (draft.hidden.has("access")) draft.unsupported.push(`access-control ${value}`);
+    draft.hidden.add("access");
   },
   "local-zone": (draft, value) => {
     const [, name = "", kind = ""] = /^"?([^"\s]+)"?\s+(\S+)$/.exec(value) ?? [];
     const type = LOCAL_ZONE_TYPES[kind];
-    if (kind === "nodefault") return;
+    if (kind === "nodefault") {
+      draft.notLocal.push(absolute(name));
+      return;
+    }
     if (type === undefined) draft.unsupported.push(`local-zone ${kind}`);
     else draft.localZones.push({ name: absolute(name), type });
   },
@@ -176,6 +197,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     }));
   else if (builtIn.length > 0 && !others.some(({ name }) => name === "."))
     draft.resolver["root-hints"] = builtIn.map(({ name, address }) => ({ name: name.toString(), address }));
+  for (const name of draft.hidden) delete draft.identity[name];
   if (/dns64|respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
   const upstream = (address: string): string => `udp://${address.includes(":") ? `[${address}]` : address}`;
   const file = {
@@ -199,7 +221,12 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     "forward-zones": others
       .filter(({ kind }) => kind === "forward")
       .map(({ name, addresses }) => ({ name, upstreams: addresses.map(upstream) })),
-    "local-zones": { builtin: false, data: draft.localData.map(withTtl), zones: draft.localZones },
+    "local-zones": {
+      builtin: draft.hasLocalNames,
+      except: draft.notLocal,
+      data: draft.localData.map(withTtl),
+      zones: draft.localZones,
+    },
     identity: draft.identity,
     cookies: { policy: "off" },
   };

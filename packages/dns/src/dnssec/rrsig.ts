@@ -74,6 +74,8 @@ export interface SignatureCheck {
   readonly skew: SkewPolicy;
   readonly policy: AlgorithmPolicy;
   readonly budget: ValidationBudget;
+  /** Absent: one right signature will do (RFC 6840 §5.11). Otherwise one of each of these algorithms has to be right. */
+  readonly algorithms?: ReadonlySet<number> | undefined;
 }
 
 export type SignatureVerdict =
@@ -85,16 +87,23 @@ export type SignatureVerdict =
 export function checkSignatures(rrset: SignedRRset, check: SignatureCheck): SignatureVerdict {
   let reason: ExtendedError | undefined;
   const signatures = rrset.signatures.slice(0, SIGNATURES_PER_SET_MAX).map(readRrsig);
+  const missing = new Set(check.algorithms);
+  let ttlSeconds = Number.POSITIVE_INFINITY;
   for (const rrsig of signatures) {
     const found = checkOne(rrset, rrsig, check);
     if (found === undefined) {
-      return { kind: "right", ttlSeconds: lifeOf(rrset, rrsig, check), labels: rrsig.labels };
+      ttlSeconds = Math.min(ttlSeconds, lifeOf(rrset, rrsig, check));
+      missing.delete(rrsig.algorithm);
+      if (missing.size === 0) return { kind: "right", ttlSeconds, labels: rrsig.labels };
+      continue;
     }
     // A signature that was checked and is wrong tells more than one that could not be checked.
     if (reason === undefined || found.code === EdeCode.DnssecBogus) reason = found;
   }
   const what = `${rrset.owner} ${rrTypeToText(rrset.type)}`;
-  reason ??= { code: EdeCode.RrsigsMissing, text: `no signature over ${what}` };
+  const [algorithm] = missing;
+  const text = `no ${algorithm === undefined ? "" : `right `}signature over ${what}${algorithm === undefined ? "" : ` of algorithm ${algorithm}`}`;
+  reason ??= { code: EdeCode.RrsigsMissing, text };
   return { kind: "wrong", error: reason };
 }
 

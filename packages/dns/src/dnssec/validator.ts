@@ -50,6 +50,13 @@ export interface ValidatorOptions {
   readonly skew?: SkewPolicy;
   /** Default {@link NSEC3_ITERATIONS_MAX_DEFAULT}. */
   readonly nsec3IterationsMax?: number;
+  /**
+   * Wants a right signature of every algorithm that the DS set or the anchor names, where one would do (RFC 6840 §5.11 leaves
+   * that to signers). Default false.
+   */
+  readonly wantsEveryAlgorithm?: boolean;
+  /** Takes zones whose keys cannot be had as unsigned: whoever strips signatures then wins. Default false. */
+  readonly takesStripped?: boolean;
 }
 
 /** A negative answer to be judged. */
@@ -73,6 +80,8 @@ export class Validator {
   readonly #policy: AlgorithmPolicy;
   readonly #skew: SkewPolicy;
   readonly #nsec3IterationsMax: number;
+  readonly #wantsEveryAlgorithm: boolean;
+  readonly #takesStripped: boolean;
 
   constructor(options: ValidatorOptions) {
     this.anchors = options.anchors;
@@ -81,6 +90,8 @@ export class Validator {
     this.#policy = options.policy ?? { sha1: true };
     this.#skew = options.skew ?? SKEW_DEFAULT;
     this.#nsec3IterationsMax = options.nsec3IterationsMax ?? NSEC3_ITERATIONS_MAX_DEFAULT;
+    this.#wantsEveryAlgorithm = options.wantsEveryAlgorithm ?? false;
+    this.#takesStripped = options.takesStripped ?? false;
   }
 
   /** Zones of which something is known. */
@@ -162,6 +173,7 @@ export class Validator {
       skew: this.#skew,
       policy: this.#policy,
       budget: session.budget,
+      algorithms: trust.algorithms,
     });
   }
 
@@ -325,6 +337,7 @@ export class Validator {
       ttlSeconds,
       session,
       ds.records,
+      ds.records,
     );
   }
 
@@ -373,6 +386,7 @@ export class Validator {
       Number.POSITIVE_INFINITY,
       session,
       anchor.ds,
+      all.filter(({ algorithm }) => isUsable(algorithm)),
     );
   }
 
@@ -383,37 +397,54 @@ export class Validator {
     ttlSeconds: number,
     session: ValidationSession,
     ds: readonly Ds[],
+    named: readonly { readonly algorithm: number }[],
   ): Promise<TimedTrust> {
-    let found = await this.#tryKeysOf(zone, isTrusted, ttlSeconds, session, ds, false);
+    const algorithms = this.#wantsEveryAlgorithm
+      ? new Set(named.map(({ algorithm }) => algorithm))
+      : undefined;
+    const attempt = (isAgain: boolean): Promise<TimedTrust> =>
+      this.#tryKeysOf({ zone, isTrusted, ttlSeconds, ds, algorithms }, session, isAgain);
+    let found = await attempt(false);
     for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
-      found = await this.#tryKeysOf(zone, isTrusted, ttlSeconds, session, ds, true);
+      found = await attempt(true);
     return { ...found, isFinal: true };
   }
 
   /** The keys of a zone, when one that is trusted signs them all (RFC 4035 §5.2). */
   async #tryKeysOf(
-    zone: Name,
-    isTrusted: (key: Dnskey) => boolean,
-    ttlSeconds: number,
+    { zone, isTrusted, ttlSeconds, ds, algorithms }: KeySource,
     session: ValidationSession,
-    ds: readonly Ds[],
     isAgain: boolean,
   ): Promise<TimedTrust> {
     const evidence = await session.ask(zone, RRType.DNSKEY, isAgain);
     if (evidence.kind !== "rrset") {
       const text = `DNSKEY of ${zone} cannot be had`;
       const errors = evidence.kind === "failed" ? evidence.errors : [];
+      if (this.#takesStripped)
+        return {
+          trust: { kind: "insecure", errors: [{ code: EdeCode.DnskeyMissing, text }] },
+          ttlSeconds: BOGUS_TTL_SECONDS,
+        };
       return failedTrust([{ code: EdeCode.DnskeyMissing, text }, ...errors]);
     }
     const { rrset } = evidence;
     const keys = rrset.rdatas.slice(0, KEYS_PER_ZONE_MAX).map((rdata) => new Dnskey(rdata));
     const trusted = keys.filter((key) => !key.isRevoked && isTrusted(key));
     if (trusted.length === 0) return failedTrust([noTrustedKey(zone, keys, ds)]);
-    const check = this.#check(rrset, { kind: "secure", apex: zone, keys: trusted }, session);
+    const check = this.#check(rrset, { kind: "secure", apex: zone, keys: trusted, algorithms }, session);
     if (check.kind === "wrong") return failedTrust([check.error]);
     const life = Math.min(ttlSeconds, check.ttlSeconds, KEYS_TTL_SECONDS_MAX);
-    return { trust: { kind: "secure", apex: zone, keys }, ttlSeconds: life };
+    return { trust: { kind: "secure", apex: zone, keys, algorithms }, ttlSeconds: life };
   }
+}
+
+/** What makes the keys of a zone trusted. */
+interface KeySource {
+  readonly zone: Name;
+  readonly isTrusted: (key: Dnskey) => boolean;
+  readonly ttlSeconds: number;
+  readonly ds: readonly Ds[];
+  readonly algorithms: ReadonlySet<number> | undefined;
 }
 
 function noTrustedKey(zone: Name, keys: readonly Dnskey[], ds: readonly Ds[]): ExtendedError {

@@ -4,7 +4,13 @@ import type { Dnskey } from "./key.ts";
 
 export type ZoneTrust =
   /** `apex`: the zone that the name belongs to; it is the name itself when that is a zone. */
-  | { readonly kind: "secure"; readonly apex: Name; readonly keys: readonly Dnskey[] }
+  | {
+      readonly kind: "secure";
+      readonly apex: Name;
+      readonly keys: readonly Dnskey[];
+      /** Each has to have a right signature; absent: any one will do. */
+      readonly algorithms: ReadonlySet<number> | undefined;
+    }
   | { readonly kind: "insecure"; readonly errors: readonly ExtendedError[] }
   /** No anchor stands above it. */
   | { readonly kind: "indeterminate" }

@@ -75,6 +75,8 @@ export interface DnssecConfig {
   readonly fixedNowSeconds: number | undefined;
   readonly skew: SkewPolicy;
   readonly sha1: boolean;
+  readonly wantsEveryAlgorithm: boolean;
+  readonly takesStripped: boolean;
   readonly dsa: boolean;
   readonly nsec3IterationsMax: number;
 }

@@ -45,6 +45,8 @@ export function toDnssec(
     fixedNowSeconds: typeof dnssec.now === "string" ? known(tryParseMoment(dnssec.now)) : dnssec.now,
     skew,
     sha1: dnssec.sha1,
+    wantsEveryAlgorithm: dnssec["harden-algorithm-downgrade"],
+    takesStripped: !dnssec["harden-stripped"],
     dsa: dnssec.dsa ?? dnssec.now !== undefined,
     nsec3IterationsMax: dnssec["nsec3-iterations"],
   };

@@ -294,6 +294,14 @@ const dnssec = z.strictObject({
     description:
       "Validate signatures over SHA-1 (algorithms 5 and 7, RFC 8624 §3.1). false: zones that have no others are insecure.",
   }),
+  "harden-algorithm-downgrade": z.boolean().default(false).meta({
+    description:
+      "Want a right signature of every algorithm in the DS set, where one would do (RFC 6840 §5.11 leaves that to signers).",
+  }),
+  "harden-stripped": z.boolean().default(true).meta({
+    description:
+      "Signed zones whose DNSKEY cannot be had are bogus. false: they count as unsigned, and whoever strips signatures wins.",
+  }),
   dsa: z.boolean().optional().meta({
     description:
       "Validate DSA (algorithms 3 and 6), which RFC 8624 §3.1 forbids: for replays of old recordings. Default: only when `now` is set.",

@@ -53,14 +53,27 @@ export class DelegationCache {
     const nowMs = this.#clock.nowMs();
     for (let zone = name; !zone.isRoot; zone = zone.parent()) {
       const entry = this.#entries.find(zone.key, nowMs);
-      if (entry !== undefined) return entry.delegation;
+      if (entry !== undefined) return current(entry, nowMs);
     }
     return undefined;
   }
 
   /** The cut at the name itself. */
   find(zone: Name): Delegation | undefined {
-    return this.#entries.find(zone.key, this.#clock.nowMs())?.delegation;
+    const nowMs = this.#clock.nowMs();
+    const entry = this.#entries.find(zone.key, nowMs);
+    return entry && current(entry, nowMs);
+  }
+
+  /** What the parent said about keys, with the TTLs that are left. */
+  findDs(zone: Name): Pick<Delegation, "ds" | "noDs"> {
+    const nowMs = this.#clock.nowMs();
+    const entry = this.#entries.find(zone.key, nowMs);
+    if (entry === undefined) return {};
+    const ageSeconds = Math.floor((nowMs - entry.storedAtMs) / 1000);
+    const aged = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds: rrset.ttlSeconds - ageSeconds });
+    const { ds, noDs } = current(entry, nowMs);
+    return { ds: ds && aged(ds), noDs: noDs?.map(aged) };
   }
 
   /** Keeps what the servers of the zone `parent` said. Zero seconds: only for the question at hand, so nothing is kept. */
@@ -72,7 +85,15 @@ export class DelegationCache {
     if (lifeMs === 0) this.#entries.delete(delegation.zone.key);
     else {
       const expiresAtMs = nowMs + lifeMs;
-      this.#entries.store(delegation.zone.key, { delegation, bytes: bytesOf(delegation), expiresAtMs });
+      const aboutKeys = delegation.ds === undefined ? (delegation.noDs ?? []) : [delegation.ds];
+      const keysMs = Math.min(...aboutKeys.map((rrset) => rrset.ttlSeconds)) * 1000;
+      this.#entries.store(delegation.zone.key, {
+        delegation,
+        bytes: bytesOf(delegation),
+        storedAtMs: nowMs,
+        aboutKeysUntilMs: nowMs + keysMs,
+        expiresAtMs,
+      });
     }
   }
 
@@ -87,7 +108,17 @@ export class DelegationCache {
 }
 
 interface DelegationEntry extends BudgetEntry {
-  readonly delegation: Delegation;
+  delegation: Delegation;
+  readonly storedAtMs: number;
+  /** What was said about keys may end before the delegation does. */
+  readonly aboutKeysUntilMs: number;
+}
+
+function current(entry: DelegationEntry, nowMs: number): Delegation {
+  const { ds, noDs, zone, servers } = entry.delegation;
+  const hasOld = nowMs >= entry.aboutKeysUntilMs && (ds !== undefined || noDs !== undefined);
+  if (hasOld) entry.delegation = { zone, servers };
+  return entry.delegation;
 }
 
 function bytesOf(delegation: Delegation): number {

@@ -206,7 +206,9 @@ class ZoneDenials {
       take(this.#nsecs[this.#nsecAtOrBefore(name)]);
       const covering = [...found][0];
       if (covering === undefined) return [];
-      if (covering.rrset.owner.equals(name)) return [covering];
+      // The next name lies below: this one exists without records (RFC 4592 §2.2.2).
+      const isEmptyNonTerminal = new Nsec(covering.rrset).next.isBelow(name);
+      if (covering.rrset.owner.equals(name) || isEmptyNonTerminal) return [covering];
       // Only the wildcard of the closest encloser counts; which one that is the covering record tells.
       for (let count = labels - 1; count >= this.zone.labelCount; count--) {
         const encloser = name.suffix(count);

@@ -52,7 +52,7 @@ export class Iteration {
   #minimise(): QnameMinimisation {
     const sought = { name: this.#current, type: this.#type };
     const { minimisation, rrsets } = this.#shared;
-    return new QnameMinimisation(sought, zoneSideName(sought), minimisation, rrsets);
+    return new QnameMinimisation(sought, minimisation, rrsets);
   }
 
   /** Resolves the question of the run. */

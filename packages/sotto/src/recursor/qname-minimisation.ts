@@ -10,16 +10,15 @@ export type MinimisationMode = "relaxed" | "strict" | "off";
 
 export class QnameMinimisation {
   readonly #sought: Sought;
-  readonly #side: Name;
+  readonly #name: Name;
   readonly #mode: MinimisationMode;
   readonly #rrsets: RRsetCache;
   #steps = 0;
   #isGivenUp = false;
 
-  /** `side` is the name whose zone is looked for: that of the question, or its parent for DS. */
-  constructor(sought: Sought, side: Name, mode: MinimisationMode, rrsets: RRsetCache) {
+  constructor(sought: Sought, mode: MinimisationMode, rrsets: RRsetCache) {
     this.#sought = sought;
-    this.#side = side;
+    this.#name = sought.name;
     this.#mode = mode;
     this.#rrsets = rrsets;
   }
@@ -38,7 +37,7 @@ export class QnameMinimisation {
    * the end. Names that the cache knows to exist are passed over.
    */
   next(zone: Name, known: number): Sought {
-    const labels = this.#side.labelCount;
+    const labels = this.#name.labelCount;
     const from = Math.max(zone.labelCount, known);
     if (this.#mode === "off" || this.#isGivenUp) return this.#sought;
     for (
@@ -47,7 +46,7 @@ export class QnameMinimisation {
       count += this.#stride(labels - count)
     ) {
       this.#steps++;
-      const name = this.#side.suffix(count);
+      const name = this.#name.suffix(count);
       // RFC 9156 §2.1: A is what everybody asks for, so it tells least and works best.
       const shorter: Sought = { name, type: RRType.A };
       if (!this.#isKnownToExist(shorter)) return shorter;

@@ -97,6 +97,8 @@ export interface ValidationOptions {
   /** See `ValidatorOptions`. */
   readonly skew?: SkewPolicy;
   readonly nsec3IterationsMax?: number;
+  readonly wantsEveryAlgorithm?: boolean;
+  readonly takesStripped?: boolean;
 }
 
 /** Numbers for metrics and for people. */
@@ -313,6 +315,8 @@ function makeValidator(options: ValidationOptions, { clock }: Runtime): Validato
     nowSeconds: () => fixedNowSeconds ?? Math.floor(clock.wallMs() / 1000),
     policy: { sha1: options.sha1 ?? true, dsa: options.dsa ?? false },
     ...(skew === undefined ? {} : { skew }),
+    wantsEveryAlgorithm: options.wantsEveryAlgorithm ?? false,
+    takesStripped: options.takesStripped ?? false,
     ...(nsec3IterationsMax === undefined ? {} : { nsec3IterationsMax }),
   });
 }

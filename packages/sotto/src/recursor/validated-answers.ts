@@ -420,20 +420,16 @@ class Session implements ValidationSession {
 
   /** What the parent said beside the delegation saves a query: it is validated like any other word. */
   #fromReferral(name: Name): Evidence | undefined {
-    const delegation = this.#parts.delegations.find(name);
-    if (delegation?.ds !== undefined && delegation.ds.signatures.length > 0)
-      return { kind: "rrset", rrset: delegation.ds };
+    const { ds, noDs = [] } = this.#parts.delegations.findDs(name);
+    if (ds !== undefined && ds.signatures.length > 0) return { kind: "rrset", rrset: ds };
     const nsec = this.#parts.rrsets.find(name, RRType.NSEC, Trust.Referral);
-    const proofs = delegation?.noDs?.length
-      ? delegation.noDs
-      : nsec === undefined
-        ? this.#hintsFor(name)
-        : [nsec];
+    const hints = nsec === undefined ? () => this.#hintsFor(name) : () => [nsec];
+    const proofs = noDs.length > 0 ? noDs : hints();
     // The child's own NSEC says nothing about its DS.
     const isAbove = proofs.some((proof) => signersOf(proof).some((signer) => name.isBelow(signer)));
     if (!isAbove) return undefined;
     this.#given = proofs;
-    if (delegation?.noDs === undefined || delegation.noDs.length === 0) this.usedHints = proofs;
+    if (noDs.length === 0) this.usedHints = proofs;
     return { kind: "negative", proofs, ttlSeconds: Math.min(...proofs.map(({ ttlSeconds }) => ttlSeconds)) };
   }
 }

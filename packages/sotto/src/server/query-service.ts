@@ -10,10 +10,13 @@ import {
   EdeCode,
   type ExtendedError,
   encodeMessage,
+  HeaderFlag,
   MessageView,
   makeMessage,
   OctetWriter,
+  patchFlags,
   Rcode,
+  uint16At,
 } from "@sotto/dns/wire";
 import { type Acceptance, acceptQuery } from "./accept-query.ts";
 import { authoritiesOf, cacheLifeSeconds } from "./cache-policy.ts";
@@ -144,7 +147,10 @@ export class QueryService implements MessageHandler {
 
   #forbid(view: MessageView, channel: QueryChannel): Uint8Array | undefined {
     if (this.#access.action === "drop") return this.#count("dropped", channel, undefined);
-    return this.#count("refused", channel, this.#bare(view, channel, Rcode.Refused, PROHIBITED));
+    const octets = this.#bare(view, channel, Rcode.Refused, PROHIBITED);
+    // Whoever may not ask has no recursion available here (RFC 1035 §4.1.1).
+    patchFlags(octets, 0, uint16At(octets, 2) & ~HeaderFlag.RecursionAvailable);
+    return this.#count("refused", channel, octets);
   }
 
   #reject(rejection: Acceptance & { kind: "reject" }, view: MessageView, channel: QueryChannel): Uint8Array {

@@ -65,7 +65,7 @@ class ScenarioReader {
       const parts = /^([A-Za-z0-9-]+):\s*(.*)$/.exec(line);
       if (parts === null) continue;
       const [, key = "", rest = ""] = parts;
-      const quoted = /^"([^"]*)"/.exec(rest) ?? /^'([^']*)'/.exec(rest);
+      const quoted = /^"([^"]*)"\s*(?:#.*)?$/.exec(rest) ?? /^'([^']*)'\s*(?:#.*)?$/.exec(rest);
       const value =
         quoted?.[1] ??
         rest
