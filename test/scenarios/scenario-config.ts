@@ -31,7 +31,8 @@ class Draft {
   readonly anchors: string[] = [];
   readonly negativeAnchors: string[] = [];
   readonly localData: string[] = [];
-  readonly notLocal: string[] = [];
+  /** Names that are special to us and not to Unbound, and more. */
+  readonly notLocal: string[] = ["local."];
   readonly hidden = new Set<string>();
   /** Deckard's scenarios use names that are special elsewhere. */
   hasLocalNames = true;
@@ -106,6 +107,10 @@ const ANY_TIME = { "clock-skew-min": "36500d", "clock-skew-max": "36500d", dsa: 
 const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => void>> = {
   // Deckard's files have the root's servers outside of any section.
   "stub-addr": (draft, value) => void draft.rootZone().addresses.push(withoutRest(value)),
+  "forward-addr": (draft, value) => {
+    draft.hasLocalNames = false;
+    draft.zones.push({ kind: "forward", name: ".", addresses: [withoutRest(value)], names: [] });
+  },
   "stub-name": (draft, value) => void draft.rootZone().names.push(absolute(value)),
   "trust-anchor": (draft, value) => void draft.anchors.push(value),
   "domain-insecure": (draft, value) => void draft.negativeAnchors.push(absolute(value)),

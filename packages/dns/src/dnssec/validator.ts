@@ -123,7 +123,7 @@ export class Validator {
   ): Promise<Verdict> {
     const [signer] = signersOf(rrset);
     if (signer === undefined) return this.#judgeUnsigned(rrset.owner, rrset.type, fromZone, session);
-    const trust = await this.#trustOf(signer, session);
+    const trust = await this.#trustOfSigner(signer, session);
     if (trust.kind !== "secure") return verdictOf(trust);
     if (!trust.apex.equals(signer)) return bogus(EdeCode.DnssecBogus, `${signer} signs and is no zone`);
     const checked = this.#check(rrset, trust, session);
@@ -144,7 +144,7 @@ export class Validator {
       const explained = verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
       return { ...explained, kind: denial.kind };
     }
-    const trust = await this.#trustOf(signer, session);
+    const trust = await this.#trustOfSigner(signer, session);
     let { kind } = denial;
     if (trust.kind !== "secure") return { ...verdictOf(trust), kind };
     if (!trust.apex.equals(signer))
@@ -262,6 +262,17 @@ export class Validator {
   /** What is known of the zone that a name belongs to, as seen from its parents. */
   async #trustOf(name: Name, session: ValidationSession): Promise<ZoneTrust> {
     return (await this.#timedTrustOf(name, session)).trust;
+  }
+
+  /** Whoever signs must be a zone: when its DS seemed not to be there, others may know better. */
+  async #trustOfSigner(signer: Name, session: ValidationSession): Promise<ZoneTrust> {
+    const { trust } = await this.#timedTrustOf(signer, session);
+    const anchor = this.anchors.closest(signer);
+    if (trust.kind !== "secure" || trust.apex.equals(signer) || anchor === undefined) return trust;
+    const again = await this.#findOut(signer, anchor, session, true);
+    if (again.trust.kind !== "secure" || !again.trust.apex.equals(signer)) return trust;
+    this.#trusts.keep(signer, again, this.#uptimeSeconds());
+    return again.trust;
   }
 
   async #timedTrustOf(name: Name, session: ValidationSession): Promise<TimedTrust> {

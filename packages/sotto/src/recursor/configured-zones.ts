@@ -28,7 +28,12 @@ export class ConfiguredZones {
       // One server entry an address: they need no names, and may have ports of their own.
       const delegation: Delegation = {
         zone: name,
-        servers: servers.map(({ address, port }) => ({ name, addresses: [address], port })),
+        servers: servers.map(({ address, port }) => ({
+          name,
+          addresses: [address],
+          port,
+          isConfigured: true,
+        })),
       };
       this.#zones.set(name.key, { kind: "stub", name, delegation });
     }

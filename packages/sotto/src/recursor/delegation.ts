@@ -22,6 +22,8 @@ export interface NameServer {
   readonly addresses: readonly string[];
   /** Absent: the usual one. */
   readonly port?: number | undefined;
+  /** Its addresses are in the configuration, and its name says nothing. */
+  readonly isConfigured?: true;
 }
 
 /** Who answers for a zone. */

@@ -20,7 +20,8 @@ import { type Name, RRType, uint16At } from "@sotto/dns/wire";
 export type Synthesis =
   | { readonly kind: "negative"; readonly answer: NegativeAnswer }
   /** A wildcard answers: its records under the name that was asked for. */
-  | { readonly kind: "answer"; readonly rrset: RRset };
+  | { readonly kind: "answer"; readonly rrset: RRset }
+  | { readonly kind: "alias"; readonly rrset: RRset };
 
 /** Denial records by zone, in canonical order. */
 export class DenialCache {
@@ -116,10 +117,12 @@ export class DenialCache {
       encloser = encloser.parent()
     ) {
       const wildcard = wildcardAt(encloser);
-      const known = wildcard && this.#rrsets.find(wildcard, type);
       const claim = { kind: "wildcard", encloserLabels: encloser.labelCount } as const;
-      if (known?.security === "secure" && isProved(claim))
-        return { kind: "answer", rrset: { ...known, owner: name, proofs } };
+      for (const found of wildcard === undefined ? [] : [type, RRType.CNAME]) {
+        const known = wildcard && this.#rrsets.find(wildcard, found);
+        if (known?.security !== "secure" || !isProved(claim)) continue;
+        return { kind: found === type ? "answer" : "alias", rrset: { ...known, owner: name, proofs } };
+      }
       if (encloser.isRoot) return undefined;
     }
     return undefined;

@@ -128,8 +128,14 @@ export class Iteration {
   #synthesize(): State | undefined {
     const found = this.#shared.denials?.find(this.#current, this.#type);
     if (found === undefined) return undefined;
-    if (found.kind === "answer") return this.#answer([], [found.rrset]);
-    return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: found.answer } };
+    switch (found.kind) {
+      case "answer":
+        return this.#answer([], [found.rrset]);
+      case "alias":
+        return this.#follow([found.rrset], aliasTarget(found.rrset));
+      default:
+        return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: found.answer } };
+    }
   }
 
   #locate(): State {
@@ -247,7 +253,8 @@ export class Iteration {
       const rrset = rrsets.find(serverName, type);
       return rrset === undefined ? [] : serverAddresses(rrset);
     });
-    if (work.selection.addAddresses(serverName, known)) return { kind: "choose", work };
+    if (work.selection.addAddresses(serverName, known) && work.selection.hasFresh)
+      return { kind: "choose", work };
     if (!this.#run.quota.takeAddressFetch()) {
       this.#trace.noteStarved();
       return { kind: "choose", work };

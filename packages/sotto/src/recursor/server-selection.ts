@@ -64,8 +64,13 @@ export class ServerSelection {
     this.#random = random;
     this.#avoid = avoid;
     for (const server of delegation.servers) {
-      if (!this.addAddresses(server.name, server.addresses, server.port))
-        this.#namesToLookUp.push(server.name);
+      const isKnown = this.addAddresses(server.name, server.addresses, server.port);
+      // A server whose known addresses are all to be avoided may have others.
+      const isAvoided =
+        avoid.size > 0 &&
+        server.isConfigured !== true &&
+        server.addresses.every((address) => avoid.has(address));
+      if (!isKnown || isAvoided) this.#namesToLookUp.push(server.name);
     }
   }
 

@@ -51,6 +51,7 @@ export async function playScenario(
   try {
     for (const step of scenario.steps) {
       stage.step = step.number;
+      if (step.kind === "QUERY") stage.queryStep = step.number;
       const problem = await playStep(step, subject, pending, stage, world, options.isLoose ?? false);
       problems.push(...problem);
       if (problems.length > 0) break;
@@ -126,6 +127,8 @@ interface OpenQuery {
 /** All servers of a scenario on one host. */
 class Stage {
   step = 0;
+  /** Deckard's ranges hold during the step that asks, testbound's during the one that waits. */
+  queryStep = 0;
   readonly queries: ScenarioQuery[] = [];
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
@@ -224,7 +227,14 @@ class Stage {
     send: (reply: Uint8Array) => void,
   ): void {
     const copy = octets.slice();
-    const reply = replyTo(this.#scenario, this.step, address, copy, transport, this.#unmatched);
+    const reply = replyTo(
+      this.#scenario,
+      [this.step, this.queryStep],
+      address,
+      copy,
+      transport,
+      this.#unmatched,
+    );
     this.queries.push({ step: this.step, server: address, octets: copy, isAnswered: reply !== undefined });
     if (reply === undefined) this.#open.push({ octets: copy, transport, send });
     else send(reply);

@@ -77,8 +77,12 @@ class ScenarioReader {
     return this.#fail("there is no CONFIG_END");
   }
 
-  #range([from = "0", to = "0"]: readonly string[]): ScenarioRange {
-    const addresses: string[] = [];
+  #range([from = "0", to = "0", ...inline]: readonly string[]): ScenarioRange {
+    // Deckard takes the address on the first line, too.
+    const addresses = inline
+      .slice(0, 1)
+      .map((word) => word.replace(/;.*/, ""))
+      .filter((word) => /^[0-9a-fA-F:.]+$/.test(word));
     const entries: ScenarioEntry[] = [];
     for (let words = this.#next(); words !== undefined; words = this.#next()) {
       const [first = "", ...rest] = words;

@@ -14,10 +14,10 @@ import type { Scenario, ScenarioEntry } from "./scenario.ts";
 /** What servers do with queries that the scenario has no answer for. */
 export type Unmatched = "silence" | "SERVFAIL" | "REFUSED";
 
-/** The reply of the server at `address` during step `step`; undefined for silence. */
+/** The reply of the server at `address` during the first of `steps` that has one; undefined for silence. */
 export function replyTo(
   scenario: Scenario,
-  step: number,
+  steps: readonly number[],
   address: string,
   octets: Uint8Array,
   transport: "udp" | "tcp",
@@ -26,7 +26,8 @@ export function replyTo(
   const decoded = tryDecodeMessage(octets);
   if (!decoded.ok) return undefined;
   const query = decoded.value;
-  const entry = findEntry(scenario, step, address, query, transport);
+  let entry: ScenarioEntry | undefined;
+  for (const step of steps) entry ??= findEntry(scenario, step, address, query, transport);
   if (entry === undefined) return unmatched === "silence" ? undefined : failureOf(query, unmatched);
   if (entry.adjust.has("do_not_answer")) return undefined;
   if (entry.raw !== undefined) return entry.raw;
