@@ -14,6 +14,7 @@ interface Zone {
   name: string;
   readonly addresses: string[];
   readonly names: string[];
+  fallback: boolean;
 }
 
 type Section = Record<string, unknown>;
@@ -43,7 +44,7 @@ class Draft {
     this.hasLocalNames = false;
     const known = this.zones.find(({ name, kind }) => name === "." && kind === "stub");
     if (known !== undefined) return known;
-    const zone: Zone = { kind: "stub", name: ".", addresses: [], names: [] };
+    const zone: Zone = { kind: "stub", name: ".", addresses: [], names: [], fallback: false };
     this.zones.push(zone);
     return zone;
   }
@@ -58,7 +59,8 @@ export function scenarioConfig(scenario: Scenario): ScenarioConfig {
     if (value === "" && SECTION.test(key)) {
       section = key;
       const kind = key === "stub-zone" ? "stub" : key === "forward-zone" ? "forward" : undefined;
-      if (kind !== undefined) draft.zones.push({ kind, name: ".", addresses: [], names: [] });
+      if (kind !== undefined)
+        draft.zones.push({ kind, name: ".", addresses: [], names: [], fallback: false });
       else if (key !== "server" && key !== "remote-control") draft.unsupported.push(key);
     } else if (section === "stub-zone" || section === "forward-zone") takeZone(draft, setting);
     else if (SERVER_SETTINGS[key] !== undefined) SERVER_SETTINGS[key](draft, value);
@@ -80,7 +82,8 @@ function takeZone({ zones, unsupported }: Draft, { key, value }: ScenarioSetting
   if (key === "name") zone.name = absolute(value);
   else if (key.endsWith("-addr")) zone.addresses.push(withoutRest(value));
   else if (key.endsWith("-host") || key === "stub-name") zone.names.push(absolute(value));
-  else if (/-(first|no-cache)$/.test(key) && isOn(value)) unsupported.push(key);
+  else if (key.endsWith("-first")) zone.fallback = isOn(value);
+  else if (key.endsWith("-no-cache") && isOn(value)) unsupported.push(key);
 }
 
 const flag =
@@ -109,7 +112,13 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "stub-addr": (draft, value) => void draft.rootZone().addresses.push(withoutRest(value)),
   "forward-addr": (draft, value) => {
     draft.hasLocalNames = false;
-    draft.zones.push({ kind: "forward", name: ".", addresses: [withoutRest(value)], names: [] });
+    draft.zones.push({
+      kind: "forward",
+      name: ".",
+      addresses: [withoutRest(value)],
+      names: [],
+      fallback: false,
+    });
   },
   "stub-name": (draft, value) => void draft.rootZone().names.push(absolute(value)),
   "trust-anchor": (draft, value) => void draft.anchors.push(value),
@@ -222,10 +231,10 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     cache: draft.cache,
     "stub-zones": others
       .filter(({ kind }) => kind === "stub")
-      .map(({ name, addresses }) => ({ name, servers: addresses })),
+      .map(({ name, addresses, fallback }) => ({ name, servers: addresses, fallback })),
     "forward-zones": others
       .filter(({ kind }) => kind === "forward")
-      .map(({ name, addresses }) => ({ name, upstreams: addresses.map(upstream) })),
+      .map(({ name, addresses, fallback }) => ({ name, upstreams: addresses.map(upstream), fallback })),
     "local-zones": {
       builtin: draft.hasLocalNames,
       except: draft.notLocal,

@@ -260,6 +260,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
   const forwardZones = config.forwardZones.map((zone) => ({
     name: zone.name,
     responder: buildForwarder(zone, exchanger, upstreamRuntime),
+    fallsBack: zone.fallsBack,
   }));
   const recursor = new Recursor(
     {

@@ -33,6 +33,8 @@ export interface ForwardZoneConfig {
   readonly name: Name;
   readonly upstreams: readonly UpstreamAddress[];
   readonly hidesClientSubnet: boolean;
+  /** Authorities are asked when the upstreams fail. */
+  readonly fallsBack: boolean;
 }
 
 /** How names of a local zone without records are answered; `server/middleware/local-zones` tells what each means. */
@@ -51,6 +53,8 @@ export interface StubZoneConfig {
   readonly name: Name;
   /** Port undefined: the resolver's. */
   readonly servers: readonly { readonly address: string; readonly port: number | undefined }[];
+  /** The servers that the zone above names are asked when these fail. */
+  readonly fallsBack: boolean;
 }
 
 /** When expired answers are given. */

@@ -18,7 +18,7 @@ import {
 } from "@sotto/dns/wire";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import type { Config, ListenerConfig, StaleConfig } from "./config.ts";
+import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneConfig } from "./config.ts";
 import { knownKeysAt, suggest } from "./explain.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
@@ -194,15 +194,8 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
-    forwardZones: checked["forward-zones"].map((zone) => ({
-      name: parseName(zone.name),
-      hidesClientSubnet: zone["hide-client-subnet"],
-      upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
-    })),
-    stubZones: checked["stub-zones"].map((zone) => ({
-      name: parseName(zone.name),
-      servers: zone.servers.map((text) => known(tryParseStubServer(text))),
-    })),
+    forwardZones: checked["forward-zones"].map(toForwardZone),
+    stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
       builtin: checked["local-zones"].builtin,
       except: checked["local-zones"].except.map((name) => parseName(name)),
@@ -228,6 +221,23 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toForwardZone(zone: Settings["forward-zones"][number]): ForwardZoneConfig {
+  return {
+    name: parseName(zone.name),
+    hidesClientSubnet: zone["hide-client-subnet"],
+    fallsBack: zone.fallback,
+    upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+  };
+}
+
+function toStubZone(zone: Settings["stub-zones"][number]): StubZoneConfig {
+  return {
+    name: parseName(zone.name),
+    servers: zone.servers.map((text) => known(tryParseStubServer(text))),
+    fallsBack: zone.fallback,
+  };
 }
 
 function toStale({ cache }: Settings): StaleConfig | undefined {

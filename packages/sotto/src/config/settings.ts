@@ -317,6 +317,9 @@ const stubZone = z.strictObject({
     description:
       "Addresses of its authoritative servers, with @PORT where it is not the usual one. They are asked in place of those that the parent zone names.",
   }),
+  fallback: z.boolean().default(false).meta({
+    description: "When none of them answers, the servers that the parent zone names are asked.",
+  }),
 });
 
 const forwardZone = z.strictObject({
@@ -326,6 +329,10 @@ const forwardZone = z.strictObject({
   upstreams: z.array(text(tryParseUpstreamAddress, "tls://dns.example?ip=192.0.2.1")).min(1).meta({
     description:
       "Servers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…, udp://ADDRESS, tcp://ADDRESS:PORT, or ADDRESS@PORT#NAME. A tls upstream with a name or a pin is always authenticated and never asked in clear.",
+  }),
+  fallback: z.boolean().default(false).meta({
+    description:
+      "When no upstream gives an answer, the zone's authoritative servers are asked, in clear. Never for privacy: an attacker only has to block the upstreams.",
   }),
   "hide-client-subnet": z.boolean().default(false).meta({
     description:

@@ -1,30 +1,43 @@
 /** Zones whose servers the configuration gives: authoritative ones (stub zones) or resolvers (forward zones). */
-import type { Query, Responder } from "@sotto/dns/transport";
-import { encodeMessage, MessageView, makeEdns, makeMessage, type Name, RRClass } from "@sotto/dns/wire";
+import type { Responder } from "@sotto/dns/transport";
+import type { Name } from "@sotto/dns/wire";
 import type { Delegation } from "./delegation.ts";
-import type { Sought } from "./outcome.ts";
 
 /** Authoritative servers of a zone. */
 export interface StubZone {
   readonly name: Name;
   readonly servers: readonly { readonly address: string; readonly port: number | undefined }[];
+  /** When they all fail, whoever the zones above name is asked. */
+  readonly fallsBack?: boolean;
 }
 
 /** Everything at and below the name is asked of others. */
 export interface ForwardedZone {
   readonly name: Name;
   readonly responder: Responder;
+  /** When it fails, authorities are asked. */
+  readonly fallsBack?: boolean;
 }
 
 export type ConfiguredZone =
-  | { readonly kind: "stub"; readonly name: Name; readonly delegation: Delegation }
-  | { readonly kind: "forward"; readonly name: Name; readonly responder: Responder };
+  | {
+      readonly kind: "stub";
+      readonly name: Name;
+      readonly delegation: Delegation;
+      readonly fallsBack: boolean;
+    }
+  | {
+      readonly kind: "forward";
+      readonly name: Name;
+      readonly responder: Responder;
+      readonly fallsBack: boolean;
+    };
 
 export class ConfiguredZones {
   readonly #zones = new Map<string, ConfiguredZone>();
 
   constructor(stubs: readonly StubZone[], forwards: readonly ForwardedZone[]) {
-    for (const { name, servers } of stubs) {
+    for (const { name, servers, fallsBack = false } of stubs) {
       // One server entry an address: they need no names, and may have ports of their own.
       const delegation: Delegation = {
         zone: name,
@@ -35,34 +48,19 @@ export class ConfiguredZones {
           isConfigured: true,
         })),
       };
-      this.#zones.set(name.key, { kind: "stub", name, delegation });
+      this.#zones.set(name.key, { kind: "stub", name, delegation, fallsBack });
     }
-    for (const { name, responder } of forwards)
-      this.#zones.set(name.key, { kind: "forward", name, responder });
+    for (const { name, responder, fallsBack = false } of forwards)
+      this.#zones.set(name.key, { kind: "forward", name, responder, fallsBack });
   }
 
-  /** The zone that counts for a name: the longest. */
-  closest(name: Name): ConfiguredZone | undefined {
+  /** The zone that counts for a name: the longest that is not among the failed ones. */
+  closest(name: Name, failed: ReadonlySet<ConfiguredZone>): ConfiguredZone | undefined {
     if (this.#zones.size === 0) return undefined;
     for (let zone = name; ; zone = zone.parent()) {
-      const found = this.#zones.get(zone.key);
+      const known = this.#zones.get(zone.key);
+      const found = known !== undefined && failed.has(known) ? undefined : known;
       if (found !== undefined || zone.isRoot) return found;
     }
   }
-}
-
-/** RD, because a resolver is asked; DO and CD, because we validate ourselves (RFC 6840 §5.9). */
-export function forwardedQuery({ name, type }: Sought): Query {
-  const octets = encodeMessage(
-    makeMessage({
-      recursionDesired: true,
-      checkingDisabled: true,
-      questions: [{ name, type, class: RRClass.IN }],
-      edns: makeEdns({ dnssecOk: true }),
-    }),
-  );
-  const view = new MessageView();
-  view.reset(octets);
-  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
-  return { octets, view, origin };
 }

@@ -4,11 +4,12 @@
  */
 import { type RRset, Trust } from "@sotto/dns/cache";
 import { DnsError } from "@sotto/dns/runtime";
-import type { ExchangeResult, Reply } from "@sotto/dns/transport";
+import type { ExchangeResult } from "@sotto/dns/transport";
 import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
-import { type ConfiguredZone, forwardedQuery } from "./configured-zones.ts";
+import type { ConfiguredZone } from "./configured-zones.ts";
 import { type Delegation, zoneSideName } from "./delegation.ts";
+import { askForwarder } from "./forwarding.ts";
 import { type Arrival, type Attempt, Inquiry } from "./inquiry.ts";
 import type { Sending, Shared, State } from "./iteration-state.ts";
 import type { Work } from "./mesh.ts";
@@ -18,7 +19,7 @@ import { primingQuestion } from "./priming.ts";
 import { QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
-import { aliasTarget, asSecure, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
+import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
 import { ZoneWork } from "./zone-work.ts";
@@ -37,6 +38,7 @@ export class Iteration {
   /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
   #asked: Sought;
   readonly #abort = new AbortController();
+  readonly #failedZones = new Set<ConfiguredZone>();
   #isStopped = false;
 
   constructor(run: Work, shared: Shared) {
@@ -141,7 +143,7 @@ export class Iteration {
   #locate(): State {
     const { delegations, roots, mesh, configured } = this.#shared;
     const side = zoneSideName({ name: this.#current, type: this.#type });
-    const zone = configured.closest(side);
+    const zone = configured.closest(side, this.#failedZones);
     if (zone?.kind === "forward") return { kind: "forward", zone };
     const cut = this.#usableCut(delegations.findClosest(side), side);
     // What was learnt below a configured zone is nearer; what was learnt above it or at it does not count.
@@ -167,35 +169,29 @@ export class Iteration {
 
   /** Asks whoever is configured for everything below a name. */
   async #forward(zone: ConfiguredZone & { kind: "forward" }): Promise<State> {
-    if (!this.#run.quota.takeQuery()) return this.#trace.failed("quota");
+    const { quota } = this.#run;
+    if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
-    const { deadlineMs } = this.#run.quota;
-    const signal = this.#abort.signal;
-    let reply: Reply;
-    try {
-      reply = await zone.responder.respond(forwardedQuery(sought), { deadlineMs, signal });
-    } catch (cause) {
-      if (!DnsError.is(cause)) throw cause;
-      this.#trace.noteNetworkFailure(cause.message);
-      return this.#trace.failed("no reachable authority", zone.name);
+    const context = { deadlineMs: quota.deadlineMs, signal: this.#abort.signal };
+    const said = await askForwarder(zone, sought, context, this.#shared.trustsForwarders);
+    if (said.kind === "failed") {
+      this.#trace.noteNetworkFailure(said.problem);
+      return this.#fallBack(zone) ?? this.#trace.failed("no reachable authority", zone.name);
     }
-    const asked = { sought, zone: zone.name, recursionDesired: true, isForwarder: true };
-    // RFC 4035 §4.9.3: without validation of our own an authenticated forwarder's word counts.
-    const isTrusted =
-      this.#shared.trustsForwarders && reply.protection === "authenticated" && reply.message.authenticData;
-    const scrubbed = isTrusted ? asSecure(scrub(reply.message, asked)) : scrub(reply.message, asked);
+    const { scrubbed, extendedErrors } = said;
     const outcome = this.#useAnswer(scrubbed);
     if (outcome !== undefined) return outcome;
-    // A resolver that refers elsewhere has no answer.
-    if (scrubbed.kind === "referral") {
-      const proofs = scrubbed.referral.delegation.noDs ?? [];
-      const answer = { kind: "nodata", soa: undefined, proofs, fromZone: zone.name } as const;
-      return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer } };
-    }
     if (scrubbed.kind === "empty")
       return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
     this.#trace.noteBadReply("reason" in scrubbed ? scrubbed.reason : scrubbed.kind);
-    return this.#trace.failed("no reachable authority", zone.name, reply.extendedErrors);
+    return this.#fallBack(zone) ?? this.#trace.failed("no reachable authority", zone.name, extendedErrors);
+  }
+
+  /** Goes on without the servers of a configured zone, when the configuration allows that. */
+  #fallBack(zone: ConfiguredZone | undefined): State | undefined {
+    if (zone?.fallsBack !== true) return undefined;
+    this.#failedZones.add(zone);
+    return { kind: "locate" };
   }
 
   /** `knownLabels`: names of so many labels are known to lie in the zone. */
@@ -239,10 +235,17 @@ export class Iteration {
         }
         if (widen(work, this.#shared)) return { kind: "choose", work };
         if (work.lastResort !== undefined) return this.#useLastResort(work.lastResort);
-        return this.#trace.failed("no reachable authority", work.selection.delegation.zone);
+        return this.#nobody(work.selection.delegation);
       default:
         return assertNever(choice);
     }
+  }
+
+  #nobody(delegation: Delegation): State {
+    const zone = this.#shared.configured.closest(delegation.zone, this.#failedZones);
+    const isConfigured = zone?.kind === "stub" && zone.delegation === delegation;
+    const otherwise = isConfigured ? this.#fallBack(zone) : undefined;
+    return otherwise ?? this.#trace.failed("no reachable authority", delegation.zone);
   }
 
   /** Finds addresses of a server, while replies of servers asked before are still welcome. */

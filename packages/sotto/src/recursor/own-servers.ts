@@ -7,12 +7,15 @@ import type { ZoneWork } from "./zone-work.ts";
 
 /** Keeps what a zone says of its own servers; with little trust, so that it prolongs no delegation (ghost domains). */
 export function keepOwnServers(message: Message, zone: Name, rrsets: RRsetCache): void {
-  if (!message.isAuthoritative) return;
   const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
-  const records = [...message.authorities, ...message.answers].filter(isOwn);
+  const all = [...message.authorities, ...message.answers];
+  const records = all.filter(isOwn);
   if (records.length === 0) return;
-  const ns = collectRRsets(records, [], zone, RRType.NS)?.get(zone, RRType.NS);
-  if (ns !== undefined) rrsets.store(ns, Trust.Additional);
+  const signatures = all.filter(({ type, owner }) => type === RRType.RRSIG && owner.equals(zone));
+  const ns = collectRRsets(records, signatures, zone, RRType.NS)?.get(zone, RRType.NS);
+  // Without AA a signature has to tell that these are the zone's own words.
+  if (ns !== undefined && (message.isAuthoritative || ns.signatures.length > 0))
+    rrsets.store(ns, Trust.Additional);
 }
 
 /**

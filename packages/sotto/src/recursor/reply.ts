@@ -19,7 +19,10 @@ import { assertNever } from "./outcome.ts";
 import type { JudgedOutcome } from "./validated-answers.ts";
 
 /** The reply to the client whose query is `view`. */
-export function replyOf({ outcome, security, extendedErrors }: JudgedOutcome, view: MessageView): Reply {
+export function replyOf(
+  { outcome, security, extendedErrors, referral }: JudgedOutcome,
+  view: MessageView,
+): Reply {
   const writer = new SectionWriter(view);
   const make = (
     rcode: Rcode,
@@ -36,7 +39,8 @@ export function replyOf({ outcome, security, extendedErrors }: JudgedOutcome, vi
       const { kind, soa, proofs } = outcome.answer;
       const rcode = kind === "nxdomain" ? Rcode.NXDomain : Rcode.NoError;
       const denials = [...outcome.chain.flatMap((rrset) => rrset.proofs), ...proofs];
-      const authorities = [...writer.records(soa === undefined ? [] : [soa]), ...writer.proofs(denials)];
+      const said = [soa, referral].filter((rrset) => rrset !== undefined);
+      const authorities = [...writer.records(said), ...writer.proofs(denials)];
       return make(rcode, writer.records(outcome.chain), authorities);
     }
     case "overflow":

@@ -48,6 +48,8 @@ export interface JudgedOutcome {
   readonly security: CachedSecurity;
   /** For the client, beside those of a failed outcome. */
   readonly extendedErrors: readonly ExtendedError[];
+  /** Who would know: NS of the closest zone, for clients that do not want recursion (RFC 1034 §4.3.1). */
+  readonly referral?: RRset;
 }
 
 /** Details of the event `recursor.bogus`. */
@@ -93,7 +95,8 @@ export class ValidatedAnswers {
   async peek(sought: Sought, checkingDisabled: boolean): Promise<JudgedOutcome> {
     const found = this.#peekFresh(sought);
     const isNothing = found.outcome === NOT_CACHED || found.outcome.kind === "failed";
-    if (isNothing) return this.#parts.stale?.find(sought)?.judged ?? found;
+    if (isNothing)
+      return this.#parts.stale?.find(sought)?.judged ?? this.#referral(sought, found, checkingDisabled);
     const { validator, mesh } = this.#parts;
     const { outcome } = found;
     if (
@@ -106,6 +109,25 @@ export class ValidatedAnswers {
     const session = new Session(mesh.begin(sought), this.#parts);
     const { verdict, outcome: shown } = await this.#judge(sought, outcome, validator, session);
     return verdict.status === "bogus" ? this.#refuse(sought, verdict) : this.#accept(sought, shown, verdict);
+  }
+
+  /** The closest zone whose own word about its servers is known, validated like an answer. */
+  async #referral(sought: Sought, found: JudgedOutcome, isUnchecked: boolean): Promise<JudgedOutcome> {
+    if (found.outcome !== NOT_CACHED) return found;
+    const { rrsets, validator, mesh } = this.#parts;
+    for (let zone = sought.name; !zone.isRoot; zone = zone.parent()) {
+      const referral = rrsets.find(zone, RRType.NS, Trust.Additional);
+      if (referral === undefined) continue;
+      if (isUnchecked || validator === undefined) return { ...found, referral };
+      const verdict = await this.#judgeRRset(
+        referral,
+        validator,
+        new Session(mesh.begin(sought), this.#parts),
+      );
+      if (verdict === undefined || verdict.status === "bogus") return found;
+      return { ...found, referral, security: verdict.status };
+    }
+    return found;
   }
 
   #peekFresh(sought: Sought): JudgedOutcome {
