@@ -33,6 +33,8 @@ class Draft {
   readonly negativeAnchors: string[] = [];
   readonly localData: string[] = [];
   /** Names that are special to us and not to Unbound, and more. */
+  readonly privateAddresses: string[] = [];
+  readonly privateDomains: string[] = [];
   readonly notLocal: string[] = ["local."];
   readonly hidden = new Set<string>();
   /** Deckard's scenarios use names that are special elsewhere. */
@@ -154,6 +156,8 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  "private-address": (draft, value) => void draft.privateAddresses.push(value),
+  "private-domain": (draft, value) => void draft.privateDomains.push(absolute(value)),
   "hide-identity": (draft, value) => void (isOn(value) && draft.hidden.add("id")),
   "hide-version": (draft, value) => void (isOn(value) && draft.hidden.add("version")),
   identity: (draft, value) => {
@@ -219,6 +223,8 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     resolver: {
       families: draft.families,
       "case-randomisation": false,
+      "private-addresses": draft.privateAddresses,
+      "private-domains": draft.privateDomains,
       cookies: false,
       ...draft.resolver,
     },

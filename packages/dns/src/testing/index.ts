@@ -5,10 +5,16 @@ export {
   loopbackAddress,
 } from "./fake-internet/fake-internet.ts";
 export type { ServerText } from "./fake-internet/zone-text.ts";
-export { playScenario, type ScenarioResult, type ScenarioSubject } from "./scenario/play-scenario.ts";
+export { compareAnswer } from "./scenario/compare-answer.ts";
+export {
+  playScenario,
+  queryOf,
+  type ScenarioResult,
+  type ScenarioSubject,
+} from "./scenario/play-scenario.ts";
 export { tryReadScenario } from "./scenario/read-scenario.ts";
 export type { Scenario, ScenarioSetting } from "./scenario/scenario.ts";
-export type { Unmatched } from "./scenario/scenario-server.ts";
+export { replyTo, type Unmatched } from "./scenario/scenario-server.ts";
 export { SeededRandom } from "./sim/seeded-random.ts";
 export { SimClock } from "./sim/sim-clock.ts";
 export type { Reachability } from "./sim/sim-host.ts";

@@ -293,6 +293,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     identity: config.identity,
     snooping: config.access.snooping,
     localZones: config.localZones,
+    privateAddresses: config.resolver.privateAddresses,
     forwardZones: { zones: forwardZones, which: "what the recursor cannot" },
     source: recursor,
   });

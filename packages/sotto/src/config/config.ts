@@ -113,6 +113,8 @@ export interface Config {
     readonly hardenGlue: boolean;
     readonly cookies: boolean;
     readonly ednsPayloadOctets: number;
+    /** `prefixes` as text. */
+    readonly privateAddresses: { readonly prefixes: readonly string[]; readonly except: readonly Name[] };
   };
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;

@@ -189,6 +189,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       hardenGlue: checked.resolver["harden-glue"],
       cookies: checked.resolver.cookies,
       ednsPayloadOctets: checked.resolver["edns-payload"],
+      privateAddresses: toPrivateAddresses(checked),
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
         report(["resolver", "deadline"], message),
       ),
@@ -221,6 +222,13 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["privateAddresses"] {
+  return {
+    prefixes: resolver["private-addresses"],
+    except: resolver["private-domains"].map((name) => parseName(name)),
+  };
 }
 
 function toForwardZone(zone: Settings["forward-zones"][number]): ForwardZoneConfig {

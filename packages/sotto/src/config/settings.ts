@@ -236,6 +236,13 @@ const resolver = z.strictObject({
   cookies: z.boolean().default(true).meta({
     description: "Send DNS cookies to authoritative servers (RFC 7873).",
   }),
+  "private-addresses": z.array(prefix()).default([]).meta({
+    description:
+      "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed (rebinding protection).",
+  }),
+  "private-domains": z.array(zoneName()).default([]).meta({
+    description: "Names at and below which such addresses are right.",
+  }),
   "edns-payload": z.number().int().min(512).max(4096).default(1232).meta({
     description: "Largest UDP reply asked for, octets; more than 1232 may be fragmented (RFC 9715 §3.1).",
   }),

@@ -7,6 +7,7 @@
  *     server identity    class CH, so that all others see class IN only       RFC 4892
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
+ *     private addresses  removes them from what comes from outside            rebinding
  *     forward zones      the longest zone's upstreams
  *     answer source      recursor or upstream
  *     store              query-service, by cache-policy                       RFC 2308, 9520
@@ -18,6 +19,7 @@
 import type { Responder } from "@sotto/dns/transport";
 import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
+import { type PrivateAddressesOptions, privateAddresses } from "./middleware/private-addresses.ts";
 import { recursionDesired } from "./middleware/recursion-desired.ts";
 import { type ServerIdentity, serverIdentity } from "./middleware/server-identity.ts";
 
@@ -29,6 +31,8 @@ export interface PipelineParts {
   readonly snooping?: readonly string[] | undefined;
   readonly localZones: LocalZonesOptions;
   readonly forwardZones: ForwardZonesOptions;
+  /** Absent: addresses are given whatever they are. */
+  readonly privateAddresses?: PrivateAddressesOptions | undefined;
   /** Answers what nobody before it did. */
   readonly source: Responder;
 }
@@ -39,6 +43,7 @@ export function buildPipeline(parts: PipelineParts): Responder {
     serverIdentity(parts.identity ?? {}),
     localZones(parts.localZones),
     recursionDesired(parts.snooping ?? []),
+    privateAddresses(parts.privateAddresses ?? { prefixes: [], except: [] }),
     forwardZones(parts.forwardZones),
   ];
   return members.reduceRight<Responder>((next, member) => member(next), parts.source);

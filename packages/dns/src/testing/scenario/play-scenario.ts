@@ -112,7 +112,7 @@ async function playStep(
   }
 }
 
-function queryOf(entry: ScenarioEntry): Uint8Array {
+export function queryOf(entry: ScenarioEntry): Uint8Array {
   const message = messageOf(entry, undefined);
   const edns = entry.reply.has("DO") ? makeEdns({ dnssecOk: true, udpPayloadOctets: 4096 }) : undefined;
   return encodeMessage({ ...message, isResponse: false, id: 0x1234, edns });
