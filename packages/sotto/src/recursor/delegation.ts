@@ -50,14 +50,26 @@ export class DelegationCache {
     return this.#entries.use;
   }
 
-  /** The deepest known cut at or above the name, undefined when only the root is left. */
-  findClosest(name: Name): Delegation | undefined {
+  /**
+   * The deepest known cut at or above the name, undefined when only the root is left. Cuts that end within `leewayMs` do not
+   * count: who renews something early must not ask servers that will not be there any more.
+   */
+  findClosest(name: Name, leewayMs = 0): Delegation | undefined {
     const nowMs = this.#clock.nowMs();
     for (let zone = name; !zone.isRoot; zone = zone.parent()) {
       const entry = this.#entries.find(zone.key, nowMs);
-      if (entry !== undefined) return current(entry, nowMs);
+      if (entry !== undefined && entry.expiresAtMs - nowMs > leewayMs) return current(entry, nowMs);
     }
     return undefined;
+  }
+
+  /** Ends a cut early: the zone's own NS set is shorter-lived than its parent's (draft-ietf-dnsop-ns-revalidation). */
+  capLife(zone: Name, ttlSeconds: number): void {
+    const nowMs = this.#clock.nowMs();
+    const entry = this.#entries.find(zone.key, nowMs);
+    const lifeMs = Math.max(ttlSeconds, DELEGATION_TTL_SECONDS_MIN) * 1000;
+    if (entry !== undefined && entry.isCapped !== true && entry.expiresAtMs > nowMs + lifeMs)
+      this.#entries.store(zone.key, { ...entry, expiresAtMs: nowMs + lifeMs, isCapped: true });
   }
 
   /** The cut at the name itself. */
@@ -114,6 +126,8 @@ interface DelegationEntry extends BudgetEntry {
   readonly storedAtMs: number;
   /** What was said about keys may end before the delegation does. */
   readonly aboutKeysUntilMs: number;
+  /** The child has said how long: what it says later must not count again, nor prolong anything. */
+  readonly isCapped?: true;
 }
 
 function current(entry: DelegationEntry, nowMs: number): Delegation {
@@ -146,5 +160,7 @@ export function zoneSideName(sought: Sought): Name {
 const SERVER_OVERHEAD_BYTES = 250;
 /** One short string on V8. */
 const ADDRESS_OVERHEAD_BYTES = 32;
+/** A zone that changes its servers every minute has no servers; the parent must not pay for it. */
+const DELEGATION_TTL_SECONDS_MIN = 60;
 /** As for record sets: a day. */
 const DELEGATION_TTL_SECONDS_MAX = 86_400;

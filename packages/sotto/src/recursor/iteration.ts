@@ -145,7 +145,7 @@ export class Iteration {
     const side = zoneSideName({ name: this.#current, type: this.#type });
     const zone = configured.closest(side, this.#failedZones);
     if (zone?.kind === "forward") return { kind: "forward", zone };
-    const cut = this.#usableCut(delegations.findClosest(side), side);
+    const cut = this.#usableCut(delegations.findClosest(side, this.#run.leewayMs), side);
     // What was learnt below a configured zone is nearer; what was learnt above it or at it does not count.
     if (zone !== undefined) return this.#begin(cut?.zone.isBelow(zone.name) === true ? cut : zone.delegation);
     const known = cut ?? roots.primed;
@@ -324,7 +324,7 @@ export class Iteration {
       return this.#giveUp(work, attempt, "truncated reply over TCP");
     }
     const sought = { name: attempt.question.name, type: attempt.question.type };
-    keepOwnServers(message, zone, this.#shared.rrsets);
+    keepOwnServers(message, zone, this.#shared);
     const scrubbed = scrub(message, {
       sought,
       zone,

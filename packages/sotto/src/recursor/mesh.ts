@@ -27,6 +27,8 @@ export interface Run {
   readonly proofs: RRset[];
   /** Servers that are not asked because what they said was bogus; with it nothing is taken from the cache. */
   readonly avoid: ReadonlySet<string> | undefined;
+  /** Zone cuts that end so soon do not count: what is known is renewed before it ends. */
+  readonly leewayMs: number;
 }
 
 /** Work that is begun for a client and asks the mesh for its parts: a run's purse and place, without a result. */
@@ -81,6 +83,7 @@ export class Mesh {
       sources: new Set(),
       proofs: [],
       avoid: undefined,
+      leewayMs: 0,
     };
   }
 
@@ -105,10 +108,15 @@ export class Mesh {
   }
 
   /** Resolves a question again, past the cache and past the servers in `avoid`. */
-  async askAgain(parent: Work, sought: Sought, avoid: ReadonlySet<string>): Promise<Answered | undefined> {
+  async askAgain(
+    parent: Work,
+    sought: Sought,
+    avoid: ReadonlySet<string>,
+    leewayMs = 0,
+  ): Promise<Answered | undefined> {
     if (parent.depth >= DEPTH_MAX) return undefined;
     const key = `again ${++this.#repeats}`;
-    const run = this.#start(childOf(parent, sought, avoid), key);
+    const run = this.#start({ ...childOf(parent, sought, avoid), leewayMs }, key);
     return run === undefined ? undefined : this.#wait(parent, run);
   }
 
@@ -181,6 +189,7 @@ function childOf(parent: Work, sought: Sought, avoid: ReadonlySet<string> | unde
     sources: new Set(),
     proofs: [],
     avoid,
+    leewayMs: parent.leewayMs,
   };
 }
 

@@ -5,8 +5,14 @@ import type { DelegationCache } from "./delegation.ts";
 import { collectRRsets } from "./rrset-table.ts";
 import type { ZoneWork } from "./zone-work.ts";
 
+/** Where servers of zones are remembered. */
+interface ZoneCaches {
+  readonly rrsets: RRsetCache;
+  readonly delegations: DelegationCache;
+}
+
 /** Keeps what a zone says of its own servers; with little trust, so that it prolongs no delegation (ghost domains). */
-export function keepOwnServers(message: Message, zone: Name, rrsets: RRsetCache): void {
+export function keepOwnServers(message: Message, zone: Name, caches: ZoneCaches): void {
   const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
   const all = [...message.authorities, ...message.answers];
   const records = all.filter(isOwn);
@@ -15,17 +21,15 @@ export function keepOwnServers(message: Message, zone: Name, rrsets: RRsetCache)
   const ns = collectRRsets(records, signatures, zone, RRType.NS)?.get(zone, RRType.NS);
   // Without AA a signature has to tell that these are the zone's own words.
   if (ns !== undefined && (message.isAuthoritative || ns.signatures.length > 0))
-    rrsets.store(ns, Trust.Additional);
+    caches.rrsets.store(ns, Trust.Additional);
+  if (ns !== undefined && message.isAuthoritative) caches.delegations.capLife(zone, ns.ttlSeconds);
 }
 
 /**
  * First the names that the child has for its servers and its parent has not, then addresses that parents have for their names
  * and the child has not (RFC 1034 §4.2.2 wants them equal, and they are not). False when there is nobody new.
  */
-export function widen(
-  work: ZoneWork,
-  caches: { readonly rrsets: RRsetCache; readonly delegations: DelegationCache },
-): boolean {
+export function widen(work: ZoneWork, caches: ZoneCaches): boolean {
   const { selection } = work;
   if (work.widened === 0) {
     work.widened++;

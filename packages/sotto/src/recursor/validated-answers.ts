@@ -167,7 +167,10 @@ export class ValidatedAnswers {
     const key = `refresh ${soughtKey(sought)}`;
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
-    const started = this.#resolve(sought, this.#parts.validator, true).finally(() =>
+    const found = findInCache(this.#parts.rrsets, sought.name, sought.type, false);
+    const ttls = found?.kind === "answer" ? found.rrsets.map(({ ttlSeconds }) => ttlSeconds) : [0];
+    const leewayMs = Math.min(...ttls) * 1000;
+    const started = this.#resolve(sought, this.#parts.validator, leewayMs).finally(() =>
       this.#underWay.delete(key),
     );
     this.#underWay.set(key, started);
@@ -207,7 +210,7 @@ export class ValidatedAnswers {
     const key = soughtKey(sought);
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
-    const started = this.#resolve(sought, validator, false).finally(() => this.#underWay.delete(key));
+    const started = this.#resolve(sought, validator, undefined).finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, started);
     return started;
   }
@@ -222,12 +225,15 @@ export class ValidatedAnswers {
   async #resolve(
     sought: Sought,
     validator: Validator | undefined,
-    pastCache: boolean,
+    refreshLeewayMs: number | undefined,
   ): Promise<JudgedOutcome> {
     const { mesh } = this.#parts;
     const work = mesh.begin(sought);
     const session = new Session(work, this.#parts);
-    const first = pastCache ? await mesh.askAgain(work, sought, NOBODY) : await mesh.ask(work);
+    const first =
+      refreshLeewayMs === undefined
+        ? await mesh.ask(work)
+        : await mesh.askAgain(work, sought, NOBODY, refreshLeewayMs);
     if (first === undefined) return unjudged(BUSY);
     let answered = first;
     if (validator === undefined) return { ...unjudged(answered.outcome), security: wordOf(answered.outcome) };
