@@ -48,7 +48,7 @@ class LiveServers {
     for (const address of addresses) {
       const isV6 = address.includes(":");
       if (!address.startsWith("127.")) {
-        execFileSync("ip", [
+        spawnSync("ip", [
           "addr",
           "add",
           `${address}/${isV6 ? 128 : 32}`,
@@ -99,7 +99,7 @@ class LiveServers {
     for (const socket of this.#sockets) socket.close();
     for (const server of this.#servers) server.close();
     for (const address of this.#addresses)
-      execFileSync("ip", ["addr", "del", `${address}/${address.includes(":") ? 128 : 32}`, "dev", "lo"]);
+      spawnSync("ip", ["addr", "del", `${address}/${address.includes(":") ? 128 : 32}`, "dev", "lo"]);
   }
 }
 
