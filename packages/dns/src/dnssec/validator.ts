@@ -284,7 +284,8 @@ export class Validator {
       return failedTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
     }
     const sets = evidence.kind === "negative" ? evidence.proofs : [evidence.rrset];
-    const signer = sets.flatMap(signersOf).find((zone) => name.isBelow(zone) || evidence.kind === "alias");
+    // Each step goes up, or it would never end: an alias may claim to be signed by its own name.
+    const signer = sets.flatMap(signersOf).find((zone) => name.isBelow(zone));
     // Nothing is signed: then the zone around the parent's name must be unsigned.
     if (signer === undefined) {
       const above = await this.#timedTrustOf(name.parent(), session);
