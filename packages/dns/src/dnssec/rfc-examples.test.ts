@@ -42,8 +42,10 @@ class RfcZone implements ValidationSession {
     this.#noDs = noDs;
     const keys = setAt(sets, EXAMPLE, DNSKEY).rdatas.map((rdata) => new Dnskey(rdata));
     const anchor = { zone: EXAMPLE, ds: [], keys: keys.filter((key) => key.isSecureEntryPoint) };
+    // Without an anchor above it the zone's own DS would be indeterminate.
+    const root = { zone: parseName("."), ds: [], keys };
     this.#validator = new Validator({
-      anchors: new TrustAnchors([anchor], []),
+      anchors: new TrustAnchors([anchor, root], []),
       nowSeconds: () => nowSeconds,
       uptimeSeconds: () => 0,
     });
