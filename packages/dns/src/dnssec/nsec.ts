@@ -7,9 +7,8 @@ import {
   type NoDsVerdict,
   notProved,
 } from "./denial.ts";
-import { isWildcard } from "./rrsig.ts";
 import type { SignedRRset } from "./signed-rrset.ts";
-import { bitmapHas } from "./type-set.ts";
+import { bitmapAnswers, bitmapHas } from "./type-set.ts";
 
 /** One NSEC record. */
 export class Nsec {
@@ -31,6 +30,11 @@ export class Nsec {
 
   has(type: RRType): boolean {
     return bitmapHas(this.#rdata, this.#typesAt, type);
+  }
+
+  /** A question for the type has an answer here. */
+  answers(qtype: RRType): boolean {
+    return bitmapAnswers(this.#rdata, this.#typesAt, qtype);
   }
 
   /** It is the parent's record at a cut. */
@@ -92,7 +96,9 @@ function provesNameError(qname: Name, zone: Name, nsecs: readonly Nsec[]): boole
   const covering = nsecs.find((nsec) => nsec.covers(qname, zone) && !nsec.next.isBelow(qname));
   if (covering === undefined) return false;
   const wildcard = wildcardAt(closestEncloser(covering, qname));
-  return wildcard === undefined || nsecs.some((nsec) => nsec.covers(wildcard, zone));
+  if (wildcard === undefined) return true;
+  // A wildcard with names beneath it exists, too, if only as an empty one (RFC 4592 §2.2.2).
+  return nsecs.some((nsec) => nsec.covers(wildcard, zone) && !nsec.next.isBelow(wildcard));
 }
 
 function provesNoData(qname: Name, qtype: RRType, zone: Name, nsecs: readonly Nsec[]): boolean {
@@ -113,7 +119,7 @@ function provesNoData(qname: Name, qtype: RRType, zone: Name, nsecs: readonly Ns
 
 /** The record at the name itself, from the right side of a cut, has neither the type nor an alias (RFC 6840 §4.1, §4.3). */
 function lacks(nsec: Nsec, name: Name, qtype: RRType): boolean {
-  if (nsec.has(qtype) || nsec.has(RRType.CNAME)) return false;
+  if (nsec.answers(qtype) || nsec.has(RRType.CNAME)) return false;
   if (qtype === RRType.DS) return name.isRoot || !nsec.has(RRType.SOA);
   return !nsec.isDelegation;
 }
@@ -135,7 +141,6 @@ export function judgeNsecNoDs(name: Name, zone: Name, nsecs: readonly Nsec[]): N
 
 /** `*.name`; undefined when that would be too long to exist. */
 export function wildcardAt(name: Name): Name | undefined {
-  if (isWildcard(name) && name.isRoot) return undefined;
   const wildcard = name.tryPrepend(WILDCARD);
   return wildcard.ok ? wildcard.value : undefined;
 }

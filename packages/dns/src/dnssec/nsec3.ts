@@ -5,7 +5,7 @@ import type { ValidationBudget } from "./budget.ts";
 import { type DenialClaim, type DenialVerdict, type NoDsVerdict, notProved } from "./denial.ts";
 import { wildcardAt } from "./nsec.ts";
 import type { SignedRRset } from "./signed-rrset.ts";
-import { bitmapHas } from "./type-set.ts";
+import { bitmapAnswers, bitmapHas } from "./type-set.ts";
 
 /** One NSEC3 record. */
 class Nsec3 {
@@ -32,6 +32,11 @@ class Nsec3 {
 
   has(type: RRType): boolean {
     return bitmapHas(this.#rdata, this.#typesAt, type);
+  }
+
+  /** A question for the type has an answer here. */
+  answers(qtype: RRType): boolean {
+    return bitmapAnswers(this.#rdata, this.#typesAt, qtype);
   }
 
   get isDelegation(): boolean {
@@ -119,6 +124,8 @@ export class Nsec3Proofs {
     }
     const encloser = this.#closestEncloser(qname);
     if (encloser === undefined) return notProved("no NSEC3 shows the closest encloser");
+    // RFC 5155 §8.6: an unsigned delegation is no matter of wildcards.
+    if (qtype === RRType.DS && encloser.nextCloser.isOptOut) return { kind: "opt-out" };
     const wildcardName = wildcardAt(encloser.name);
     const wildcard = wildcardName === undefined ? undefined : this.#matching(wildcardName);
     if (wildcard !== undefined) {
@@ -126,7 +133,7 @@ export class Nsec3Proofs {
         return notProved("the NSEC3 of the wildcard does not show that the type is missing");
       return encloser.nextCloser.isOptOut ? { kind: "opt-out" } : { kind: "proved" };
     }
-    // RFC 5155 §8.6 for DS; for other types §9.2 lets an unsigned delegation hide here.
+    // RFC 5155 §9.2: an unsigned delegation may hide here.
     return encloser.nextCloser.isOptOut
       ? { kind: "opt-out" }
       : notProved("no NSEC3 of the name and none of a wildcard");
@@ -182,7 +189,7 @@ export class Nsec3Proofs {
 }
 
 function lacks(record: Nsec3, name: Name, qtype: RRType): boolean {
-  if (record.has(qtype) || record.has(RRType.CNAME)) return false;
+  if (record.answers(qtype) || record.has(RRType.CNAME)) return false;
   if (qtype === RRType.DS) return name.isRoot || !record.has(RRType.SOA);
   return !record.isDelegation;
 }

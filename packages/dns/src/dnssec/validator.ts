@@ -4,7 +4,7 @@
  * signer of a DS set is the zone above, so only real cuts are asked for.
  */
 import { EdeCode, type ExtendedError, type Name, RRType, rrTypeToText } from "@sotto/dns/wire";
-import { type AlgorithmPolicy, isSupportedAlgorithm } from "./algorithms.ts";
+import { type AlgorithmPolicy, isSupportedAlgorithm, isSupportedDigest } from "./algorithms.ts";
 import { DS_PER_ZONE_MAX, KEYS_PER_ZONE_MAX, type ValidationBudget } from "./budget.ts";
 import type { DenialClaim, NoDsVerdict } from "./denial.ts";
 import { type Ds, isDigestOf, usableDs } from "./ds.ts";
@@ -121,7 +121,9 @@ export class Validator {
     fromZone: Name,
     session: ValidationSession,
   ): Promise<Verdict> {
-    const [signer] = signersOf(rrset);
+    const anchor = this.#anchorFor(rrset.owner, rrset.type);
+    if (anchor === undefined) return INDETERMINATE;
+    const signer = signersOf(rrset).find((zone) => zone.isAtOrBelow(anchor.zone));
     if (signer === undefined) return this.#judgeUnsigned(rrset.owner, rrset.type, fromZone, session);
     const trust = await this.#trustOfSigner(signer, session);
     if (trust.kind !== "secure") return verdictOf(trust);
@@ -137,9 +139,12 @@ export class Validator {
   /** Judges a negative answer (RFC 4035 §5.4). */
   async judgeDenial(denial: Denial, fromZone: Name, session: ValidationSession): Promise<DenialJudgement> {
     const { qname, qtype, soa, proofs } = denial;
-    const claimed = proofs.find((proof) => signersOf(proof).length > 0);
-    const [signer] = claimed === undefined ? [] : signersOf(claimed);
-    if (signer === undefined || !qname.isAtOrBelow(signer)) {
+    const anchor = this.#anchorFor(qname, qtype);
+    if (anchor === undefined) return { ...INDETERMINATE, kind: denial.kind };
+    const signer = proofs
+      .flatMap(signersOf)
+      .find((zone) => qname.isAtOrBelow(zone) && zone.isAtOrBelow(anchor.zone));
+    if (signer === undefined) {
       const verdict = await this.#judgeUnsigned(qname, qtype, fromZone, session);
       const explained = verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
       return { ...explained, kind: denial.kind };
@@ -245,10 +250,9 @@ export class Validator {
     fromZone: Name,
     session: ValidationSession,
   ): Promise<Verdict> {
-    // DS is the parent's (RFC 4035 §3.1.4.1).
-    const name = type === RRType.DS ? owner.parent() : owner;
-    const anchor = this.anchors.closest(name);
+    const anchor = this.#anchorFor(owner, type);
     if (anchor === undefined) return INDETERMINATE;
+    const name = holderOf(owner, type);
     const isHintUsable = name.isAtOrBelow(fromZone) && fromZone.isAtOrBelow(anchor.zone);
     const start = isHintUsable ? fromZone : anchor.zone;
     // One server may serve parent and child, so the cut can be anywhere between the hint and the name.
@@ -257,6 +261,14 @@ export class Validator {
       if (trust.kind !== "secure") return verdictOf(trust);
     }
     return bogus(EdeCode.RrsigsMissing, `no signature over ${owner} ${rrTypeToText(type)} in a signed zone`);
+  }
+
+  /**
+   * The anchor that counts for a set. Zones above it neither vouch for what is below nor excuse it (RFC 6840 §5.10), so
+   * signatures that name them are as if they were not there: anybody can write those.
+   */
+  #anchorFor(owner: Name, type: RRType): TrustAnchor | undefined {
+    return this.anchors.closest(holderOf(owner, type));
   }
 
   /** What is known of the zone that a name belongs to, as seen from its parents. */
@@ -297,17 +309,25 @@ export class Validator {
   ): Promise<TimedTrust> {
     return name.equals(anchor.zone)
       ? this.#keysOfAnchor(anchor, session)
-      : this.#fromParent(name, session, isAgain);
+      : this.#fromParent(name, anchor, session, isAgain);
   }
 
-  async #fromParent(name: Name, session: ValidationSession, isAgain: boolean): Promise<TimedTrust> {
+  async #fromParent(
+    name: Name,
+    anchor: TrustAnchor,
+    session: ValidationSession,
+    isAgain: boolean,
+  ): Promise<TimedTrust> {
     const evidence = await session.ask(name, RRType.DS, isAgain);
     if (evidence.kind === "failed") {
       const text = `DS of ${name} cannot be had`;
       return failedTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
     }
     const sets = evidence.kind === "negative" ? evidence.proofs : [evidence.rrset];
-    const signer = sets.flatMap(signersOf).find((zone) => name.isBelow(zone) || evidence.kind === "alias");
+    // Each step goes up, or it would never end: an alias may claim to be signed by its own name.
+    const signer = sets
+      .flatMap(signersOf)
+      .find((zone) => name.isBelow(zone) && zone.isAtOrBelow(anchor.zone));
     // Nothing is signed: then the zone around the parent's name must be unsigned.
     if (signer === undefined) {
       const above = await this.#timedTrustOf(name.parent(), session);
@@ -335,21 +355,17 @@ export class Validator {
     const ttlSeconds = Math.min(checked.ttlSeconds, above.ttlSeconds);
     // An alias and a zone cannot have one name (RFC 2181 §10.1).
     if (evidence.kind === "alias") return { trust: above.trust, ttlSeconds };
-    const ds = usableDs(evidence.rrset.rdatas.slice(0, DS_PER_ZONE_MAX), this.#policy);
+    const ds = usableDs(evidence.rrset.rdatas, this.#policy);
     if (ds.kind !== "usable") {
       const code =
         ds.kind === "unsupported digest" ? EdeCode.UnsupportedDsDigest : EdeCode.UnsupportedDnskeyAlgorithm;
       const errors = [{ code, text: `${ds.kind} in the DS of ${name}` }];
       return { trust: { kind: "insecure", errors }, ttlSeconds };
     }
-    return this.#keysOf(
-      name,
-      (key) => ds.records.some((one) => isDigestOf(one, name, key)),
-      ttlSeconds,
-      session,
-      ds.records,
-      ds.records,
-    );
+    // Counted last: whoever answers chooses the order.
+    const records = ds.records.slice(0, DS_PER_ZONE_MAX);
+    const isTrusted = (key: Dnskey): boolean => records.some((one) => isDigestOf(one, name, key));
+    return this.#keysOf(name, isTrusted, ttlSeconds, session, records, records);
   }
 
   /** RFC 4035 §5.2: an unsigned delegation must be proved. */
@@ -384,20 +400,16 @@ export class Validator {
   }
 
   async #keysOfAnchor(anchor: TrustAnchor, session: ValidationSession): Promise<TimedTrust> {
-    const isUsable = (algorithm: number): boolean => isSupportedAlgorithm(algorithm, this.#policy);
-    const all = [...anchor.ds, ...anchor.keys];
-    if (all.length > 0 && !all.some(({ algorithm }) => isUsable(algorithm))) {
-      const text = `the trust anchor of ${anchor.zone} has no supported algorithm`;
-      const errors = [{ code: EdeCode.UnsupportedDnskeyAlgorithm, text }];
-      return { trust: { kind: "insecure", errors }, ttlSeconds: ANCHOR_TTL_SECONDS };
-    }
+    const problem = unusableAnchor(anchor, this.#policy);
+    if (problem !== undefined)
+      return { trust: { kind: "insecure", errors: [problem] }, ttlSeconds: ANCHOR_TTL_SECONDS };
     return this.#keysOf(
       anchor.zone,
       (key) => isAnchored(anchor, key),
       Number.POSITIVE_INFINITY,
       session,
       anchor.ds,
-      all.filter(({ algorithm }) => isUsable(algorithm)),
+      [...anchor.ds, ...anchor.keys].filter(({ algorithm }) => isSupportedAlgorithm(algorithm, this.#policy)),
     );
   }
 
@@ -458,9 +470,28 @@ interface KeySource {
   readonly algorithms: ReadonlySet<number> | undefined;
 }
 
+/** Where a set stands as seen from above: DS is the parent's (RFC 4035 §3.1.4.1). */
+function holderOf(owner: Name, type: RRType): Name {
+  return type === RRType.DS ? owner.parent() : owner;
+}
+
+/** Why nothing that the anchor says can be checked here; then its zone is as if it were unsigned (RFC 4035 §5.2). */
+function unusableAnchor({ zone, ds, keys }: TrustAnchor, policy: AlgorithmPolicy): ExtendedError | undefined {
+  const known = [...ds, ...keys].filter(({ algorithm }) => isSupportedAlgorithm(algorithm, policy));
+  if (ds.length + keys.length === 0) return undefined;
+  if (known.length === 0) {
+    const text = `the trust anchor of ${zone} has no supported algorithm`;
+    return { code: EdeCode.UnsupportedDnskeyAlgorithm, text };
+  }
+  const isCheckable = known.some((one) => !("digestType" in one) || isSupportedDigest(one.digestType));
+  if (isCheckable) return undefined;
+  return { code: EdeCode.UnsupportedDsDigest, text: `the trust anchor of ${zone} has no supported digest` };
+}
+
 function noTrustedKey(zone: Name, keys: readonly Dnskey[], ds: readonly Ds[]): ExtendedError {
-  const hasOther = keys.some((key) =>
-    ds.some(({ algorithm, keyTag }) => algorithm === key.algorithm && keyTag === key.tag),
+  const hasOther = keys.some(
+    (key) =>
+      !key.isRevoked && ds.some(({ algorithm, keyTag }) => algorithm === key.algorithm && keyTag === key.tag),
   );
   if (hasOther)
     return { code: EdeCode.DnssecBogus, text: `keys of ${zone} do not have the digest of its DS` };
