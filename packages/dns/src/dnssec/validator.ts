@@ -123,7 +123,7 @@ export class Validator {
   ): Promise<Verdict> {
     const anchor = this.#anchorFor(rrset.owner, rrset.type);
     if (anchor === undefined) return INDETERMINATE;
-    const signer = signersOf(rrset).find((zone) => zone.isAtOrBelow(anchor.zone));
+    const signer = await this.#believedSigner(signersOf(rrset), anchor, session);
     if (signer === undefined) return this.#judgeUnsigned(rrset.owner, rrset.type, fromZone, session);
     const trust = await this.#trustOfSigner(signer, session);
     if (trust.kind !== "secure") return verdictOf(trust);
@@ -141,9 +141,8 @@ export class Validator {
     const { qname, qtype, soa, proofs } = denial;
     const anchor = this.#anchorFor(qname, qtype);
     if (anchor === undefined) return { ...INDETERMINATE, kind: denial.kind };
-    const signer = proofs
-      .flatMap(signersOf)
-      .find((zone) => qname.isAtOrBelow(zone) && zone.isAtOrBelow(anchor.zone));
+    const signers = proofs.flatMap(signersOf).filter((zone) => qname.isAtOrBelow(zone));
+    const signer = await this.#believedSigner(signers, anchor, session);
     if (signer === undefined) {
       const verdict = await this.#judgeUnsigned(qname, qtype, fromZone, session);
       const explained = verdict.status === "bogus" ? explainMissingProof(denial, verdict) : verdict;
@@ -269,6 +268,20 @@ export class Validator {
    */
   #anchorFor(owner: Name, type: RRType): TrustAnchor | undefined {
     return this.anchors.closest(holderOf(owner, type));
+  }
+
+  /** A signer at or below the anchor, or one above it that another anchor vouches for (RFC 6840 §5.10, "accept any success"). */
+  async #believedSigner(
+    signers: readonly Name[],
+    anchor: TrustAnchor,
+    session: ValidationSession,
+  ): Promise<Name | undefined> {
+    const inside = signers.find((zone) => zone.isAtOrBelow(anchor.zone));
+    if (inside !== undefined) return inside;
+    const [above] = signers;
+    if (above === undefined || this.anchors.closest(above) === undefined) return undefined;
+    const trust = await this.#trustOf(above, session);
+    return trust.kind === "secure" && trust.apex.equals(above) ? above : undefined;
   }
 
   /** What is known of the zone that a name belongs to, as seen from its parents. */
