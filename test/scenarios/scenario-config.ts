@@ -260,4 +260,4 @@ function withTtl(record: string): string {
 
 /** What has no meaning here yet, or not for a resolver of this kind. */
 const UNSUPPORTED =
-  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|dns64-prefix|nat64|do-nat64|max-global-quota|cookie-secret|answer-cookie|serve-original-ttl)/;
+  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|dns64-prefix|nat64|do-nat64|cookie-secret|answer-cookie)/;

@@ -108,7 +108,7 @@ export class Inquiry {
 
   /** Gives up everything under way. */
   close(): void {
-    this.#abort.abort();
+    if (this.#underWay > 0) this.#abort.abort(CLOSED);
     this.#wake();
   }
 
@@ -118,6 +118,9 @@ export class Inquiry {
     this.#wake();
   }
 }
+
+/** A reason of its own saves making one for every question. */
+const CLOSED = new DnsError("ERR_ABORTED", "the question has been answered");
 
 function toDnsError(cause: unknown): DnsError {
   return DnsError.is(cause) ? cause : new DnsError("ERR_SYSTEM", "exchange failed unexpectedly", { cause });

@@ -113,6 +113,12 @@ export class Iteration {
   #lookInCache(): State {
     const { rrsets } = this.#shared;
     if (this.#run.avoid !== undefined) return { kind: "locate" };
+    if (this.#type === RRType.DS) {
+      const { ds } = this.#shared.delegations.findDs(this.#current);
+      // What came with a referral is no answer (RFC 2181 §5.4.1), but a signature is as good as anywhere.
+      const isUsable = ds !== undefined && this.#shared.isSigned({ zone: this.#current, servers: [], ds });
+      if (isUsable && ds.signatures.length > 0) return this.#answer([], [ds]);
+    }
     const cached = findInCache(rrsets, this.#current, this.#type, this.#shared.hasNxdomainCut(this.#current));
     switch (cached?.kind) {
       case "answer":
@@ -162,7 +168,8 @@ export class Iteration {
    */
   #usableCut(cut: Delegation | undefined, side: Name): Delegation | undefined {
     const isStuck =
-      cut?.servers.some(({ name }) => name.equals(side)) === true &&
+      cut !== undefined &&
+      (this.#run.depth > 0 || cut.servers.some(({ name }) => name.equals(side))) &&
       cut.servers.every(({ name, addresses }) => addresses.length === 0 && name.isAtOrBelow(cut.zone));
     return isStuck ? this.#shared.delegations.findClosest(cut.zone.parent()) : cut;
   }
@@ -219,7 +226,7 @@ export class Iteration {
       choice.kind === "look up" || (choice.kind === "ask" && choice.candidate.state === "fresh");
     // Servers that do not like shorter names may still know the whole one: nobody waits for them to say so.
     if (!isFresh && !this.#minimisation.isWhole(this.#asked) && !this.#minimisation.isStrict) {
-      this.#minimisation.giveUp();
+      if (!this.#minimisation.tryOtherType()) this.#minimisation.giveUp();
       return this.#begin(work.selection.delegation);
     }
     switch (choice.kind) {

@@ -14,6 +14,8 @@ interface ZoneCaches {
 /** Keeps what a zone says of its own servers; with little trust, so that it prolongs no delegation (ghost domains). */
 export function keepOwnServers(message: Message, zone: Name, caches: ZoneCaches): void {
   const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
+  // Most replies say the same.
+  if (caches.rrsets.find(zone, RRType.NS, Trust.Additional) !== undefined) return;
   const all = [...message.authorities, ...message.answers];
   const records = all.filter(isOwn);
   if (records.length === 0) return;

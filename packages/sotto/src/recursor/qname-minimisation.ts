@@ -15,6 +15,7 @@ export class QnameMinimisation {
   readonly #rrsets: RRsetCache;
   #steps = 0;
   #isGivenUp = false;
+  #type: RRType = RRType.A;
 
   constructor(sought: Sought, mode: MinimisationMode, rrsets: RRsetCache) {
     this.#sought = sought;
@@ -25,6 +26,16 @@ export class QnameMinimisation {
 
   get isStrict(): boolean {
     return this.#mode === "strict";
+  }
+
+  /**
+   * Servers that do not answer for addresses of shorter names may do so for NS, and there are some that know nothing else
+   * (RFC 9156 §2.1 leaves the type open). False when that was tried.
+   */
+  tryOtherType(): boolean {
+    if (this.#type === RRType.NS || this.#isGivenUp) return false;
+    this.#type = RRType.NS;
+    return true;
   }
 
   /** From now on the whole name is asked for: a server could not cope (RFC 9156 §2.3 step 6, §3). */
@@ -48,7 +59,7 @@ export class QnameMinimisation {
       this.#steps++;
       const name = this.#name.suffix(count);
       // RFC 9156 §2.1: A is what everybody asks for, so it tells least and works best.
-      const shorter: Sought = { name, type: RRType.A };
+      const shorter: Sought = { name, type: this.#type };
       if (!this.#isKnownToExist(shorter)) return shorter;
     }
     return this.#sought;

@@ -179,9 +179,9 @@ export class Recursor implements Responder {
     if (refused !== undefined) return refused;
     const sought: Sought = { name: view.qname, type: view.qtype };
     // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
-    if (!view.recursionDesired) return replyOf(await this.#answers.peek(sought, view.checkingDisabled), view);
-    const judged =
-      context.isRefresh === true
+    const judged = !view.recursionDesired
+      ? this.#answers.peek(sought, view.checkingDisabled)
+      : context.isRefresh === true
         ? this.#answers.refresh(sought)
         : this.#answers.ask(sought, view.checkingDisabled);
     const answer = await this.#untilDeadline(judged, context);
@@ -278,7 +278,7 @@ export class Recursor implements Responder {
 
 /** Questions that no walk from the root can answer. */
 function refusal(view: MessageView): Reply | undefined {
-  if (view.qclass !== RRClass.IN) {
+  if (view.qclass !== RRClass.IN && view.qclass !== RRClass.ANY) {
     return emptyReply(view, Rcode.Refused, [
       { code: EdeCode.NotSupported, text: "only class IN is resolved" },
     ]);

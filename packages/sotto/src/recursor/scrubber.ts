@@ -162,6 +162,9 @@ function withoutAnswer(
   if (message.isAuthoritative) return { kind: "empty", answer: noData.answer };
   if (isRecursive || (asked.recursionDesired && message.recursionAvailable && !asked.isForwarder))
     return { kind: "broken", reason: "a resolver that knows nothing" };
+  const isToItself = message.authorities.some(({ type, owner }) => type === RRType.NS && owner.equals(zone));
+  // Without AA the zone's own NS set is a referral in a circle.
+  if (isToItself && asked.isForwarder !== true) return { kind: "broken", reason: "refers to itself" };
   if (!isUpward) return { kind: "empty", answer: noData.answer };
   return { kind: "lame", lameness: "not authoritative", reason: "refers upwards" };
 }

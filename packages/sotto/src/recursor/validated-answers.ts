@@ -158,8 +158,16 @@ export class ValidatedAnswers {
           extendedErrors: [],
         };
       default:
-        return unjudged(NOT_CACHED);
+        return this.#peekDenial(sought) ?? unjudged(NOT_CACHED);
     }
+  }
+
+  /** What denial records of other answers say (RFC 8198). */
+  #peekDenial({ name, type }: Sought): JudgedOutcome | undefined {
+    const found = this.#parts.denials?.find(name, type);
+    if (found?.kind !== "negative") return undefined;
+    const outcome = { kind: "negative", chain: [], answer: found.answer } as const;
+    return { outcome, security: "secure", extendedErrors: [] };
   }
 
   /** Asks past the cache, so that what is there is renewed before it ends. */

@@ -74,7 +74,8 @@ function acceptQuestion(view: MessageView): Acceptance {
   if (qtype === RRType.AXFR || qtype === RRType.IXFR) return NO_TRANSFERS;
   // Records in these sections mean nothing in a query. Unbound and BIND answer FORMERR too.
   if (view.answerCount + view.authorityCount > 0) return MALFORMED;
-  if (qclass !== RRClass.IN) {
+  // Any class will do, and IN is the one there is (RFC 1034 §3.7.1).
+  if (qclass !== RRClass.IN && qclass !== RRClass.ANY) {
     const asksForIdentity = qclass === RRClass.CH && (qtype === RRType.TXT || qtype === RRType.ANY);
     return asksForIdentity ? SERVE : NO_SUCH_CLASS;
   }
