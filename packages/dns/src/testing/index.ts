@@ -1,9 +1,13 @@
+export { answerQuery, type ServedZone } from "./fake-internet/authority.ts";
 export {
   FakeInternet,
   type FakeInternetOptions,
   type FakeName,
   loopbackAddress,
+  type Tamper,
 } from "./fake-internet/fake-internet.ts";
+export type { HeardQuery } from "./fake-internet/fake-server.ts";
+export type { Action } from "./fake-internet/misbehaviour.ts";
 export type { ServerText } from "./fake-internet/zone-text.ts";
 export { compareAnswer } from "./scenario/compare-answer.ts";
 export {

@@ -11,8 +11,9 @@ import {
 } from "@sotto/dns/wire";
 import type { ServedZone } from "./authority.ts";
 import { DNSSEC_ZONES } from "./dnssec.zones.ts";
-import { FakeServer } from "./fake-server.ts";
+import { FakeServer, type HeardQuery } from "./fake-server.ts";
 import { SERVERS, ZONES } from "./internet.zones.ts";
+import type { Action } from "./misbehaviour.ts";
 import { signZone } from "./sign.ts";
 import { SIGNING_FLAWS } from "./signing-flaws.ts";
 import { Zone } from "./zone.ts";
@@ -33,6 +34,9 @@ export interface FakeName {
   readonly name: Name;
   readonly type: RRType;
 }
+
+/** Changes what a server was going to do with a query. */
+export type Tamper = (server: ServerText, heard: HeardQuery, action: Action) => Action;
 
 const TTL_SECONDS = 300;
 
@@ -80,7 +84,12 @@ export class FakeInternet {
   }
 
   /** Opens every server that is not absent; rejects with everything closed when one cannot be opened. */
-  async start(networkOf: (addresses: string[]) => Network, clock: Clock, _random: Random): Promise<void> {
+  async start(
+    networkOf: (addresses: string[]) => Network,
+    clock: Clock,
+    _random: Random,
+    tamper?: Tamper,
+  ): Promise<void> {
     try {
       for (const server of this.servers) {
         if (server.isAbsent === true || server.addresses.length === 0) continue;
@@ -88,7 +97,13 @@ export class FakeInternet {
         const { addresses, behaviour } = server;
         this.#running.push(
           await FakeServer.start(
-            { addresses, port: this.#port, zones, behaviour },
+            {
+              addresses,
+              port: this.#port,
+              zones,
+              behaviour,
+              tamper: tamper && ((heard, action) => tamper(server, heard, action)),
+            },
             networkOf([...addresses]),
             clock,
           ),

@@ -1,5 +1,13 @@
 /** Puts an authority or a misbehaviour on a network: UDP and TCP on each of its addresses. */
-import type { ByteStream, Clock, DatagramSocket, Network, StreamListener, Timer } from "@sotto/dns/runtime";
+import type {
+  ByteStream,
+  Clock,
+  DatagramSocket,
+  Endpoint,
+  Network,
+  StreamListener,
+  Timer,
+} from "@sotto/dns/runtime";
 import { FrameReader, frameMessage } from "@sotto/dns/wire";
 import { answerQuery, type ServedZone } from "./authority.ts";
 import { type Action, BEHAVIOURS, type BehaviourName } from "./misbehaviour.ts";
@@ -9,6 +17,16 @@ export interface FakeServerOptions {
   readonly port: number;
   readonly zones: readonly ServedZone[];
   readonly behaviour: BehaviourName;
+  /** Changes what the server was going to do. */
+  readonly tamper: ((heard: HeardQuery, action: Action) => Action) | undefined;
+}
+
+/** A query as a server got it. */
+export interface HeardQuery {
+  readonly octets: Uint8Array;
+  readonly transport: "udp" | "tcp";
+  /** Where it came from; undefined over TCP. */
+  readonly from: Endpoint | undefined;
 }
 
 /** A running server. */
@@ -43,7 +61,7 @@ export class FakeServer {
       { local, connectTo: undefined, reusePort: false },
       {
         onMessage: (octets, from) => {
-          const action = this.#act(octets.slice(), "udp");
+          const action = this.#act({ octets: octets.slice(), transport: "udp", from });
           this.#later(action.delayMs, () => {
             for (const reply of action.replies) socket.send(reply, from);
           });
@@ -60,9 +78,11 @@ export class FakeServer {
     );
   }
 
-  #act(query: Uint8Array, transport: "udp" | "tcp"): Action {
-    const answer = answerQuery(this.#options.zones, query, transport);
-    return BEHAVIOURS[this.#options.behaviour](query, transport, answer);
+  #act(heard: HeardQuery): Action {
+    const { octets, transport } = heard;
+    const { behaviour, tamper, zones } = this.#options;
+    const action = BEHAVIOURS[behaviour](octets, transport, answerQuery(zones, octets, transport));
+    return tamper === undefined ? action : tamper(heard, action);
   }
 
   #serve(stream: ByteStream): void {
@@ -71,7 +91,7 @@ export class FakeServer {
     stream.setHandlers({
       onData: (octets) => {
         frames.push(octets, (message) => {
-          const action = this.#act(message.slice(), "tcp");
+          const action = this.#act({ octets: message.slice(), transport: "tcp", from: undefined });
           this.#later(action.delayMs, () => {
             for (const reply of action.replies) stream.write(frameMessage(reply));
             if (action.closes) stream.end();
