@@ -2,6 +2,7 @@
  * Two top-level domains full of DNSSEC: every way to sign, to delegate and to deny, and every way to get it wrong. What a
  * validator must make of each zone stands in test/interop/dnssec-expectations.ts.
  */
+import { ATTACK_ZONES } from "./attack.zones.ts";
 import type { SigningFlawName } from "./signing-flaws.ts";
 import type { AnswerFlaw } from "./zone.ts";
 import type { KeyPlan } from "./zone-key.ts";
@@ -282,7 +283,7 @@ ns1.nic.optout. A 198.51.100.62
 /** Children of these are served beside them, so that no referral leads there. */
 const BESIDE = /\.(?:nest|above|abovehashed|dsbelow)\.dnssec\.$/;
 
-const LABELS = Object.keys(ZONES_BY_LABEL);
+const LABELS = [...Object.keys(ZONES_BY_LABEL), ...Object.keys(ATTACK_ZONES)];
 
 /** The top-level domains first, then all beneath. */
 export const DNSSEC_ZONES: readonly ZoneText[] = [
@@ -305,6 +306,7 @@ ${LABELS.map((label) => `${label} NS host.nic\n`).join("")}`,
     ...shape,
     origin: `${label}.dnssec.`,
   })),
+  ...Object.entries(ATTACK_ZONES).map(([label, shape]) => ({ ...shape, origin: `${label}.dnssec.` })),
   ...Object.entries(ZONES_BELOW).map(([origin, { text = BODY, ...shape }]) => ({
     ...shape,
     origin,

@@ -15,7 +15,7 @@ import {
 import { addNsec, addNsec3, DENIAL_TTL, type Nsec3Plan, packed } from "./denial-chain.ts";
 import { type RrsigFields, type SigningFlaw, VALID, type Validity } from "./signing-flaws.ts";
 import { Zone } from "./zone.ts";
-import { type KeyPlan, type ZoneKey, zoneKey } from "./zone-key.ts";
+import { type KeyPlan, keyWithTag, type ZoneKey, zoneKey } from "./zone-key.ts";
 
 /** How a zone is signed. */
 export interface SigningOptions {
@@ -40,6 +40,8 @@ export function signZone(zone: Zone, options: SigningOptions): Zone {
     const rdata = { ok: true, value: zoneKey(zone.origin, plan).dnskeyRdata } as const;
     if (plan.isPublished !== false) signed.add(packed(zone.origin, RRType.DNSKEY, rdata, DENIAL_TTL));
   }
+  for (const rdata of crowdOf(zone.origin, options))
+    signed.add(packed(zone.origin, RRType.DNSKEY, { ok: true, value: rdata }, DENIAL_TTL));
   if (denial === "nsec") addNsec(signed, flaw.chain);
   else addNsec3(signed, denial, flaw.chain);
   const signer = new Signer(zone.origin, options);
@@ -55,6 +57,17 @@ export function signZone(zone: Zone, options: SigningOptions): Zone {
   if (flaw.afterwards !== undefined) signed.change(flaw.afterwards);
   return signed;
 }
+
+/** Keys that nobody has, with the tag of one that somebody has. */
+function crowdOf(origin: Name, { keys, flaw }: SigningOptions): Uint8Array[] {
+  const [first] = keys;
+  if (flaw.crowdKeys === undefined || first === undefined || !RSA_ALGORITHMS.has(first.algorithm)) return [];
+  const like = zoneKey(origin, first);
+  return Array.from({ length: flaw.crowdKeys }, (_, i) => keyWithTag(like, i));
+}
+
+/** RFC 3110 keys: any odd number will do as a modulus. */
+const RSA_ALGORITHMS: ReadonlySet<number> = new Set([5, 7, 8, 10]);
 
 class Signer {
   readonly #origin: Name;
@@ -73,9 +86,24 @@ class Signer {
     const { flaw } = this.#options;
     if (first === undefined || flaw.isSigned?.(first.type, first.owner) === false) return [];
     const validities = flaw.validity?.(first.type) ?? [VALID];
+    const { crowdSignatures = 0 } = flaw;
+    const isCrowded = first.type === RRType.A || first.type === RRType.TXT;
+    if (crowdSignatures > 0 && isCrowded) return this.#wrongSignatures(first, rrset, crowdSignatures);
     return this.#signersFor(first.type).flatMap(({ key, origin }) =>
       validities.map((validity) => this.#signature(first, rrset, key, origin, validity)),
     );
+  }
+
+  #wrongSignatures(first: ResourceRecord, rrset: readonly ResourceRecord[], count: number): ResourceRecord[] {
+    const [key] = this.#keys;
+    if (key === undefined) return [];
+    const right = this.#signature(first, rrset, key, this.#origin, VALID);
+    return Array.from({ length: count }, (_, i) => {
+      const rdata = right.rdata.slice();
+      const at = rdata.length - 3;
+      setUint16(rdata, at, (i + 1) * 7);
+      return { ...right, rdata };
+    });
   }
 
   #signersFor(type: RRType): { readonly key: ZoneKey; readonly origin: Name }[] {

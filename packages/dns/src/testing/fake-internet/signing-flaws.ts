@@ -33,6 +33,10 @@ export interface SigningFlaw {
   /** Changes a finished signature. */
   readonly isCorrupt?: (type: RRType) => boolean;
   readonly chain?: ChainFlaw;
+  /** So many keys that nobody has, with the tag of the first one. RSA only. */
+  readonly crowdKeys?: number;
+  /** So many wrong signatures beside every set of addresses, in place of the right ones. */
+  readonly crowdSignatures?: number;
   /** Changes records that have been signed. */
   readonly afterwards?: (record: ResourceRecord) => ResourceRecord;
 }
@@ -78,6 +82,8 @@ export const SIGNING_FLAWS = {
   "TTL raised": {
     afterwards: (record) => (record.type === RRType.A ? { ...record, ttl: record.ttl * 10 } : record),
   },
+  "crowd of keys": { crowdKeys: 60, crowdSignatures: 60 },
+  "crowd of signatures": { crowdSignatures: 500 },
   "denials do not cover": { chain: "not covering" },
   "denials of other names": { chain: "other names" },
 } as const satisfies Readonly<Record<string, SigningFlaw>>;

@@ -109,6 +109,25 @@ export function zoneKey(origin: Name, plan: KeyPlan): ZoneKey {
   return { plan, dnskeyRdata: rdata.value, keyTag: keyTagOf(rdata.value), sign: maker.sign };
 }
 
+/** The DNSKEY of an RSA key that nobody has, with the tag of another (KeyTrap): the modulus is made to fit. */
+export function keyWithTag({ dnskeyRdata, keyTag }: ZoneKey, number: number): Uint8Array {
+  const rdata = dnskeyRdata.slice();
+  const modulusAt = 4 + 1 + (rdata[4] ?? 0);
+  const noise = createHash("shake256", { outputLength: rdata.length - modulusAt - 2 })
+    .update(`crowd ${number}`)
+    .digest();
+  // The first octets stay, so that the size does; the last stays, so that it is odd.
+  rdata.set(noise.subarray(8, noise.length - 8), modulusAt + 8);
+  const at = (modulusAt + 16) & ~1;
+  rdata.fill(0, at, at + 2);
+  const rest = tagSumOf(rdata);
+  let word = 0;
+  while (word < 0xffff && foldTag(rest + word) !== keyTag) word++;
+  rdata[at] = word >> 8;
+  rdata[at + 1] = word & 0xff;
+  return rdata;
+}
+
 interface Maker {
   /** As DNSKEY wants it. */
   readonly publicKey: Uint8Array;
@@ -199,7 +218,15 @@ function keyTagOf(dnskeyRdata: Uint8Array): number {
   const at = dnskeyRdata.length - 3;
   if (dnskeyRdata[3] === DnssecAlgorithm.RSAMD5)
     return ((dnskeyRdata[at] ?? 0) << 8) | (dnskeyRdata[at + 1] ?? 0);
+  return foldTag(tagSumOf(dnskeyRdata));
+}
+
+function tagSumOf(dnskeyRdata: Uint8Array): number {
   let sum = 0;
   for (const [i, octet] of dnskeyRdata.entries()) sum += i % 2 === 0 ? octet << 8 : octet;
+  return sum;
+}
+
+function foldTag(sum: number): number {
   return (sum + (sum >>> 16)) & 0xffff;
 }
