@@ -40,7 +40,7 @@ export async function withExposed(
 
 export async function startUnbound(
   folder: string,
-  { exposed }: PlaygroundFacts,
+  { exposed }: Pick<PlaygroundFacts, "exposed">,
   { isValidating }: ResolverOptions,
 ): Promise<RunningResolver> {
   if (exposed === null) throw new Error("nothing is exposed");
@@ -76,7 +76,10 @@ remote-control:
 }
 
 /** Knot Resolver validates whenever it has an anchor. */
-export async function startKresd(folder: string, { exposed }: PlaygroundFacts): Promise<RunningResolver> {
+export async function startKresd(
+  folder: string,
+  { exposed }: Pick<PlaygroundFacts, "exposed">,
+): Promise<RunningResolver> {
   if (exposed === null) throw new Error("nothing is exposed");
   const port = await freePort();
   const file = join(folder, `kresd-${port}.conf`);
@@ -106,7 +109,7 @@ cache.size = 50 * MB
 
 export async function startSotto(
   folder: string,
-  { exposed }: PlaygroundFacts,
+  { exposed }: Pick<PlaygroundFacts, "exposed">,
   { isValidating }: ResolverOptions,
 ): Promise<RunningResolver> {
   if (exposed === null) throw new Error("nothing is exposed");

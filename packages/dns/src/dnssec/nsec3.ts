@@ -1,5 +1,5 @@
 /** Proofs by NSEC3 (RFC 5155 §8, RFC 9276). The sets given here have been verified. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Name, RRType, uint16At } from "@sotto/dns/wire";
 import type { ValidationBudget } from "./budget.ts";
 import { type DenialClaim, type DenialVerdict, type NoDsVerdict, notProved } from "./denial.ts";
@@ -154,14 +154,16 @@ export class Nsec3Proofs {
   }
 
   #closestEncloser(qname: Name): Encloser | undefined {
-    for (let nextCloser = qname; nextCloser.isBelow(this.#zone); nextCloser = nextCloser.parent()) {
-      const encloser = nextCloser.parent();
+    // From the zone down: whoever asks chooses how deep the name is, and only the zone how deep its names are
+    // (CVE-2023-50868). The first that fits is the longest, because nothing exists below a name that is covered.
+    for (let labels = this.#zone.labelCount; labels < qname.labelCount; labels++) {
+      const encloser = qname.suffix(labels);
       const record = this.#matching(encloser);
       if (record === undefined) continue;
       // RFC 5155 §8.3: below a cut or a DNAME the record would be the wrong zone's.
       if (record.isDelegation || record.has(RRType.DNAME)) return undefined;
-      const covering = this.#covering(nextCloser);
-      return covering === undefined ? undefined : { name: encloser, nextCloser: covering };
+      const nextCloser = this.#covering(qname.suffix(labels + 1));
+      if (nextCloser !== undefined) return { name: encloser, nextCloser };
     }
     return undefined;
   }
@@ -196,9 +198,16 @@ function lacks(record: Nsec3, name: Name, qtype: RRType): boolean {
 
 /** RFC 5155 §5 with SHA-1, the only hash there is. */
 export function nsec3HashOf(name: Name, salt: Uint8Array, iterations: number): Uint8Array {
-  let hash = createHash("sha1").update(name.toLowerCase().wire).update(salt).digest();
-  for (let i = 0; i < iterations; i++) hash = createHash("sha1").update(hash).update(salt).digest();
-  return new Uint8Array(hash);
+  const { wire } = name.toLowerCase();
+  const first = new Uint8Array(wire.length + salt.length);
+  first.set(wire);
+  first.set(salt, wire.length);
+  // One buffer for all rounds: what was hashed last, and the salt behind it.
+  const round = new Uint8Array(SHA1_OCTETS + salt.length);
+  round.set(salt, SHA1_OCTETS);
+  round.set(hash("sha1", first, "buffer"));
+  for (let i = 0; i < iterations; i++) round.set(hash("sha1", round, "buffer"));
+  return round.slice(0, SHA1_OCTETS);
 }
 
 /** RFC 4648 §7 in lower case, without padding, as owner names have it. */
@@ -221,3 +230,4 @@ export function base32hex(octets: Uint8Array): string {
 const BASE32HEX = "0123456789abcdefghijklmnopqrstuv";
 const HASH_SHA1 = 1;
 const FLAG_OPT_OUT = 1;
+const SHA1_OCTETS = 20;

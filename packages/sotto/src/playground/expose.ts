@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { FakeInternet, loopbackAddress } from "@sotto/dns/testing";
+import { FakeInternet, loopbackAddress, type Tamper } from "@sotto/dns/testing";
 import { recordToText } from "@sotto/dns/wire";
 
 /** Where the exposed internet is. */
@@ -26,10 +26,11 @@ export async function exposeInternet(
   port: number,
   folder: string,
   runtime: Runtime,
+  tamper?: Tamper,
 ): Promise<ExposedInternet> {
   const internet = FakeInternet.build({ wallMs: runtime.clock.wallMs(), mapAddress: loopbackAddress, port });
   try {
-    await internet.start(() => runtime.network, runtime.clock, runtime.random);
+    await internet.start(() => runtime.network, runtime.clock, runtime.random, tamper);
   } catch (cause) {
     await internet.close();
     const why = cause instanceof Error ? cause.message : String(cause);
