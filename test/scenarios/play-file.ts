@@ -4,6 +4,7 @@ import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sott
 import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
 import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
+import { AuthorityEncryption } from "../../packages/sotto/src/recursor/index.ts";
 import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
@@ -49,6 +50,7 @@ export async function playFile(
       upstreamRuntime: runtime,
       drawnCookieSecret: new Uint8Array(16),
       outcomes: makeOutcomeCounters(),
+      encryption: new AuthorityEncryption(runtime.clock),
     });
     const origin = {
       transport: "tcp",

@@ -223,6 +223,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     resolver: {
       families: draft.families,
       "case-randomisation": false,
+      encryption: "off",
       "private-addresses": draft.privateAddresses,
       "private-domains": draft.privateDomains,
       cookies: false,

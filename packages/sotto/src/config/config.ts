@@ -113,6 +113,10 @@ export interface Config {
     readonly hardenGlue: boolean;
     readonly cookies: boolean;
     readonly ednsPayloadOctets: number;
+    readonly encryptsToAuthorities: boolean;
+    readonly encryptionPort: number;
+    /** Absolute; undefined: nothing is kept. */
+    readonly encryptionStateFile: string | undefined;
     /** `prefixes` as text. */
     readonly privateAddresses: { readonly prefixes: readonly string[]; readonly except: readonly Name[] };
   };

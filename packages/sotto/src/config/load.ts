@@ -188,6 +188,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       caseRandomisation: checked.resolver["case-randomisation"],
       hardenGlue: checked.resolver["harden-glue"],
       cookies: checked.resolver.cookies,
+      ...toEncryption(checked, folder),
       ednsPayloadOctets: checked.resolver["edns-payload"],
       privateAddresses: toPrivateAddresses(checked),
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
@@ -222,6 +223,18 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toEncryption(
+  { resolver }: Settings,
+  folder: string,
+): Pick<Config["resolver"], "encryptsToAuthorities" | "encryptionPort" | "encryptionStateFile"> {
+  const file = resolver["encryption-state"];
+  return {
+    encryptsToAuthorities: resolver.encryption === "opportunistic",
+    encryptionPort: resolver["encryption-port"],
+    encryptionStateFile: file === undefined ? undefined : resolve(folder, file),
+  };
 }
 
 function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["privateAddresses"] {

@@ -236,6 +236,20 @@ const resolver = z.strictObject({
   cookies: z.boolean().default(true).meta({
     description: "Send DNS cookies to authoritative servers (RFC 7873).",
   }),
+  encryption: z.enum(["off", "opportunistic"]).default("opportunistic").meta({
+    description:
+      "Ask authoritative servers over TLS where they can do it (RFC 9539): tried beside the clear query, without authentication, remembered for three days; left alone for a day where it fails.",
+  }),
+  "encryption-port": z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(853)
+    .meta({ description: "Port for that; another one is for test networks." }),
+  "encryption-state": z.string().optional().meta({
+    description: "File in which is kept who can do it. Absent: it is learnt again after a start.",
+  }),
   "private-addresses": z.array(prefix()).default([]).meta({
     description:
       "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed (rebinding protection).",
