@@ -37,6 +37,7 @@ import { Mesh, type Work } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
 import type { MinimisationMode } from "./qname-minimisation.ts";
+import { withRemainingTtls } from "./remaining-ttls.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
@@ -186,7 +187,7 @@ export class Recursor implements Responder {
         : this.#answers.ask(sought, view.checkingDisabled);
     const answer = await this.#untilDeadline(judged, context);
     if (this.#failsSentinel(view, answer)) return emptyReply(view, Rcode.ServFail, []);
-    return replyOf(answer, view);
+    return replyOf(withRemainingTtls(answer, this.#shared.runtime.clock.nowMs()), view);
   }
 
   /** Asks for the keys of a zone, past the cache and whatever the validator thinks of them. */

@@ -6,6 +6,7 @@ import {
   ENTRY_OVERHEAD_BYTES,
   type RRset,
   rrsetBytes,
+  ttlSecondsAt,
 } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode, type Name } from "@sotto/dns/wire";
@@ -42,12 +43,17 @@ export class StaleAnswers {
     return this.#entries.use;
   }
 
-  /** Keeps what was found out; failures leave what is there. */
+  /** Keeps what was found out; failures leave what is there. A TTL of 0 is for the present question only (RFC 1035 §3.2.1). */
   note(sought: Sought, judged: JudgedOutcome): void {
     const rrsets = rrsetsOf(judged);
     if (rrsets === undefined || rrsets.length === 0) return;
-    const ttlSeconds = Math.min(...rrsets.map((rrset) => rrset.ttlSeconds));
-    const freshUntilMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const nowMs = this.#clock.nowMs();
+    const ttlSeconds = Math.min(...rrsets.map((rrset) => ttlSecondsAt(rrset, nowMs)));
+    if (ttlSeconds === 0) {
+      this.#entries.delete(soughtKey(sought));
+      return;
+    }
+    const freshUntilMs = nowMs + ttlSeconds * 1000;
     const expiresAtMs = freshUntilMs + this.options.ttlSecondsMax * 1000;
     const bytes = rrsets.reduce((sum, rrset) => sum + rrsetBytes(rrset), ENTRY_OVERHEAD_BYTES);
     this.#entries.store(soughtKey(sought), { name: sought.name, judged, freshUntilMs, bytes, expiresAtMs });
@@ -79,7 +85,12 @@ function rrsetsOf({ outcome }: JudgedOutcome): readonly RRset[] | undefined {
 
 function staleVersion(judged: JudgedOutcome, ttlSeconds: number): JudgedOutcome {
   const { outcome } = judged;
-  const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
+  const withTtl = (rrset: RRset): RRset => ({
+    ...rrset,
+    ttlSeconds,
+    asOfMs: undefined,
+    proofs: rrset.proofs.map(withTtl),
+  });
   if (outcome.kind === "answer")
     return {
       ...judged,

@@ -8,6 +8,7 @@ import {
   type RRset,
   type RRsetCache,
   Trust,
+  ttlSecondsAt,
 } from "@sotto/dns/cache";
 import {
   type Evidence,
@@ -39,6 +40,7 @@ import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
+import { withTtlMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 
@@ -304,7 +306,10 @@ export class ValidatedAnswers {
     const { rrsets } = this.#parts;
     if (verdict.status === "secure") {
       rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
-      this.#learnDenials(rrset.proofs, verdict, undefined);
+      // Proofs came with their set.
+      const leftSeconds = ttlSecondsAt(rrset, this.#parts.runtime.clock.nowMs());
+      const ttlSecondsMax = Math.min(verdict.ttlSecondsMax, leftSeconds);
+      this.#learnDenials(rrset.proofs, { ...verdict, ttlSecondsMax }, undefined);
       this.#learnWildcard(rrset, verdict.ttlSecondsMax);
     } else if (verdict.status === "insecure" && verdict.errors.length === 0)
       rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
@@ -360,7 +365,7 @@ export class ValidatedAnswers {
   #accept(sought: Sought, outcome: Found, verdict: Exclude<Verdict, { status: "bogus" }>): JudgedOutcome {
     this.#bogus.forget(sought);
     const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
-    const capped = verdict.status === "secure" ? withTtlMax(outcome, verdict.ttlSecondsMax) : outcome;
+    const capped = verdict.status === "secure" ? withTtlsMax(outcome, verdict.ttlSecondsMax) : outcome;
     return { outcome: capped, security: verdict.status, extendedErrors };
   }
 
@@ -515,9 +520,8 @@ function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]
 }
 
 /** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
-function withTtlMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
-  const cap = (rrset: RRset): RRset =>
-    rrset.ttlSeconds <= ttlSecondsMax ? rrset : { ...rrset, ttlSeconds: ttlSecondsMax };
+function withTtlsMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
+  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
   const chain = outcome.chain.map(cap);
   if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
   if (outcome.kind !== "negative") return { ...outcome, chain };
