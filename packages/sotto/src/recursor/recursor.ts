@@ -2,7 +2,7 @@
  * The iterative resolver: answers any question of class IN by walking from the root. Does not validate and does not
  * minimise names; README says where both go. Does no access control: that is the server's.
  */
-import { InfraCache, RRsetCache } from "@sotto/dns/cache";
+import { InfraCache, type RRset, RRsetCache } from "@sotto/dns/cache";
 import {
   failsSentinel,
   keyTagsOf,
@@ -156,7 +156,8 @@ export class Recursor implements Responder {
       families: options.families ?? ["ipv4", "ipv6"],
     };
     const { mesh, delegations } = this.#shared;
-    const stale = options.stale && new StaleAnswers(options.stale, staleBytes, clock);
+    const isTimely = (rrset: RRset): boolean => this.#validator?.hasTimelySignature(rrset) === true;
+    const stale = options.stale && new StaleAnswers(options.stale, staleBytes, isTimely, clock);
     this.#answers = new ValidatedAnswers({
       mesh,
       rrsets,

@@ -31,10 +31,13 @@ interface StaleEntry extends BudgetEntry {
 export class StaleAnswers {
   readonly options: StaleOptions;
   readonly #entries: BudgetMap<StaleEntry>;
+  readonly #isTimely: (rrset: RRset) => boolean;
   readonly #clock: Clock;
 
-  constructor(options: StaleOptions, bytesMax: number, clock: Clock) {
+  /** `isTimely`: tells whether a set has a signature that is still valid. */
+  constructor(options: StaleOptions, bytesMax: number, isTimely: (rrset: RRset) => boolean, clock: Clock) {
     this.options = options;
+    this.#isTimely = isTimely;
     this.#entries = new BudgetMap(bytesMax);
     this.#clock = clock;
   }
@@ -65,9 +68,17 @@ export class StaleAnswers {
     const entry = this.#entries.find(soughtKey(sought), nowMs);
     if (entry === undefined) return undefined;
     return {
-      judged: staleVersion(entry.judged, this.options.replyTtlSeconds),
+      judged: staleVersion(this.#asSecureAsNow(entry.judged), this.options.replyTtlSeconds),
       isFresh: entry.freshUntilMs > nowMs,
     };
+  }
+
+  /** What was secure is not any more when its signatures have ended (RFC 4035 §5.3.1). */
+  #asSecureAsNow(judged: JudgedOutcome): JudgedOutcome {
+    if (judged.security !== "secure") return judged;
+    const sets = (rrsetsOf(judged) ?? []).flatMap((rrset) => [rrset, ...rrset.proofs]);
+    const isSecure = sets.every((rrset) => rrset.synthesizedFrom !== undefined || this.#isTimely(rrset));
+    return isSecure ? judged : { ...judged, security: "indeterminate" };
   }
 
   flush(name: Name): void {
