@@ -1,9 +1,10 @@
 /** How long the parts of an answer may live, told by the seeds of test/simulation/recursor-seeds.test.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type SimClock, simRuntime } from "@sotto/dns/testing";
-import type { Reply } from "@sotto/dns/transport";
-import { EdeCode, parseName, RRType } from "@sotto/dns/wire";
+import { tryParseAnchor } from "@sotto/dns/dnssec";
+import { FakeInternet, type SimClock, simRuntime } from "@sotto/dns/testing";
+import { Exchanger, type Reply } from "@sotto/dns/transport";
+import { EdeCode, parseName, RRType, recordToText } from "@sotto/dns/wire";
 import {
   answer,
   authoritative,
@@ -109,3 +110,66 @@ test("proofs in a stale answer have its TTL", async () => {
   const ttls = [...message.answers, ...message.authorities].map(({ ttl }) => ttl);
   assert.deepEqual(ttls, [30, 30, 30, 30]);
 });
+
+interface ValidatingBench {
+  readonly clock: SimClock;
+  ask(name: string): Promise<Reply>;
+  /** From now on nothing gets through to anybody. */
+  silence(): void;
+}
+
+/** A validating recursor on the fake internet. */
+async function withFakeInternet(run: (bench: ValidatingBench) => Promise<void>): Promise<void> {
+  const world = simRuntime(1);
+  const { clock, network } = world;
+  const internet = FakeInternet.build({ wallMs: clock.wallMs() });
+  await internet.start((addresses) => network.host(addresses), clock, world.random);
+  const anchors = internet.trustAnchors.map((record) => {
+    const anchor = tryParseAnchor(recordToText(record));
+    if (!anchor.ok) throw new Error(anchor.problem);
+    return anchor.value;
+  });
+  const runtime = world.runtimeOf(["192.0.2.253"]);
+  const exchanger = new Exchanger({}, runtime);
+  const { rootHints } = internet;
+  const recursor = new Recursor({ rootHints, stale: STALE, validation: { anchors } }, exchanger, runtime);
+  await run({
+    clock,
+    ask: (name) => {
+      const context = { signal: new AbortController().signal, deadlineMs: clock.nowMs() + 8000 };
+      return clock.runUntil(recursor.respond(queryOf(name, RRType.A, { dnssecOk: true }), context));
+    },
+    silence: () => {
+      for (const { addresses } of internet.servers)
+        for (const address of addresses) network.setReachability(address, "silent");
+    },
+  });
+  await clock.runUntil(recursor.close());
+  await clock.runUntil(exchanger.close());
+  await internet.close();
+}
+
+test("a signed set has no more than its signed TTL, also at the end of an insecure chain", () =>
+  withFakeInternet(async ({ ask }) => {
+    const { message, security } = await ask("raised.plain.dnssec.");
+    assert.equal(security, "insecure");
+    assert.deepEqual(
+      message.answers.filter(({ type }) => type === RRType.A).map(({ ttl }) => ttl),
+      [300],
+    );
+  }));
+
+test("a stale answer is not secure any more when its signatures have ended", () =>
+  withFakeInternet(async ({ ask, silence, clock }) => {
+    // Signatures are valid for thirty days, and a day of grace.
+    await clock.advance(31 * 86_400_000 - 600_000);
+    assert.equal((await ask("www.alg13.dnssec.")).security, "secure");
+    silence();
+    await clock.advance(400_000);
+    const early = await ask("www.alg13.dnssec.");
+    assert.deepEqual([early.message.answers[0]?.ttl, early.security], [30, "secure"]);
+    await clock.advance(600_000);
+    const late = await ask("www.alg13.dnssec.");
+    assert.deepEqual([late.message.answers[0]?.ttl, late.security], [30, "indeterminate"]);
+    assert.deepEqual(late.extendedErrors, [{ code: EdeCode.StaleAnswer, text: "" }]);
+  }));

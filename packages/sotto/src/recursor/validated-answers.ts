@@ -267,17 +267,21 @@ export class ValidatedAnswers {
   /** The verdict, and the outcome as the proofs show it. */
   async #judge(
     sought: Sought,
-    outcome: Found,
+    found: Found,
     validator: Validator,
     session: ValidationSession,
   ): Promise<{ readonly verdict: Verdict; readonly outcome: Found }> {
     const verdicts: Verdict[] = [];
-    const sets = outcome.kind === "answer" ? [...outcome.chain, ...outcome.rrsets] : outcome.chain;
+    const sets = found.kind === "answer" ? [...found.chain, ...found.rrsets] : found.chain;
+    const shown: RRset[] = [];
     for (const rrset of sets) {
       const verdict = await this.#judgeRRset(rrset, validator, session);
       if (verdict !== undefined) verdicts.push(verdict);
-      if (verdict?.status === "bogus") return { verdict, outcome };
+      if (verdict?.status === "bogus") return { verdict, outcome: found };
+      // Also beside what is insecure nothing lives longer than its owner signed.
+      shown.push(verdict?.status === "secure" ? withTtlMax(rrset, verdict.ttlSecondsMax) : rrset);
     }
+    const outcome = withSets(found, shown);
     // Nobody signs that a name is too long.
     if (outcome.kind === "overflow") return { verdict: weakest([...verdicts, INDETERMINATE]), outcome };
     if (outcome.kind !== "negative")
@@ -509,6 +513,13 @@ function knownVerdict(security: CachedSecurity | undefined, ttlSeconds: number):
 
 function unjudged(outcome: Outcome): JudgedOutcome {
   return { outcome, security: "indeterminate", extendedErrors: [] };
+}
+
+/** The same outcome with other sets, in the same order. */
+function withSets<T extends Found>(outcome: T, sets: readonly RRset[]): T {
+  const chain = sets.slice(0, outcome.chain.length);
+  if (outcome.kind !== "answer") return { ...outcome, chain };
+  return { ...outcome, chain, rrsets: sets.slice(chain.length) };
 }
 
 /** A client that validates needs the denials by which we found out that nothing is signed here. */
