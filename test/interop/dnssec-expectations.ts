@@ -7,7 +7,7 @@
 export type Security = "secure" | "insecure" | "bogus";
 
 /** What an answer is made of; flaws hit some of it. */
-type Kind =
+export type Kind =
   /** Addresses. */
   | "address"
   /** A name without the type; `empty`: an empty non-terminal; `wild`: a wildcard without the type. */
@@ -66,7 +66,7 @@ const BODY: readonly (readonly [label: string, type: string, ...kinds: Kind[]])[
 ];
 
 /** What a zone is, and what of it is different; `names` wins over kinds, and the first kind that is named counts. */
-interface Expectation {
+export interface Expectation {
   readonly security: Security;
   readonly kinds?: Partial<Readonly<Record<Kind, Security>>>;
   /** By `label TYPE`. */
@@ -346,6 +346,7 @@ three.chains.dnssec. A secure
 
 back.plain.dnssec. A insecure
 bogus.plain.dnssec. A bogus
+raised.plain.dnssec. A insecure
 
 away.parent.dnssec. A secure
 lonely.parent.dnssec. A secure
@@ -382,4 +383,13 @@ function securityOf(expectation: Expectation, key: string, kinds: readonly Kind[
   const found = kinds.map((kind) => expectation.kinds?.[kind]).filter((one) => one !== undefined);
   if (found.includes("bogus")) return "bogus";
   return found[0] ?? expectation.security;
+}
+
+/** What the zones under dnssec. and optout. are worth, by origin, and the two themselves. */
+export function zoneExpectations(): ReadonlyMap<string, Expectation> {
+  const table = new Map(BODIES.map(([origin, expectation]) => [`${origin}.`, expectation]));
+  for (const origin of ["dnssec.", "capitals.dnssec.", "wildapex.dnssec.", "wildapexhashed.dnssec."])
+    table.set(origin, SECURE);
+  for (const origin of ["dnameapex.dnssec.", "dnames.dnssec.", "chains.dnssec."]) table.set(origin, SECURE);
+  return table;
 }

@@ -22,4 +22,5 @@ export {
   type RRsetCacheOptions,
   rrsetBytes,
   Trust,
+  ttlSecondsAt,
 } from "./rrset-cache.ts";

@@ -137,3 +137,23 @@ test("the byte budget holds under any number of sets", () => {
   assert.ok(cache.use.evictions > 0);
   assert.notEqual(cache.find(parseName("n499.example."), RRType.A), undefined);
 });
+
+test("proofs of a wildcard grow old with their set, which does not outlive them", () => {
+  const { clock, cache } = build();
+  const proof = rrset("a.example.", 200, 2, RRType.NSEC);
+  cache.store({ ...rrset("www.example.", 300), proofs: [proof] }, Trust.AnswerAuthoritative);
+  assert.equal(cache.find(www, RRType.A)?.ttlSeconds, 200);
+  clock.ms += 150_000;
+  assert.equal(cache.find(www, RRType.A)?.proofs[0]?.ttlSeconds, 50);
+  clock.ms += 50_000;
+  assert.equal(cache.find(www, RRType.A), undefined);
+});
+
+test("a denial does not outlive its proofs", () => {
+  const { cache } = build();
+  const proof = rrset("a.example.", 20, 2, RRType.NSEC);
+  const soa = rrset("example.", 60, 1, RRType.SOA);
+  const kept = cache.storeNegative(www, RRType.A, { kind: "nodata", soa, proofs: [proof] });
+  assert.equal(kept.soa?.ttlSeconds, 20);
+  assert.equal(cache.findNegative(www, RRType.A)?.proofs[0]?.ttlSeconds, 20);
+});

@@ -13,6 +13,8 @@ export interface RRset {
   readonly type: RRType;
   /** Remaining seconds; the smallest of the records' (RFC 2181 §5.2). */
   readonly ttlSeconds: number;
+  /** Monotonic milliseconds at which that was so; absent: now. Sets wait for others and for their validation. */
+  readonly asOfMs?: number | undefined;
   readonly rdatas: readonly Uint8Array[];
   /** Rdata of the RRSIG records that cover this set; empty when unsigned or not sent. */
   readonly signatures: readonly Uint8Array[];
@@ -101,7 +103,10 @@ export class RRsetCache {
     const entry = this.#entries.find(keyOf(owner, type), this.#clock.nowMs());
     if (entry?.kind !== "rrset" || entry.trust < trustMin) return undefined;
     const { rrset, trust, security } = entry;
-    return { ...rrset, ttlSeconds: this.#remainingSeconds(entry), trust, security };
+    const ttlSeconds = this.#remainingSeconds(entry);
+    const proofs =
+      rrset.proofs.length === 0 ? rrset.proofs : rrset.proofs.map((proof) => ({ ...proof, ttlSeconds }));
+    return { ...rrset, ttlSeconds, proofs, trust, security };
   }
 
   /**
@@ -112,8 +117,9 @@ export class RRsetCache {
     const key = keyOf(rrset.owner, rrset.type);
     const known = this.find(rrset.owner, rrset.type, Trust.Additional);
     if (known !== undefined && known.trust > trust) return known;
-    const ttlSeconds = Math.min(Math.max(rrset.ttlSeconds, this.#ttlSecondsMin), this.#ttlSecondsMax);
-    const kept: RRset = { ...rrset, ttlSeconds };
+    const ownSeconds = Math.min(ttlSecondsAt(rrset, this.#clock.nowMs()), ttlWithProofs(rrset, rrset.proofs));
+    const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#ttlSecondsMax);
+    const kept: RRset = { ...rrset, ttlSeconds, asOfMs: undefined };
     if (trust >= Trust.Answer) this.#entries.delete(keyOf(rrset.owner, NXDOMAIN_SLOT));
     if (ttlSeconds === 0) {
       this.#entries.delete(key);
@@ -134,7 +140,7 @@ export class RRsetCache {
       const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
       return {
         ...entry.answer,
-        soa: withTtl(entry.answer.soa),
+        soa: { ...entry.answer.soa, ttlSeconds, asOfMs: this.#clock.nowMs() },
         proofs: entry.answer.proofs.map(withTtl),
       };
     }
@@ -190,15 +196,14 @@ export class RRsetCache {
    */
   storeNegative(owner: Name, type: RRType, answer: NegativeAnswer): NegativeAnswer {
     if (answer.soa === undefined) return answer;
-    const ttlSeconds = Math.min(
-      Math.max(answer.soa.ttlSeconds, this.#ttlSecondsMin),
-      this.#negativeTtlSecondsMax,
-    );
-    const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds } };
+    const asOfMs = this.#clock.nowMs();
+    const ownSeconds = Math.min(ttlSecondsAt(answer.soa, asOfMs), ttlWithProofs(answer.soa, answer.proofs));
+    const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#negativeTtlSecondsMax);
+    const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds, asOfMs } };
     if (ttlSeconds === 0) return kept;
     let bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(answer.soa);
     for (const proof of answer.proofs) bytes += rrsetBytes(proof);
-    const expiresAtMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const expiresAtMs = asOfMs + ttlSeconds * 1000;
     const slot = answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type;
     this.#entries.store(keyOf(owner, slot), { kind: "negative", owner, answer: kept, bytes, expiresAtMs });
     return kept;
@@ -239,6 +244,17 @@ const NXDOMAIN_SLOT: RRType = 0;
 
 function keyOf(owner: Name, type: RRType): string {
   return String.fromCharCode(type) + owner.key;
+}
+
+/** What is left of a set's TTL at a moment, in whole seconds. */
+export function ttlSecondsAt({ ttlSeconds, asOfMs }: RRset, nowMs: number): number {
+  if (asOfMs === undefined) return ttlSeconds;
+  return Math.max(0, ttlSeconds - Math.floor((nowMs - asOfMs) / 1000));
+}
+
+/** What a set is given with must be there as long as the set. */
+function ttlWithProofs({ ttlSeconds }: RRset, proofs: readonly RRset[]): number {
+  return proofs.reduce((least, proof) => Math.min(least, proof.ttlSeconds), ttlSeconds);
 }
 
 /** What a set costs: its octets and one object per array of them. */

@@ -138,8 +138,17 @@ function checkOne(rrset: SignedRRset, rrsig: Rrsig, check: SignatureCheck): Exte
   return wrong(`signature over ${what} by key ${rrsig.keyTag} of ${check.zone} is wrong`);
 }
 
+/** True when the time of a signature has come and not gone. */
+export function isTimely(rrsig: Rrsig, time: Pick<SignatureCheck, "nowSeconds" | "skew">): boolean {
+  return checkTime(rrsig, time, "") === undefined;
+}
+
 /** RFC 4035 §5.3.1 with the serial arithmetic of RFC 4034 §3.1.5, and a tenth of the validity as allowance for clocks. */
-function checkTime(rrsig: Rrsig, check: SignatureCheck, what: string): ExtendedError | undefined {
+function checkTime(
+  rrsig: Rrsig,
+  check: Pick<SignatureCheck, "nowSeconds" | "skew">,
+  what: string,
+): ExtendedError | undefined {
   const lifeSeconds = (rrsig.expiration - rrsig.inception) | 0;
   if (lifeSeconds < 0)
     return {

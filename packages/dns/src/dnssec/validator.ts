@@ -13,6 +13,8 @@ import { judgeNsec, judgeNsecNoDs, Nsec } from "./nsec.ts";
 import { Nsec3Proofs } from "./nsec3.ts";
 import {
   checkSignatures,
+  isTimely,
+  readRrsig,
   type SignatureVerdict,
   type SkewPolicy,
   signedLabelCount,
@@ -105,6 +107,12 @@ export class Validator {
     if (anchor === undefined) return false;
     if (anchor.zone.equals(zone)) return true;
     return ds !== undefined && usableDs(ds.rdatas, this.#policy).kind === "usable";
+  }
+
+  /** True when the time of one of its signatures has come and not gone; whether it is right is not looked at. */
+  hasTimelySignature(rrset: SignedRRset): boolean {
+    const time = { nowSeconds: this.#nowSeconds(), skew: this.#skew };
+    return rrset.signatures.some((signature) => isTimely(readRrsig(signature), time));
   }
 
   flush(name: Name): void {

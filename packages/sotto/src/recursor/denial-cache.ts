@@ -2,7 +2,7 @@
  * What validated NSEC and NSEC3 records say about names that nobody asked for yet (RFC 8198): a name between two names
  * does not exist, a type that is not listed is not there, and a wildcard covers what is left.
  */
-import type { NegativeAnswer, RRset, RRsetCache } from "@sotto/dns/cache";
+import { type NegativeAnswer, type RRset, type RRsetCache, ttlSecondsAt } from "@sotto/dns/cache";
 import {
   base32hex,
   type DenialClaim,
@@ -53,13 +53,14 @@ export class DenialCache {
       this.#zones.set(zone.key, denials);
     }
     const nowMs = this.#clock.nowMs();
-    const lifeMs = (rrset: RRset): number => Math.min(rrset.ttlSeconds, ttlSecondsMax) * 1000;
+    const lifeMs = (rrset: RRset): number => Math.min(ttlSecondsAt(rrset, nowMs), ttlSecondsMax) * 1000;
     for (const proof of proofs) {
       if (proof.type === RRType.NSEC3 && uint16At(proof.rdatas[0] ?? EMPTY, 2) > this.#iterationsMax)
         continue;
       this.#count += denials.add(proof, nowMs + lifeMs(proof));
     }
-    if (soa !== undefined) denials.soa = { rrset: soa, expiresAtMs: nowMs + lifeMs(soa) };
+    if (soa !== undefined)
+      denials.soa = { rrset: { ...soa, asOfMs: undefined }, expiresAtMs: nowMs + lifeMs(soa) };
   }
 
   /** What is known of a name and type; undefined when it has to be asked for. */
@@ -84,13 +85,10 @@ export class DenialCache {
       judge(claim, name, type, zone, proofs, this.#iterationsMax);
     const soaMs = (soa?.expiresAtMs ?? 0) - nowMs;
     const used = proofs.map(({ rrset }) => rrset);
-    const ttlSeconds = Math.ceil(Math.min(soaMs, ...proofs.map((proof) => proof.expiresAtMs - nowMs)) / 1000);
+    const proofsMs = Math.min(...proofs.map((proof) => proof.expiresAtMs - nowMs));
     for (const kind of ["nxdomain", "nodata"] as const) {
       if (soa === undefined || soaMs <= 0 || !isProved({ kind })) continue;
-      const withTtl = (rrset: RRset): RRset => ({
-        ...rrset,
-        ttlSeconds: Math.min(rrset.ttlSeconds, ttlSeconds),
-      });
+      const withTtl = ttlMaxOf(Math.min(soaMs, proofsMs));
       const answer: NegativeAnswer = {
         kind,
         soa: withTtl(soa.rrset),
@@ -100,17 +98,11 @@ export class DenialCache {
       };
       return { kind: "negative", answer };
     }
-    return this.#expand(name, type, zone, used, isProved);
+    return this.#expand(name, type, zone, { used, withTtl: ttlMaxOf(proofsMs), isProved });
   }
 
   /** RFC 8198 §5.3: nothing closer exists than a wildcard whose records are known. */
-  #expand(
-    name: Name,
-    type: RRType,
-    zone: Name,
-    proofs: readonly RRset[],
-    isProved: (claim: DenialClaim) => boolean,
-  ): Synthesis | undefined {
+  #expand(name: Name, type: RRType, zone: Name, { used, withTtl, isProved }: Proving): Synthesis | undefined {
     for (
       let encloser = name.parent();
       encloser.isAtOrBelow(zone) && !name.isRoot;
@@ -121,7 +113,8 @@ export class DenialCache {
       for (const found of wildcard === undefined ? [] : [type, RRType.CNAME]) {
         const known = wildcard && this.#rrsets.find(wildcard, found);
         if (known?.security !== "secure" || !isProved(claim)) continue;
-        return { kind: found === type ? "answer" : "alias", rrset: { ...known, owner: name, proofs } };
+        const rrset = { ...withTtl(known), owner: name, proofs: used.map(withTtl) };
+        return { kind: found === type ? "answer" : "alias", rrset };
       }
       if (encloser.isRoot) return undefined;
     }
@@ -157,6 +150,19 @@ function judge(
   // RFC 8198 §5.2 leaves opt-out spans alone: they are never "proved".
   const nsec3s = new Nsec3Proofs(rrsets, zone, iterationsMax, new ValidationBudget());
   return nsec3s.judge(claim, name, type).kind === "proved";
+}
+
+/** The records that may prove something now. */
+interface Proving {
+  readonly used: readonly RRset[];
+  /** Cuts a TTL down to what is left of theirs: nothing outlives its proofs (RFC 8198 §5.4). */
+  readonly withTtl: (rrset: RRset) => RRset;
+  readonly isProved: (claim: DenialClaim) => boolean;
+}
+
+function ttlMaxOf(lifeMs: number): (rrset: RRset) => RRset {
+  const ttlSecondsMax = Math.ceil(lifeMs / 1000);
+  return (rrset) => ({ ...rrset, ttlSeconds: Math.min(rrset.ttlSeconds, ttlSecondsMax) });
 }
 
 interface Timed {

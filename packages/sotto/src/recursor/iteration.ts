@@ -17,8 +17,9 @@ import { assertNever, type Outcome, type Sought } from "./outcome.ts";
 import { keepOwnServers, widen } from "./own-servers.ts";
 import { primingQuestion } from "./priming.ts";
 import { QnameMinimisation } from "./qname-minimisation.ts";
-import { ALIASES_MAX, DEPTH_MAX, REFERRALS_MAX } from "./quota.ts";
+import { ALIASES_MAX, DEPTH_MAX, PROOFS_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
+import { asOf } from "./remaining-ttls.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
@@ -476,7 +477,7 @@ export class Iteration {
       case "alias":
         return this.#follow(this.#keep(scrubbed.chain), scrubbed.target);
       case "overflow":
-        this.#chain.push(...this.#keep(scrubbed.chain));
+        this.#chain.push(...asOf(this.#shared.runtime, this.#keep(scrubbed.chain)));
         return { kind: "done", outcome: { kind: "overflow", chain: this.#chain } };
       case "negative": {
         const answer = this.#shared.rrsets.storeNegative(this.#current, this.#type, scrubbed.answer);
@@ -546,11 +547,12 @@ export class Iteration {
   }
 
   #answer(before: readonly RRset[], rrsets: readonly RRset[]): State {
-    return { kind: "done", outcome: { kind: "answer", chain: [...this.#chain, ...before], rrsets } };
+    const chain = [...this.#chain, ...asOf(this.#shared.runtime, before)];
+    return { kind: "done", outcome: { kind: "answer", chain, rrsets: asOf(this.#shared.runtime, rrsets) } };
   }
 
   #follow(chain: readonly RRset[], target: Name): State {
-    this.#chain.push(...chain);
+    this.#chain.push(...asOf(this.#shared.runtime, chain));
     const links = chain.filter((rrset) => rrset.type === RRType.CNAME);
     this.#aliases += links.length;
     const [link] = links;
@@ -572,8 +574,6 @@ export class Iteration {
   }
 }
 
-/** Eleven aliases with three records each. */
-const PROOFS_MAX = 33;
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */

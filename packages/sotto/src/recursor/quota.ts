@@ -67,3 +67,6 @@ export const REFERRALS_MAX = 64;
 
 /** CNAME links followed, those made from DNAME included: Unbound and BIND follow eleven, too. */
 export const ALIASES_MAX = 11;
+
+/** Denials kept while one question is worked on: eleven aliases with three records each. */
+export const PROOFS_MAX = 33;

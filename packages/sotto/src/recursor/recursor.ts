@@ -2,7 +2,7 @@
  * The iterative resolver: answers any question of class IN by walking from the root. Does not validate and does not
  * minimise names; README says where both go. Does no access control: that is the server's.
  */
-import { InfraCache, RRsetCache } from "@sotto/dns/cache";
+import { InfraCache, type RRset, RRsetCache } from "@sotto/dns/cache";
 import {
   failsSentinel,
   keyTagsOf,
@@ -37,6 +37,7 @@ import { Mesh, type Work } from "./mesh.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { RootServers } from "./priming.ts";
 import type { MinimisationMode } from "./qname-minimisation.ts";
+import { withRemainingTtls } from "./remaining-ttls.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
@@ -155,7 +156,8 @@ export class Recursor implements Responder {
       families: options.families ?? ["ipv4", "ipv6"],
     };
     const { mesh, delegations } = this.#shared;
-    const stale = options.stale && new StaleAnswers(options.stale, staleBytes, clock);
+    const isTimely = (rrset: RRset): boolean => this.#validator?.hasTimelySignature(rrset) === true;
+    const stale = options.stale && new StaleAnswers(options.stale, staleBytes, isTimely, clock);
     this.#answers = new ValidatedAnswers({
       mesh,
       rrsets,
@@ -186,7 +188,7 @@ export class Recursor implements Responder {
         : this.#answers.ask(sought, view.checkingDisabled);
     const answer = await this.#untilDeadline(judged, context);
     if (this.#failsSentinel(view, answer)) return emptyReply(view, Rcode.ServFail, []);
-    return replyOf(answer, view);
+    return replyOf(withRemainingTtls(answer, this.#shared.runtime.clock.nowMs()), view);
   }
 
   /** Asks for the keys of a zone, past the cache and whatever the validator thinks of them. */

@@ -6,6 +6,7 @@ import {
   ENTRY_OVERHEAD_BYTES,
   type RRset,
   rrsetBytes,
+  ttlSecondsAt,
 } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode, type Name } from "@sotto/dns/wire";
@@ -30,10 +31,13 @@ interface StaleEntry extends BudgetEntry {
 export class StaleAnswers {
   readonly options: StaleOptions;
   readonly #entries: BudgetMap<StaleEntry>;
+  readonly #isTimely: (rrset: RRset) => boolean;
   readonly #clock: Clock;
 
-  constructor(options: StaleOptions, bytesMax: number, clock: Clock) {
+  /** `isTimely`: tells whether a set has a signature that is still valid. */
+  constructor(options: StaleOptions, bytesMax: number, isTimely: (rrset: RRset) => boolean, clock: Clock) {
     this.options = options;
+    this.#isTimely = isTimely;
     this.#entries = new BudgetMap(bytesMax);
     this.#clock = clock;
   }
@@ -42,12 +46,17 @@ export class StaleAnswers {
     return this.#entries.use;
   }
 
-  /** Keeps what was found out; failures leave what is there. */
+  /** Keeps what was found out; failures leave what is there. A TTL of 0 is for the present question only (RFC 1035 §3.2.1). */
   note(sought: Sought, judged: JudgedOutcome): void {
     const rrsets = rrsetsOf(judged);
     if (rrsets === undefined || rrsets.length === 0) return;
-    const ttlSeconds = Math.min(...rrsets.map((rrset) => rrset.ttlSeconds));
-    const freshUntilMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const nowMs = this.#clock.nowMs();
+    const ttlSeconds = Math.min(...rrsets.map((rrset) => ttlSecondsAt(rrset, nowMs)));
+    if (ttlSeconds === 0) {
+      this.#entries.delete(soughtKey(sought));
+      return;
+    }
+    const freshUntilMs = nowMs + ttlSeconds * 1000;
     const expiresAtMs = freshUntilMs + this.options.ttlSecondsMax * 1000;
     const bytes = rrsets.reduce((sum, rrset) => sum + rrsetBytes(rrset), ENTRY_OVERHEAD_BYTES);
     this.#entries.store(soughtKey(sought), { name: sought.name, judged, freshUntilMs, bytes, expiresAtMs });
@@ -59,9 +68,17 @@ export class StaleAnswers {
     const entry = this.#entries.find(soughtKey(sought), nowMs);
     if (entry === undefined) return undefined;
     return {
-      judged: staleVersion(entry.judged, this.options.replyTtlSeconds),
+      judged: staleVersion(this.#asSecureAsNow(entry.judged), this.options.replyTtlSeconds),
       isFresh: entry.freshUntilMs > nowMs,
     };
+  }
+
+  /** What was secure is not any more when its signatures have ended (RFC 4035 §5.3.1). */
+  #asSecureAsNow(judged: JudgedOutcome): JudgedOutcome {
+    if (judged.security !== "secure") return judged;
+    const sets = (rrsetsOf(judged) ?? []).flatMap((rrset) => [rrset, ...rrset.proofs]);
+    const isSecure = sets.every((rrset) => rrset.synthesizedFrom !== undefined || this.#isTimely(rrset));
+    return isSecure ? judged : { ...judged, security: "indeterminate" };
   }
 
   flush(name: Name): void {
@@ -79,7 +96,12 @@ function rrsetsOf({ outcome }: JudgedOutcome): readonly RRset[] | undefined {
 
 function staleVersion(judged: JudgedOutcome, ttlSeconds: number): JudgedOutcome {
   const { outcome } = judged;
-  const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
+  const withTtl = (rrset: RRset): RRset => ({
+    ...rrset,
+    ttlSeconds,
+    asOfMs: undefined,
+    proofs: rrset.proofs.map(withTtl),
+  });
   if (outcome.kind === "answer")
     return {
       ...judged,

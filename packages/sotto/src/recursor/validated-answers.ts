@@ -8,6 +8,7 @@ import {
   type RRset,
   type RRsetCache,
   Trust,
+  ttlSecondsAt,
 } from "@sotto/dns/cache";
 import {
   type Evidence,
@@ -39,6 +40,7 @@ import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
+import { withTtlMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 
@@ -265,17 +267,21 @@ export class ValidatedAnswers {
   /** The verdict, and the outcome as the proofs show it. */
   async #judge(
     sought: Sought,
-    outcome: Found,
+    found: Found,
     validator: Validator,
     session: ValidationSession,
   ): Promise<{ readonly verdict: Verdict; readonly outcome: Found }> {
     const verdicts: Verdict[] = [];
-    const sets = outcome.kind === "answer" ? [...outcome.chain, ...outcome.rrsets] : outcome.chain;
+    const sets = found.kind === "answer" ? [...found.chain, ...found.rrsets] : found.chain;
+    const shown: RRset[] = [];
     for (const rrset of sets) {
       const verdict = await this.#judgeRRset(rrset, validator, session);
       if (verdict !== undefined) verdicts.push(verdict);
-      if (verdict?.status === "bogus") return { verdict, outcome };
+      if (verdict?.status === "bogus") return { verdict, outcome: found };
+      // Also beside what is insecure nothing lives longer than its owner signed.
+      shown.push(verdict?.status === "secure" ? withTtlMax(rrset, verdict.ttlSecondsMax) : rrset);
     }
+    const outcome = withSets(found, shown);
     // Nobody signs that a name is too long.
     if (outcome.kind === "overflow") return { verdict: weakest([...verdicts, INDETERMINATE]), outcome };
     if (outcome.kind !== "negative")
@@ -304,7 +310,10 @@ export class ValidatedAnswers {
     const { rrsets } = this.#parts;
     if (verdict.status === "secure") {
       rrsets.noteSecurity(rrset, "secure", verdict.ttlSecondsMax);
-      this.#learnDenials(rrset.proofs, verdict, undefined);
+      // Proofs came with their set.
+      const leftSeconds = ttlSecondsAt(rrset, this.#parts.runtime.clock.nowMs());
+      const ttlSecondsMax = Math.min(verdict.ttlSecondsMax, leftSeconds);
+      this.#learnDenials(rrset.proofs, { ...verdict, ttlSecondsMax }, undefined);
       this.#learnWildcard(rrset, verdict.ttlSecondsMax);
     } else if (verdict.status === "insecure" && verdict.errors.length === 0)
       rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
@@ -360,7 +369,7 @@ export class ValidatedAnswers {
   #accept(sought: Sought, outcome: Found, verdict: Exclude<Verdict, { status: "bogus" }>): JudgedOutcome {
     this.#bogus.forget(sought);
     const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
-    const capped = verdict.status === "secure" ? withTtlMax(outcome, verdict.ttlSecondsMax) : outcome;
+    const capped = verdict.status === "secure" ? withTtlsMax(outcome, verdict.ttlSecondsMax) : outcome;
     return { outcome: capped, security: verdict.status, extendedErrors };
   }
 
@@ -506,6 +515,13 @@ function unjudged(outcome: Outcome): JudgedOutcome {
   return { outcome, security: "indeterminate", extendedErrors: [] };
 }
 
+/** The same outcome with other sets, in the same order. */
+function withSets<T extends Found>(outcome: T, sets: readonly RRset[]): T {
+  const chain = sets.slice(0, outcome.chain.length);
+  if (outcome.kind !== "answer") return { ...outcome, chain };
+  return { ...outcome, chain, rrsets: sets.slice(chain.length) };
+}
+
 /** A client that validates needs the denials by which we found out that nothing is signed here. */
 function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]): Found {
   if (status !== "insecure" || outcome.kind !== "negative") return outcome;
@@ -515,9 +531,8 @@ function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]
 }
 
 /** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
-function withTtlMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
-  const cap = (rrset: RRset): RRset =>
-    rrset.ttlSeconds <= ttlSecondsMax ? rrset : { ...rrset, ttlSeconds: ttlSecondsMax };
+function withTtlsMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
+  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
   const chain = outcome.chain.map(cap);
   if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
   if (outcome.kind !== "negative") return { ...outcome, chain };

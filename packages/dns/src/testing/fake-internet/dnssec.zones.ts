@@ -123,7 +123,7 @@ const ZONES_BY_LABEL: Readonly<Record<string, ZoneShape>> = {
   dsofotherbeside: { signing: plain(), ds: [{ key: { algorithm: 15, role: "ksk" } }, {}] },
   lonelyds: { ds: [{}] },
   plain: {
-    text: `${BODY}back CNAME www.alg13.dnssec.\nbogus CNAME www.expired.dnssec.\n`,
+    text: `${BODY}back CNAME www.alg13.dnssec.\nbogus CNAME www.expired.dnssec.\nraised CNAME www.ttlraised.dnssec.\n`,
   },
   island: { signing: plain(), ds: [], text: `${BODY}inner NS host2.nic.dnssec.\n` },
 

@@ -1,0 +1,50 @@
+/**
+ * What is left of the TTLs of an answer when it is given: between the first alias, its target and the last key that validation
+ * needed, seconds may pass.
+ */
+import { type RRset, ttlSecondsAt } from "@sotto/dns/cache";
+import type { Runtime } from "@sotto/dns/runtime";
+import { RRType } from "@sotto/dns/wire";
+import type { JudgedOutcome } from "./validated-answers.ts";
+
+/** The same sets with the moment at which their TTLs are right. */
+export function asOf({ clock }: Runtime, rrsets: readonly RRset[]): RRset[] {
+  const asOfMs = clock.nowMs();
+  return rrsets.map((rrset) => ({ ...rrset, asOfMs }));
+}
+
+/** The same outcome with TTLs as they are now. */
+export function withRemainingTtls(judged: JudgedOutcome, nowMs: number): JudgedOutcome {
+  const { outcome } = judged;
+  if (outcome.kind === "failed") return judged;
+  const aged = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsAt(rrset, nowMs));
+  const chain = withMadeAliases(outcome.chain.map(aged));
+  if (outcome.kind === "overflow") return { ...judged, outcome: { ...outcome, chain } };
+  if (outcome.kind === "answer")
+    return { ...judged, outcome: { ...outcome, chain, rrsets: outcome.rrsets.map(aged) } };
+  const { answer } = outcome;
+  if (answer.soa === undefined) return { ...judged, outcome: { ...outcome, chain } };
+  const soa = aged(answer.soa);
+  // The SOA's TTL is that of the whole denial (RFC 2308 §5).
+  const proofs = answer.proofs.map((proof) => withTtlMax(proof, soa.ttlSeconds));
+  return { ...judged, outcome: { ...outcome, chain, answer: { ...answer, soa, proofs } } };
+}
+
+/** A CNAME that was made from a DNAME ends with it. */
+function withMadeAliases(chain: readonly RRset[]): RRset[] {
+  return chain.map((rrset, at) => {
+    const { synthesizedFrom } = rrset;
+    if (synthesizedFrom === undefined) return rrset;
+    const dname = chain
+      .slice(0, at)
+      .findLast(({ type, owner }) => type === RRType.DNAME && owner.equals(synthesizedFrom));
+    return dname === undefined ? rrset : withTtlMax(rrset, dname.ttlSeconds);
+  });
+}
+
+/** A set that does not live longer from now on, nor do its proofs. */
+export function withTtlMax(rrset: RRset, ttlSecondsMax: number): RRset {
+  if (rrset.ttlSeconds <= ttlSecondsMax) return rrset;
+  const proofs = rrset.proofs.map((proof) => withTtlMax(proof, ttlSecondsMax));
+  return { ...rrset, ttlSeconds: ttlSecondsMax, asOfMs: undefined, proofs };
+}
