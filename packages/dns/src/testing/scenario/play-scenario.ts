@@ -53,6 +53,7 @@ export async function playScenario(
     for (const step of scenario.steps) {
       stage.step = step.number;
       if (step.kind === "QUERY") stage.queryStep = step.number;
+      if (step.kind !== "CHECK_QUERIES") stage.beginCount();
       const problem = await playStep(step, subject, pending, stage, world, options.isLoose ?? false);
       problems.push(...problem);
       if (problems.length > 0) break;
@@ -138,6 +139,7 @@ class Stage {
   queryStep = 0;
   readonly queries: ScenarioQuery[] = [];
   #counted = 0;
+  #nextCount = 0;
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
   readonly #unmatched: Unmatched;
@@ -162,13 +164,19 @@ class Stage {
     for (const address of addresses) await this.#listen(address, network);
   }
 
-  /** Counts the queries since the last count, those that match the entry if there is one (our extension). */
-  checkQueries({ words: [least = "", most = least], entry }: ScenarioStep): string[] {
-    const counted = this.queries.slice(this.#counted).filter(({ octets, transport }) => {
+  beginCount(): void {
+    this.#counted = this.#nextCount;
+  }
+
+  /** Counts queries since the last count: those to one server, and those that match the entry, if these are there (our extension). */
+  checkQueries({ words: [least = "", most = least, only], entry }: ScenarioStep): string[] {
+    const counted = this.queries.slice(this.#counted).filter(({ octets, transport, server }) => {
+      if (only !== undefined && only !== server) return false;
       const query = tryDecodeMessage(octets);
       return entry === undefined || (query.ok && matches(entry, query.value, transport));
     });
-    this.#counted = this.queries.length;
+    // Several counts in a row look at the same queries.
+    this.#nextCount = this.queries.length;
     const isRight = counted.length >= Number(least) && counted.length <= Number(most);
     return isRight ? [] : [`servers got ${counted.length} queries, expected ${least} to ${most}`];
   }

@@ -183,7 +183,7 @@ class ScenarioReader {
     if (list === undefined) this.#fail(`${JSON.stringify(text)} stands in no section`);
     const signed = SIGNED.exec(text);
     if (signed !== null && list !== undefined) {
-      this.#signatures(list, signed[1] ?? "", signed[2] ?? "");
+      this.#signatures(list, signed[1] ?? "", signed[2] ?? "", signed[3]);
       return;
     }
     const record = tryParseRecord(this.#whole(text), { ttl: 3600, class: RRClass.IN });
@@ -191,16 +191,22 @@ class ScenarioReader {
     else list?.push(record.value);
   }
 
-  /** `NAME SIGNED TYPE` stands for the signatures that a zone of the scenario has over that set (our extension). */
-  #signatures(list: ResourceRecord[], nameText: string, typeText: string): void {
+  /** `NAME SIGNED TYPE [ZONE]` stands for the signatures that a zone of the scenario has over that set (our extension). */
+  #signatures(
+    list: ResourceRecord[],
+    nameText: string,
+    typeText: string,
+    zoneText: string | undefined,
+  ): void {
     const name = tryParseName(nameText);
     const type = rrTypeFromText(typeText);
-    if (!name.ok || type === undefined) {
+    const zone = zoneText === undefined ? undefined : tryParseName(zoneText);
+    if (!name.ok || type === undefined || zone?.ok === false) {
       this.#fail(`${nameText} ${typeText} cannot be signed`);
     }
     const line = this.#at;
     this.#later.push(() => {
-      const records = this.#zones.signatures(name.value, type);
+      const records = this.#zones.signatures(name.value, type, zone?.value);
       this.#at = line;
       if (records.length === 0) this.#fail(`no zone has signatures over ${nameText} ${typeText}`);
       list.push(...records);
@@ -293,7 +299,7 @@ function withoutComment(line: string): string {
 
 /** Some files have a whole zone on one line. */
 const PAIR = /([a-z-]+):\s*(?:"([^"]*)"|(\S+))/g;
-const SIGNED = /^(\S+)\s+(?:\d+\s+)?(?:IN\s+)?SIGNED\s+(\S+)$/;
+const SIGNED = /^(\S+)\s+(?:\d+\s+)?(?:IN\s+)?SIGNED\s+(\S+)(?:\s+(\S+))?$/;
 /** 2026-01-01, as in `SimClock`. */
 const VIRTUAL_START_SECONDS = 1_767_225_600;
 const STEP_WORDS = new Set(["ADDRESS", "ELAPSE", "EVAL"]);

@@ -58,11 +58,15 @@ export class ScenarioZones {
     return this.#zones.flatMap(({ plan }) => anchorsOf(plan));
   }
 
-  /** The signatures over a set, as records of `owner`, which a wildcard may have made; empty when no zone has such a set. */
-  signatures(owner: Name, type: RRType): readonly ResourceRecord[] {
-    const candidates = this.#zones
-      .filter(({ origin }) => owner.isAtOrBelow(origin) && !(type === RRType.DS && owner.equals(origin)))
-      .sort((a, b) => b.origin.labelCount - a.origin.labelCount);
+  /**
+   * The signatures over a set, as records of `owner`, which a wildcard may have made; empty when no zone has such a set.
+   * `zoneName`: the zone that signs, when that is not the closest one.
+   */
+  signatures(owner: Name, type: RRType, zoneName: Name | undefined): readonly ResourceRecord[] {
+    const isSigner = ({ origin }: ServedZone): boolean =>
+      zoneName?.equals(origin) ??
+      (owner.isAtOrBelow(origin) && !(type === RRType.DS && owner.equals(origin)));
+    const candidates = this.#zones.filter(isSigner).sort((a, b) => b.origin.labelCount - a.origin.labelCount);
     for (const { zone } of candidates) {
       const wildcard = zone.closestEncloser(owner).tryPrepend(Uint8Array.of(0x2a));
       const sources = [owner, ...(wildcard.ok ? [wildcard.value] : [])];
