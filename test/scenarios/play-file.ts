@@ -52,15 +52,17 @@ export async function playFile(
       outcomes: makeOutcomeCounters(),
       encryption: new AuthorityEncryption(runtime.clock),
     });
-    const origin = {
-      transport: "tcp",
-      remote: { address: "127.0.0.1", port: 4242 },
+    const origin = (address: string) => ({
+      transport: "tcp" as const,
+      remote: { address, port: 4242 },
       local: undefined,
       security: undefined,
-    } as const;
+    });
     return {
-      answer: async (query: Uint8Array) =>
-        (await engine.service.answer(query, { origin, keepaliveUnits: () => undefined }))?.slice(),
+      answer: async (query: Uint8Array, client: string) =>
+        (
+          await engine.service.answer(query, { origin: origin(client), keepaliveUnits: () => undefined })
+        )?.slice(),
       close: async () => {
         await engine.recursor.close();
         await engine.exchanger.close();
