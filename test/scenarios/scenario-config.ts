@@ -41,6 +41,8 @@ class Draft {
   /** Names that are special to us and not to Unbound, and more. */
   readonly privateAddresses: string[] = [];
   readonly privateDomains: string[] = [];
+  readonly dns64: Section = {};
+  readonly ignoredAaaa: string[] = [];
   readonly notLocal: string[] = ["local."];
   readonly hidden = new Set<string>();
   /** Deckard's scenarios use names that are special elsewhere. */
@@ -174,6 +176,10 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  "dns64-prefix": (draft, value) => {
+    draft.dns64["prefix"] = value;
+  },
+  "dns64-ignore-aaaa": (draft, value) => void draft.ignoredAaaa.push(absolute(value)),
   "private-address": (draft, value) => void draft.privateAddresses.push(value),
   "private-domain": (draft, value) => void draft.privateDomains.push(absolute(value)),
   "hide-identity": (draft, value) => void (isOn(value) && draft.hidden.add("id")),
@@ -236,7 +242,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
   else if (builtIn.length > 0 && !others.some(({ name }) => name === "."))
     draft.resolver["root-hints"] = builtIn.map(({ name, address }) => ({ name: name.toString(), address }));
   for (const name of draft.hidden) delete draft.identity[name];
-  if (/dns64|respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
+  if (/respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
   const upstream = (address: string): string => `udp://${address.includes(":") ? `[${address}]` : address}`;
   const file = {
     access: draft.access,
@@ -249,6 +255,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
       cookies: false,
       ...draft.resolver,
     },
+    dns64: { ...draft.dns64, "ignore-aaaa": draft.ignoredAaaa },
     dnssec: {
       ...draft.dnssec,
       validation: draft.modules.includes("validator") && draft.anchors.length > 0,
@@ -281,4 +288,4 @@ function withTtl(record: string): string {
 
 /** What has no meaning here yet, or not for a resolver of this kind. */
 const UNSUPPORTED =
-  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|dns64-prefix|nat64|do-nat64|cookie-secret|answer-cookie)/;
+  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|nat64|do-nat64|cookie-secret|answer-cookie)/;

@@ -327,6 +327,8 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     snooping: config.access.snooping,
     localZones: config.localZones,
     privateAddresses: config.resolver.privateAddresses,
+    any: config.access.any,
+    dns64: config.dns64,
     forwardZones: { zones: forwardZones, which: "what the recursor cannot" },
     source: recursor,
   });
@@ -365,8 +367,10 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 
 /** True when answers cached under one configuration are also right under the other. */
 function sameAnswers(a: Config, b: Config): boolean {
-  const relevant = ({ resolver, dnssec, forwardZones, stubZones, localZones, cache }: Config): string =>
-    JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache });
+  const relevant = (config: Config): string => {
+    const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
+    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 });
+  };
   return relevant(a) === relevant(b);
 }
 

@@ -93,6 +93,7 @@ export interface Config {
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
     readonly snooping: readonly string[];
+    readonly any: "full" | "minimal over udp" | "minimal";
   };
   readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
   readonly cookies: {
@@ -123,6 +124,13 @@ export interface Config {
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
+  readonly dns64:
+    | {
+        readonly prefix: string;
+        readonly exclude: readonly string[];
+        readonly ignoreAaaa: readonly Name[];
+      }
+    | undefined;
   readonly localZones: {
     readonly builtin: boolean;
     readonly except: readonly Name[];
