@@ -100,7 +100,7 @@ test("nothing is made for names that do not exist, for private addresses, for ot
   assert.deepEqual((await ask("four.example.", { type: RRType.AAAA }, "off")).asked, ["four.example. AAAA"]);
 });
 
-test("who sets DO and CD gets what there is; what is made is never secure", async () => {
+test("who sets DO and CD gets what there is; what is made of unvalidated answers is not secure", async () => {
   const validating = { type: RRType.AAAA, edns: { dnssecOk: true }, checkingDisabled: true };
   assert.deepEqual((await ask("four.example.", validating)).asked, ["four.example. AAAA"]);
   assert.equal(

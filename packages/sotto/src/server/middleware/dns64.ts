@@ -73,8 +73,8 @@ async function respondToAaaa(
   return {
     ...other,
     message: { ...other.message, questions, answers, authorities: [], additionals: [] },
-    // Nobody signed this (RFC 6147 §5.5 case 2: AD is cleared).
-    security: "indeterminate",
+    // RFC 6147 §5.5 case 2: what is made of two validated answers is as authentic as they are.
+    security: reply.security === "secure" && other.security === "secure" ? "secure" : "indeterminate",
   };
 }
 
