@@ -91,9 +91,16 @@ export class BudgetMap<Entry extends BudgetEntry> {
     this.#bytes -= slot.entry.bytes;
   }
 
-  /** Forgets every entry that `matches`; looks at all of them. */
-  deleteWhere(matches: (entry: Entry) => boolean): void {
+  /** Forgets every entry that `matches`, and tells how many; looks at all of them. */
+  deleteWhere(matches: (entry: Entry) => boolean): number {
+    const before = this.#entries.size;
     for (const [key, { entry }] of this.#entries) if (matches(entry)) this.delete(key);
+    return before - this.#entries.size;
+  }
+
+  /** The entries that have not expired; looking at them does not count as using them. */
+  *values(nowMs: number): Generator<Entry> {
+    for (const { entry } of this.#entries.values()) if (entry.expiresAtMs > nowMs) yield entry;
   }
 
   clear(): void {

@@ -127,7 +127,7 @@ export class RRsetCache {
     }
     const expiresAtMs = this.#clock.nowMs() + ttlSeconds * 1000;
     const bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(kept);
-    this.#entries.store(key, { kind: "rrset", rrset: kept, trust, security, bytes, expiresAtMs });
+    this.#entries.store(key, { kind: "rrset", key, rrset: kept, trust, security, bytes, expiresAtMs });
     return kept;
   }
 
@@ -205,15 +205,28 @@ export class RRsetCache {
     for (const proof of answer.proofs) bytes += rrsetBytes(proof);
     const expiresAtMs = asOfMs + ttlSeconds * 1000;
     const slot = answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type;
-    this.#entries.store(keyOf(owner, slot), { kind: "negative", owner, answer: kept, bytes, expiresAtMs });
+    const key = keyOf(owner, slot);
+    this.#entries.store(key, { kind: "negative", key, owner, answer: kept, bytes, expiresAtMs });
     return kept;
   }
 
-  /** Forgets everything at and below a name. */
-  flush(name: Name): void {
-    this.#entries.deleteWhere((entry) =>
-      (entry.kind === "rrset" ? entry.rrset.owner : entry.owner).isAtOrBelow(name),
-    );
+  /** Forgets what is known of a name, of one type only when one is given, or of everything at and below it. */
+  flush(name: Name, what: "zone" | "name" | RRType = "zone"): number {
+    if (what === "zone") return this.#entries.deleteWhere((entry) => ownerOf(entry).isAtOrBelow(name));
+    const key = what === "name" ? undefined : keyOf(name, what);
+    return this.#entries.deleteWhere((entry) => {
+      if (!ownerOf(entry).equals(name)) return false;
+      // That the name does not exist says something about every type.
+      const isNxdomain = entry.kind === "negative" && entry.answer.kind === "nxdomain";
+      return key === undefined || isNxdomain || entry.key === key;
+    });
+  }
+
+  /** Sets that clients may be given, with what is left of their TTLs. */
+  *all(): Generator<RRset> {
+    for (const entry of this.#entries.values(this.#clock.nowMs()))
+      if (entry.kind === "rrset" && entry.trust >= Trust.Answer)
+        yield { ...entry.rrset, ttlSeconds: this.#remainingSeconds(entry) };
   }
 
   clear(): void {
@@ -233,11 +246,21 @@ export class RRsetCache {
 type Entry =
   | (BudgetEntry & {
       readonly kind: "rrset";
+      readonly key: string;
       readonly rrset: RRset;
       readonly trust: Trust;
       readonly security: CachedSecurity;
     })
-  | (BudgetEntry & { readonly kind: "negative"; readonly owner: Name; readonly answer: NegativeAnswer });
+  | (BudgetEntry & {
+      readonly kind: "negative";
+      readonly key: string;
+      readonly owner: Name;
+      readonly answer: NegativeAnswer;
+    });
+
+function ownerOf(entry: Entry): Name {
+  return entry.kind === "rrset" ? entry.rrset.owner : entry.owner;
+}
 
 /** Type 0 is reserved (RFC 6895 §3.1), so it can stand for "no type at all". */
 const NXDOMAIN_SLOT: RRType = 0;

@@ -1,9 +1,9 @@
 /** `sotto serve`: the resolver as a daemon. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and SIGINT drain and end. */
 import { parseArgs } from "node:util";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { type RunningServer, startRecursor } from "../compose/index.ts";
+import { controlCommands, type RunningServer, startRecursor } from "../compose/index.ts";
 import { type LoadedConfig, loadConfig, loadConfigFile, problemToText } from "../config/index.ts";
-import { ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
+import { ControlServer, ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
 
 /** Runs until a signal ends it. Start-up problems are fatal and complete; reload problems leave all as it was. */
 export async function runServe(args: readonly string[], io: ProgramIo): Promise<number> {
@@ -28,10 +28,19 @@ export async function runServe(args: readonly string[], io: ProgramIo): Promise<
     io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
   }
-  const ended = untilEnd(io, log, server, load);
+  const steering = new Steering(io, log, server, load);
+  let control: ControlServer | undefined;
+  try {
+    control = await openControl(loaded.config.controlSocket, server, steering);
+  } catch (error) {
+    io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
+    await server.close();
+    return ExitCode.Failed;
+  }
   // Only now: whoever reads "ready" may send a signal at once.
   announce(server, log);
-  await ended;
+  await steering.ended;
+  await control?.close();
   return ExitCode.Ok;
 }
 
@@ -60,59 +69,109 @@ function announce(server: RunningServer, log: Log): void {
   log.logger.info({}, "ready");
 }
 
-/** Handles signals one after another; resolves when the server has drained. A second ending signal ends at once. */
-function untilEnd(io: ProgramIo, log: Log, server: RunningServer, load: () => LoadedConfig): Promise<void> {
-  return new Promise((resolve) => {
-    let isEnding = false;
-    let reloading = Promise.resolve();
-    const stop = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
-      if (signal === "SIGUSR2") {
-        tellStatus(server, log);
-        return;
-      }
-      if (signal === "SIGHUP") {
-        reloading = reloading.then(() => reload(log, server, load));
-        return;
-      }
-      const finished = isEnding ? server.close() : reloading.then(() => server.drain());
-      if (!isEnding) log.logger.info({ signal }, "draining");
-      isEnding = true;
-      void finished
-        .catch((error: unknown) => log.logger.error({ error: String(error) }, "drain failed"))
-        .then(() => {
-          stop();
-          log.logger.info({}, "ended");
-          resolve();
-        });
+/** Signals and commands, one after another. A second ending signal ends at once. */
+class Steering {
+  readonly #log: Log;
+  readonly #server: RunningServer;
+  readonly #load: () => LoadedConfig;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #stopListening: () => void;
+  #isEnding = false;
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  constructor(io: ProgramIo, log: Log, server: RunningServer, load: () => LoadedConfig) {
+    this.#log = log;
+    this.#server = server;
+    this.#load = load;
+    this.#stopListening = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
+      if (signal === "SIGUSR2") tellStatus(server, log);
+      // What is wrong has been logged.
+      else if (signal === "SIGHUP") this.reload().catch(() => undefined);
+      else this.end(signal);
     });
+  }
+
+  /** Settles when the server has drained. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Takes over the configuration; rejects, after saying why, when it cannot. */
+  reload(): Promise<readonly string[]> {
+    const reloaded = this.#reloading.then(() => reload(this.#log, this.#server, this.#load));
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  end(signal: string): void {
+    const finished = this.#isEnding ? this.#server.close() : this.#reloading.then(() => this.#server.drain());
+    if (!this.#isEnding) this.#log.logger.info({ signal }, "draining");
+    this.#isEnding = true;
+    void finished
+      .catch((error: unknown) => this.#log.logger.error({ error: String(error) }, "drain failed"))
+      .then(() => {
+        this.#stopListening();
+        this.#log.logger.info({}, "ended");
+        this.#ended.resolve();
+      });
+  }
+}
+
+async function openControl(
+  path: string | undefined,
+  server: RunningServer,
+  steering: Steering,
+): Promise<ControlServer | undefined> {
+  if (path === undefined) return undefined;
+  const commands = controlCommands({
+    get status() {
+      return server.status;
+    },
+    get listeners() {
+      return listenersOf(server);
+    },
+    flush: (name, what) => server.flush(name, what),
+    dump: () => server.dump(),
+    load: (text) => server.load(text),
+    lookUp: (name) => server.lookUp(name),
+    trust: () => server.trust(),
+    reload: () => steering.reload(),
+    stop: () => steering.end("control"),
   });
+  return ControlServer.open(path, commands);
 }
 
 /** Everything that is counted, in one line. */
 function tellStatus(server: RunningServer, log: Log): void {
-  const listeners = server.listeners.map(({ transport, local, fastOpen, counters }) => ({
+  log.logger.info({ ...server.status, listeners: listenersOf(server) }, "status");
+}
+
+function listenersOf(server: RunningServer): readonly object[] {
+  return server.listeners.map(({ transport, local, fastOpen, counters }) => ({
     transport,
     ...local,
     fastOpen,
     counters,
   }));
-  log.logger.info({ ...server.status, listeners }, "status");
 }
 
-async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<void> {
+async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<readonly string[]> {
   const loaded = load();
   if (!loaded.ok) {
-    for (const problem of loaded.problems) log.logger.error({}, `reload refused: ${problemToText(problem)}`);
-    return;
+    const problems = loaded.problems.map(problemToText);
+    for (const problem of problems) log.logger.error({}, `reload refused: ${problem}`);
+    throw new Error(problems.join("; "));
   }
   try {
     const changes = await server.reload(loaded.config);
     log.logger.info({ changes }, "reloaded");
     announce(server, log);
+    return changes;
   } catch (error) {
     log.logger.error(
       { error: error instanceof Error ? error.message : String(error) },
       "reload refused, the old configuration stays",
     );
+    throw error;
   }
 }

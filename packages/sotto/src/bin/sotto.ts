@@ -8,6 +8,7 @@ const HELP = `sotto: DNS over UDP, TCP and TLS
   sotto show --effective [--config FILE]
                                     print the configuration with all defaults
   sotto show --reference | --schema print the settings as Markdown or JSON Schema
+  sotto control COMMAND             look into and steer a running resolver (sotto control --help)
   sotto query …                     ask like dig and kdig (sotto query --help)
   sotto playground [--once] [--expose]
                                     a whole internet on this machine, to try things on
@@ -21,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).runServe,
   check: async () => (await import("./check.ts")).runCheck,
   show: async () => (await import("./show.ts")).runShow,
+  control: async () => (await import("./control.ts")).runControl,
   query: async () => (await import("../tools/query/index.ts")).runQuery,
   playground: async () => (await import("../playground/index.ts")).runPlayground,
 };

@@ -1,1 +1,2 @@
+export { controlCommands } from "./control.ts";
 export { type RunningServer, type StartOptions, startRecursor } from "./recursor-daemon.ts";

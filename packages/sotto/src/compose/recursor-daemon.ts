@@ -13,6 +13,7 @@ import {
   UpstreamPool,
   upstreamTlsPolicy,
 } from "@sotto/dns/transport";
+import type { Name, Parsed, RRType } from "@sotto/dns/wire";
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
 import { FileWatch, NetworkWatch } from "../operations/index.ts";
 import {
@@ -20,6 +21,7 @@ import {
   AuthorityEncryption,
   EncryptingExchange,
   type EncryptionCounters,
+  type NameKnowledge,
   Recursor,
   ROOT_HINTS,
 } from "../recursor/index.ts";
@@ -44,6 +46,17 @@ export interface RunningServer {
   readonly status: ServerStatus;
   /** Changes to another configuration; rejects and leaves everything as it was when that cannot be done. Tells what changed. */
   reload(config: Config): Promise<readonly string[]>;
+  /** Forgets what is cached; tells how many replies and record sets. */
+  flush(
+    name: Name,
+    what: "zone" | "name" | RRType,
+  ): { readonly replies: number; readonly recordSets: number };
+  /** The record sets as lines of a master file. */
+  dump(): Generator<string>;
+  load(text: string): Parsed<number>;
+  lookUp(name: Name): NameKnowledge;
+  /** Trust anchors as lines, and names that nothing is validated at. */
+  trust(): { readonly anchors: readonly string[]; readonly negative: readonly string[] };
   /** Stops accepting, lets clients finish for as long as configured, then closes. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -163,6 +176,35 @@ class RecursorDaemon implements RunningServer {
     const authorities = { ...encryption.counters, known: encryption.known };
     const admission = { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters };
     return { ...admission, queries, authorities };
+  }
+
+  flush(name: Name, what: "zone" | "name" | RRType): { replies: number; recordSets: number } {
+    const replies = this.#cache.flush(name, what === "zone");
+    return { replies, recordSets: this.#engine.recursor.flush(name, what) };
+  }
+
+  dump(): Generator<string> {
+    return this.#engine.recursor.dump();
+  }
+
+  load(text: string): Parsed<number> {
+    return this.#engine.recursor.load(text);
+  }
+
+  lookUp(name: Name): NameKnowledge {
+    return this.#engine.recursor.lookUp(name);
+  }
+
+  trust(): { anchors: string[]; negative: string[] } {
+    const { dnssec } = this.#config;
+    const anchors = dnssec.validation ? anchorsOf(dnssec, this.#lasting.upstreamRuntime) : [];
+    return {
+      anchors: anchors.map(({ zone, ds, keys }) => {
+        const tags = [...ds.map(({ keyTag }) => `DS ${keyTag}`), ...keys.map(({ tag }) => `DNSKEY ${tag}`)];
+        return `${zone} ${tags.join(", ")}`;
+      }),
+      negative: dnssec.negativeAnchors.map((name) => name.toString()),
+    };
   }
 
   async reload(next: Config): Promise<readonly string[]> {

@@ -124,6 +124,8 @@ export interface Config {
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
+  /** Absolute; undefined: no control channel. */
+  readonly controlSocket: string | undefined;
   readonly dns64:
     | {
         readonly prefix: string;

@@ -191,6 +191,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
+    controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
     forwardZones: checked["forward-zones"].map(toForwardZone),
     stubZones: checked["stub-zones"].map(toStubZone),

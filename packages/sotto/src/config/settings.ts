@@ -403,6 +403,12 @@ const localZones = z.strictObject({
     .meta({ description: "Zones answered locally; the longest counts." }),
 });
 
+const control = z.strictObject({
+  socket: z.string().optional().meta({
+    description: "Unix socket for `sotto control`; only the resolver's user may connect. Absent: none.",
+  }),
+});
+
 const dns64 = z.strictObject({
   prefix: prefix()
     .optional()
@@ -563,6 +569,7 @@ export const settings = z.strictObject({
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),
   tls: tls.prefault({}).meta({ description: "What all tls listeners have in common." }),
+  control: control.prefault({}).meta({ description: "How operators steer the running resolver." }),
   log: log.prefault({}).meta({ description: "What is told." }),
 });
 

@@ -7,6 +7,7 @@ export {
   spkiPin,
   summarizeCertificate,
 } from "./certificate.ts";
+export { type ControlCommand, ControlServer } from "./control-server.ts";
 export { FileWatch } from "./file-watch.ts";
 export { type Log, type LogOptions, openLog } from "./log.ts";
 export { NetworkWatch } from "./network-watch.ts";

@@ -43,6 +43,10 @@ export class FailureCache {
     this.#failures.delete(soughtKey(sought));
   }
 
+  get size(): number {
+    return this.#failures.size;
+  }
+
   clear(): void {
     this.#failures.clear();
   }

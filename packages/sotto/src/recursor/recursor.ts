@@ -21,12 +21,14 @@ import {
   type MessageView,
   type Name,
   Name as NameClass,
+  type Parsed,
   type Question,
   Rcode,
   RRClass,
   RRType,
   UDP_PAYLOAD_OCTETS_DEFAULT,
 } from "@sotto/dns/wire";
+import { dumpCache, linesOf, loadCache } from "./cache-text.ts";
 import { ConfiguredZones, type ForwardedZone, type StubZone } from "./configured-zones.ts";
 import { DelegationCache } from "./delegation.ts";
 import { DenialCache } from "./denial-cache.ts";
@@ -109,6 +111,18 @@ export interface RecursorUse {
   readonly rrsets: RRsetCache["use"];
   readonly delegations: DelegationCache["use"];
   readonly servers: number;
+}
+
+/** What is known about a name. */
+export interface NameKnowledge {
+  /** The closest zone whose servers are known. */
+  readonly zone: string;
+  readonly servers: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+  /** As lines of a master file. */
+  readonly records: readonly string[];
+  /** Of all names: questions that failed lately, zones whose keys are known. */
+  readonly failures: number;
+  readonly zonesValidated: number;
 }
 
 export class Recursor implements Responder {
@@ -219,14 +233,45 @@ export class Recursor implements Responder {
     return failsSentinel({ qname, qtype, isSecure: true, checkingDisabled }, keyTagsOf(anchor));
   }
 
-  /** Forgets what is cached at and below a name. */
-  flush(name: Name): void {
-    this.#shared.rrsets.flush(name);
-    this.#shared.delegations.flush(name);
+  /**
+   * Forgets what is known of a name, of one type only when one is given, or of everything at and below it; tells how many
+   * record sets and denials. What follows from other records (keys, denials, failures) is forgotten for all that is below.
+   */
+  flush(name: Name, what: "zone" | "name" | RRType = "zone"): number {
+    const flushed = this.#shared.rrsets.flush(name, what);
     this.#shared.mesh.failures.clear();
     this.#answers.flush(name);
     this.#validator?.flush(name);
+    if (what !== "zone") return flushed;
+    this.#shared.delegations.flush(name);
     if (name.isRoot) this.#shared.roots.forget();
+    return flushed;
+  }
+
+  /** The record sets that clients may be given, as lines of a master file. */
+  dump(): Generator<string> {
+    return dumpCache(this.#shared.rrsets);
+  }
+
+  /** Takes over what {@link dump} gave; see {@link loadCache}. */
+  load(text: string): Parsed<number> {
+    return loadCache(text, this.#shared.rrsets);
+  }
+
+  /** What is known about a name, for people. */
+  lookUp(name: Name): NameKnowledge {
+    const { delegations, rrsets, mesh } = this.#shared;
+    const cut = delegations.findClosest(name);
+    return {
+      zone: cut?.zone.toString() ?? ".",
+      servers: (cut?.servers ?? []).map((server) => ({
+        name: server.name.toString(),
+        addresses: server.addresses,
+      })),
+      records: [...rrsets.all()].filter(({ owner }) => owner.equals(name)).flatMap(linesOf),
+      failures: mesh.failures.size,
+      zonesValidated: this.#validator?.zoneCount ?? 0,
+    };
   }
 
   /** Ends all resolutions; their clients get SERVFAIL. The exchanger is its owner's to close. */
