@@ -413,6 +413,7 @@ class Session implements ValidationSession {
   readonly #parts: ValidatedAnswersParts;
   readonly #sources = new Map<string, Set<string>>();
   readonly #asked: Sought[] = [];
+  isStarved = false;
   /** Denials by which something turned out to be insecure although they came for another reason. */
   usedHints: readonly RRset[] = [];
   /** Proofs that were handed to the validator. */
@@ -434,6 +435,8 @@ class Session implements ValidationSession {
     const answered: Answered | undefined = isAgain
       ? await mesh.askAgain(this.#work, sought, new Set(sources))
       : await mesh.answerFor(this.#work, sought);
+    const outcome = answered?.outcome;
+    this.isStarved ||= outcome === undefined || (outcome.kind === "failed" && outcome.isCircumstantial);
     if (answered === undefined) return { kind: "failed", errors: [] };
     for (const source of answered.sources) sources.add(source);
     if (answered.outcome.kind === "negative") this.#given = answered.outcome.answer.proofs;
