@@ -61,7 +61,8 @@ class LiveServers {
       const socket = createSocket(isV6 ? "udp6" : "udp4");
       socket.on("message", (octets, from) => {
         const reply = this.#answer(address, octets, "udp");
-        if (reply !== undefined) socket.send(reply, from.port, from.address);
+        if (reply !== undefined)
+          setTimeout(() => socket.send(reply.octets, from.port, from.address), reply.delayMs);
       });
       await new Promise<void>((resolve, reject) => {
         socket.on("error", reject);
@@ -74,7 +75,8 @@ class LiveServers {
         stream.on("data", (octets: Buffer) =>
           frames.push(new Uint8Array(octets), (message) => {
             const reply = this.#answer(address, message, "tcp");
-            if (reply !== undefined) stream.write(frameMessage(reply));
+            if (reply !== undefined)
+              setTimeout(() => stream.write(frameMessage(reply.octets)), reply.delayMs);
             return true;
           }),
         );
@@ -87,7 +89,7 @@ class LiveServers {
     }
   }
 
-  #answer(address: string, octets: Uint8Array, transport: "udp" | "tcp"): Uint8Array | undefined {
+  #answer(address: string, octets: Uint8Array, transport: "udp" | "tcp"): ReturnType<typeof replyTo> {
     const reply = replyTo(this.#scenario, [this.step, this.queryStep], address, octets, transport, "silence");
     this.trace.push(
       `step ${this.step} ${address} ${questionText(octets)}${reply === undefined ? " (no answer)" : ""}`,
@@ -264,7 +266,7 @@ async function playSteps(scenario: Scenario, servers: LiveServers, folder: strin
 
 async function play(path: string): Promise<Verdict & { readonly trace: readonly string[] }> {
   const text = readFileSync(path, "utf8");
-  const read = tryReadScenario(text);
+  const read = tryReadScenario(text, Math.floor(Date.now() / 1000));
   if (!read.ok) return { kind: "unsupported", problems: [read.problem], trace: [] };
   const scenario = read.value;
   const { file, unsupported } = scenarioConfig(scenario);

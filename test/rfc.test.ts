@@ -64,6 +64,15 @@ test("titles are first arguments of calls, also of helpers, and never in comment
   );
 });
 
+test("the title of a scenario is the comment in its first line", () => {
+  const text = "; a sentence [8020-a 8198-5-a]\nserver:\n; another [7766-7-a]\n";
+  assert.deepEqual(
+    scanTags("a.rpl", text).map((tag) => tag.id),
+    ["8020-a", "8198-5-a"],
+  );
+  assert.deepEqual(scanTags("a.rpl", "server:\n; not the first [7766-7-a]\n"), []);
+});
+
 test("the index page counts rows per page and status", () => {
   const page = indexPage([row("1035-a", "done"), row("1035-b", "open"), row("1035-c", "open")]);
   assert.match(page, /\| \[x\.md\]\(x\.md\) \| 1 \| 0 \| 2 \| 0 \|/);

@@ -61,8 +61,15 @@ export function tagsOf(title: string): string[] {
 
 const TITLE = /"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`/y;
 
-/** Tags of the titles in one test file. A title is the first argument of a call, so that helpers around `test` count too. */
+/**
+ * Tags of the titles in one test file. A title is the first argument of a call, so that helpers around `test` count too; that of
+ * a replay scenario is the comment in its first line.
+ */
 export function scanTags(file: string, text: string): Tag[] {
+  if (file.endsWith(".rpl")) {
+    const title = /^; *(.*)/.exec(text)?.[1] ?? "";
+    return tagsOf(title).map((id) => ({ id, file, title }));
+  }
   const tags: Tag[] = [];
   for (const call of codeOf(text).matchAll(/\w\(\s*(?=["`])/g)) {
     TITLE.lastIndex = call.index + call[0].length;
@@ -73,7 +80,7 @@ export function scanTags(file: string, text: string): Tag[] {
   return tags;
 }
 
-/** All test files below the given folders, relative to `root`. */
+/** All test files and replay scenarios below the given folders, relative to `root`. */
 export function findTestFiles(root: string, folders: readonly string[]): string[] {
   return folders
     .flatMap((folder) =>
@@ -81,7 +88,7 @@ export function findTestFiles(root: string, folders: readonly string[]): string[
         join(folder, file),
       ),
     )
-    .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
+    .filter((file) => /\.(?:test\.ts|rpl)$/.test(file) && !file.includes("node_modules"))
     .sort();
 }
 

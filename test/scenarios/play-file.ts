@@ -4,6 +4,7 @@ import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sott
 import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
 import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
+import { AuthorityEncryption } from "../../packages/sotto/src/recursor/index.ts";
 import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
@@ -49,16 +50,19 @@ export async function playFile(
       upstreamRuntime: runtime,
       drawnCookieSecret: new Uint8Array(16),
       outcomes: makeOutcomeCounters(),
+      encryption: new AuthorityEncryption(runtime.clock),
     });
-    const origin = {
-      transport: "tcp",
-      remote: { address: "127.0.0.1", port: 4242 },
+    const origin = (address: string) => ({
+      transport: "tcp" as const,
+      remote: { address, port: 4242 },
       local: undefined,
       security: undefined,
-    } as const;
+    });
     return {
-      answer: async (query: Uint8Array) =>
-        (await engine.service.answer(query, { origin, keepaliveUnits: () => undefined }))?.slice(),
+      answer: async (query: Uint8Array, client: string) =>
+        (
+          await engine.service.answer(query, { origin: origin(client), keepaliveUnits: () => undefined })
+        )?.slice(),
       close: async () => {
         await engine.recursor.close();
         await engine.exchanger.close();

@@ -1,5 +1,6 @@
 /** What Unbound's and Deckard's words in a scenario's configuration part mean for us, as our configuration file. */
 import type { Scenario, ScenarioSetting } from "@sotto/dns/testing";
+import { recordToText } from "@sotto/dns/wire";
 import { ROOT_HINTS } from "../../packages/sotto/src/recursor/index.ts";
 
 export interface ScenarioConfig {
@@ -24,7 +25,12 @@ class Draft {
   readonly resolver: Section = {};
   readonly dnssec: Section = {};
   readonly cache: Section = {};
-  readonly access: Section = { allow: ["127.0.0.0/8", "::1/128"] };
+  readonly access = {
+    allow: ["127.0.0.0/8", "::1/128"],
+    deny: [] as string[],
+    "cache-snooping": [] as string[],
+    action: "refuse",
+  };
   readonly zones: Zone[] = [];
   readonly identity: Section = {};
   readonly localZones: Section[] = [];
@@ -35,6 +41,8 @@ class Draft {
   /** Names that are special to us and not to Unbound, and more. */
   readonly privateAddresses: string[] = [];
   readonly privateDomains: string[] = [];
+  readonly dns64: Section = {};
+  readonly ignoredAaaa: string[] = [];
   readonly notLocal: string[] = ["local."];
   readonly hidden = new Set<string>();
   /** Deckard's scenarios use names that are special elsewhere. */
@@ -55,6 +63,7 @@ class Draft {
 /** Translates the configuration part. */
 export function scenarioConfig(scenario: Scenario): ScenarioConfig {
   const draft = new Draft();
+  draft.anchors.push(...scenario.anchors.map(recordToText));
   let section = "";
   for (const setting of scenario.settings) {
     const { key, value } = setting;
@@ -65,6 +74,7 @@ export function scenarioConfig(scenario: Scenario): ScenarioConfig {
         draft.zones.push({ kind, name: ".", addresses: [], names: [], fallback: false });
       else if (key !== "server" && key !== "remote-control") draft.unsupported.push(key);
     } else if (section === "stub-zone" || section === "forward-zone") takeZone(draft, setting);
+    else if (OWN_SETTING.test(key)) takeOwn(draft, setting);
     else if (SERVER_SETTINGS[key] !== undefined) SERVER_SETTINGS[key](draft, value);
     else if (UNSUPPORTED.test(key)) draft.unsupported.push(key);
   }
@@ -77,6 +87,16 @@ const SECTION = /^(server|[a-z]+-zone|rpz|view|remote-control|python|dynlib|cach
 const absolute = (name: string): string => (name.endsWith(".") ? name : `${name}.`);
 const isOn = (value: string): boolean => value === "yes" || value === "on";
 const withoutRest = (value: string): string => value.replace(/\s.*/, "");
+
+/** What only our configuration has a word for: `sotto-SECTION-KEY: value` (our extension). */
+const OWN_SETTING = /^sotto-(resolver|dnssec|cache)-(.+)$/;
+
+function takeOwn(draft: Draft, { key, value }: ScenarioSetting): void {
+  const [, section = "", name = ""] = OWN_SETTING.exec(key) ?? [];
+  const target = section === "resolver" ? draft.resolver : section === "cache" ? draft.cache : draft.dnssec;
+  target[name] =
+    value === "yes" ? true : value === "no" ? false : /^\d+$/.test(value) ? Number(value) : value;
+}
 
 function takeZone({ zones, unsupported }: Draft, { key, value }: ScenarioSetting): void {
   const zone = zones.at(-1);
@@ -156,6 +176,10 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  "dns64-prefix": (draft, value) => {
+    draft.dns64["prefix"] = value;
+  },
+  "dns64-ignore-aaaa": (draft, value) => void draft.ignoredAaaa.push(absolute(value)),
   "private-address": (draft, value) => void draft.privateAddresses.push(value),
   "private-domain": (draft, value) => void draft.privateDomains.push(absolute(value)),
   "hide-identity": (draft, value) => void (isOn(value) && draft.hidden.add("id")),
@@ -168,13 +192,15 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   },
   "access-control": (draft, value) => {
     const [prefix = "", action = ""] = value.split(/\s+/);
-    if (action === "allow_snoop") draft.access["cache-snooping"] = [prefix];
-    if (action.startsWith("allow")) return;
-    draft.access["allow"] = [];
-    draft.access["deny"] = [prefix];
-    draft.access["action"] = action === "deny" ? "drop" : "refuse";
-    if (draft.hidden.has("access")) draft.unsupported.push(`access-control ${value}`);
-    draft.hidden.add("access");
+    const list = action === "allow_snoop" ? "cache-snooping" : action.startsWith("allow") ? "allow" : "deny";
+    draft.access[list].push(prefix);
+    if (action === "allow_snoop") draft.access.allow.push(prefix);
+    if (list !== "deny") return;
+    // One action serves all prefixes here.
+    const ours = action === "deny" ? "drop" : "refuse";
+    if (draft.access.deny.length > 1 && draft.access.action !== ours)
+      draft.unsupported.push(`access-control ${value}`);
+    draft.access.action = ours;
   },
   "local-zone": (draft, value) => {
     const [, name = "", kind = ""] = /^"?([^"\s]+)"?\s+(\S+)$/.exec(value) ?? [];
@@ -216,18 +242,20 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
   else if (builtIn.length > 0 && !others.some(({ name }) => name === "."))
     draft.resolver["root-hints"] = builtIn.map(({ name, address }) => ({ name: name.toString(), address }));
   for (const name of draft.hidden) delete draft.identity[name];
-  if (/dns64|respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
+  if (/respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
   const upstream = (address: string): string => `udp://${address.includes(":") ? `[${address}]` : address}`;
   const file = {
     access: draft.access,
     resolver: {
       families: draft.families,
       "case-randomisation": false,
+      encryption: "off",
       "private-addresses": draft.privateAddresses,
       "private-domains": draft.privateDomains,
       cookies: false,
       ...draft.resolver,
     },
+    dns64: { ...draft.dns64, "ignore-aaaa": draft.ignoredAaaa },
     dnssec: {
       ...draft.dnssec,
       validation: draft.modules.includes("validator") && draft.anchors.length > 0,
@@ -260,4 +288,4 @@ function withTtl(record: string): string {
 
 /** What has no meaning here yet, or not for a resolver of this kind. */
 const UNSUPPORTED =
-  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|dns64-prefix|nat64|do-nat64|cookie-secret|answer-cookie)/;
+  /^(access-control-|define-tag|local-zone-|response-ip|edns-client-string|nat64|do-nat64|cookie-secret|answer-cookie)/;

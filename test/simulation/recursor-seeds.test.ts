@@ -8,7 +8,10 @@ import { addFigures, newFigures } from "./seeds/figures.ts";
 import { type PlayOptions, playSeed, Stage } from "./seeds/play-seed.ts";
 
 /** A few seconds; more where there is time. */
-const SEEDS = process.env["CI"] === "true" ? 3000 : 250;
+const SEEDS = process.env["CI"] === "true" ? 3000 : 200;
+
+/** More than anybody reads. */
+const FAILURES_SHOWN = 10;
 
 const stage = new Stage();
 
@@ -26,7 +29,7 @@ async function play(first: number, last: number, options: PlayOptions = {}) {
 
 test("each client query has one outcome in time, nothing bogus is served, nothing outlives its TTL [4035-4-a]", async () => {
   const { total, failed } = await play(1, SEEDS);
-  assert.deepEqual(failed, []);
+  assert.deepEqual(failed.slice(0, FAILURES_SHOWN), []);
   // A world in which nothing works, or nothing goes wrong, would prove nothing.
   const { clientQueries, answered, authentic, stale, bogus, tricks, recovered, afterwards } = total;
   assert.ok(answered > clientQueries * 0.5, `${answered} of ${clientQueries} answered`);

@@ -22,6 +22,7 @@ import {
 } from "@sotto/dns/wire";
 import { buildEngine } from "../../../packages/sotto/src/compose/recursor-daemon.ts";
 import { loadConfig } from "../../../packages/sotto/src/config/index.ts";
+import { AuthorityEncryption } from "../../../packages/sotto/src/recursor/index.ts";
 import { UPSTREAM_QUERIES_MAX } from "../../../packages/sotto/src/recursor/quota.ts";
 import { makeOutcomeCounters, type OutcomeCounters } from "../../../packages/sotto/src/server/index.ts";
 import { openAttacker } from "./attacker.ts";
@@ -168,6 +169,7 @@ class Play {
       upstreamRuntime: runtime,
       drawnCookieSecret: new Uint8Array(16),
       outcomes: this.#outcomes,
+      encryption: new AuthorityEncryption(clock),
     });
   }
 
@@ -419,6 +421,7 @@ function configOf({ settings }: SeedPlan, { internet }: Stage): Readonly<Record<
       "edns-payload": settings.ednsPayload,
       families: settings.families,
       deadline: `${settings.deadlineMs}ms`,
+      encryption: settings.encryption,
     },
     dnssec: { "trust-anchors": internet.trustAnchors.map(recordToText) },
     cache: {

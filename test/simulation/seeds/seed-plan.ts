@@ -35,6 +35,8 @@ export interface SeedSettings {
   readonly caseRandomisation: boolean;
   readonly cookies: boolean;
   readonly ednsPayload: number;
+  /** Servers that nobody can reach over TLS are asked over it, too. */
+  readonly encryption: "off" | "opportunistic";
   readonly families: readonly ("ipv4" | "ipv6")[];
   readonly deadlineMs: number;
   readonly stale: { readonly clientTimeoutMs: number } | undefined;
@@ -208,6 +210,7 @@ function planSettings(random: SeededRandom): SeedSettings {
     caseRandomisation: random.chance(0.6),
     cookies: random.chance(0.5),
     ednsPayload: pick(random, [512, 1232, 1232, 4096]) ?? 1232,
+    encryption: random.chance(0.5) ? "opportunistic" : "off",
     families: random.chance(0.8) ? ["ipv4", "ipv6"] : ["ipv4"],
     deadlineMs: random.chance(0.5) ? 8000 : 1500 + random.below(6500),
     stale: random.chance(0.4) ? { clientTimeoutMs: pick(random, [0, 300, 1800]) ?? 1800 } : undefined,

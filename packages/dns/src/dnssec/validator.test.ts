@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseName, RRType } from "@sotto/dns/wire";
-import { SIGNING_FLAWS, type SigningFlawName } from "../testing/fake-internet/signing-flaws.ts";
+import {
+  SIGNING_FLAWS,
+  type SigningFlaw,
+  type SigningFlawName,
+} from "../testing/fake-internet/signing-flaws.ts";
 import {
   type ClientOptions,
   told,
@@ -126,5 +130,30 @@ test("each way to sign an address wrongly has its verdict and its code [4035-4-a
   for (const [name, expected] of Object.entries(FLAWS)) {
     const flaw = SIGNING_FLAWS[name as SigningFlawName]; // The keys of FLAWS are the names of flaws.
     assert.equal(told(await clientOf({ flaw }).judge("www.sub.example.")), expected, name);
+  }
+});
+
+test("that nobody else can be asked for keys or DS does not hide what was wrong with them", async () => {
+  const cases: readonly [flaw: SigningFlaw, type: number, expected: string, takesStripped?: boolean][] = [
+    [SIGNING_FLAWS.expired, DNSKEY, "bogus 7"],
+    [SIGNING_FLAWS["keys unsigned"], DNSKEY, "bogus 10"],
+    // Taking stripped zones for unsigned must not make bogus ones insecure.
+    [SIGNING_FLAWS.expired, DNSKEY, "bogus 7", true],
+  ];
+  for (const [flaw, type, expected, takesStripped = false] of cases) {
+    let asked = 0;
+    const client = clientOf(
+      { flaw },
+      {
+        takesStripped,
+        tamper: (reply) => {
+          const [question] = reply.questions;
+          const isIt = question?.type === type && question.name.toString() === "sub.example.";
+          return isIt && ++asked > 1 ? { ...reply, rcode: 2, answers: [], authorities: [] } : reply;
+        },
+      },
+    );
+    assert.equal(told(await client.judge("www.sub.example.")), expected);
+    assert.ok(asked > 1, "asked again");
   }
 });

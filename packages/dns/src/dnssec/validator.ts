@@ -317,7 +317,7 @@ export class Validator {
     if (known !== undefined) return known;
     let found = await this.#findOut(name, anchor, session, false);
     for (let again = 1; found.trust.kind === "bogus" && !found.isFinal && again < ATTEMPTS_MAX; again++)
-      found = await this.#findOut(name, anchor, session, true);
+      found = moreTelling(found, await this.#findOut(name, anchor, session, true));
     // A purse that is empty says nothing about the zone, nor does a client whose time is up: others may find its keys.
     const isOwnFault = session.budget.isSpent || session.isStarved === true;
     if (found.trust.kind === "secure" || !isOwnFault) this.#trusts.keep(name, found, this.#uptimeSeconds());
@@ -344,7 +344,7 @@ export class Validator {
     const evidence = await session.ask(name, RRType.DS, isAgain);
     if (evidence.kind === "failed") {
       const text = `DS of ${name} cannot be had`;
-      return failedTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
+      return unheardTrust([{ code: EdeCode.DnssecBogus, text }, ...evidence.errors]);
     }
     const sets = evidence.kind === "negative" ? evidence.proofs : [evidence.rrset];
     // Each step goes up, or it would never end: an alias may claim to be signed by its own name.
@@ -452,7 +452,7 @@ export class Validator {
       this.#tryKeysOf({ zone, isTrusted, ttlSeconds, ds, algorithms }, session, isAgain);
     let found = await attempt(false);
     for (let again = 1; found.trust.kind === "bogus" && again < ATTEMPTS_MAX; again++)
-      found = await attempt(true);
+      found = moreTelling(found, await attempt(true));
     return { ...found, isFinal: true };
   }
 
@@ -470,8 +470,9 @@ export class Validator {
         return {
           trust: { kind: "insecure", errors: [{ code: EdeCode.DnskeyMissing, text }] },
           ttlSeconds: BOGUS_TTL_SECONDS,
+          isUnheard: true,
         };
-      return failedTrust([{ code: EdeCode.DnskeyMissing, text }, ...errors]);
+      return unheardTrust([{ code: EdeCode.DnskeyMissing, text }, ...errors]);
     }
     const { rrset } = evidence;
     const keys = rrset.rdatas.slice(0, KEYS_PER_ZONE_MAX).map((rdata) => new Dnskey(rdata));
@@ -534,6 +535,15 @@ function verdictOf(trust: Exclude<ZoneTrust, { kind: "secure" }>): Verdict {
 
 function failedTrust(errors: readonly ExtendedError[]): TimedTrust {
   return { trust: { kind: "bogus", errors }, ttlSeconds: BOGUS_TTL_SECONDS };
+}
+
+function unheardTrust(errors: readonly ExtendedError[]): TimedTrust {
+  return { ...failedTrust(errors), isUnheard: true };
+}
+
+/** That nobody else can be asked says less than what was wrong before, and cures nothing. */
+function moreTelling(before: TimedTrust, after: TimedTrust): TimedTrust {
+  return after.isUnheard === true ? before : after;
 }
 
 /** In a signed zone a denial without a proof lacks NSEC, whatever else is signed (RFC 8914 §4.13). */

@@ -22,6 +22,8 @@ export interface TimedTrust {
   readonly ttlSeconds: number;
   /** Everything that could be tried again has been. */
   readonly isFinal?: boolean;
+  /** Nobody said anything: what was heard before tells more. */
+  readonly isUnheard?: boolean;
 }
 
 /** Trust by name, the oldest leaves first. */

@@ -15,7 +15,14 @@ import {
 } from "@sotto/dns/transport";
 import type { Config, ForwardZoneConfig } from "../config/index.ts";
 import { FileWatch, NetworkWatch } from "../operations/index.ts";
-import { type AnchorKeeper, Recursor, ROOT_HINTS } from "../recursor/index.ts";
+import {
+  type AnchorKeeper,
+  AuthorityEncryption,
+  EncryptingExchange,
+  type EncryptionCounters,
+  Recursor,
+  ROOT_HINTS,
+} from "../recursor/index.ts";
 import {
   buildPipeline,
   makeOutcomeCounters,
@@ -25,6 +32,7 @@ import {
 } from "../server/index.ts";
 import { anchorsOf, keepAnchors } from "./anchors.ts";
 import { CertificateSource, certificateFilesOf } from "./certificates.ts";
+import { EncryptionFile } from "./encryption-file.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
 import { TicketKeys } from "./tickets.ts";
@@ -51,6 +59,8 @@ export interface ServerStatus {
   readonly patience: number;
   readonly admission: AdmissionCounters;
   readonly queries: OutcomeCounters;
+  /** Queries to authorities over TLS (RFC 9539). */
+  readonly authorities: EncryptionCounters & { readonly known: AuthorityEncryption["known"] };
 }
 
 /** Parts that programs replace. */
@@ -65,6 +75,7 @@ interface Engine {
   readonly exchanger: Exchanger;
   readonly recursor: Recursor;
   readonly keeper: AnchorKeeper | undefined;
+  readonly encrypting: EncryptingExchange | undefined;
 }
 
 /** A quarter of the message cache's size goes to record sets and what else the recursor remembers. */
@@ -93,6 +104,7 @@ class RecursorDaemon implements RunningServer {
   readonly #listeners: ListenerSet;
   readonly #certificateWatch: FileWatch;
   readonly #networkWatch: NetworkWatch;
+  readonly #encryptionFile: EncryptionFile;
 
   constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
     this.#runtime = runtime;
@@ -104,7 +116,10 @@ class RecursorDaemon implements RunningServer {
       upstreamRuntime,
       drawnCookieSecret: runtime.random.octets(COOKIE_SECRET_OCTETS),
       outcomes: makeOutcomeCounters(),
+      encryption: new AuthorityEncryption(runtime.clock),
     };
+    this.#encryptionFile = new EncryptionFile(this.#lasting.encryption, runtime);
+    this.#encryptionFile.use(config.resolver.encryptionStateFile);
     this.#engine = buildEngine(config, this.#cache, this.#lasting);
     this.#handler = new HandlerSwitch(this.#engine.service);
     this.#admission = new Admission(config.limits, runtime.clock);
@@ -144,7 +159,10 @@ class RecursorDaemon implements RunningServer {
   get status(): ServerStatus {
     const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
     const queries = this.#lasting.outcomes;
-    return { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters, queries };
+    const { encryption } = this.#lasting;
+    const authorities = { ...encryption.counters, known: encryption.known };
+    const admission = { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters };
+    return { ...admission, queries, authorities };
   }
 
   async reload(next: Config): Promise<readonly string[]> {
@@ -161,6 +179,7 @@ class RecursorDaemon implements RunningServer {
     const keepsAnswers = sameAnswers(before, next);
     if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next), this.#runtime.random);
     const old = this.#engine;
+    this.#encryptionFile.use(next.resolver.encryptionStateFile);
     this.#engine = buildEngine(next, this.#cache, this.#lasting);
     this.#handler.current = this.#engine.service;
     this.#config = next;
@@ -180,18 +199,21 @@ class RecursorDaemon implements RunningServer {
     this.#stopTimers();
     await this.#listeners.drain(this.#runtime.clock.nowMs() + this.#config.limits.drainTimeoutMs);
     await closeEngine(this.#engine);
+    await this.#encryptionFile.save();
   }
 
   async close(): Promise<void> {
     this.#stopTimers();
     await this.#listeners.close();
     await closeEngine(this.#engine);
+    await this.#encryptionFile.save();
   }
 
   #stopTimers(): void {
     this.#tickets.stop();
     this.#certificateWatch.stop();
     this.#networkWatch.stop();
+    this.#encryptionFile.stop();
   }
 
   #watchCertificates(): void {
@@ -230,6 +252,7 @@ const EXPIRES_SOON_MS = 7 * 86_400_000;
 
 async function closeEngine(old: Engine): Promise<void> {
   await old.keeper?.close();
+  old.encrypting?.close();
   await old.recursor.close();
   await old.exchanger.close();
 }
@@ -249,6 +272,8 @@ export interface Lasting {
   /** For cookies, when none is configured. */
   readonly drawnCookieSecret: Uint8Array;
   readonly outcomes: OutcomeCounters;
+  /** What is known of authorities over TLS. */
+  readonly encryption: AuthorityEncryption;
 }
 
 export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
@@ -262,6 +287,14 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     responder: buildForwarder(zone, exchanger, upstreamRuntime),
     fallsBack: zone.fallsBack,
   }));
+  const encrypting = config.resolver.encryptsToAuthorities
+    ? new EncryptingExchange(
+        exchanger,
+        lasting.encryption,
+        { clearPort: config.resolver.port, port: config.resolver.encryptionPort },
+        upstreamRuntime,
+      )
+    : undefined;
   const recursor = new Recursor(
     {
       cookies: config.resolver.cookies,
@@ -286,7 +319,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
         ? { ...config.dnssec, anchors: anchorsOf(config.dnssec, upstreamRuntime) }
         : undefined,
     },
-    exchanger,
+    encrypting ?? exchanger,
     upstreamRuntime,
   );
   const responder = buildPipeline({
@@ -294,6 +327,8 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     snooping: config.access.snooping,
     localZones: config.localZones,
     privateAddresses: config.resolver.privateAddresses,
+    any: config.access.any,
+    dns64: config.dns64,
     forwardZones: { zones: forwardZones, which: "what the recursor cannot" },
     source: recursor,
   });
@@ -310,7 +345,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     runtime,
   );
   const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime);
-  return { service, exchanger, recursor, keeper };
+  return { service, exchanger, recursor, keeper, encrypting };
 }
 
 function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {
@@ -332,8 +367,10 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 
 /** True when answers cached under one configuration are also right under the other. */
 function sameAnswers(a: Config, b: Config): boolean {
-  const relevant = ({ resolver, dnssec, forwardZones, stubZones, localZones, cache }: Config): string =>
-    JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache });
+  const relevant = (config: Config): string => {
+    const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
+    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 });
+  };
   return relevant(a) === relevant(b);
 }
 

@@ -93,6 +93,7 @@ export interface Config {
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
     readonly snooping: readonly string[];
+    readonly any: "full" | "minimal over udp" | "minimal";
   };
   readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
   readonly cookies: {
@@ -113,12 +114,23 @@ export interface Config {
     readonly hardenGlue: boolean;
     readonly cookies: boolean;
     readonly ednsPayloadOctets: number;
+    readonly encryptsToAuthorities: boolean;
+    readonly encryptionPort: number;
+    /** Absolute; undefined: nothing is kept. */
+    readonly encryptionStateFile: string | undefined;
     /** `prefixes` as text. */
     readonly privateAddresses: { readonly prefixes: readonly string[]; readonly except: readonly Name[] };
   };
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
+  readonly dns64:
+    | {
+        readonly prefix: string;
+        readonly exclude: readonly string[];
+        readonly ignoreAaaa: readonly Name[];
+      }
+    | undefined;
   readonly localZones: {
     readonly builtin: boolean;
     readonly except: readonly Name[];

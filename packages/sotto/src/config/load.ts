@@ -163,12 +163,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   checkSameAddress(listeners, report);
   const config: Config = {
     listeners,
-    access: {
-      allow: checked.access.allow,
-      deny: checked.access.deny,
-      action: checked.access.action,
-      snooping: checked.access["cache-snooping"],
-    },
+    access: toAccess(checked),
     identity: { id: checked.identity.id, version: checked.identity.version },
     cookies: {
       policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
@@ -188,6 +183,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       caseRandomisation: checked.resolver["case-randomisation"],
       hardenGlue: checked.resolver["harden-glue"],
       cookies: checked.resolver.cookies,
+      ...toEncryption(checked, folder),
       ednsPayloadOctets: checked.resolver["edns-payload"],
       privateAddresses: toPrivateAddresses(checked),
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
@@ -195,6 +191,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
+    dns64: toDns64(checked, report),
     forwardZones: checked["forward-zones"].map(toForwardZone),
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
@@ -222,6 +219,36 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toAccess({ access }: Settings): Config["access"] {
+  const { allow, deny, action, any } = access;
+  const policy = any === "minimal-over-udp" ? "minimal over udp" : any;
+  return { allow, deny, action, snooping: access["cache-snooping"], any: policy };
+}
+
+function toDns64(
+  { dns64 }: Settings,
+  report: (path: readonly PropertyKey[], message: string) => void,
+): Config["dns64"] {
+  const { prefix, exclude } = dns64;
+  if (prefix === undefined) return undefined;
+  const bits = Number(/\/(\d+)$/.exec(prefix)?.[1] ?? 128);
+  if (!prefix.includes(":") || ![32, 40, 48, 56, 64, 96].includes(bits))
+    report(["dns64", "prefix"], "is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052 §2.2)");
+  return { prefix, exclude, ignoreAaaa: dns64["ignore-aaaa"].map((name) => parseName(name)) };
+}
+
+function toEncryption(
+  { resolver }: Settings,
+  folder: string,
+): Pick<Config["resolver"], "encryptsToAuthorities" | "encryptionPort" | "encryptionStateFile"> {
+  const file = resolver["encryption-state"];
+  return {
+    encryptsToAuthorities: resolver.encryption === "opportunistic",
+    encryptionPort: resolver["encryption-port"],
+    encryptionStateFile: file === undefined ? undefined : resolve(folder, file),
+  };
 }
 
 function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["privateAddresses"] {

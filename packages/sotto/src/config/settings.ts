@@ -175,6 +175,10 @@ const access = z.strictObject({
     description:
       "Who may also ask without RD, which tells what others asked. Nobody else gets answers from the cache that way.",
   }),
+  any: z.enum(["full", "minimal-over-udp", "minimal"]).default("full").meta({
+    description:
+      "Queries of type ANY: full gives whatever is found; minimal one HINFO record instead (RFC 8482 §4.2), always or over UDP only.",
+  }),
   action: z.enum(["refuse", "drop"]).default("refuse").meta({
     description:
       "refuse answers REFUSED with extended error 18 (RFC 8914 §4.19); drop does not answer at all.",
@@ -235,6 +239,20 @@ const resolver = z.strictObject({
   }),
   cookies: z.boolean().default(true).meta({
     description: "Send DNS cookies to authoritative servers (RFC 7873).",
+  }),
+  encryption: z.enum(["off", "opportunistic"]).default("opportunistic").meta({
+    description:
+      "Ask authoritative servers over TLS where they can do it (RFC 9539): tried beside the clear query, without authentication, remembered for three days; left alone for a day where it fails.",
+  }),
+  "encryption-port": z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(853)
+    .meta({ description: "Port for that; another one is for test networks." }),
+  "encryption-state": z.string().optional().meta({
+    description: "File in which is kept who can do it. Absent: it is learnt again after a start.",
   }),
   "private-addresses": z.array(prefix()).default([]).meta({
     description:
@@ -385,6 +403,18 @@ const localZones = z.strictObject({
     .meta({ description: "Zones answered locally; the longest counts." }),
 });
 
+const dns64 = z.strictObject({
+  prefix: prefix()
+    .optional()
+    .meta({ description: "Prefix of the NAT64, such as 64:ff9b::/96 (RFC 6052). Absent: no AAAA is made." }),
+  exclude: z.array(prefix()).default(["::ffff:0:0/96"]).meta({
+    description: "AAAA records inside these count as if they were not there (RFC 6147 §5.1.4).",
+  }),
+  "ignore-aaaa": z.array(zoneName()).default([]).meta({
+    description: "Names at and below which AAAA is made although there are real ones.",
+  }),
+});
+
 const cache = z.strictObject({
   size: size()
     .default("64MiB")
@@ -529,6 +559,7 @@ export const settings = z.strictObject({
     description: "Zones whose authoritative servers are given here instead of found from the root.",
   }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
+  dns64: dns64.prefault({}).meta({ description: "AAAA records for clients behind a NAT64 (RFC 6147)." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),
   tls: tls.prefault({}).meta({ description: "What all tls listeners have in common." }),

@@ -28,6 +28,7 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "stream.proxy-failed": "warn",
   "certificate.renewed": "info",
   "certificate.refused": "error",
+  "encryption.state-refused": "warn",
   "certificate.expires": "warn",
   "tickets.rotated": "info",
   "recursor.priming-failed": "warn",

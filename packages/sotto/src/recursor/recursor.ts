@@ -179,7 +179,8 @@ export class Recursor implements Responder {
     const { view } = query;
     const refused = refusal(view);
     if (refused !== undefined) return refused;
-    const sought: Sought = { name: view.qname, type: view.qtype };
+    // How a client spells a name is nobody's business, and the same question is asked once (RFC 4343 §3).
+    const sought: Sought = { name: view.qname.toLowerCase(), type: view.qtype };
     // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
     const judged = !view.recursionDesired
       ? this.#answers.peek(sought, view.checkingDisabled)

@@ -7,6 +7,8 @@
  *     server identity    class CH, so that all others see class IN only       RFC 4892
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
+ *     ANY                one HINFO in place of everything, by policy          RFC 8482
+ *     DNS64              makes AAAA of A                                      RFC 6147
  *     private addresses  removes them from what comes from outside            rebinding
  *     forward zones      the longest zone's upstreams
  *     answer source      recursor or upstream
@@ -17,6 +19,8 @@
  * not cached, and queries without RD never reach the cache.
  */
 import type { Responder } from "@sotto/dns/transport";
+import { type AnyPolicy, anyQueries } from "./middleware/any-queries.ts";
+import { type Dns64Options, dns64 } from "./middleware/dns64.ts";
 import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
 import { type PrivateAddressesOptions, privateAddresses } from "./middleware/private-addresses.ts";
@@ -31,6 +35,9 @@ export interface PipelineParts {
   readonly snooping?: readonly string[] | undefined;
   readonly localZones: LocalZonesOptions;
   readonly forwardZones: ForwardZonesOptions;
+  /** Absent: `full`. */
+  readonly any?: AnyPolicy | undefined;
+  readonly dns64?: Dns64Options | undefined;
   /** Absent: addresses are given whatever they are. */
   readonly privateAddresses?: PrivateAddressesOptions | undefined;
   /** Answers what nobody before it did. */
@@ -43,6 +50,8 @@ export function buildPipeline(parts: PipelineParts): Responder {
     serverIdentity(parts.identity ?? {}),
     localZones(parts.localZones),
     recursionDesired(parts.snooping ?? []),
+    anyQueries(parts.any ?? "full"),
+    dns64(parts.dns64),
     privateAddresses(parts.privateAddresses ?? { prefixes: [], except: [] }),
     forwardZones(parts.forwardZones),
   ];

@@ -2,28 +2,30 @@
 import { type Name, type ResourceRecord, RRType } from "@sotto/dns/wire";
 import type { Nsec3Plan } from "./denial-chain.ts";
 
-/** What a server of a zone does wrong although the zone itself is in order. */
-export type AnswerFlaw =
+/** What a server of a zone may do wrong although the zone itself is in order. */
+export const ANSWER_FLAWS = [
   /** Leaves all denial records out. */
-  | "no proofs"
+  "no proofs",
   /** NXDOMAIN without the proof that there is no wildcard. */
-  | "no wildcard proof"
+  "no wildcard proof",
   /** Wildcard answers, and NXDOMAIN, without the proof that the name itself does not exist. */
-  | "no name proof"
+  "no name proof",
   /** NSEC3: without the record that shows the closest encloser. */
-  | "no encloser proof"
+  "no encloser proof",
   /** The denial records of the apex for whatever is asked. */
-  | "proofs of the apex"
+  "proofs of the apex",
   /** Denies with the record that the zone above has for the cut (RFC 6840 §4.1). */
-  | "proofs from above"
+  "proofs from above",
   /** Denies what is below a DNAME with the record at the DNAME (RFC 6840 §4.1). */
-  | "denies below DNAME"
+  "denies below DNAME",
   /** Denies types at an alias with the record at the alias (RFC 6840 §4.3). */
-  | "denies aliases"
+  "denies aliases",
   /** Answers questions for DS from the child (RFC 4035 §3.1.4.1 wants the parent). */
-  | "DS from the child"
+  "DS from the child",
   /** Makes records from a wildcard for names that exist. */
-  | "wildcard over names";
+  "wildcard over names",
+] as const;
+export type AnswerFlaw = (typeof ANSWER_FLAWS)[number];
 
 /** All records at one name. */
 export interface ZoneNode {

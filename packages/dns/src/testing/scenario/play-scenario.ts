@@ -8,8 +8,8 @@ import { matches, messageOf, replyTo, type Unmatched } from "./scenario-server.t
 
 /** The resolver under test. */
 export interface ScenarioSubject {
-  /** Answers a client's message; undefined when it says nothing. */
-  answer(query: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Answers the message of a client at that address; undefined when it says nothing. */
+  answer(query: Uint8Array, clientAddress: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;
 }
 
@@ -18,6 +18,7 @@ export interface ScenarioQuery {
   readonly step: number;
   readonly server: string;
   readonly octets: Uint8Array;
+  readonly transport: "udp" | "tcp";
   readonly isAnswered: boolean;
 }
 
@@ -52,6 +53,7 @@ export async function playScenario(
     for (const step of scenario.steps) {
       stage.step = step.number;
       if (step.kind === "QUERY") stage.queryStep = step.number;
+      if (step.kind !== "CHECK_QUERIES") stage.beginCount();
       const problem = await playStep(step, subject, pending, stage, world, options.isLoose ?? false);
       problems.push(...problem);
       if (problems.length > 0) break;
@@ -76,7 +78,7 @@ async function playStep(
   switch (step.kind) {
     case "QUERY":
       if (step.entry === undefined) return [`${at}: nothing to ask`];
-      pending.push(subject.answer(queryOf(step.entry)));
+      pending.push(subject.answer(queryOf(step.entry), clientOf(step)));
       return [];
     case "CHECK_ANSWER": {
       const next = pending.shift();
@@ -107,9 +109,15 @@ async function playStep(
       stage.dropQuery();
       await world.clock.advance(TIMEOUT_STEP_MS);
       return [];
+    case "CHECK_QUERIES":
+      return stage.checkQueries(step).map((text) => `${at}: ${text}`);
     default:
       return [`${at}: ${step.kind} is not known here`];
   }
+}
+
+function clientOf({ words }: ScenarioStep): string {
+  return words[0] === "ADDRESS" ? (words[1] ?? LOOPBACK) : LOOPBACK;
 }
 
 export function queryOf(entry: ScenarioEntry): Uint8Array {
@@ -130,6 +138,8 @@ class Stage {
   /** Deckard's ranges hold during the step that asks, testbound's during the one that waits. */
   queryStep = 0;
   readonly queries: ScenarioQuery[] = [];
+  #counted = 0;
+  #nextCount = 0;
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
   readonly #unmatched: Unmatched;
@@ -152,6 +162,23 @@ class Stage {
     ]);
     const network = this.#world.network.host([...addresses]);
     for (const address of addresses) await this.#listen(address, network);
+  }
+
+  beginCount(): void {
+    this.#counted = this.#nextCount;
+  }
+
+  /** Counts queries since the last count: those to one server, and those that match the entry, if these are there (our extension). */
+  checkQueries({ words: [least = "", most = least, only], entry }: ScenarioStep): string[] {
+    const counted = this.queries.slice(this.#counted).filter(({ octets, transport, server }) => {
+      if (only !== undefined && only !== server) return false;
+      const query = tryDecodeMessage(octets);
+      return entry === undefined || (query.ok && matches(entry, query.value, transport));
+    });
+    // Several counts in a row look at the same queries.
+    this.#nextCount = this.queries.length;
+    const isRight = counted.length >= Number(least) && counted.length <= Number(most);
+    return isRight ? [] : [`servers got ${counted.length} queries, expected ${least} to ${most}`];
   }
 
   /** Lets time pass until a query came that the scenario looks for. */
@@ -235,9 +262,16 @@ class Stage {
       transport,
       this.#unmatched,
     );
-    this.queries.push({ step: this.step, server: address, octets: copy, isAnswered: reply !== undefined });
+    this.queries.push({
+      step: this.step,
+      server: address,
+      octets: copy,
+      transport,
+      isAnswered: reply !== undefined,
+    });
     if (reply === undefined) this.#open.push({ octets: copy, transport, send });
-    else send(reply);
+    else if (reply.delayMs === 0) send(reply.octets);
+    else this.#world.clock.startTimer("slow scenario server", reply.delayMs, () => send(reply.octets));
   }
 
   async close(): Promise<void> {
@@ -248,6 +282,7 @@ class Stage {
   }
 }
 
+const LOOPBACK = "127.0.0.1";
 /** Longer than any resolution takes. */
 const ANSWER_MS_MAX = 60_000;
 const WAIT_STEP_MS = 50;

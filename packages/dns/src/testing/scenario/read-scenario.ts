@@ -4,18 +4,21 @@ import {
   parsed,
   problem,
   type Question,
+  type ResourceRecord,
   RRClass,
   rrClassFromText,
   rrTypeFromText,
   tryParseName,
   tryParseRecord,
 } from "@sotto/dns/wire";
+import type { ServedZone } from "../fake-internet/authority.ts";
 import type { Scenario, ScenarioEntry, ScenarioRange, ScenarioSetting, ScenarioStep } from "./scenario.ts";
+import { ScenarioZones } from "./scenario-zones.ts";
 
-/** Reads a whole file. */
-export function tryReadScenario(text: string): Parsed<Scenario> {
+/** Reads a whole file. `signedAtSeconds`: when its zones are signed, seconds since 1970; default: when virtual time begins. */
+export function tryReadScenario(text: string, signedAtSeconds = VIRTUAL_START_SECONDS): Parsed<Scenario> {
   try {
-    return parsed(new ScenarioReader(text).read());
+    return parsed(new ScenarioReader(text, signedAtSeconds).read());
   } catch (error) {
     if (error instanceof ScenarioProblem) return problem(error.message);
     throw error;
@@ -27,10 +30,14 @@ class ScenarioProblem extends Error {}
 
 class ScenarioReader {
   readonly #lines: readonly string[];
+  readonly #zones: ScenarioZones;
+  /** What can be done only when all zones are known. */
+  readonly #later: (() => void)[] = [];
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, signedAtSeconds: number) {
     this.#lines = text.split(/\r?\n/);
+    this.#zones = new ScenarioZones(signedAtSeconds);
   }
 
   read(): Scenario {
@@ -46,7 +53,8 @@ class ScenarioReader {
       else if (first === "STEP") steps.push(this.#step(rest));
       else this.#fail(`${JSON.stringify(first)} is not expected here`);
     }
-    return { title, settings, ranges, steps };
+    for (const act of this.#later) act();
+    return { title, settings, ranges, steps, anchors: this.#zones.anchors };
   }
 
   #settings(): ScenarioSetting[] {
@@ -84,15 +92,27 @@ class ScenarioReader {
       .map((word) => word.replace(/;.*/, ""))
       .filter((word) => /^[0-9a-fA-F:.]+$/.test(word));
     const entries: ScenarioEntry[] = [];
+    const zones: ServedZone[] = [];
     for (let words = this.#next(); words !== undefined; words = this.#next()) {
       const [first = "", ...rest] = words;
-      if (first === "RANGE_END") return { from: Number(from), to: Number(to), addresses, entries };
+      if (first === "RANGE_END") return { from: Number(from), to: Number(to), addresses, entries, zones };
       if (first === "ADDRESS") addresses.push(...rest);
       else if (first === "ENTRY_BEGIN") entries.push(this.#entry());
+      else if (first === "ZONE_BEGIN") zones.push(this.#zone(rest));
       else if (first === "PENDING") continue;
       else this.#fail(`${JSON.stringify(first)} is not expected in a range`);
     }
     return this.#fail("a range has no end");
+  }
+
+  #zone(words: readonly string[]): ServedZone {
+    const start = this.#at;
+    while (this.#at < this.#lines.length) {
+      if ((this.#lines[this.#at++] ?? "").trim() !== "ZONE_END") continue;
+      const zone = this.#zones.add(words, this.#lines.slice(start, this.#at - 1).join("\n"));
+      return zone.ok ? zone.value : this.#fail(zone.problem);
+    }
+    return this.#fail("a zone has no end");
   }
 
   #step([number = "", kind = "", ...words]: readonly string[]): ScenarioStep {
@@ -126,7 +146,7 @@ class ScenarioReader {
       const [first = "", ...rest] = words;
       if (first === "ENTRY_END") return entry;
       if (first === "MATCH") for (const word of rest) entry.match.add(word.toLowerCase());
-      else if (first === "ADJUST") for (const word of rest) entry.adjust.add(word.toLowerCase());
+      else if (first === "ADJUST") adjust(entry, rest);
       else if (first === "REPLY") for (const word of rest) entry.reply.add(word.toUpperCase());
       else if (first === "SECTION") section = rest[0]?.toUpperCase() ?? "";
       else if (first === "RAW") entry.raw = new Uint8Array(Buffer.from(this.#restOfRaw(rest), "hex"));
@@ -161,9 +181,36 @@ class ScenarioReader {
       section
     ];
     if (list === undefined) this.#fail(`${JSON.stringify(text)} stands in no section`);
+    const signed = SIGNED.exec(text);
+    if (signed !== null && list !== undefined) {
+      this.#signatures(list, signed[1] ?? "", signed[2] ?? "", signed[3]);
+      return;
+    }
     const record = tryParseRecord(this.#whole(text), { ttl: 3600, class: RRClass.IN });
     if (!record.ok) this.#fail(`${record.problem}: ${text}`);
     else list?.push(record.value);
+  }
+
+  /** `NAME SIGNED TYPE [ZONE]` stands for the signatures that a zone of the scenario has over that set (our extension). */
+  #signatures(
+    list: ResourceRecord[],
+    nameText: string,
+    typeText: string,
+    zoneText: string | undefined,
+  ): void {
+    const name = tryParseName(nameText);
+    const type = rrTypeFromText(typeText);
+    const zone = zoneText === undefined ? undefined : tryParseName(zoneText);
+    if (!name.ok || type === undefined || zone?.ok === false) {
+      this.#fail(`${nameText} ${typeText} cannot be signed`);
+    }
+    const line = this.#at;
+    this.#later.push(() => {
+      const records = this.#zones.signatures(name.value, type, zone?.value);
+      this.#at = line;
+      if (records.length === 0) this.#fail(`no zone has signatures over ${nameText} ${typeText}`);
+      list.push(...records);
+    });
   }
 
   /** Records may go over lines in parentheses. */
@@ -223,6 +270,14 @@ type GrowingEntry = {
       : ScenarioEntry[Key];
 };
 
+function adjust(entry: GrowingEntry, words: readonly string[]): void {
+  for (const word of words.map((each) => each.toLowerCase())) {
+    entry.adjust.add(word);
+    const seconds = /^(?:packet_)?sleep=(\d+(?:\.\d+)?)$/.exec(word)?.[1];
+    if (seconds !== undefined) entry.delayMs = Number(seconds) * 1000;
+  }
+}
+
 function newEntry(line: number): GrowingEntry {
   return {
     line,
@@ -234,6 +289,7 @@ function newEntry(line: number): GrowingEntry {
     authorities: [],
     additionals: [],
     raw: undefined,
+    delayMs: 0,
   };
 }
 
@@ -243,5 +299,8 @@ function withoutComment(line: string): string {
 
 /** Some files have a whole zone on one line. */
 const PAIR = /([a-z-]+):\s*(?:"([^"]*)"|(\S+))/g;
+const SIGNED = /^(\S+)\s+(?:\d+\s+)?(?:IN\s+)?SIGNED\s+(\S+)(?:\s+(\S+))?$/;
+/** 2026-01-01, as in `SimClock`. */
+const VIRTUAL_START_SECONDS = 1_767_225_600;
 const STEP_WORDS = new Set(["ADDRESS", "ELAPSE", "EVAL"]);
 const BLOCKS = new Set(["CHECK_AUTOTRUST", "CHECK_TEMPFILE"]);

@@ -9,10 +9,17 @@ import {
   rcodeFromText,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
-import type { Scenario, ScenarioEntry } from "./scenario.ts";
+import { answerQuery } from "../fake-internet/authority.ts";
+import type { Scenario, ScenarioEntry, ScenarioRange } from "./scenario.ts";
 
 /** What servers do with queries that the scenario has no answer for. */
 export type Unmatched = "silence" | "SERVFAIL" | "REFUSED";
+
+/** What a server sends, and how many milliseconds later than others. */
+export interface ScenarioReply {
+  readonly octets: Uint8Array;
+  readonly delayMs: number;
+}
 
 /** The reply of the server at `address` during the first of `steps` that has one; undefined for silence. */
 export function replyTo(
@@ -22,16 +29,32 @@ export function replyTo(
   octets: Uint8Array,
   transport: "udp" | "tcp",
   unmatched: Unmatched,
-): Uint8Array | undefined {
+): ScenarioReply | undefined {
   const decoded = tryDecodeMessage(octets);
   if (!decoded.ok) return undefined;
   const query = decoded.value;
   let entry: ScenarioEntry | undefined;
   for (const step of steps) entry ??= findEntry(scenario, step, address, query, transport);
-  if (entry === undefined) return unmatched === "silence" ? undefined : failureOf(query, unmatched);
+  const atOnce = (reply: Uint8Array | undefined): ScenarioReply | undefined =>
+    reply && { octets: reply, delayMs: 0 };
+  if (entry === undefined) {
+    for (const step of steps) {
+      const zones = rangesOf(scenario, step, address).flatMap((range) => range.zones);
+      if (zones.length > 0) return atOnce(answerQuery(zones, octets, transport));
+    }
+    return unmatched === "silence" ? undefined : atOnce(failureOf(query, unmatched));
+  }
   if (entry.adjust.has("do_not_answer")) return undefined;
-  if (entry.raw !== undefined) return entry.raw;
-  return encodeMessage(messageOf(entry, query));
+  return { octets: entry.raw ?? encodeMessage(messageOf(entry, query)), delayMs: entry.delayMs };
+}
+
+function rangesOf(scenario: Scenario, step: number, address: string): ScenarioRange[] {
+  return scenario.ranges.filter(
+    ({ from, to, addresses }) =>
+      step >= from &&
+      step <= to &&
+      (addresses.length === 0 || addresses.some((known) => sameAddress(known, address))),
+  );
 }
 
 function findEntry(
@@ -41,9 +64,7 @@ function findEntry(
   query: Message,
   transport: "udp" | "tcp",
 ): ScenarioEntry | undefined {
-  for (const range of scenario.ranges) {
-    if (step < range.from || step > range.to) continue;
-    if (range.addresses.length > 0 && !range.addresses.some((known) => sameAddress(known, address))) continue;
+  for (const range of rangesOf(scenario, step, address)) {
     const entry = range.entries.find((one) => matches(one, query, transport));
     if (entry !== undefined) return entry;
   }
@@ -65,6 +86,7 @@ export function matches(entry: ScenarioEntry, query: Message, transport: "udp" |
       case "question":
       case "qtype":
       case "subdomain":
+      case "qcase":
         if (expected === undefined || !matchesQuestion(word, expected, asked)) return false;
         break;
       case "tcp":
@@ -86,6 +108,7 @@ export function matches(entry: ScenarioEntry, query: Message, transport: "udp" |
 
 function matchesQuestion(word: string, expected: Question, asked: Question): boolean {
   if (word === "qname") return expected.name.equals(asked.name);
+  if (word === "qcase") return Buffer.compare(expected.name.wire, asked.name.wire) === 0;
   if (word === "qtype") return expected.type === asked.type;
   if (word === "subdomain") return asked.name.isAtOrBelow(expected.name);
   return expected.name.equals(asked.name) && expected.type === asked.type && expected.class === asked.class;

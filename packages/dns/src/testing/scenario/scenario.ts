@@ -1,5 +1,6 @@
 /** Replay scenarios in the form that testbound, Deckard and Stelline share (`.rpl`), as values. */
 import type { Question, ResourceRecord } from "@sotto/dns/wire";
+import type { ServedZone } from "../fake-internet/authority.ts";
 
 /** One packet: what must match, how it is changed, and what it says. */
 export interface ScenarioEntry {
@@ -17,6 +18,8 @@ export interface ScenarioEntry {
   readonly additionals: readonly ResourceRecord[];
   /** Octets in place of a message that a server would send; undefined for ordinary entries. */
   readonly raw: Uint8Array | undefined;
+  /** Milliseconds that the reply takes longer than others. */
+  readonly delayMs: number;
 }
 
 /** What servers say from one step to another. */
@@ -26,6 +29,8 @@ export interface ScenarioRange {
   /** Empty: any address. */
   readonly addresses: readonly string[];
   readonly entries: readonly ScenarioEntry[];
+  /** What answers when no entry does: whole zones (our extension). */
+  readonly zones: readonly ServedZone[];
 }
 
 export interface ScenarioStep {
@@ -50,4 +55,6 @@ export interface Scenario {
   readonly settings: readonly ScenarioSetting[];
   readonly ranges: readonly ScenarioRange[];
   readonly steps: readonly ScenarioStep[];
+  /** Anchors of zones that say so, in addition to those of the configuration part (our extension). */
+  readonly anchors: readonly ResourceRecord[];
 }
