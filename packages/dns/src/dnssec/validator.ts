@@ -36,6 +36,8 @@ export type Evidence =
 /** What validation for one question needs of its caller. */
 export interface ValidationSession {
   readonly budget: ValidationBudget;
+  /** Something could not be had for want of the asker's own time or means. Default false. */
+  readonly isStarved?: boolean;
   /** Asks for DS or DNSKEY; `isAgain`: what came before was bogus, so other servers should be asked. Never rejects. */
   ask(name: Name, type: RRType, isAgain: boolean): Promise<Evidence>;
   /** Is told of denials that were verified on the way to a zone's keys. */
@@ -316,9 +318,9 @@ export class Validator {
     let found = await this.#findOut(name, anchor, session, false);
     for (let again = 1; found.trust.kind === "bogus" && !found.isFinal && again < ATTEMPTS_MAX; again++)
       found = moreTelling(found, await this.#findOut(name, anchor, session, true));
-    // A purse that is empty says nothing about the zone.
-    if (found.trust.kind !== "bogus" || !session.budget.isSpent)
-      this.#trusts.keep(name, found, this.#uptimeSeconds());
+    // A purse that is empty says nothing about the zone, nor does a client whose time is up: others may find its keys.
+    const isOwnFault = session.budget.isSpent || session.isStarved === true;
+    if (found.trust.kind === "secure" || !isOwnFault) this.#trusts.keep(name, found, this.#uptimeSeconds());
     return found;
   }
 

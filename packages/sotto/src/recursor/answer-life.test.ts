@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { FakeInternet, type SimClock, simRuntime } from "@sotto/dns/testing";
 import { Exchanger, type Reply } from "@sotto/dns/transport";
-import { EdeCode, parseName, RRType, recordToText } from "@sotto/dns/wire";
+import { EdeCode, parseName, Rcode, RRType, recordToText } from "@sotto/dns/wire";
 import {
   answer,
   authoritative,
@@ -111,6 +111,12 @@ test("proofs in a stale answer have its TTL", async () => {
   assert.deepEqual(ttls, [30, 30, 30, 30]);
 });
 
+interface ValidatingOptions {
+  /** One way. Default 5. */
+  readonly latencyMs?: number;
+  readonly deadlineMs?: number;
+}
+
 interface ValidatingBench {
   readonly clock: SimClock;
   ask(name: string): Promise<Reply>;
@@ -119,8 +125,11 @@ interface ValidatingBench {
 }
 
 /** A validating recursor on the fake internet. */
-async function withFakeInternet(run: (bench: ValidatingBench) => Promise<void>): Promise<void> {
-  const world = simRuntime(1);
+async function withFakeInternet(
+  run: (bench: ValidatingBench) => Promise<void>,
+  { latencyMs = 5, deadlineMs = 8000 }: ValidatingOptions = {},
+): Promise<void> {
+  const world = simRuntime(1, { latencyMs });
   const { clock, network } = world;
   const internet = FakeInternet.build({ wallMs: clock.wallMs() });
   await internet.start((addresses) => network.host(addresses), clock, world.random);
@@ -132,11 +141,12 @@ async function withFakeInternet(run: (bench: ValidatingBench) => Promise<void>):
   const runtime = world.runtimeOf(["192.0.2.253"]);
   const exchanger = new Exchanger({}, runtime);
   const { rootHints } = internet;
-  const recursor = new Recursor({ rootHints, stale: STALE, validation: { anchors } }, exchanger, runtime);
+  const options = { rootHints, stale: STALE, validation: { anchors }, deadlineMs };
+  const recursor = new Recursor(options, exchanger, runtime);
   await run({
     clock,
     ask: (name) => {
-      const context = { signal: new AbortController().signal, deadlineMs: clock.nowMs() + 8000 };
+      const context = { signal: new AbortController().signal, deadlineMs: clock.nowMs() + deadlineMs };
       return clock.runUntil(recursor.respond(queryOf(name, RRType.A, { dnssecOk: true }), context));
     },
     silence: () => {
@@ -173,3 +183,15 @@ test("a stale answer is not secure any more when its signatures have ended", () 
     assert.deepEqual([late.message.answers[0]?.ttl, late.security], [30, "indeterminate"]);
     assert.deepEqual(late.extendedErrors, [{ code: EdeCode.StaleAnswer, text: "" }]);
   }));
+
+test("a client whose time is up says nothing about the keys of the zones above its name", () =>
+  withFakeInternet(
+    async ({ ask, clock }) => {
+      // Its walk ends while the keys of dnssec. are on their way.
+      const failed = await ask("x.y.wild.far.away.parent.dnssec.");
+      assert.equal(failed.message.rcode, Rcode.ServFail);
+      await clock.advance(100);
+      assert.equal((await ask("www.alg13.dnssec.")).security, "secure");
+    },
+    { latencyMs: 71, deadlineMs: 1522 },
+  ));

@@ -19,7 +19,7 @@ import { primingQuestion } from "./priming.ts";
 import { QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, PROOFS_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
-import { asOf } from "./remaining-ttls.ts";
+import { asOf, putAside } from "./remaining-ttls.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
@@ -400,7 +400,7 @@ export class Iteration {
       case "overflow":
       case "negative":
         if (this.#lacksSignatures(work, scrubbed)) {
-          work.lastResort ??= scrubbed;
+          work.lastResort ??= putAside(scrubbed, this.#shared.runtime);
           return this.#giveUp(work, attempt, "unsigned reply of a signed zone");
         }
         return this.#useAnswer(scrubbed) ?? { kind: "choose", work };
@@ -432,7 +432,7 @@ export class Iteration {
           work.lastResort = scrubbed;
           return this.#locateParent(work, attempt);
         }
-        work.lastResort ??= scrubbed;
+        work.lastResort ??= putAside(scrubbed, this.#shared.runtime);
         return this.#giveUp(work, attempt, "empty reply without authority");
       case "broken":
         return this.#giveUp(work, attempt, scrubbed.reason);

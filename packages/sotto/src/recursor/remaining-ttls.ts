@@ -5,12 +5,33 @@
 import { type RRset, ttlSecondsAt } from "@sotto/dns/cache";
 import type { Runtime } from "@sotto/dns/runtime";
 import { RRType } from "@sotto/dns/wire";
+import type { FoundRRset, Scrubbed } from "./scrubber.ts";
 import type { JudgedOutcome } from "./validated-answers.ts";
 
 /** The same sets with the moment at which their TTLs are right. */
 export function asOf({ clock }: Runtime, rrsets: readonly RRset[]): RRset[] {
+  const nowMs = clock.nowMs();
+  return rrsets.map((rrset) => ({ ...rrset, asOfMs: rrset.asOfMs ?? nowMs }));
+}
+
+/** A reply that is put aside, for when nobody knows better. */
+export function putAside(scrubbed: Scrubbed, { clock }: Runtime): Scrubbed {
   const asOfMs = clock.nowMs();
-  return rrsets.map((rrset) => ({ ...rrset, asOfMs }));
+  const stamped = (found: FoundRRset): FoundRRset => ({ ...found, rrset: { ...found.rrset, asOfMs } });
+  switch (scrubbed.kind) {
+    case "answer":
+      return { ...scrubbed, chain: scrubbed.chain.map(stamped), rrsets: scrubbed.rrsets.map(stamped) };
+    case "alias":
+      return { ...scrubbed, chain: scrubbed.chain.map(stamped) };
+    case "negative": {
+      const { soa } = scrubbed.answer;
+      return soa === undefined
+        ? scrubbed
+        : { ...scrubbed, answer: { ...scrubbed.answer, soa: { ...soa, asOfMs } } };
+    }
+    default:
+      return scrubbed;
+  }
 }
 
 /** The same outcome with TTLs as they are now. */

@@ -275,7 +275,10 @@ export class ValidatedAnswers {
     const sets = found.kind === "answer" ? [...found.chain, ...found.rrsets] : found.chain;
     const shown: RRset[] = [];
     for (const rrset of sets) {
-      const verdict = await this.#judgeRRset(rrset, validator, session);
+      const isForDs = sought.type === RRType.DS && rrset.type === RRType.CNAME;
+      const verdict = isForDs
+        ? await this.#judgeAliasOfDs(rrset, validator, session)
+        : await this.#judgeRRset(rrset, validator, session);
       if (verdict !== undefined) verdicts.push(verdict);
       if (verdict?.status === "bogus") return { verdict, outcome: found };
       // Also beside what is insecure nothing lives longer than its owner signed.
@@ -318,6 +321,19 @@ export class ValidatedAnswers {
     } else if (verdict.status === "insecure" && verdict.errors.length === 0)
       rrsets.noteSecurity(rrset, "insecure", rrset.ttlSeconds);
     return verdict;
+  }
+
+  /** The zone above answers for DS (RFC 4035 §3.1.4.1), so it has to stand for an alias there, not a zone of that name. */
+  async #judgeAliasOfDs(
+    rrset: RRset,
+    validator: Validator,
+    session: ValidationSession,
+  ): Promise<Verdict | undefined> {
+    const signers = signersOf(rrset);
+    if (signers.some((signer) => rrset.owner.isBelow(signer)) || rrset.synthesizedFrom !== undefined)
+      return this.#judgeRRset(rrset, validator, session);
+    const asDs = { ...rrset, type: RRType.DS, signatures: [] };
+    return validator.judgeRRset(asDs, [], rrset.fromZone ?? NameClass.root, session);
   }
 
   async #judgeNegative(
@@ -413,6 +429,7 @@ class Session implements ValidationSession {
   readonly #parts: ValidatedAnswersParts;
   readonly #sources = new Map<string, Set<string>>();
   readonly #asked: Sought[] = [];
+  isStarved = false;
   /** Denials by which something turned out to be insecure although they came for another reason. */
   usedHints: readonly RRset[] = [];
   /** Proofs that were handed to the validator. */
@@ -434,6 +451,8 @@ class Session implements ValidationSession {
     const answered: Answered | undefined = isAgain
       ? await mesh.askAgain(this.#work, sought, new Set(sources))
       : await mesh.answerFor(this.#work, sought);
+    const outcome = answered?.outcome;
+    this.isStarved ||= outcome === undefined || (outcome.kind === "failed" && outcome.isCircumstantial);
     if (answered === undefined) return { kind: "failed", errors: [] };
     for (const source of answered.sources) sources.add(source);
     if (answered.outcome.kind === "negative") this.#given = answered.outcome.answer.proofs;
