@@ -52,8 +52,7 @@ export async function playScenario(
   try {
     for (const step of scenario.steps) {
       stage.step = step.number;
-      if (step.kind === "QUERY") stage.queryStep = step.number;
-      if (step.kind !== "CHECK_QUERIES") stage.beginCount();
+      if (step.kind === "QUERY") stage.beginQuery(step.number);
       const problem = await playStep(step, subject, pending, stage, world, options.isLoose ?? false);
       problems.push(...problem);
       if (problems.length > 0) break;
@@ -139,7 +138,6 @@ class Stage {
   queryStep = 0;
   readonly queries: ScenarioQuery[] = [];
   #counted = 0;
-  #nextCount = 0;
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
   readonly #unmatched: Unmatched;
@@ -164,19 +162,18 @@ class Stage {
     for (const address of addresses) await this.#listen(address, network);
   }
 
-  beginCount(): void {
-    this.#counted = this.#nextCount;
+  beginQuery(step: number): void {
+    this.queryStep = step;
+    this.#counted = this.queries.length;
   }
 
-  /** Counts queries since the last count: those to one server, and those that match the entry, if these are there (our extension). */
+  /** Counts queries since a client asked last: those to one server, and those that match the entry, if these are there (our extension). */
   checkQueries({ words: [least = "", most = least, only], entry }: ScenarioStep): string[] {
     const counted = this.queries.slice(this.#counted).filter(({ octets, transport, server }) => {
       if (only !== undefined && only !== server) return false;
       const query = tryDecodeMessage(octets);
       return entry === undefined || (query.ok && matches(entry, query.value, transport));
     });
-    // Several counts in a row look at the same queries.
-    this.#nextCount = this.queries.length;
     const isRight = counted.length >= Number(least) && counted.length <= Number(most);
     return isRight ? [] : [`servers got ${counted.length} queries, expected ${least} to ${most}`];
   }
