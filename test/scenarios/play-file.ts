@@ -1,10 +1,18 @@
 /** One scenario from text to verdict, against the whole server behind the listeners. */
 import { MessageCache } from "@sotto/dns/cache";
-import { playScenario, simRuntime, tryReadScenario, type Unmatched } from "@sotto/dns/testing";
+import type { Runtime } from "@sotto/dns/runtime";
+import {
+  playScenario,
+  readAnchorFile,
+  type Scenario,
+  simRuntime,
+  tryReadScenario,
+  type Unmatched,
+} from "@sotto/dns/testing";
 import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
 import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
-import { AuthorityEncryption } from "../../packages/sotto/src/recursor/index.ts";
+import { AnchorKeeper, AuthorityEncryption } from "../../packages/sotto/src/recursor/index.ts";
 import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
@@ -21,6 +29,29 @@ function configuredAddresses({ resolver, stubZones, forwardZones }: Config): str
     ...stubZones.flatMap(({ servers }) => servers.map(({ address }) => address)),
     ...forwardZones.flatMap(({ upstreams }) => upstreams.map(({ endpoint }) => endpoint.address)),
   ];
+}
+
+/** Follows the keys of a scenario's trust anchor files (RFC 5011); nothing is written. */
+function keepAnchors(
+  files: Scenario["anchorFiles"],
+  { dnssec }: Config,
+  { recursor }: ReturnType<typeof buildEngine>,
+  runtime: Runtime,
+): AnchorKeeper {
+  const keeper = new AnchorKeeper(
+    {
+      anchors: dnssec.anchors,
+      known: files.flatMap(({ text }) => readAnchorFile(text).known),
+      policy: { sha1: dnssec.sha1, dsa: dnssec.dsa },
+      skew: dnssec.skew,
+      fetchKeys: (zone) => recursor.fetchKeys(zone),
+      replace: (zone, anchor) => recursor.replaceAnchor(zone, anchor),
+      save: () => Promise.resolve(),
+    },
+    runtime,
+  );
+  keeper.start();
+  return keeper;
 }
 
 /** Reads and plays a scenario. */
@@ -41,6 +72,9 @@ export async function playFile(
       trace: [],
     };
   const world = simRuntime(1, { latencyMs: 5 });
+  // Moments in files of trust anchors count from where testbound begins.
+  const { anchorFiles } = scenario.value;
+  if (anchorFiles.length > 0) world.clock.jumpWall(-world.clock.wallMs());
   const runtime = world.runtimeOf(["192.0.2.254", "2001:db8:ffff::254"]);
   const { config } = loaded;
   const cache = new MessageCache({ bytesMax: 1 << 20 }, world.random);
@@ -52,6 +86,7 @@ export async function playFile(
       outcomes: makeOutcomeCounters(),
       encryption: new AuthorityEncryption(runtime.clock),
     });
+    const keeper = anchorFiles.length === 0 ? undefined : keepAnchors(anchorFiles, config, engine, runtime);
     const origin = (address: string) => ({
       transport: "tcp" as const,
       remote: { address, port: 4242 },
@@ -63,7 +98,9 @@ export async function playFile(
         (
           await engine.service.answer(query, { origin: origin(client), keepaliveUnits: () => undefined })
         )?.slice(),
+      anchorPoints: () => keeper?.points ?? [],
       close: async () => {
+        await keeper?.close();
         await engine.recursor.close();
         await engine.exchanger.close();
       },
@@ -89,5 +126,7 @@ export async function playFile(
     trace.push(`failed: ${String(question)}: ${String(reason)}: ${String(text)}`);
   for (const { errors, question } of world.events.named("recursor.bogus"))
     trace.push(`bogus: ${String(question)}: ${String(errors)}`);
+  for (const { zone, why } of world.events.named("anchors.not-validated"))
+    trace.push(`keys of ${String(zone)} not validated: ${JSON.stringify(why)}`);
   return { kind: problems.length === 0 ? "passed" : "failed", problems, trace };
 }

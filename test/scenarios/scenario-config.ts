@@ -1,5 +1,5 @@
 /** What Unbound's and Deckard's words in a scenario's configuration part mean for us, as our configuration file. */
-import type { Scenario, ScenarioSetting } from "@sotto/dns/testing";
+import { readAnchorFile, type Scenario, type ScenarioSetting } from "@sotto/dns/testing";
 import { recordToText } from "@sotto/dns/wire";
 import { ROOT_HINTS } from "../../packages/sotto/src/recursor/index.ts";
 
@@ -63,7 +63,9 @@ class Draft {
 /** Translates the configuration part. */
 export function scenarioConfig(scenario: Scenario): ScenarioConfig {
   const draft = new Draft();
-  draft.anchors.push(...scenario.anchors.map(recordToText));
+  const followed = scenario.anchorFiles.flatMap(({ text }) => readAnchorFile(text).anchors);
+  if (followed.length > 0) draft.dnssec["dsa"] = true;
+  draft.anchors.push(...[...scenario.anchors, ...followed].map(recordToText));
   let section = "";
   for (const setting of scenario.settings) {
     const { key, value } = setting;

@@ -9,6 +9,7 @@ export {
 export type { HeardQuery } from "./fake-internet/fake-server.ts";
 export type { Action } from "./fake-internet/misbehaviour.ts";
 export type { ServerText } from "./fake-internet/zone-text.ts";
+export { readAnchorFile } from "./scenario/anchor-file.ts";
 export { compareAnswer } from "./scenario/compare-answer.ts";
 export {
   playScenario,

@@ -1,16 +1,21 @@
 /** Plays a scenario in virtual time: its servers on a simulated network, a resolver that is given to us before them. */
+import type { TrustPoint } from "@sotto/dns/dnssec";
 import type { DatagramSocket, Network, StreamListener } from "@sotto/dns/runtime";
 import { encodeMessage, FrameReader, frameMessage, makeEdns, tryDecodeMessage } from "@sotto/dns/wire";
 import type { SimWorld } from "../sim/sim-runtime.ts";
+import { compareAnchors } from "./anchor-file.ts";
 import { compareAnswer } from "./compare-answer.ts";
 import type { Scenario, ScenarioEntry, ScenarioStep } from "./scenario.ts";
 import { matches, messageOf, replyTo, type Unmatched } from "./scenario-server.ts";
+import { StepVariables } from "./step-variables.ts";
 
 /** The resolver under test. */
 export interface ScenarioSubject {
   /** Answers the message of a client at that address; undefined when it says nothing. */
   answer(query: Uint8Array, clientAddress: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;
+  /** Trust points that it follows (RFC 5011); absent: none. */
+  readonly anchorPoints?: () => readonly TrustPoint[];
 }
 
 /** One query that a server of the scenario got. */
@@ -48,13 +53,27 @@ export async function playScenario(
   await stage.open(options.moreAddresses ?? []);
   const subject = await makeSubject();
   const pending: Promise<Uint8Array | undefined>[] = [];
+  const points = (): readonly TrustPoint[] => subject.anchorPoints?.() ?? [];
+  const variables = variablesOf(world, points);
+  const isSleepy = scenario.anchorFiles.length > 0;
   const problems: string[] = [];
   try {
-    for (const step of scenario.steps) {
+    for (const [i, step] of scenario.steps.entries()) {
+      const before = scenario.steps[i - 1];
       stage.step = step.number;
-      if (step.kind === "QUERY") stage.queryStep = step.number;
-      if (step.kind !== "CHECK_QUERIES") stage.beginCount();
-      const problem = await playStep(step, subject, pending, stage, world, options.isLoose ?? false);
+      if (step.kind === "QUERY") stage.beginQuery(step.number);
+      // What became due while time passed belongs to the step after it.
+      if (isSleepy && before?.kind === "TIME_PASSES") await world.clock.advance(WAIT_STEP_MS);
+      const problem = await playStep(step, {
+        subject,
+        pending,
+        stage,
+        world,
+        variables,
+        points,
+        isLoose: options.isLoose ?? false,
+        isSleepy,
+      });
       problems.push(...problem);
       if (problems.length > 0) break;
     }
@@ -66,14 +85,36 @@ export async function playScenario(
   return { problems, queries: stage.queries };
 }
 
-async function playStep(
-  step: ScenarioStep,
-  subject: ScenarioSubject,
-  pending: Promise<Uint8Array | undefined>[],
-  stage: Stage,
-  world: SimWorld,
-  isLoose: boolean,
-): Promise<string[]> {
+/** What steps work on. */
+interface Play {
+  readonly subject: ScenarioSubject;
+  readonly pending: Promise<Uint8Array | undefined>[];
+  readonly stage: Stage;
+  readonly world: SimWorld;
+  readonly variables: StepVariables;
+  readonly points: () => readonly TrustPoint[];
+  readonly isLoose: boolean;
+  /** Time passes as on a machine that sleeps: what is due meanwhile happens afterwards, once. */
+  readonly isSleepy: boolean;
+}
+
+function variablesOf({ clock }: SimWorld, points: () => readonly TrustPoint[]): StepVariables {
+  const time = (): number => Math.floor(clock.wallMs() / 1000);
+  // Zero: nothing is going to happen any more.
+  const timeout = (): number =>
+    Math.min(
+      ...points().map(({ times }) => (times.nextSeconds === undefined ? 0 : times.nextSeconds - time())),
+    );
+  return new StepVariables(
+    new Map([
+      ["time", time],
+      ["timeout", timeout],
+    ]),
+  );
+}
+
+async function playStep(step: ScenarioStep, play: Play): Promise<string[]> {
+  const { subject, pending, stage, world, variables, isLoose } = play;
   const at = `step ${step.number} (line ${step.line})`;
   switch (step.kind) {
     case "QUERY":
@@ -89,12 +130,14 @@ async function playStep(
       if (!message.ok) return [`${at}: ${message.problem}`];
       return compareAnswer(step.entry, message.value, isLoose).map((text) => `${at}: ${text}`);
     }
-    case "TIME_PASSES": {
-      const seconds = Number(step.words.at(-1));
-      if (step.words[0] !== "ELAPSE" || !Number.isFinite(seconds)) return [`${at}: cannot tell how long`];
-      await world.clock.advance(seconds * 1000);
-      return [];
+    case "TIME_PASSES":
+      return passTime(step, play).then((problems) => problems.map((text) => `${at}: ${text}`));
+    case "ASSIGN": {
+      const wrong = variables.assign(step.words.join(" "));
+      return wrong === undefined ? [] : [`${at}: ${wrong}`];
     }
+    case "CHECK_AUTOTRUST":
+      return checkAnchors(step, play).map((text) => `${at}: ${text}`);
     case "TRAFFIC":
     case "NOTHING":
       await world.clock.advance(1000);
@@ -114,6 +157,21 @@ async function playStep(
     default:
       return [`${at}: ${step.kind} is not known here`];
   }
+}
+
+async function passTime({ words }: ScenarioStep, { variables, world, isSleepy }: Play): Promise<string[]> {
+  const [kind = "", ...rest] = words;
+  if (kind !== "ELAPSE" && kind !== "EVAL") return ["cannot tell how long"];
+  const seconds = variables.numberOf(rest.join(" "));
+  if (!seconds.ok) return [seconds.problem];
+  if (isSleepy) world.clock.sleep(seconds.value * 1000);
+  else await world.clock.advance(seconds.value * 1000);
+  return [];
+}
+
+function checkAnchors({ text }: ScenarioStep, { variables, points }: Play): string[] {
+  const expected = variables.expand(text.replace(/^FILE_BEGIN\n/, ""));
+  return expected.ok ? compareAnchors(expected.value, points()) : [expected.problem];
 }
 
 function clientOf({ words }: ScenarioStep): string {
@@ -139,7 +197,6 @@ class Stage {
   queryStep = 0;
   readonly queries: ScenarioQuery[] = [];
   #counted = 0;
-  #nextCount = 0;
   readonly #scenario: Scenario;
   readonly #world: SimWorld;
   readonly #unmatched: Unmatched;
@@ -164,19 +221,18 @@ class Stage {
     for (const address of addresses) await this.#listen(address, network);
   }
 
-  beginCount(): void {
-    this.#counted = this.#nextCount;
+  beginQuery(step: number): void {
+    this.queryStep = step;
+    this.#counted = this.queries.length;
   }
 
-  /** Counts queries since the last count: those to one server, and those that match the entry, if these are there (our extension). */
+  /** Counts queries since a client asked last: those to one server, and those that match the entry, if these are there (our extension). */
   checkQueries({ words: [least = "", most = least, only], entry }: ScenarioStep): string[] {
     const counted = this.queries.slice(this.#counted).filter(({ octets, transport, server }) => {
       if (only !== undefined && only !== server) return false;
       const query = tryDecodeMessage(octets);
       return entry === undefined || (query.ok && matches(entry, query.value, transport));
     });
-    // Several counts in a row look at the same queries.
-    this.#nextCount = this.queries.length;
     const isRight = counted.length >= Number(least) && counted.length <= Number(most);
     return isRight ? [] : [`servers got ${counted.length} queries, expected ${least} to ${most}`];
   }

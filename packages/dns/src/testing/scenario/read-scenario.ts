@@ -33,6 +33,7 @@ class ScenarioReader {
   readonly #zones: ScenarioZones;
   /** What can be done only when all zones are known. */
   readonly #later: (() => void)[] = [];
+  readonly #anchorFiles: { readonly zone: string; readonly text: string }[] = [];
   #at = 0;
 
   constructor(text: string, signedAtSeconds: number) {
@@ -54,7 +55,8 @@ class ScenarioReader {
       else this.#fail(`${JSON.stringify(first)} is not expected here`);
     }
     for (const act of this.#later) act();
-    return { title, settings, ranges, steps, anchors: this.#zones.anchors };
+    const anchorFiles = this.#anchorFiles;
+    return { title, settings, ranges, steps, anchors: this.#zones.anchors, anchorFiles };
   }
 
   #settings(): ScenarioSetting[] {
@@ -63,6 +65,11 @@ class ScenarioReader {
       const line = (this.#lines[this.#at++] ?? "").trim();
       if (line === "CONFIG_END") return settings;
       if (line === "" || line.startsWith(";") || line.startsWith("#")) continue;
+      const anchored = /^AUTOTRUST_FILE\s+(\S+)$/.exec(line)?.[1];
+      if (anchored !== undefined) {
+        this.#anchorFiles.push({ zone: anchored, text: this.#linesTo("AUTOTRUST_END") });
+        continue;
+      }
       const zone = /^((?:stub|forward)-zone):\s*(\S.*)$/.exec(line);
       if (zone !== null && !zone[2]?.startsWith("#")) {
         settings.push({ key: zone[1] ?? "", value: "", line: this.#at });
@@ -106,19 +113,23 @@ class ScenarioReader {
   }
 
   #zone(words: readonly string[]): ServedZone {
+    const zone = this.#zones.add(words, this.#linesTo("ZONE_END"));
+    return zone.ok ? zone.value : this.#fail(zone.problem);
+  }
+
+  /** The lines before one that says only `end`. */
+  #linesTo(end: string): string {
     const start = this.#at;
-    while (this.#at < this.#lines.length) {
-      if ((this.#lines[this.#at++] ?? "").trim() !== "ZONE_END") continue;
-      const zone = this.#zones.add(words, this.#lines.slice(start, this.#at - 1).join("\n"));
-      return zone.ok ? zone.value : this.#fail(zone.problem);
-    }
-    return this.#fail("a zone has no end");
+    while (this.#at < this.#lines.length)
+      if ((this.#lines[this.#at++] ?? "").trim() === end)
+        return this.#lines.slice(start, this.#at - 1).join("\n");
+    return this.#fail(`there is no ${end}`);
   }
 
   #step([number = "", kind = "", ...words]: readonly string[]): ScenarioStep {
     const line = this.#at;
     const isBlock = BLOCKS.has(kind.toUpperCase());
-    if (isBlock) this.#skipBlock(kind.toUpperCase());
+    const text = isBlock ? this.#linesTo("FILE_END") : "";
     let next = this.#peek();
     const more: string[] = [];
     // Some steps have their address or their time on a line of its own.
@@ -129,14 +140,14 @@ class ScenarioReader {
     const hasEntry = !isBlock && next?.[0] === "ENTRY_BEGIN";
     if (hasEntry) this.#next();
     const entry = hasEntry ? this.#entry() : undefined;
-    return { number: Number(number), line, kind: kind.toUpperCase(), words: [...words, ...more], entry };
-  }
-
-  #skipBlock(kind: string): void {
-    const end = kind === "CHECK_AUTOTRUST" ? "FILE_END" : kind === "CHECK_TEMPFILE" ? "FILE_END" : "";
-    while (end !== "" && this.#at < this.#lines.length) {
-      if ((this.#lines[this.#at++] ?? "").trim() === end) return;
-    }
+    return {
+      number: Number(number),
+      line,
+      kind: kind.toUpperCase(),
+      words: [...words, ...more],
+      entry,
+      text,
+    };
   }
 
   #entry(): ScenarioEntry {

@@ -133,7 +133,7 @@ export function messageOf(entry: ScenarioEntry, query: Message | undefined): Mes
     answers: entry.answers,
     authorities: entry.authorities,
     additionals: entry.additionals,
-    edns: (query === undefined ? reply.has("DO") : query.edns !== undefined)
+    edns: (query === undefined ? reply.has("DO") : query.edns !== undefined && !adjust.has("no_edns"))
       ? makeEdns({ dnssecOk: reply.has("DO") })
       : undefined,
   });

@@ -72,7 +72,7 @@ test("what cannot be understood about a zone is a problem", () => {
     ["ZONE_BEGIN example. anchor=iron\nZONE_END", /unknown anchor/],
     ["ZONE_BEGIN example. colour=red\nZONE_END", /unknown word: colour=red/],
     ["ZONE_BEGIN example.\nwww A somewhere\nZONE_END", /somewhere/],
-    ["ZONE_BEGIN example.\n", /a zone has no end/],
+    ["ZONE_BEGIN example.\n", /there is no ZONE_END/],
   ];
   for (const [zone, expected] of cases) {
     const read = tryReadScenario(scenario(zone));

@@ -41,6 +41,8 @@ export interface ScenarioStep {
   /** What stands behind the kind, such as `ELAPSE 20`. */
   readonly words: readonly string[];
   readonly entry: ScenarioEntry | undefined;
+  /** The lines of the file that a step has. */
+  readonly text: string;
 }
 
 /** `key: value` of the configuration part; sections such as `server:` have an empty value. */
@@ -57,4 +59,6 @@ export interface Scenario {
   readonly steps: readonly ScenarioStep[];
   /** Anchors of zones that say so, in addition to those of the configuration part (our extension). */
   readonly anchors: readonly ResourceRecord[];
+  /** Files of trust anchors that are followed: zone and text. */
+  readonly anchorFiles: readonly { readonly zone: string; readonly text: string }[];
 }

@@ -33,6 +33,11 @@ export class SimClock implements Clock {
     this.#wallJumpMs += ms;
   }
 
+  /** Lets time pass as on a machine that sleeps: timers that become due fire when time goes on. */
+  sleep(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   startTimer(name: string, delayMs: number, fire: () => void): Timer {
     const timer: PendingTimer = {
       name,
