@@ -31,7 +31,10 @@ export function findInCache(
     if (made !== undefined && dname !== undefined) return { kind: "answer", before: dname, rrsets: [made] };
   }
   const answer = rrsets.findNegative(name, type);
-  if (answer !== undefined) return { kind: "negative", answer };
+  // RFC 4035 §3.1.4.1: a DS is the zone's above; that a zone denies its own name says nothing about it.
+  const isFromBelow =
+    type === RRType.DS && answer?.kind === "nxdomain" && answer.fromZone?.equals(name) === true;
+  if (answer !== undefined && !isFromBelow) return { kind: "negative", answer };
   return hasNxdomainCut ? findNxdomainAbove(rrsets, name) : undefined;
 }
 

@@ -1,6 +1,7 @@
 /** Parents that lie about DS: an alias may not take its place, whatever the child below is worth. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { RRsetCache } from "@sotto/dns/cache";
 import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { FakeInternet, simRuntime, type Tamper } from "@sotto/dns/testing";
 import { Exchanger } from "@sotto/dns/transport";
@@ -13,7 +14,8 @@ import {
   recordToText,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
-import { queryOf } from "./authorities.test-support.ts";
+import { queryOf, rr } from "./authorities.test-support.ts";
+import { findInCache } from "./cache-lookup.ts";
 import { Recursor } from "./recursor.ts";
 
 /** Servers of dnssec. say that every zone beneath is an alias when they are asked for its DS. */
@@ -50,4 +52,24 @@ test("an alias in place of a DS is not believed, although the zone below is unsi
   await clock.runUntil(recursor.close());
   await clock.runUntil(exchanger.close());
   await internet.close();
+});
+
+test("that a zone denies its own name says nothing about the DS, which is its parent's", () => {
+  const name = parseName("zone.example.");
+  const deniedBy = (fromZone: string): RRsetCache => {
+    const cache = new RRsetCache({}, simRuntime(1).clock);
+    const { rdata } = rr("zone.example. 300 SOA 60");
+    const plain = { signatures: [], proofs: [], synthesizedFrom: undefined };
+    const soa = { ...plain, owner: name, type: RRType.SOA, ttlSeconds: 60, rdatas: [rdata] };
+    cache.storeNegative(name, RRType.A, {
+      kind: "nxdomain",
+      soa,
+      proofs: [],
+      fromZone: parseName(fromZone),
+    });
+    return cache;
+  };
+  assert.equal(findInCache(deniedBy("zone.example."), name, RRType.A, false)?.kind, "negative");
+  assert.equal(findInCache(deniedBy("zone.example."), name, RRType.DS, false), undefined);
+  assert.equal(findInCache(deniedBy("example."), name, RRType.DS, false)?.kind, "negative");
 });
