@@ -25,6 +25,8 @@ class Draft {
   readonly resolver: Section = {};
   readonly dnssec: Section = {};
   readonly cache: Section = {};
+  /** Settings that only our configuration has, by section. */
+  readonly own: Record<string, Section> = {};
   readonly access = {
     allow: ["127.0.0.0/8", "::1/128"],
     deny: [] as string[],
@@ -91,13 +93,12 @@ const isOn = (value: string): boolean => value === "yes" || value === "on";
 const withoutRest = (value: string): string => value.replace(/\s.*/, "");
 
 /** What only our configuration has a word for: `sotto-SECTION-KEY: value` (our extension). */
-const OWN_SETTING = /^sotto-(resolver|dnssec|cache)-(.+)$/;
+const OWN_SETTING = /^sotto-(access|resolver|dnssec|cache)-(.+)$/;
 
 function takeOwn(draft: Draft, { key, value }: ScenarioSetting): void {
   const [, section = "", name = ""] = OWN_SETTING.exec(key) ?? [];
-  const target = section === "resolver" ? draft.resolver : section === "cache" ? draft.cache : draft.dnssec;
-  target[name] =
-    value === "yes" ? true : value === "no" ? false : /^\d+$/.test(value) ? Number(value) : value;
+  const plain = value === "yes" ? true : value === "no" ? false : /^\d+$/.test(value) ? Number(value) : value;
+  draft.own[section] = { ...draft.own[section], [name]: plain };
 }
 
 function takeZone({ zones, unsupported }: Draft, { key, value }: ScenarioSetting): void {
@@ -247,7 +248,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
   if (/respip|subnet|ipset|cachedb|python/.test(draft.modules)) draft.unsupported.push(draft.modules);
   const upstream = (address: string): string => `udp://${address.includes(":") ? `[${address}]` : address}`;
   const file = {
-    access: draft.access,
+    access: { ...draft.access, ...draft.own["access"] },
     resolver: {
       families: draft.families,
       "case-randomisation": false,
@@ -256,15 +257,17 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
       "private-domains": draft.privateDomains,
       cookies: false,
       ...draft.resolver,
+      ...draft.own["resolver"],
     },
     dns64: { ...draft.dns64, "ignore-aaaa": draft.ignoredAaaa },
     dnssec: {
       ...draft.dnssec,
+      ...draft.own["dnssec"],
       validation: draft.modules.includes("validator") && draft.anchors.length > 0,
       "trust-anchors": draft.anchors.map(withTtl),
       "negative-trust-anchors": draft.negativeAnchors,
     },
-    cache: draft.cache,
+    cache: { ...draft.cache, ...draft.own["cache"] },
     "stub-zones": others
       .filter(({ kind }) => kind === "stub")
       .map(({ name, addresses, fallback }) => ({ name, servers: addresses, fallback })),

@@ -1,7 +1,15 @@
 /** Plays a scenario in virtual time: its servers on a simulated network, a resolver that is given to us before them. */
 import type { TrustPoint } from "@sotto/dns/dnssec";
 import type { DatagramSocket, Network, StreamListener } from "@sotto/dns/runtime";
-import { encodeMessage, FrameReader, frameMessage, makeEdns, tryDecodeMessage } from "@sotto/dns/wire";
+import {
+  addressToText,
+  encodeMessage,
+  FrameReader,
+  frameMessage,
+  makeEdns,
+  RRType,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
 import type { SimWorld } from "../sim/sim-runtime.ts";
 import { compareAnchors } from "./anchor-file.ts";
 import { compareAnswer } from "./compare-answer.ts";
@@ -147,8 +155,10 @@ async function playStep(step: ScenarioStep, play: Play): Promise<string[]> {
       return (await stage.waitForQuery(step.entry)) ? [] : [`${at}: no such query`];
     case "REPLY":
       if (step.entry === undefined) return [`${at}: nothing to reply`];
+      await stage.waitForAnyQuery();
       return stage.reply(step.entry) ? [] : [`${at}: no query to reply to`];
     case "TIMEOUT":
+      await stage.waitForAnyQuery();
       stage.dropQuery();
       await world.clock.advance(TIMEOUT_STEP_MS);
       return [];
@@ -190,6 +200,14 @@ interface OpenQuery {
   readonly send: (reply: Uint8Array) => void;
 }
 
+/** Addresses that a step tells the resolver: servers of later steps may be there. */
+function addressesIn({ kind, entry }: ScenarioStep): string[] {
+  if (kind !== "REPLY" || entry === undefined) return [];
+  return [...entry.answers, ...entry.additionals]
+    .filter(({ type }) => type === RRType.A || type === RRType.AAAA)
+    .map(({ rdata }) => addressToText(rdata));
+}
+
 /** All servers of a scenario on one host. */
 class Stage {
   step = 0;
@@ -215,6 +233,7 @@ class Stage {
   async open(moreAddresses: readonly string[]): Promise<void> {
     const addresses = new Set([
       ...this.#scenario.ranges.flatMap((range) => range.addresses),
+      ...this.#scenario.steps.flatMap(addressesIn),
       ...moreAddresses,
     ]);
     const network = this.#world.network.host([...addresses]);
@@ -248,6 +267,14 @@ class Stage {
       await this.#world.clock.advance(WAIT_STEP_MS);
     }
     return false;
+  }
+
+  /** Lets time pass until there is a query that nobody answered, though not for long. */
+  async waitForAnyQuery(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < ANY_QUERY_MS_MAX; waitedMs += WAIT_STEP_MS) {
+      if (this.#found !== undefined || this.#open.length > 0) return;
+      await this.#world.clock.advance(WAIT_STEP_MS);
+    }
   }
 
   /** Answers the query that was found, or the oldest. */
@@ -341,6 +368,7 @@ class Stage {
 const LOOPBACK = "127.0.0.1";
 /** Longer than any resolution takes. */
 const ANSWER_MS_MAX = 60_000;
+const ANY_QUERY_MS_MAX = 2000;
 const WAIT_STEP_MS = 50;
 /** Longer than the patience with one server. */
 const TIMEOUT_STEP_MS = 2000;

@@ -51,6 +51,8 @@ class ScenarioReader {
       if (first === "SCENARIO_BEGIN") title = rest.join(" ");
       else if (first === "SCENARIO_END") break;
       else if (first === "RANGE_BEGIN") ranges.push(this.#range(rest));
+      // There are files that end a range twice.
+      else if (first === "RANGE_END") continue;
       else if (first === "STEP") steps.push(this.#step(rest));
       else this.#fail(`${JSON.stringify(first)} is not expected here`);
     }
