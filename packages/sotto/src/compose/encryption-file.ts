@@ -1,4 +1,4 @@
-/** Keeps what is known of authorities over TLS for the next run (RFC 9539 §4.5 suggests to). */
+/** Keeps what is known of authorities over TLS (RFC 9539 §4.5) for the next run. */
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
 import { StateFile } from "../operations/index.ts";
 import type { AuthorityEncryption } from "../recursor/index.ts";
@@ -8,7 +8,8 @@ export class EncryptionFile {
   readonly #runtime: Runtime;
   #file: StateFile | undefined = undefined;
   #timer: Timer | undefined = undefined;
-  #savedRevision = 0;
+  /** Undefined: this file has nothing of ours yet. */
+  #savedRevision: number | undefined = undefined;
 
   constructor(memory: AuthorityEncryption, runtime: Runtime) {
     this.#memory = memory;
@@ -20,6 +21,7 @@ export class EncryptionFile {
     if (path === this.#file?.path) return;
     this.stop();
     this.#file = path === undefined ? undefined : new StateFile(path);
+    this.#savedRevision = undefined;
     if (this.#file === undefined) return;
     this.#load(this.#file);
     this.#schedule();
@@ -33,10 +35,12 @@ export class EncryptionFile {
   /** Writes what is new; what cannot be written is told, and the resolver goes on. */
   async save(): Promise<void> {
     const { revision } = this.#memory;
-    if (this.#file === undefined || revision === this.#savedRevision) return;
+    const file = this.#file;
+    if (file === undefined || revision === this.#savedRevision) return;
     try {
-      await this.#file.replace(this.#memory.toText());
-      this.#savedRevision = revision;
+      await file.replace(this.#memory.toText());
+      // Meanwhile it may be another file's turn.
+      if (file === this.#file) this.#savedRevision = revision;
     } catch (cause) {
       this.#tell(
         cause instanceof Error ? cause.message : String(cause),
@@ -59,16 +63,17 @@ export class EncryptionFile {
   }
 
   #schedule(): void {
-    this.#timer = this.#runtime.clock.startTimer(
+    const timer = this.#runtime.clock.startTimer(
       "encryption state",
       SAVE_MS,
       () => {
         void this.save().then(() => {
-          if (this.#timer !== undefined) this.#schedule();
+          if (this.#timer === timer) this.#schedule();
         });
       },
       true,
     );
+    this.#timer = timer;
   }
 
   #tell(problem: string, consequence: string): void {
@@ -76,5 +81,5 @@ export class EncryptionFile {
   }
 }
 
-/** What a crash may forget. */
-const SAVE_MS = 900_000;
+/** What a crash may forget; it is learnt again at the cost of a probe. */
+const SAVE_MS = 300_000;

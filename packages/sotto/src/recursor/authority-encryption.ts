@@ -8,10 +8,13 @@ import { type Parsed, parsed, problem } from "@sotto/dns/wire";
 /** How the next query goes: `probe` in clear, and once more encrypted to find out. */
 export type EncryptionChoice = "encrypted" | "probe" | "clear";
 
-/** Where a probe failed. */
-export type ProbeFailure = "connect" | "handshake" | "timeout" | "query";
+/**
+ * How asking encrypted failed: no connection (`connect`: refused or unreachable; `timeout`: not in time), no TLS, no reply
+ * over a connection that stands (`silence`), or a broken one.
+ */
+export type EncryptionFailure = "connect" | "timeout" | "handshake" | "silence" | "query";
 
-/** Counters since the start, good enough to publish (RFC 9539 §4.6.11 wants statistics to be kept). */
+/** Counters since the start, good enough to publish: what was begun is the sum of what became of it and what is under way. */
 export interface EncryptionCounters {
   /** Queries to authorities that were answered encrypted. */
   encrypted: number;
@@ -19,7 +22,19 @@ export interface EncryptionCounters {
   clear: number;
   /** Queries that were asked in clear because a server that had encrypted did not answer so. */
   fellBack: number;
-  readonly probes: Record<"started" | "succeeded" | ProbeFailure, number>;
+  readonly probes: Record<"started" | "succeeded" | "inconclusive" | EncryptionFailure, number>;
+  /** Servers that had encrypted and stopped, by what was seen of it. */
+  readonly lost: Record<EncryptionFailure, number>;
+}
+
+/** What is known besides when asking encrypted has failed. */
+export interface Circumstances {
+  /** Wall milliseconds when it was begun. */
+  readonly sinceMs: number;
+  /** The same server answered the same question in clear. */
+  readonly isAnsweredInClear: boolean;
+  /** Somebody was heard of meanwhile, so that the network works. */
+  readonly isNetworkAlive: boolean;
 }
 
 interface Entry {
@@ -31,12 +46,15 @@ interface Entry {
 export class AuthorityEncryption {
   readonly #entries = new Map<string, Entry>();
   readonly #probing = new Set<string>();
+  /** Servers that encrypt and are silent just now: no longer than what is under way there. */
+  readonly #doubted = new Set<string>();
   readonly #clock: Clock;
   readonly counters: EncryptionCounters = {
     encrypted: 0,
     clear: 0,
     fellBack: 0,
-    probes: { started: 0, succeeded: 0, connect: 0, handshake: 0, timeout: 0, query: 0 },
+    probes: { started: 0, succeeded: 0, inconclusive: 0, ...NO_FAILURES },
+    lost: { ...NO_FAILURES },
   };
   /** Grows with every change that is worth keeping. */
   revision = 0;
@@ -45,12 +63,16 @@ export class AuthorityEncryption {
     this.#clock = clock;
   }
 
-  /** Addresses that are known to encrypt now, and those that are left alone. */
-  get known(): { readonly works: number; readonly fails: number } {
+  /** Addresses that are known to encrypt now, those that are left alone, and those that are being tried. */
+  get known(): { readonly works: number; readonly fails: number; readonly probing: number } {
     let works = 0;
-    for (const entry of this.#entries.values()) if (this.#isFresh(entry) && entry.status === "works") works++;
-    const fails = [...this.#entries.values()].filter((one) => one.status === "fails" && this.#isFresh(one));
-    return { works, fails: fails.length };
+    let fails = 0;
+    for (const entry of this.#entries.values()) {
+      if (!this.#isFresh(entry)) continue;
+      if (entry.status === "works") works++;
+      else fails++;
+    }
+    return { works, fails, probing: this.#probing.size };
   }
 
   /** RFC 9539 §4.6.1 to §4.6.3. */
@@ -61,6 +83,11 @@ export class AuthorityEncryption {
     return isBusy ? "clear" : "probe";
   }
 
+  /** True while a server that encrypts has gone silent: others need not wait to find that out, too. */
+  isDoubted(address: string): boolean {
+    return this.#doubted.has(address);
+  }
+
   noteProbe(address: string): void {
     this.#probing.add(address);
     this.counters.probes.started++;
@@ -68,6 +95,7 @@ export class AuthorityEncryption {
 
   /** An encrypted reply came (RFC 9539 §4.6.9); what it says does not matter. */
   noteReply(address: string): void {
+    this.#doubted.delete(address);
     if (this.#probing.delete(address)) this.counters.probes.succeeded++;
     const known = this.#entries.get(address);
     // Every reply prolongs; only what changes much is worth writing down.
@@ -75,15 +103,32 @@ export class AuthorityEncryption {
     this.#set(address, { status: "works", atMs: this.#clock.wallMs() }, isNews);
   }
 
-  /** RFC 9539 §4.6.5 to §4.6.7: then it is left alone for the damping time. */
-  noteFailure(address: string, where: ProbeFailure): void {
-    if (this.#probing.delete(address)) this.counters.probes[where]++;
+  /** A query since then has not been answered encrypted and still may be. One slow name among others says nothing. */
+  noteSilence(address: string, sinceMs: number): void {
+    if (!this.#hasRepliedSince(address, sinceMs)) this.#doubted.add(address);
+  }
+
+  /**
+   * RFC 9539 §4.6.5 to §4.6.7: then it is left alone for the damping time. What may just as well be a question that nobody
+   * answers, or our own network, is not held against it.
+   */
+  noteFailure(address: string, failure: EncryptionFailure, circumstances: Circumstances): void {
+    if (!this.#isConclusive(address, failure, circumstances)) {
+      this.noteNothing(address);
+      return;
+    }
+    const { probes, lost } = this.counters;
+    this.#doubted.delete(address);
+    const known = this.#entries.get(address);
+    if (this.#probing.delete(address)) probes[failure]++;
+    else if (known?.status === "works") lost[failure]++;
     this.#set(address, { status: "fails", atMs: this.#clock.wallMs() }, true);
   }
 
-  /** A probe that says nothing about the server: we end, or have no room. */
-  forgetProbe(address: string): void {
-    this.#probing.delete(address);
+  /** What was under way says nothing about the server: we end, or have no room. */
+  noteNothing(address: string): void {
+    this.#doubted.delete(address);
+    if (this.#probing.delete(address)) this.counters.probes.inconclusive++;
   }
 
   /** The table as text: a line per address. */
@@ -112,6 +157,24 @@ export class AuthorityEncryption {
     return parsed(this.#entries.size);
   }
 
+  #isConclusive(address: string, failure: EncryptionFailure, circumstances: Circumstances): boolean {
+    const { sinceMs, isAnsweredInClear, isNetworkAlive } = circumstances;
+    switch (failure) {
+      case "connect":
+      case "timeout":
+        return isAnsweredInClear || isNetworkAlive;
+      case "silence":
+        return isAnsweredInClear && !this.#hasRepliedSince(address, sinceMs);
+      default:
+        return true;
+    }
+  }
+
+  #hasRepliedSince(address: string, sinceMs: number): boolean {
+    const entry = this.#entries.get(address);
+    return entry?.status === "works" && entry.atMs > sinceMs;
+  }
+
   #isFresh({ status, atMs }: Entry): boolean {
     const ageMs = this.#clock.wallMs() - atMs;
     return ageMs >= 0 && ageMs < (status === "works" ? PERSISTENCE_MS : DAMPING_MS);
@@ -129,6 +192,13 @@ export class AuthorityEncryption {
   }
 }
 
+const NO_FAILURES: Readonly<Record<EncryptionFailure, number>> = {
+  connect: 0,
+  timeout: 0,
+  handshake: 0,
+  silence: 0,
+  query: 0,
+};
 const HEAD = "sotto authority encryption 1";
 const LINE = /^([0-9a-fA-F:.]+) (works|fails) (\d{1,12})$/;
 const DAY_MS = 86_400_000;

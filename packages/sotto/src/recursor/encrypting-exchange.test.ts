@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { simRuntime } from "@sotto/dns/testing";
+import { SeededRandom, simRuntime } from "@sotto/dns/testing";
 import type { ExchangeRequest, ExchangeResult } from "@sotto/dns/transport";
 import { makeMessage, parseName, RRClass, RRType } from "@sotto/dns/wire";
 import { AuthorityEncryption } from "./authority-encryption.ts";
@@ -32,8 +32,10 @@ class World {
     const { clock } = this.runtime;
     const plan = transport === "tls" ? this.plans.tls : this.plans.clear;
     return new Promise((resolve, reject) => {
-      const ms = plan?.ms ?? deadlineMs - clock.nowMs();
-      const failure = plan === undefined ? new DnsError("ERR_TIMEOUT", "silence") : plan.fails;
+      const leftMs = deadlineMs - clock.nowMs();
+      const isLate = plan === undefined || plan.ms > leftMs;
+      const ms = isLate ? leftMs : plan.ms;
+      const failure = isLate ? new DnsError("ERR_TIMEOUT", "silence") : plan.fails;
       clock.startTimer("answer", ms, () => {
         if (failure !== undefined) reject(failure);
         // Only the transport of the facts is looked at.
@@ -83,7 +85,7 @@ test("a probe goes beside the clear query and delays nothing, whatever becomes o
     const world = new World();
     world.plans = { clear: { ms: 10 }, tls };
     assert.equal(await world.ask(), "udp after 10 ms");
-    assert.deepEqual(world.asked, ["tls 853", "udp 53"]);
+    assert.deepEqual(world.asked, ["udp 53", "tls 853"]);
     await world.later(10_000);
     assert.deepEqual(world.world.clock.pendingTimers, []);
   }
@@ -154,4 +156,96 @@ test("failures of our own say nothing about the server", async () => {
   await world.ask();
   await world.later(100);
   assert.equal(world.memory.choose(A), "probe");
+});
+
+const SILENT = new DnsError("ERR_TIMEOUT", "connected, and no reply");
+const NO_CONNECTION = new DnsError("ERR_CONNECT_TIMEOUT", "no connection in time");
+
+test("a probe gets its four seconds, however little time the one who asked has left [9539-4-b]", async () => {
+  const world = new World();
+  world.plans.tls = { ms: 2000 };
+  const deadlineMs = world.runtime.clock.nowMs() + 100;
+  assert.equal(await world.ask({ deadlineMs }), "udp after 10 ms");
+  await world.later(3000);
+  assert.equal(world.memory.choose(A), "encrypted");
+});
+
+test("while one query waits for a silent server the others do not", async () => {
+  const world = new World();
+  await world.ask();
+  await world.later(100);
+  world.plans.tls = undefined;
+  assert.equal(await world.ask(), "udp after 1010 ms");
+  world.asked.length = 0;
+  for (let i = 0; i < 5; i++) assert.equal(await world.ask(), "udp after 10 ms");
+  assert.deepEqual(world.asked, Array(5).fill("udp 53"));
+  await world.later(10_000);
+  assert.deepEqual(world.memory.known, { works: 0, fails: 1, probing: 0 });
+  assert.equal(world.memory.counters.lost.silence, 1);
+});
+
+test("what the asker gave up is found out all the same, so that a dark port does not stay a favourite", async () => {
+  const world = new World();
+  await world.ask();
+  await world.later(100);
+  world.plans.tls = { ms: 2500, fails: NO_CONNECTION };
+  const abort = new AbortController();
+  world.runtime.clock.startTimer("another answer", 200, () => abort.abort());
+  assert.equal(await world.ask({ signal: abort.signal }), "ERR_ABORTED after 200 ms");
+  // Another server answers meanwhile: the network is not to blame.
+  assert.equal(await world.ask({ server: { address: "192.0.2.2", port: 53 } }), "udp after 10 ms");
+  await world.later(10_000);
+  assert.equal(world.memory.choose(A), "clear");
+  assert.equal(world.memory.counters.lost.timeout, 1);
+});
+
+test("when nobody answers at all it is the network, and everything stays as it was", async () => {
+  for (const fails of [SILENT, NO_CONNECTION, new DnsError("ERR_UNREACHABLE", "no route")]) {
+    const world = new World();
+    await world.ask();
+    await world.later(100);
+    world.plans = { clear: undefined, tls: { ms: 2500, fails } };
+    assert.match(await world.ask(), /^ERR_TIMEOUT/);
+    await world.later(10_000);
+    assert.equal(world.memory.choose(A), "encrypted", fails.code);
+    assert.equal(world.memory.isDoubted(A), false);
+  }
+});
+
+test("a clear query is still in time for those who have less than a second", async () => {
+  const world = new World();
+  await world.ask();
+  await world.later(100);
+  world.plans.tls = undefined;
+  const deadlineMs = world.runtime.clock.nowMs() + 600;
+  assert.equal(await world.ask({ deadlineMs }), "udp after 310 ms");
+});
+
+test("whatever happens over TLS, answers come as without it, and never more than a second later [9539-4-a]", async () => {
+  const random = new SeededRandom(9539);
+  const failures = [REFUSED, SILENT, NO_CONNECTION, new DnsError("ERR_TLS_HANDSHAKE", "alert")];
+  const drawn = (msMax: number): Plan => {
+    const ms = random.below(msMax);
+    const fails = failures[random.below(failures.length)];
+    if (random.chance(0.2)) return undefined;
+    return random.chance(0.4) && fails !== undefined ? { ms, fails } : { ms };
+  };
+  for (let seed = 0; seed < 300; seed++) {
+    const world = new World();
+    const clear = { ms: random.below(300) };
+    world.plans = { clear, tls: drawn(5000) };
+    assert.equal(await world.ask(), `udp after ${clear.ms} ms`, `${seed}: while it is tried`);
+    for (let i = 0; i < 4; i++) {
+      await world.later(random.below(6000));
+      world.plans = { clear, tls: drawn(5000) };
+      const [, transport, ms] = /^(tls|udp) after (\d+) ms$/.exec(await world.ask()) ?? [];
+      assert.ok(transport !== undefined && Number(ms) <= clear.ms + 1000, `${seed}: ${transport} ${ms} ms`);
+    }
+    await world.later(20_000);
+    assert.deepEqual(world.world.clock.pendingTimers, []);
+    const { started, succeeded, inconclusive, ...failed } = world.memory.counters.probes;
+    const ended = Object.values(failed).reduce((sum, count) => sum + count, succeeded + inconclusive);
+    assert.equal(ended, started, `${seed}: every probe has one outcome`);
+    assert.equal(world.memory.known.probing, 0);
+  }
 });

@@ -4,7 +4,7 @@
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { ExchangeRequest, ExchangeResult } from "@sotto/dns/transport";
-import type { AuthorityEncryption, ProbeFailure } from "./authority-encryption.ts";
+import type { AuthorityEncryption, EncryptionFailure } from "./authority-encryption.ts";
 import type { Exchange } from "./inquiry.ts";
 
 export interface EncryptingOptions {
@@ -19,6 +19,8 @@ export class EncryptingExchange implements Exchange {
   readonly #memory: AuthorityEncryption;
   readonly #options: EncryptingOptions;
   readonly #runtime: Runtime;
+  /** Wall milliseconds of the last reply of anybody. */
+  #lastReplyMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(inner: Exchange, memory: AuthorityEncryption, options: EncryptingOptions, runtime: Runtime) {
@@ -36,55 +38,124 @@ export class EncryptingExchange implements Exchange {
   exchange(request: ExchangeRequest): Promise<ExchangeResult> {
     const { server, transport } = request;
     if (transport === "tls" || server.port !== this.#options.clearPort) return this.#inner.exchange(request);
+    const { counters } = this.#memory;
     const choice = this.#memory.choose(server.address);
-    if (choice === "encrypted") return this.#encrypted(request);
-    if (choice === "probe" && !this.#isClosed) this.#probe(request);
-    this.#memory.counters.clear++;
-    return this.#inner.exchange(request);
+    if (choice === "encrypted") {
+      if (!this.#memory.isDoubted(server.address)) return this.#encrypted(request);
+      counters.fellBack++;
+      return this.#clear(request);
+    }
+    counters.clear++;
+    return choice === "probe" && !this.#isClosed ? this.#probe(request) : this.#clear(request);
   }
 
-  /** RFC 9539 §4.6.4: the same query, whose reply nobody waits for. */
-  #probe(request: ExchangeRequest): void {
-    const { address } = request.server;
-    this.#memory.noteProbe(address);
-    // The one who asked may be content with the clear reply long before.
-    this.#overTls({ ...request, signal: undefined }).then(
-      () => this.#memory.noteReply(address),
-      (cause: unknown) => this.#noteFailure(address, cause),
+  /** RFC 9539 §4.6.4: the same query beside the clear one; nobody waits for its reply. */
+  #probe(request: ExchangeRequest): Promise<ExchangeResult> {
+    this.#memory.noteProbe(request.server.address);
+    const clear = this.#clear(request);
+    const isAnswered = clear.then(
+      () => true,
+      () => false,
     );
+    void this.#try(request, isAnswered);
+    return clear;
   }
 
   /** RFC 9539 §4.6.3, and §4.6.5 when it fails. */
   async #encrypted(request: ExchangeRequest): Promise<ExchangeResult> {
-    const { address } = request.server;
-    const { counters } = this.#memory;
-    let timer: { cancel(): void } | undefined;
-    const patience = new Promise<undefined>((resolve) => {
-      timer = this.#runtime.clock.startTimer("encrypted reply", FALLBACK_MS, () => resolve(undefined));
-    });
-    const secure = this.#overTls(request).then(
-      (result) => {
-        this.#memory.noteReply(address);
-        counters.encrypted++;
-        return result;
-      },
-      (cause: unknown) => {
-        // Whoever gave up does not want it in clear either.
-        if (request.signal?.aborted === true) throw cause;
-        this.#noteFailure(address, cause);
-        return undefined;
-      },
+    const { server, signal, deadlineMs } = request;
+    const { clock } = this.#runtime;
+    const sinceMs = clock.wallMs();
+    const isAnswered = Promise.withResolvers<boolean>();
+    try {
+      const secure = this.#try(request, isAnswered.promise);
+      const patienceMs = Math.min(FALLBACK_MS, (deadlineMs - clock.nowMs()) / 2);
+      const first = await this.#waitFor(secure, patienceMs, signal);
+      if (typeof first === "object") return this.#counted(first);
+      if (first === "nothing yet") this.#memory.noteSilence(server.address, sinceMs);
+      this.#memory.counters.fellBack++;
+      try {
+        const inClear = await this.#clear(request);
+        isAnswered.resolve(true);
+        return inClear;
+      } catch (cause) {
+        // Late is still better than never.
+        const late = await this.#waitFor(secure, deadlineMs - clock.nowMs(), signal);
+        if (typeof late === "object") return this.#counted(late);
+        throw cause;
+      }
+    } finally {
+      isAnswered.resolve(false);
+    }
+  }
+
+  #counted(result: ExchangeResult): ExchangeResult {
+    this.#memory.counters.encrypted++;
+    return result;
+  }
+
+  /** What comes in time; rejects when the one who asked gives up. */
+  async #waitFor(
+    secure: Promise<ExchangeResult | "failed">,
+    patienceMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ExchangeResult | "failed" | "nothing yet"> {
+    const { promise, resolve, reject } = Promise.withResolvers<"nothing yet">();
+    const giveUp = (): void =>
+      reject(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" }));
+    const timer = this.#runtime.clock.startTimer("encrypted reply", Math.max(0, patienceMs), () =>
+      resolve("nothing yet"),
     );
-    const first = await Promise.race([secure, patience]).finally(() => timer?.cancel());
-    if (first !== undefined) return first;
-    counters.fellBack++;
-    const clear = this.#inner.exchange(request);
-    // Late is still better than in clear, when the clear one fails.
-    return clear.catch(async (cause: unknown) => {
-      const late = await secure.catch(() => undefined);
-      if (late !== undefined) return late;
-      throw cause;
-    });
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted === true) giveUp();
+    try {
+      return await Promise.race([secure, promise]);
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener("abort", giveUp);
+    }
+  }
+
+  /**
+   * Asks over TLS and remembers what came of it. It always gets its four seconds: what the one who asked has no time for, or
+   * no use any more, would otherwise never be found out. `isAnswered` tells what the clear query did, if there was one.
+   */
+  async #try(request: ExchangeRequest, isAnswered: Promise<boolean>): Promise<ExchangeResult | "failed"> {
+    const { address } = request.server;
+    const sinceMs = this.#runtime.clock.wallMs();
+    try {
+      const result = await this.#overTls(request);
+      this.#lastReplyMs = this.#runtime.clock.wallMs();
+      this.#memory.noteReply(address);
+      return result;
+    } catch (cause) {
+      void this.#judge(address, sinceMs, cause, isAnswered);
+      return "failed";
+    }
+  }
+
+  async #judge(
+    address: string,
+    sinceMs: number,
+    cause: unknown,
+    isAnswered: Promise<boolean>,
+  ): Promise<void> {
+    const failure = failureOf(cause);
+    if (failure === undefined) {
+      this.#memory.noteNothing(address);
+      return;
+    }
+    // Who refuses has been heard of, and needs no witness.
+    const isRefused = DnsError.is(cause, "ERR_CONNECT_REFUSED");
+    const isAnsweredInClear = !isRefused && NEEDS_WITNESS.has(failure) && (await isAnswered);
+    const isNetworkAlive = isRefused || this.#lastReplyMs > sinceMs;
+    this.#memory.noteFailure(address, failure, { sinceMs, isAnsweredInClear, isNetworkAlive });
+  }
+
+  async #clear(request: ExchangeRequest): Promise<ExchangeResult> {
+    const result = await this.#inner.exchange(request);
+    this.#lastReplyMs = this.#runtime.clock.wallMs();
+    return result;
   }
 
   #overTls(request: ExchangeRequest): Promise<ExchangeResult> {
@@ -95,21 +166,16 @@ export class EncryptingExchange implements Exchange {
       server: { address, port: this.#options.port },
       // RFC 9539 §4.6.3.4: no authentication, and no name that could be sent.
       tls: undefined,
-      deadlineMs: Math.min(request.deadlineMs, this.#runtime.clock.nowMs() + TIMEOUT_MS),
+      deadlineMs: this.#runtime.clock.nowMs() + TIMEOUT_MS,
+      signal: undefined,
       cookies: false,
       mixCase: false,
     });
   }
-
-  #noteFailure(address: string, cause: unknown): void {
-    const where = failureOf(cause);
-    if (where === undefined) this.#memory.forgetProbe(address);
-    else this.#memory.noteFailure(address, where);
-  }
 }
 
 /** Undefined when the failure is our own. */
-function failureOf(cause: unknown): ProbeFailure | undefined {
+function failureOf(cause: unknown): EncryptionFailure | undefined {
   if (!DnsError.is(cause)) return "query";
   switch (cause.code) {
     case "ERR_ABORTED":
@@ -120,9 +186,10 @@ function failureOf(cause: unknown): ProbeFailure | undefined {
     case "ERR_CONNECT_REFUSED":
     case "ERR_UNREACHABLE":
       return "connect";
-    case "ERR_TIMEOUT":
     case "ERR_CONNECT_TIMEOUT":
       return "timeout";
+    case "ERR_TIMEOUT":
+      return "silence";
     case "ERR_TLS_HANDSHAKE":
     case "ERR_TLS_NOT_AUTHENTICATED":
       return "handshake";
@@ -131,6 +198,8 @@ function failureOf(cause: unknown): ProbeFailure | undefined {
   }
 }
 
+/** What may also be the question's or the network's fault. */
+const NEEDS_WITNESS: ReadonlySet<EncryptionFailure> = new Set(["connect", "timeout", "silence"]);
 /** RFC 9539 §4.3. */
 const TIMEOUT_MS = 4000;
 /** A handshake with resumption to the other side of the earth; nobody waits longer for privacy than for a slow server. */
