@@ -16,6 +16,7 @@ import {
 const SMALL_OCTETS = 8_000;
 const GROWTH = 8;
 /** Quadratic work would take 64 times as long. */
+const ATTEMPTS_MAX = 8;
 const GROWTH_MAX = 3 * GROWTH;
 
 interface Shape {
@@ -122,15 +123,17 @@ function quickest(run: () => void, times = 12): number {
   return best;
 }
 
+/** Work that is not linear is so each time; a machine that is busy with others only sometimes. */
 function assertLinear(work: (octets: Uint8Array) => void, small: Uint8Array, large: Uint8Array): void {
-  const smallMs = quickest(() => work(small));
-  const largeMs = quickest(() => work(large));
-  // Below a hundredth of a millisecond the clock and the garbage collector say more than the work.
-  const allowedMs = Math.max(smallMs, 0.01) * GROWTH_MAX;
-  assert.ok(
-    largeMs < allowedMs,
-    `${small.length} octets took ${smallMs} ms, ${large.length} took ${largeMs} ms`,
-  );
+  let said = "";
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const smallMs = quickest(() => work(small));
+    const largeMs = quickest(() => work(large));
+    // Below a hundredth of a millisecond the clock and the garbage collector say more than the work.
+    if (largeMs < Math.max(smallMs, 0.01) * GROWTH_MAX) return;
+    said = `${small.length} octets took ${smallMs} ms, ${large.length} took ${largeMs} ms`;
+  }
+  assert.fail(said);
 }
 
 test("messages of every hostile shape are read in linear work", async (context) => {
