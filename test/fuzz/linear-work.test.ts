@@ -15,8 +15,8 @@ import {
 
 const SMALL_OCTETS = 8_000;
 const GROWTH = 8;
-/** Quadratic work would take 64 times as long. */
 const ATTEMPTS_MAX = 8;
+/** Quadratic work would take 64 times as long. */
 const GROWTH_MAX = 3 * GROWTH;
 
 interface Shape {
