@@ -29,6 +29,7 @@ import {
   buildPipeline,
   makeOutcomeCounters,
   type OutcomeCounters,
+  privateRecords,
   QueryService,
   type ServerCookiesOptions,
 } from "../server/index.ts";
@@ -357,6 +358,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       nxdomainCut: config.cache.nxdomainCut,
       aggressiveDenial: config.cache.aggressiveDenial,
       stale: config.cache.stale,
+      isUnwanted: privateRecords(config.resolver.privateAddresses),
       validation: config.dnssec.validation
         ? { ...config.dnssec, anchors: anchorsOf(config.dnssec, upstreamRuntime) }
         : undefined,

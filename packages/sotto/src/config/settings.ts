@@ -256,7 +256,7 @@ const resolver = z.strictObject({
   }),
   "private-addresses": z.array(prefix()).default([]).meta({
     description:
-      "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed (rebinding protection).",
+      "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed from answers, and servers are not asked there (rebinding protection).",
   }),
   "private-domains": z.array(zoneName()).default([]).meta({
     description: "Names at and below which such addresses are right.",
