@@ -131,6 +131,8 @@ export interface Config {
         readonly prefix: string;
         readonly exclude: readonly string[];
         readonly ignoreAaaa: readonly Name[];
+        readonly clients: readonly string[] | undefined;
+        readonly reverse: "alias" | "records";
       }
     | undefined;
   readonly localZones: {

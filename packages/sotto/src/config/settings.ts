@@ -417,7 +417,14 @@ const dns64 = z.strictObject({
     description: "AAAA records inside these count as if they were not there (RFC 6147 §5.1.4).",
   }),
   "ignore-aaaa": z.array(zoneName()).default([]).meta({
-    description: "Names at and below which AAAA is made although there are real ones.",
+    description: "Names at and below which AAAA is made although there are real ones; `.` means everywhere.",
+  }),
+  clients: z.array(prefix()).optional().meta({
+    description: "Clients that get made AAAA. Absent: everybody.",
+  }),
+  reverse: z.enum(["alias", "records"]).default("alias").meta({
+    description:
+      "Reverse names of made addresses: alias of the IPv4 address's name, or its PTR records under the asked name (RFC 6147 §5.3.1).",
   }),
 });
 

@@ -50,7 +50,7 @@ export function replyOf(
     case "overflow":
       return make(Rcode.YXDomain, writer.records(outcome.chain), []);
     case "failed":
-      return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors);
+      return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors, security);
     default:
       return assertNever(outcome);
   }
