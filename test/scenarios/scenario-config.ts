@@ -30,6 +30,7 @@ class Draft {
     deny: [] as string[],
     "cache-snooping": [] as string[],
     action: "refuse",
+    any: "full",
   };
   readonly zones: Zone[] = [];
   readonly identity: Section = {};
@@ -178,6 +179,10 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  // Unbound's answer is empty, which RFC 8482 does not have.
+  "deny-any": (draft, value) => {
+    draft.access.any = isOn(value) ? "minimal" : "full";
+  },
   "dns64-prefix": (draft, value) => {
     draft.dns64["prefix"] = value;
   },

@@ -413,7 +413,8 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 function sameAnswers(a: Config, b: Config): boolean {
   const relevant = (config: Config): string => {
     const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
-    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 });
+    const { any } = config.access;
+    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64, any });
   };
   return relevant(a) === relevant(b);
 }

@@ -93,7 +93,7 @@ export interface Config {
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
     readonly snooping: readonly string[];
-    readonly any: "full" | "minimal over udp" | "minimal";
+    readonly any: "full" | "minimal over udp" | "minimal" | "refuse";
   };
   readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
   readonly cookies: {

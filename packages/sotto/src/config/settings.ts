@@ -175,9 +175,9 @@ const access = z.strictObject({
     description:
       "Who may also ask without RD, which tells what others asked. Nobody else gets answers from the cache that way.",
   }),
-  any: z.enum(["full", "minimal-over-udp", "minimal"]).default("full").meta({
+  any: z.enum(["full", "minimal-over-udp", "minimal", "refuse"]).default("full").meta({
     description:
-      "Queries of type ANY: full gives whatever is found; minimal one HINFO record instead (RFC 8482 §4.2), always or over UDP only.",
+      "Queries of type ANY: full gives whatever is found; minimal one HINFO record that says why, or one signed set of a signed zone (RFC 8482 §4), always or over UDP only; refuse REFUSED, after which clients may ask elsewhere.",
   }),
   action: z.enum(["refuse", "drop"]).default("refuse").meta({
     description:

@@ -8,7 +8,7 @@
  *     DNS64 reverse      names of made addresses, which local zones may cover      RFC 6147 §5.3.1
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
- *     ANY                one HINFO in place of everything, by policy          RFC 8482
+ *     ANY                one HINFO or set in place of everything, by policy   RFC 8482
  *     DNS64              makes AAAA of A                                      RFC 6147
  *     private addresses  removes them from what comes from outside            rebinding
  *     forward zones      the longest zone's upstreams

@@ -1,11 +1,7 @@
 /** AAAA records made from A records, for clients that have IPv6 only behind a NAT64 (RFC 6147, RFC 6052). */
 import type { Middleware, Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import {
-  encodeMessage,
   type Message,
-  MessageView,
-  makeEdns,
-  makeMessage,
   type Name,
   type Prefix,
   parseName,
@@ -19,6 +15,7 @@ import {
   uint32At,
 } from "@sotto/dns/wire";
 import { PrefixTrie } from "./prefix-trie.ts";
+import { queryFor } from "./query-for.ts";
 
 export interface Dns64Options {
   /** Where IPv4 addresses are put: 32, 40, 48, 56, 64 or 96 bits (RFC 6052 §2.2). */
@@ -241,23 +238,6 @@ function addressOfReverse(name: Name): Uint8Array | undefined {
   if (match === null) return undefined;
   const digits = (match[1] ?? "").split(".").reverse().join("");
   return new Uint8Array(Buffer.from(digits, "hex"));
-}
-
-/** The client's query with another name and type. */
-function queryFor({ view, origin }: Query, name: Name, type: RRType): Query {
-  const octets = encodeMessage(
-    makeMessage({
-      id: view.id,
-      recursionDesired: view.recursionDesired,
-      checkingDisabled: view.checkingDisabled,
-      authenticData: view.authenticData,
-      questions: [{ name, type, class: RRClass.IN }],
-      edns: view.hasEdns ? makeEdns({ dnssecOk: view.dnssecOk }) : undefined,
-    }),
-  );
-  const other = new MessageView();
-  other.reset(octets);
-  return { octets, view: other, origin };
 }
 
 /** RFC 6147 §5.1.7: the smaller of the A record's TTL and that of "no AAAA", which is 600 seconds without a SOA. */
