@@ -32,6 +32,7 @@ class Draft {
     deny: [] as string[],
     "cache-snooping": [] as string[],
     action: "refuse",
+    any: "full",
   };
   readonly zones: Zone[] = [];
   readonly identity: Section = {};
@@ -179,9 +180,21 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "serve-expired-client-timeout": time("cache", "stale-client-timeout", "ms"),
   "serve-expired-reply-ttl": time("cache", "stale-reply-ttl"),
   "serve-expired-ttl": time("cache", "stale-ttl"),
+  // Unbound's answer is empty, which RFC 8482 does not have.
+  "deny-any": (draft, value) => {
+    draft.access.any = isOn(value) ? "minimal" : "full";
+  },
   "dns64-prefix": (draft, value) => {
     draft.dns64["prefix"] = value;
   },
+  // Deckard's word for what a resolver needs; its prefix has 96 bits.
+  features: (draft, value) => {
+    const prefix = /\bdns64_prefix\s*=\s*(\S+)/.exec(value)?.[1];
+    if (prefix === undefined) return;
+    draft.dns64["prefix"] = `${prefix}/96`;
+    draft.modules += " dns64";
+  },
+  "dns64-synthall": (draft, value) => void (isOn(value) && draft.ignoredAaaa.push(".")),
   "dns64-ignore-aaaa": (draft, value) => void draft.ignoredAaaa.push(absolute(value)),
   "private-address": (draft, value) => void draft.privateAddresses.push(value),
   "private-domain": (draft, value) => void draft.privateDomains.push(absolute(value)),
@@ -259,7 +272,7 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
       ...draft.resolver,
       ...draft.own["resolver"],
     },
-    dns64: { ...draft.dns64, "ignore-aaaa": draft.ignoredAaaa },
+    dns64: dns64Of(draft),
     dnssec: {
       ...draft.dnssec,
       ...draft.own["dnssec"],
@@ -284,6 +297,12 @@ function finish(draft: Draft, addresses: ReadonlySet<string>): ScenarioConfig {
     cookies: { policy: "off" },
   };
   return { file, unsupported: draft.unsupported };
+}
+
+/** Unbound's module gives the IPv4 name's PTR records under the asked name, and is on when it is named. */
+function dns64Of({ dns64, ignoredAaaa, modules }: Draft): Section {
+  if (!modules.includes("dns64")) return {};
+  return { prefix: "64:ff9b::/96", reverse: "records", ...dns64, "ignore-aaaa": ignoredAaaa };
 }
 
 /** Scenario files often leave the TTL out. */

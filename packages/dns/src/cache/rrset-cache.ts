@@ -63,6 +63,8 @@ export interface NegativeAnswer {
   readonly proofs: readonly RRset[];
   /** The zone whose server said so. */
   readonly fromZone?: Name | undefined;
+  /** There were records that must not come from outside. Absent: false. */
+  readonly isBlocked?: boolean | undefined;
   /** What validation found; absent while nobody has looked. */
   readonly security?: CachedSecurity | undefined;
 }

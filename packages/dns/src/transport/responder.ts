@@ -89,6 +89,8 @@ export interface Reply {
   readonly protection: Protection;
   /** Extended DNS errors to tell the client (RFC 8914). */
   readonly extendedErrors: readonly ExtendedError[];
+  /** Made for whoever asked: others must not get it from a cache. Absent: false. */
+  readonly isPersonal?: boolean | undefined;
   /** The last exchange that led to this reply; undefined for local and cached answers. */
   readonly exchange?: ExchangeFacts | undefined;
 }

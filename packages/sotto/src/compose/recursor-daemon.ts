@@ -29,6 +29,7 @@ import {
   buildPipeline,
   makeOutcomeCounters,
   type OutcomeCounters,
+  privateRecords,
   QueryService,
   type ServerCookiesOptions,
 } from "../server/index.ts";
@@ -357,6 +358,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       nxdomainCut: config.cache.nxdomainCut,
       aggressiveDenial: config.cache.aggressiveDenial,
       stale: config.cache.stale,
+      isUnwanted: privateRecords(config.resolver.privateAddresses),
       validation: config.dnssec.validation
         ? { ...config.dnssec, anchors: anchorsOf(config.dnssec, upstreamRuntime) }
         : undefined,
@@ -411,7 +413,8 @@ function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: 
 function sameAnswers(a: Config, b: Config): boolean {
   const relevant = (config: Config): string => {
     const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
-    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 });
+    const { any } = config.access;
+    return JSON.stringify({ resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64, any });
   };
   return relevant(a) === relevant(b);
 }

@@ -93,7 +93,7 @@ export interface Config {
     readonly deny: readonly string[];
     readonly action: "refuse" | "drop";
     readonly snooping: readonly string[];
-    readonly any: "full" | "minimal over udp" | "minimal";
+    readonly any: "full" | "minimal over udp" | "minimal" | "refuse";
   };
   readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
   readonly cookies: {
@@ -131,6 +131,8 @@ export interface Config {
         readonly prefix: string;
         readonly exclude: readonly string[];
         readonly ignoreAaaa: readonly Name[];
+        readonly clients: readonly string[] | undefined;
+        readonly reverse: "alias" | "records";
       }
     | undefined;
   readonly localZones: {

@@ -232,12 +232,13 @@ function toDns64(
   { dns64 }: Settings,
   report: (path: readonly PropertyKey[], message: string) => void,
 ): Config["dns64"] {
-  const { prefix, exclude } = dns64;
+  const { prefix, exclude, clients, reverse } = dns64;
   if (prefix === undefined) return undefined;
   const bits = Number(/\/(\d+)$/.exec(prefix)?.[1] ?? 128);
   if (!prefix.includes(":") || ![32, 40, 48, 56, 64, 96].includes(bits))
     report(["dns64", "prefix"], "is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052 §2.2)");
-  return { prefix, exclude, ignoreAaaa: dns64["ignore-aaaa"].map((name) => parseName(name)) };
+  const ignoreAaaa = dns64["ignore-aaaa"].map((name) => parseName(name));
+  return { prefix, exclude, ignoreAaaa, clients, reverse };
 }
 
 function toEncryption(

@@ -175,9 +175,9 @@ const access = z.strictObject({
     description:
       "Who may also ask without RD, which tells what others asked. Nobody else gets answers from the cache that way.",
   }),
-  any: z.enum(["full", "minimal-over-udp", "minimal"]).default("full").meta({
+  any: z.enum(["full", "minimal-over-udp", "minimal", "refuse"]).default("full").meta({
     description:
-      "Queries of type ANY: full gives whatever is found; minimal one HINFO record instead (RFC 8482 §4.2), always or over UDP only.",
+      "Queries of type ANY: full gives whatever is found; minimal one HINFO record that says why, or one signed set of a signed zone (RFC 8482 §4), always or over UDP only; refuse REFUSED, after which clients may ask elsewhere.",
   }),
   action: z.enum(["refuse", "drop"]).default("refuse").meta({
     description:
@@ -256,7 +256,7 @@ const resolver = z.strictObject({
   }),
   "private-addresses": z.array(prefix()).default([]).meta({
     description:
-      "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed (rebinding protection).",
+      "Addresses that names from outside must not have, such as 192.168.0.0/16 and fc00::/7: they are removed from answers, and servers are not asked there (rebinding protection).",
   }),
   "private-domains": z.array(zoneName()).default([]).meta({
     description: "Names at and below which such addresses are right.",
@@ -417,7 +417,14 @@ const dns64 = z.strictObject({
     description: "AAAA records inside these count as if they were not there (RFC 6147 §5.1.4).",
   }),
   "ignore-aaaa": z.array(zoneName()).default([]).meta({
-    description: "Names at and below which AAAA is made although there are real ones.",
+    description: "Names at and below which AAAA is made although there are real ones; `.` means everywhere.",
+  }),
+  clients: z.array(prefix()).optional().meta({
+    description: "Clients that get made AAAA. Absent: everybody.",
+  }),
+  reverse: z.enum(["alias", "records"]).default("alias").meta({
+    description:
+      "Reverse names of made addresses: alias of the IPv4 address's name, or its PTR records under the asked name (RFC 6147 §5.3.1).",
   }),
 });
 

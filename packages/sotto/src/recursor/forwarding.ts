@@ -11,6 +11,7 @@ import {
   RRClass,
 } from "@sotto/dns/wire";
 import type { ConfiguredZone } from "./configured-zones.ts";
+import type { Shared } from "./iteration-state.ts";
 import type { Sought } from "./outcome.ts";
 import { asSecure, type Scrubbed, scrub } from "./scrubber.ts";
 
@@ -23,12 +24,12 @@ export type ForwarderSaid =
     }
   | { readonly kind: "failed"; readonly problem: string };
 
-/** Never rejects for what the network does. `isBelieved`: an authenticated forwarder's AD counts (RFC 4035 §4.9.3). */
+/** Never rejects for what the network does. */
 export async function askForwarder(
   { name: zone, responder }: ConfiguredZone & { kind: "forward" },
   sought: Sought,
   context: QueryContext,
-  isBelieved: boolean,
+  { trustsForwarders, admit, isValidated }: Pick<Shared, "trustsForwarders" | "admit" | "isValidated">,
 ): Promise<ForwarderSaid> {
   let reply: Reply;
   try {
@@ -37,9 +38,12 @@ export async function askForwarder(
     if (!DnsError.is(cause)) throw cause;
     return { kind: "failed", problem: cause.message };
   }
-  const { message, protection, extendedErrors } = reply;
-  const scrubbed = scrub(message, { sought, zone, recursionDesired: true, isForwarder: true });
-  const isSecure = isBelieved && protection === "authenticated" && message.authenticData;
+  const { protection, extendedErrors } = reply;
+  const message = admit(reply.message, isValidated(sought.name));
+  const isCurtailed = message !== reply.message;
+  const scrubbed = scrub(message, { sought, zone, recursionDesired: true, isForwarder: true, isCurtailed });
+  // An authenticated forwarder's AD counts (RFC 4035 §4.9.3).
+  const isSecure = trustsForwarders && protection === "authenticated" && message.authenticData;
   return { kind: "reply", scrubbed: isSecure ? asSecure(scrubbed) : shown(scrubbed, zone), extendedErrors };
 }
 

@@ -1,7 +1,7 @@
 /** The states of a resolution, and what all resolutions share. */
-import type { InfraCache, RRsetCache } from "@sotto/dns/cache";
+import type { InfraCache, RRset, RRsetCache } from "@sotto/dns/cache";
 import type { Runtime } from "@sotto/dns/runtime";
-import type { Name } from "@sotto/dns/wire";
+import type { Message, Name } from "@sotto/dns/wire";
 import type { ConfiguredZone, ConfiguredZones } from "./configured-zones.ts";
 import type { Delegation, DelegationCache } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
@@ -30,6 +30,12 @@ export interface Shared {
   readonly trustsAllGlue: boolean;
   /** True for zones whose answers must be signed. */
   readonly isSigned: (delegation: Delegation) => boolean;
+  /** A reply without what must not come from outside; the same object when there is none. `keepsSigned`: it will be validated. */
+  readonly admit: (message: Message, keepsSigned: boolean) => Message;
+  /** The addresses in a set that servers may have. */
+  readonly addressesOf: (rrset: RRset) => string[];
+  /** True for names at or below a trust anchor. */
+  readonly isValidated: (name: Name) => boolean;
   readonly mesh: Mesh;
   readonly minimisation: MinimisationMode;
   readonly configured: ConfiguredZones;

@@ -18,7 +18,7 @@ import { keepOwnServers, widen } from "./own-servers.ts";
 import { primingQuestion } from "./priming.ts";
 import { QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, PROOFS_MAX, REFERRALS_MAX } from "./quota.ts";
-import { inheritAddresses, readGlue, serverAddresses } from "./referral.ts";
+import { inheritAddresses, readGlue } from "./referral.ts";
 import { asOf, putAside } from "./remaining-ttls.ts";
 import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
 import { ServerSelection } from "./server-selection.ts";
@@ -181,7 +181,7 @@ export class Iteration {
     if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
     const context = { deadlineMs: quota.deadlineMs, signal: this.#abort.signal };
-    const said = await askForwarder(zone, sought, context, this.#shared.trustsForwarders);
+    const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {
       this.#trace.noteNetworkFailure(said.problem);
       return this.#fallBack(zone) ?? this.#trace.failed("no reachable authority", zone.name);
@@ -262,7 +262,7 @@ export class Iteration {
     const types = families.map((family) => (family === "ipv4" ? RRType.A : RRType.AAAA));
     const known = types.flatMap((type) => {
       const rrset = rrsets.find(serverName, type);
-      return rrset === undefined ? [] : serverAddresses(rrset);
+      return rrset === undefined ? [] : this.#shared.addressesOf(rrset);
     });
     if (work.selection.addAddresses(serverName, known) && work.selection.hasFresh)
       return { kind: "choose", work };
@@ -274,7 +274,7 @@ export class Iteration {
       const outcome = await mesh.askFor(this.#run, { name: serverName, type }, DEPTH_MAX);
       const isStarved = outcome === undefined || (outcome.kind === "failed" && outcome.isCircumstantial);
       if (isStarved) this.#trace.noteStarved();
-      const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(serverAddresses) : [];
+      const found = outcome?.kind === "answer" ? outcome.rrsets.flatMap(this.#shared.addressesOf) : [];
       if (!work.selection.addAddresses(serverName, found)) throw new NoAddress();
     });
     const patienceMs = Math.min(LOOK_UP_PATIENCE_MS, this.#remainingMs());
@@ -323,8 +323,10 @@ export class Iteration {
     const { attempt } = arrival;
     if (arrival.kind === "failure") return this.#readFailure(work, attempt, arrival.problem);
     this.#noteServer(attempt, arrival.result);
-    const { message } = arrival.result;
-    const { zone } = work.selection.delegation;
+    const { delegation } = work.selection;
+    const { zone } = delegation;
+    const { admit, isSigned, trustsAllGlue } = this.#shared;
+    const message = admit(arrival.result.message, isSigned(delegation));
     if (message.isTruncated) {
       this.#trace.step(zone, attempt, "truncated");
       if (attempt.transport === "udp")
@@ -333,12 +335,9 @@ export class Iteration {
     }
     const sought = { name: attempt.question.name, type: attempt.question.type };
     keepOwnServers(message, zone, this.#shared);
-    const scrubbed = scrub(message, {
-      sought,
-      zone,
-      recursionDesired: attempt.recursionDesired,
-      trustsAllGlue: this.#shared.trustsAllGlue,
-    });
+    const { recursionDesired } = attempt;
+    const isCurtailed = message !== arrival.result.message;
+    const scrubbed = scrub(message, { sought, zone, recursionDesired, trustsAllGlue, isCurtailed });
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
     if (!this.#minimisation.isWhole(sought)) {
       const next = this.#useMinimised(work, attempt, scrubbed);

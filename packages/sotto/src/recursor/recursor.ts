@@ -45,6 +45,7 @@ import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
 import type { AddressFamily } from "./server-selection.ts";
 import { StaleAnswers, type StaleOptions } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
+import { type IsUnwanted, wantedAddresses, withoutUnwanted } from "./unwanted-records.ts";
 import { type JudgedOutcome, ValidatedAnswers } from "./validated-answers.ts";
 
 export interface RecursorOptions {
@@ -82,6 +83,8 @@ export interface RecursorOptions {
   readonly aggressiveDenial?: boolean;
   /** Absent: nothing stale is given. */
   readonly stale?: StaleOptions | undefined;
+  /** Records that must not come from outside. Absent: all may. */
+  readonly isUnwanted?: IsUnwanted | undefined;
   /** Absent: nothing is validated. */
   readonly validation?: ValidationOptions | undefined;
 }
@@ -135,6 +138,7 @@ export class Recursor implements Responder {
 
   constructor(options: RecursorOptions, exchange: Exchange, runtime: Runtime) {
     const { clock } = runtime;
+    const isUnwanted = options.isUnwanted ?? (() => false);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     const delegationBytes = Math.floor(cacheBytesMax / DELEGATION_SHARE);
     const staleBytes = options.stale === undefined ? 0 : Math.floor(cacheBytesMax / STALE_SHARE);
@@ -154,6 +158,9 @@ export class Recursor implements Responder {
       trustsAllGlue: options.trustsAllGlue ?? false,
       trustsForwarders: options.validation === undefined,
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
+      isValidated,
+      admit: (message, keepsSigned) => withoutUnwanted(message, isUnwanted, keepsSigned),
+      addressesOf: (rrset) => wantedAddresses(rrset, isUnwanted),
       hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),

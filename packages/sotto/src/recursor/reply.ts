@@ -6,6 +6,7 @@
 import type { RRset } from "@sotto/dns/cache";
 import type { Reply, SecurityStatus } from "@sotto/dns/transport";
 import {
+  EdeCode,
   type ExtendedError,
   type Message,
   type MessageView,
@@ -16,6 +17,7 @@ import {
   RRType,
 } from "@sotto/dns/wire";
 import { assertNever } from "./outcome.ts";
+import { BLOCKED_REASON } from "./scrubber.ts";
 import type { JudgedOutcome } from "./validated-answers.ts";
 
 /** The reply to the client whose query is `view`. */
@@ -41,16 +43,21 @@ export function replyOf(
       const denials = [...outcome.chain.flatMap((rrset) => rrset.proofs), ...proofs];
       const said = [soa, referral].filter((rrset) => rrset !== undefined);
       const authorities = [...writer.records(said), ...writer.proofs(denials)];
-      return make(rcode, writer.records(outcome.chain), authorities);
+      const blocked = outcome.answer.isBlocked === true ? [BLOCKED] : [];
+      const errors = [...extendedErrors, ...blocked];
+      return makeReply(view, rcode, writer.records(outcome.chain), authorities, errors, security);
     }
     case "overflow":
       return make(Rcode.YXDomain, writer.records(outcome.chain), []);
     case "failed":
-      return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors);
+      return makeReply(view, Rcode.ServFail, [], [], outcome.extendedErrors, security);
     default:
       return assertNever(outcome);
   }
 }
+
+/** RFC 8914 §4.16. */
+const BLOCKED: ExtendedError = { code: EdeCode.Blocked, text: BLOCKED_REASON };
 
 /** A reply without records. */
 export function emptyReply(view: MessageView, rcode: Rcode, extendedErrors: readonly ExtendedError[]): Reply {

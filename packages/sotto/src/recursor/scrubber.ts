@@ -20,6 +20,8 @@ export interface Asked {
   readonly isForwarder?: boolean;
   /** Takes addresses of servers from outside of the zone, too. Default false. */
   readonly trustsAllGlue?: boolean;
+  /** Records that must not come from outside were in the reply. Default false. */
+  readonly isCurtailed?: boolean;
 }
 
 /** A set with the trust it deserves. */
@@ -59,6 +61,28 @@ export type Scrubbed =
 
 /** Classifies a reply and scrubs it. */
 export function scrub(message: Message, asked: Asked): Scrubbed {
+  const said = classify(message, asked);
+  return asked.isCurtailed === true ? ofCurtailed(said) : said;
+}
+
+/** What is left of an answer may look like another one: no other server has a better one, and none is lame. */
+function ofCurtailed(said: Scrubbed): Scrubbed {
+  switch (said.kind) {
+    case "empty":
+    case "negative":
+      return { kind: "negative", answer: { ...said.answer, isBlocked: true } };
+    case "lame":
+    case "broken":
+      return { kind: "broken", reason: BLOCKED_REASON };
+    default:
+      return said;
+  }
+}
+
+/** Why nothing is left of a reply. */
+export const BLOCKED_REASON = "addresses inside private-addresses";
+
+function classify(message: Message, asked: Asked): Scrubbed {
   switch (message.rcode) {
     case Rcode.NoError:
     case Rcode.NXDomain:

@@ -5,7 +5,7 @@ import type { Attempt } from "./inquiry.ts";
 import type { Work } from "./mesh.ts";
 import type { FailureReason, Outcome, Sought } from "./outcome.ts";
 import { quotaError } from "./quota.ts";
-import type { Scrubbed } from "./scrubber.ts";
+import { BLOCKED_REASON, type Scrubbed } from "./scrubber.ts";
 
 /** Details of the event `recursor.step`: one reply, silence or failure of one server. */
 export interface StepEvent {
@@ -40,6 +40,7 @@ export class Trace {
   #networkFailure: string | undefined = undefined;
   #badReply: string | undefined = undefined;
   #wasStarved = false;
+  #wasBlocked = false;
 
   constructor(run: Work, runtime: Runtime) {
     this.#run = run;
@@ -67,6 +68,7 @@ export class Trace {
     const text = `${attempt.candidate.address}: ${reason}`;
     if (source === "network") this.#networkFailure = text;
     else this.#badReply = text;
+    this.#wasBlocked ||= reason === BLOCKED_REASON;
   }
 
   noteNetworkFailure(text: string): void {
@@ -118,7 +120,7 @@ export class Trace {
       case "busy":
         return [{ code: EdeCode.NotReady, text: "too many resolutions at once" }];
       default:
-        return [this.#noAuthority(reason, zone), ...this.#networkError()];
+        return [...this.#blocked(), this.#noAuthority(reason, zone), ...this.#networkError()];
     }
   }
 
@@ -127,6 +129,11 @@ export class Trace {
     const bad = this.#badReply === undefined ? "" : ` (${this.#badReply})`;
     const what = reason === "deadline" ? "no usable answer in time" : "no server gave a usable answer";
     return { code: EdeCode.NoReachableAuthority, text: `${what}${where}${bad}` };
+  }
+
+  /** RFC 8914 §4.16: it is our policy that leaves nothing to answer with. */
+  #blocked(): ExtendedError[] {
+    return this.#wasBlocked ? [{ code: EdeCode.Blocked, text: BLOCKED_REASON }] : [];
   }
 
   #networkError(): ExtendedError[] {

@@ -12,7 +12,7 @@ import {
 /** Longest life in seconds, Infinity when the TTLs alone decide, 0 when the reply must not be kept. */
 export function cacheLifeSeconds(view: MessageView, reply: Reply): number {
   // Local answers cost nothing to make and change with the configuration; errors explain this one query.
-  if (reply.protection === "local" || reply.extendedErrors.length > 0) return 0;
+  if (reply.isPersonal === true || reply.protection === "local" || reply.extendedErrors.length > 0) return 0;
   if (!view.recursionDesired) return 0;
   if (!isNegative(view, reply.message)) return Number.POSITIVE_INFINITY;
   // RFC 2308 §5: without a SOA it is unknown for how long; a referral is none either.

@@ -1,6 +1,7 @@
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";
+export { privateRecords } from "./middleware/private-addresses.ts";
 export type { ServerIdentity } from "./middleware/server-identity.ts";
 export { makeOutcomeCounters, type OutcomeCounters, type QueryOutcome } from "./outcome-counters.ts";
 export { buildPipeline, type PipelineParts } from "./pipeline.ts";

@@ -5,9 +5,10 @@
  *     access list        query-service, synchronous, before everything        RFC 5358
  *     cache hit          query-service → fast-path, synchronous               architecture §5, §6
  *     server identity    class CH, so that all others see class IN only       RFC 4892
+ *     DNS64 reverse      names of made addresses, which local zones may cover      RFC 6147 §5.3.1
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
- *     ANY                one HINFO in place of everything, by policy          RFC 8482
+ *     ANY                one HINFO or set in place of everything, by policy   RFC 8482
  *     DNS64              makes AAAA of A                                      RFC 6147
  *     private addresses  removes them from what comes from outside            rebinding
  *     forward zones      the longest zone's upstreams
@@ -20,7 +21,7 @@
  */
 import type { Responder } from "@sotto/dns/transport";
 import { type AnyPolicy, anyQueries } from "./middleware/any-queries.ts";
-import { type Dns64Options, dns64 } from "./middleware/dns64.ts";
+import { type Dns64Options, dns64, dns64Pointers } from "./middleware/dns64.ts";
 import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
 import { type PrivateAddressesOptions, privateAddresses } from "./middleware/private-addresses.ts";
@@ -48,6 +49,7 @@ export interface PipelineParts {
 export function buildPipeline(parts: PipelineParts): Responder {
   const members = [
     serverIdentity(parts.identity ?? {}),
+    dns64Pointers(parts.dns64),
     localZones(parts.localZones),
     recursionDesired(parts.snooping ?? []),
     anyQueries(parts.any ?? "full"),

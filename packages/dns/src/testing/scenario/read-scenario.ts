@@ -199,7 +199,7 @@ class ScenarioReader {
       this.#signatures(list, signed[1] ?? "", signed[2] ?? "", signed[3]);
       return;
     }
-    const record = tryParseRecord(this.#whole(text), { ttl: 3600, class: RRClass.IN });
+    const record = readRecord(this.#whole(text));
     if (!record.ok) this.#fail(`${record.problem}: ${text}`);
     else list?.push(record.value);
   }
@@ -310,6 +310,18 @@ function withoutComment(line: string): string {
   return line.replace(/(?:^|\s);.*$/, "").trim();
 }
 
+/** Rdata in generic form is taken as it stands, also of types that are known: it may be malformed on purpose. */
+function readRecord(text: string): Parsed<ResourceRecord> {
+  const defaults = { ttl: 3600, class: RRClass.IN };
+  const [, before = "", typeText = "", rdata = ""] = /^(.*\s)([A-Z0-9]+)(\s+\\#\s.*)$/.exec(text) ?? [];
+  const type = rrTypeFromText(typeText);
+  if (type === undefined) return tryParseRecord(text, defaults);
+  const record = tryParseRecord(`${before}TYPE${PRIVATE_TYPE}${rdata}`, defaults);
+  return record.ok ? { ok: true, value: { ...record.value, type } } : record;
+}
+
+/** For private use (RFC 6895 §3.1): nothing is known of its rdata. */
+const PRIVATE_TYPE = 65_280;
 /** Some files have a whole zone on one line. */
 const PAIR = /([a-z-]+):\s*(?:"([^"]*)"|(\S+))/g;
 const SIGNED = /^(\S+)\s+(?:\d+\s+)?(?:IN\s+)?SIGNED\s+(\S+)(?:\s+(\S+))?$/;

@@ -1,22 +1,21 @@
 /** AAAA records made from A records, for clients that have IPv6 only behind a NAT64 (RFC 6147, RFC 6052). */
 import type { Middleware, Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import {
-  encodeMessage,
   type Message,
-  MessageView,
-  makeEdns,
-  makeMessage,
   type Name,
   type Prefix,
   parseName,
+  type Question,
   Rcode,
   type ResourceRecord,
   RRClass,
   RRType,
+  tryParseAddress,
   tryParsePrefix,
   uint32At,
 } from "@sotto/dns/wire";
 import { PrefixTrie } from "./prefix-trie.ts";
+import { queryFor } from "./query-for.ts";
 
 export interface Dns64Options {
   /** Where IPv4 addresses are put: 32, 40, 48, 56, 64 or 96 bits (RFC 6052 §2.2). */
@@ -25,20 +24,43 @@ export interface Dns64Options {
   readonly exclude: readonly string[];
   /** Names at and below which AAAA records are made although there are real ones. */
   readonly ignoreAaaa: readonly Name[];
+  /** Prefixes of those who get them; undefined: everybody. */
+  readonly clients: readonly string[] | undefined;
+  /** What reverse names of made addresses are: aliases of the IPv4 ones, or names with the same PTR records. */
+  readonly reverse: "alias" | "records";
 }
 
-/** Throws a RangeError for what is no prefix, or one of a length that RFC 6052 does not have. */
+/** Makes AAAA records. Throws a RangeError for what is no prefix, or one of a length that RFC 6052 does not have. */
 export function dns64(options: Dns64Options | undefined): Middleware {
   if (options === undefined) return (next) => next;
   const translation = new Translation(options);
   return (next) => ({
     respond: (query, context) => {
-      const { view } = query;
-      if (view.qtype === RRType.PTR) return respondToPointer(query, context, next, translation);
+      const { qtype, dnssecOk, checkingDisabled } = query.view;
       // RFC 6147 §5.5: who sets DO and CD validates, and would find what we make bogus.
-      const validates = view.dnssecOk && view.checkingDisabled;
-      if (view.qtype !== RRType.AAAA || validates) return next.respond(query, context);
-      return respondToAaaa(query, context, next, translation);
+      if (qtype !== RRType.AAAA || (dnssecOk && checkingDisabled)) return next.respond(query, context);
+      return translation.forClient(query, context, next, () =>
+        respondToAaaa(query, context, next, translation),
+      );
+    },
+  });
+}
+
+/**
+ * Answers for the reverse names of made addresses (RFC 6147 §5.3.1). Comes before local zones: the prefix may lie in a range
+ * whose reverse names are answered there (RFC 6303), and what the IPv4 address's name has may be local.
+ */
+export function dns64Pointers(options: Dns64Options | undefined): Middleware {
+  if (options === undefined) return (next) => next;
+  const translation = new Translation(options);
+  return (next) => ({
+    respond: (query, context) => {
+      const { qtype, qname } = query.view;
+      const target = qtype === RRType.PTR ? translation.reverseOf(qname) : undefined;
+      if (target === undefined) return next.respond(query, context);
+      return translation.forClient(query, context, next, () =>
+        respondToPointer(query, context, next, target, options.reverse),
+      );
     },
   });
 }
@@ -49,46 +71,47 @@ async function respondToAaaa(
   next: Responder,
   translation: Translation,
 ): Promise<Reply> {
+  const { qname, question } = query.view;
   const reply = await next.respond(query, context);
   const { message } = reply;
-  // RFC 6147 §5.1.2: a name that does not exist has no A either; other errors may be about AAAA only.
-  if (message.rcode === Rcode.NXDomain) return reply;
-  const kept = translation.usable(message.answers, query.view.qname);
-  if (kept.some(({ type }) => type === RRType.AAAA))
-    return kept.length === message.answers.length
-      ? reply
-      : { ...reply, message: { ...message, answers: kept } };
-  const other = await next.respond(queryFor(query, query.view.qname, RRType.A), context);
+  // RFC 6147 §5.1.2: a name that does not exist has no A either. What is bogus is no answer of any kind (§5.5); other errors
+  // may be about AAAA only.
+  if (message.rcode === Rcode.NXDomain || reply.security === "bogus") return reply;
+  const usable = translation.withoutExcluded(reply);
+  const hasAaaa = usable.message.answers.some(({ type }) => type === RRType.AAAA);
+  if (hasAaaa && !translation.ignoresAaaaOf(qname)) return usable;
+  const other = await next.respond(queryFor(query, qname, RRType.A), context);
+  // RFC 6147 §5.5: what validation refused is not translated, and not hidden behind "no AAAA".
+  if (other.security === "bogus" && !hasAaaa) return { ...other, message: asked(other.message, question) };
   const addresses = other.message.answers.filter(({ type }) => type === RRType.A);
   const ttlMax = negativeTtlOf(message);
   const made = addresses.flatMap((record) => translation.toAaaa(record, ttlMax));
-  if (made.length === 0) return reply;
-  // RFC 6147 §5.4: the chain of aliases stays; signatures over A say nothing any more.
+  if (made.length === 0) return usable;
+  // RFC 6147 §5.1.5: the chain of aliases stays; signatures over A say nothing any more.
   const chain = other.message.answers.filter(({ type, rdata }) => {
     const covered = type === RRType.RRSIG ? ((rdata[0] ?? 0) << 8) | (rdata[1] ?? 0) : type;
     return covered === RRType.CNAME || covered === RRType.DNAME;
   });
   const answers = [...chain, ...made];
-  const questions = [query.view.question];
   return {
     ...other,
-    message: { ...other.message, questions, answers, authorities: [], additionals: [] },
+    message: { ...asked(other.message, question), answers, authorities: [], additionals: [] },
     // RFC 6147 §5.5 case 2: what is made of two validated answers is as authentic as they are.
     security: reply.security === "secure" && other.security === "secure" ? "secure" : "indeterminate",
   };
 }
 
-/** RFC 6147 §5.3.1: the reverse name of a made address is an alias of the IPv4 one. */
+/** RFC 6147 §5.3.1: the reverse name of a made address is an alias of the IPv4 one, or has what that has. */
 async function respondToPointer(
   query: Query,
   context: QueryContext,
   next: Responder,
-  translation: Translation,
+  target: Name,
+  kind: Dns64Options["reverse"],
 ): Promise<Reply> {
-  const { qname } = query.view;
-  const target = translation.reverseOf(qname);
-  if (target === undefined) return next.respond(query, context);
+  const { qname, question } = query.view;
   const reply = await next.respond(queryFor(query, target, RRType.PTR), context);
+  const { answers } = reply.message;
   const alias: ResourceRecord = {
     owner: qname,
     type: RRType.CNAME,
@@ -96,41 +119,81 @@ async function respondToPointer(
     ttl: ALIAS_TTL_SECONDS,
     rdata: target.wire,
   };
-  const answers = [alias, ...reply.message.answers];
-  const message = { ...reply.message, questions: [query.view.question], answers };
-  return { ...reply, message, security: "indeterminate" };
+  // Without an answer to either question there is no alias to tell of.
+  const hasAnswer = reply.message.rcode === Rcode.NoError || reply.message.rcode === Rcode.NXDomain;
+  const pointers = answers.filter(({ type }) => type === RRType.PTR);
+  const shown =
+    kind === "records" || !hasAnswer
+      ? pointers.map((pointer) => ({ ...pointer, owner: qname }))
+      : [alias, ...answers];
+  return {
+    ...reply,
+    message: { ...asked(reply.message, question), answers: shown },
+    security: reply.security === "bogus" ? "bogus" : "indeterminate",
+  };
+}
+
+/** A message as the answer to the client's own question. */
+function asked(message: Message, question: Question): Message {
+  return { ...message, isAuthoritative: false, questions: [question] };
+}
+
+function trieOf(prefixes: readonly string[]): PrefixTrie {
+  const trie = new PrefixTrie();
+  for (const text of prefixes) {
+    const prefix = tryParsePrefix(text);
+    if (!prefix.ok) throw new RangeError(prefix.problem);
+    trie.set(prefix.value, LISTED);
+  }
+  return trie;
 }
 
 class Translation {
   readonly #prefix: Prefix;
-  readonly #excluded = new PrefixTrie();
+  readonly #excluded: PrefixTrie;
   readonly #ignoreAaaa: readonly Name[];
+  readonly #clients: PrefixTrie | undefined;
 
-  constructor({ prefix, exclude, ignoreAaaa }: Dns64Options) {
+  constructor({ prefix, exclude, ignoreAaaa, clients }: Dns64Options) {
+    this.#clients = clients && trieOf(clients);
     const parsed = tryParsePrefix(prefix);
     if (!parsed.ok) throw new RangeError(parsed.problem);
     if (parsed.value.octets.length !== 16 || !LENGTHS.has(parsed.value.bits))
       throw new RangeError(`a DNS64 prefix has ${[...LENGTHS].join(", ")} bits (RFC 6052 §2.2)`);
     this.#prefix = parsed.value;
     this.#ignoreAaaa = ignoreAaaa;
-    for (const text of exclude) {
-      const excluded = tryParsePrefix(text);
-      if (!excluded.ok) throw new RangeError(excluded.problem);
-      this.#excluded.set(excluded.value, 1);
-    }
+    this.#excluded = trieOf(exclude);
   }
 
-  /** The answers without AAAA records that do not count, and without the signatures over a set that lost some. */
-  usable(answers: readonly ResourceRecord[], qname: Name): readonly ResourceRecord[] {
-    const isIgnored = this.#ignoreAaaa.some((zone) => qname.isAtOrBelow(zone));
+  /** What is made goes to the clients that are meant, and to nobody else from a cache. */
+  async forClient(
+    query: Query,
+    context: QueryContext,
+    next: Responder,
+    make: () => Promise<Reply>,
+  ): Promise<Reply> {
+    if (this.#clients === undefined) return make();
+    const address = query.origin.remote && tryParseAddress(query.origin.remote.address);
+    const isMeant = address?.ok === true && this.#clients.longest(address.value) === LISTED;
+    const reply = await (isMeant ? make() : next.respond(query, context));
+    return { ...reply, isPersonal: true };
+  }
+
+  ignoresAaaaOf(name: Name): boolean {
+    return this.#ignoreAaaa.some((zone) => name.isAtOrBelow(zone));
+  }
+
+  /** The reply without AAAA records that do not count, and without the signatures over what they were part of. */
+  withoutExcluded(reply: Reply): Reply {
+    const { answers } = reply.message;
     const isOut = ({ type, rdata }: ResourceRecord): boolean =>
-      type === RRType.AAAA && (isIgnored || this.#excluded.longest(rdata) === 1);
-    if (!answers.some(isOut)) return answers;
-    return answers.filter(
-      (record) =>
-        !isOut(record) &&
-        !(record.type === RRType.RRSIG && record.rdata[0] === 0 && record.rdata[1] === RRType.AAAA),
-    );
+      type === RRType.AAAA && this.#excluded.longest(rdata) === LISTED;
+    if (!answers.some(isOut)) return reply;
+    const isOverAaaa = ({ type, rdata }: ResourceRecord): boolean =>
+      type === RRType.RRSIG && rdata[0] === 0 && rdata[1] === RRType.AAAA;
+    const kept = answers.filter((record) => !isOut(record) && !isOverAaaa(record));
+    // What is left is not what its owner signed.
+    return { ...reply, message: { ...reply.message, answers: kept }, security: "indeterminate" };
   }
 
   /** None for addresses that the well-known prefix must not carry (RFC 6052 §3.1). */
@@ -177,23 +240,6 @@ function addressOfReverse(name: Name): Uint8Array | undefined {
   return new Uint8Array(Buffer.from(digits, "hex"));
 }
 
-/** The client's query with another name and type. */
-function queryFor({ view, origin }: Query, name: Name, type: RRType): Query {
-  const octets = encodeMessage(
-    makeMessage({
-      id: view.id,
-      recursionDesired: view.recursionDesired,
-      checkingDisabled: view.checkingDisabled,
-      authenticData: view.authenticData,
-      questions: [{ name, type, class: RRClass.IN }],
-      edns: view.hasEdns ? makeEdns({ dnssecOk: view.dnssecOk }) : undefined,
-    }),
-  );
-  const other = new MessageView();
-  other.reset(octets);
-  return { octets, view: other, origin };
-}
-
 /** RFC 6147 §5.1.7: the smaller of the A record's TTL and that of "no AAAA", which is 600 seconds without a SOA. */
 function negativeTtlOf({ authorities }: Message): number {
   const soa = authorities.find(({ type }) => type === RRType.SOA);
@@ -217,6 +263,7 @@ function isNotGlobal([a = 0, b = 0]: Uint8Array): boolean {
 }
 
 const LENGTHS: ReadonlySet<number> = new Set([32, 40, 48, 56, 64, 96]);
+const LISTED = 1;
 const RESERVED_OCTET = 8;
 const WELL_KNOWN = Buffer.from("0064ff9b0000000000000000", "hex");
 const REVERSE = /^((?:[0-9a-f]\.){31}[0-9a-f])\.ip6\.arpa\.$/;

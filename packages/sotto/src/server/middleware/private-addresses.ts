@@ -1,6 +1,7 @@
 /**
  * Rebinding protection: names of the internet must not lead into the own network, because a browser takes everything under
- * one name for one site. Addresses are removed after validation, so that a removal cannot look like a forgery.
+ * one name for one site. The recursor takes such records out of unsigned replies before it believes anything; what was kept
+ * for its signatures is removed here, after validation, so that a removal cannot look like a forgery.
  */
 import type { Middleware, Reply } from "@sotto/dns/transport";
 import {
@@ -22,18 +23,29 @@ export interface PrivateAddressesOptions {
   readonly except: readonly Name[];
 }
 
-/** Removes private addresses from what comes from outside. Throws a RangeError for a text that is no prefix. */
-export function privateAddresses(options: PrivateAddressesOptions): Middleware {
+/**
+ * Tells which records have private addresses and must not; undefined when all may. Throws a RangeError for a text that is no
+ * prefix.
+ */
+export function privateRecords(
+  options: PrivateAddressesOptions,
+): ((record: ResourceRecord) => boolean) | undefined {
   const trie = new PrefixTrie();
   for (const text of options.prefixes) {
     const prefix = tryParsePrefix(text);
     if (!prefix.ok) throw new RangeError(prefix.problem);
     trie.set(prefix.value, PRIVATE);
   }
-  if (options.prefixes.length === 0) return (next) => next;
+  if (options.prefixes.length === 0) return undefined;
   const isExcepted = (name: Name): boolean => options.except.some((zone) => name.isAtOrBelow(zone));
-  const isPrivate = (record: ResourceRecord): boolean =>
+  return (record) =>
     addressesIn(record).some((address) => trie.longest(address) === PRIVATE) && !isExcepted(record.owner);
+}
+
+/** Removes private addresses from what comes from outside. Throws a RangeError for a text that is no prefix. */
+export function privateAddresses(options: PrivateAddressesOptions): Middleware {
+  const isPrivate = privateRecords(options);
+  if (isPrivate === undefined) return (next) => next;
   return (next) => ({
     async respond(query, context) {
       return withoutRecords(await next.respond(query, context), isPrivate);
