@@ -22,6 +22,8 @@ export interface RunningResolver {
 
 interface ResolverOptions {
   readonly isValidating: boolean;
+  /** Absent: denial records answer for other names, too (RFC 8198). */
+  readonly isAggressive?: false;
 }
 
 /** Exposes the fake internet on loopback for as long as `run` takes. */
@@ -41,7 +43,7 @@ export async function withExposed(
 export async function startUnbound(
   folder: string,
   { exposed }: Pick<PlaygroundFacts, "exposed">,
-  { isValidating }: ResolverOptions,
+  { isValidating, isAggressive }: ResolverOptions,
 ): Promise<RunningResolver> {
   if (exposed === null) throw new Error("nothing is exposed");
   const port = await freePort();
@@ -64,6 +66,7 @@ ${isValidating ? `  trust-anchor-file: "${exposed.trustAnchorFile}"` : ""}
   unblock-lan-zones: yes
   insecure-lan-zones: yes
   qname-minimisation: no
+  aggressive-nsec: ${isAggressive === false ? "no" : "yes"}
   minimal-responses: yes
   incoming-num-tcp: 100
   tcp-idle-timeout: 120000
@@ -110,7 +113,7 @@ cache.size = 50 * MB
 export async function startSotto(
   folder: string,
   { exposed }: Pick<PlaygroundFacts, "exposed">,
-  { isValidating }: ResolverOptions,
+  { isValidating, isAggressive }: ResolverOptions,
 ): Promise<RunningResolver> {
   if (exposed === null) throw new Error("nothing is exposed");
   const port = await freePort();
@@ -125,6 +128,7 @@ export async function startSotto(
 resolver: { root-hints: "${exposed.rootHintsFile}", families: [ipv4] }
 dnssec: ${JSON.stringify(dnssec)}
 local-zones: { builtin: false }
+cache: { aggressive-denial: ${isAggressive !== false} }
 `,
   );
   const peer = await startPeer(process.execPath, [...SOTTO, "serve", "--config", file], (output) =>
