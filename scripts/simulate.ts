@@ -110,6 +110,7 @@ function rows({ figures, failures, seeds, costliestSeed, slowestSeed }: Summary)
     ["… answered SERVFAIL or REFUSED", String(failed)],
     ["times that validation refused something", String(figures.bogus)],
     ["replies of servers", String(figures.upstreamQueries)],
+    ["… of these over TLS", String(figures.encrypted)],
     ["queries to servers, by client query", (figures.exchanges / Math.max(1, clientQueries)).toFixed(1)],
     ["most queries for one client query (quota 100)", `${figures.exchangesWorst} (seed ${costliestSeed})`],
     ["longest time, in parts of the deadline", `${figures.slowestShare.toFixed(3)} (seed ${slowestSeed})`],
@@ -132,7 +133,7 @@ function page(summary: Summary): string {
 Written by \`npm run simulate -- --seeds ${seeds} --write\` (seeds ${from} to ${from + seeds - 1}) on Node ${process.versions.node}. Do not edit.
 
 Each seed is an internet of its own: the zones of the fake internet, signed in every right and wrong way, on a network that loses,
-doubles, delays and reorders; servers that lie, fail, or cannot do EDNS or TCP; forgers who cannot see queries; addresses that
+doubles, delays and reorders; servers that lie, fail, or cannot do EDNS or TCP; some that speak TLS; forgers who cannot see queries; addresses that
 vanish; servers of unsigned zones that want the names of
 others; clients that ask with and without DO, CD and AD, at once, again, and when TTLs or all signatures have just ended; and settings: minimisation
 relaxed, strict and off, random case, cookies, stale answers, aggressive denial, NXDOMAIN cut, prefetch, deadlines, cache sizes.

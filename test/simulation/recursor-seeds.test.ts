@@ -31,12 +31,14 @@ test("each client query has one outcome in time, nothing bogus is served, nothin
   const { total, failed } = await play(1, SEEDS);
   assert.deepEqual(failed.slice(0, FAILURES_SHOWN), []);
   // A world in which nothing works, or nothing goes wrong, would prove nothing.
-  const { clientQueries, answered, authentic, stale, bogus, tricks, recovered, afterwards } = total;
+  const { clientQueries, answered, authentic, stale, bogus, tricks, recovered, afterwards, encrypted } =
+    total;
   assert.ok(answered > clientQueries * 0.5, `${answered} of ${clientQueries} answered`);
   assert.ok(authentic > answered * 0.2, `${authentic} with AD`);
   assert.ok(stale > SEEDS / 5 && bogus > SEEDS, `${stale} stale, ${bogus} bogus`);
   assert.ok(recovered > afterwards * 0.8, `${recovered} of ${afterwards} recovered`);
   assert.ok(tricks.size > 40, `${tricks.size} tricks`);
+  assert.ok(encrypted > SEEDS, `${encrypted} queries to servers over TLS`);
 });
 
 test("a resolver that does not validate is caught by the same rules", async () => {

@@ -14,6 +14,8 @@ export interface SeedFigures {
   bogus: number;
   /** Messages that servers got from the resolver. */
   upstreamQueries: number;
+  /** Queries that servers answered over TLS. */
+  encrypted: number;
   /** UDP sockets opened and messages sent over TCP: each query, and each time that one had to be asked over TCP. */
   exchanges: number;
   /** Most exchanges for one client query that was alone. */
@@ -37,6 +39,7 @@ export function newFigures(): SeedFigures {
     failed: 0,
     bogus: 0,
     upstreamQueries: 0,
+    encrypted: 0,
     exchanges: 0,
     exchangesWorst: 0,
     slowestShare: 0,
@@ -55,6 +58,7 @@ const COUNTS = [
   "failed",
   "bogus",
   "upstreamQueries",
+  "encrypted",
   "exchanges",
   "afterwards",
   "recovered",

@@ -3,6 +3,7 @@ import { MessageCache } from "@sotto/dns/cache";
 import type { DatagramSocket, Network, Runtime } from "@sotto/dns/runtime";
 import {
   FakeInternet,
+  fakeCertificatePem,
   SeededRandom,
   type ServedZone,
   type SimNetworkOptions,
@@ -61,7 +62,11 @@ export class Stage {
 
   constructor() {
     const wallMs = simRuntime(0).clock.wallMs();
-    this.internet = FakeInternet.build({ wallMs });
+    const certificatePem = fakeCertificatePem({ subjectAltNames: ["DNS:nobody.looks.at.it"] });
+    this.internet = FakeInternet.build({
+      wallMs,
+      tls: { port: 853, certificatePem, keyPem: "", isSpokenBy: ({ name }) => name.length % 3 === 0 },
+    });
     this.oldZones = FakeInternet.build({ wallMs: wallMs - OLD_MS }).zones;
     const { zones, servers } = this.internet;
     this.truth = new Truth(zones);
@@ -107,6 +112,7 @@ class Play {
   readonly #trust: Trust;
   readonly #liar: Liar;
   readonly #outcomes: OutcomeCounters = makeOutcomeCounters();
+  readonly #encryption: AuthorityEncryption;
   readonly #engine: ReturnType<typeof buildEngine>;
   #isClosing = false;
 
@@ -134,6 +140,7 @@ class Play {
         this.#tell(() => `  ${server.name} ${name}`);
       },
     });
+    this.#encryption = new AuthorityEncryption(this.#world.clock);
     this.#engine = this.#buildEngine();
     this.#tell(() => `plan: ${planText(plan)}`);
   }
@@ -169,7 +176,7 @@ class Play {
       upstreamRuntime: runtime,
       drawnCookieSecret: new Uint8Array(16),
       outcomes: this.#outcomes,
-      encryption: new AuthorityEncryption(clock),
+      encryption: this.#encryption,
     });
   }
 
@@ -213,6 +220,7 @@ class Play {
     if (streams + datagramSockets > 0)
       this.problems.push(`${streams} streams, ${datagramSockets} sockets are left`);
     this.figures.upstreamQueries = this.#liar.queries;
+    this.figures.encrypted = this.#encryption.counters.encrypted;
   }
 
   async #askAll(): Promise<void> {
@@ -387,6 +395,9 @@ class Play {
       .reduce((sum, count) => sum + count, 0);
     const asked = this.figures.clientQueries + this.figures.afterwards;
     if (counted !== asked) this.problems.push(`${asked} queries and ${counted} outcomes`);
+    const { started, ...ended } = this.#encryption.counters.probes;
+    const probes = Object.values(ended).reduce((sum, count) => sum + count, 0);
+    if (probes !== started) this.problems.push(`${started} probes over TLS and ${probes} outcomes`);
   }
 }
 

@@ -35,7 +35,7 @@ export interface SeedSettings {
   readonly caseRandomisation: boolean;
   readonly cookies: boolean;
   readonly ednsPayload: number;
-  /** Servers that nobody can reach over TLS are asked over it, too. */
+  /** All servers are tried over TLS; some speak it. */
   readonly encryption: "off" | "opportunistic";
   readonly families: readonly ("ipv4" | "ipv6")[];
   readonly deadlineMs: number;

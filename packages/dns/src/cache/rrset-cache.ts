@@ -61,6 +61,8 @@ export interface NegativeAnswer {
   readonly soa: RRset | undefined;
   /** NSEC or NSEC3 sets with their signatures; empty when unsigned. */
   readonly proofs: readonly RRset[];
+  /** Monotonic milliseconds when the TTLs of the proofs were right; only without a SOA, which otherwise tells. */
+  readonly asOfMs?: number | undefined;
   /** The zone whose server said so. */
   readonly fromZone?: Name | undefined;
   /** There were records that must not come from outside. Absent: false. */
@@ -197,8 +199,8 @@ export class RRsetCache {
    * SOA nothing is kept. A NODATA takes the place of a set of the same owner and type.
    */
   storeNegative(owner: Name, type: RRType, answer: NegativeAnswer): NegativeAnswer {
-    if (answer.soa === undefined) return answer;
     const asOfMs = this.#clock.nowMs();
+    if (answer.soa === undefined) return { ...answer, asOfMs: answer.asOfMs ?? asOfMs };
     const ownSeconds = Math.min(ttlSecondsAt(answer.soa, asOfMs), ttlWithProofs(answer.soa, answer.proofs));
     const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#negativeTtlSecondsMax);
     const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds, asOfMs } };

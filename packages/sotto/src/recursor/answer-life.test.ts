@@ -2,9 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tryParseAnchor } from "@sotto/dns/dnssec";
-import { FakeInternet, type SimClock, simRuntime } from "@sotto/dns/testing";
+import { FakeInternet, type SimClock, simRuntime, type Tamper } from "@sotto/dns/testing";
 import { Exchanger, type Reply } from "@sotto/dns/transport";
-import { EdeCode, parseName, Rcode, RRType, recordToText } from "@sotto/dns/wire";
+import {
+  EdeCode,
+  encodeMessage,
+  parseName,
+  Rcode,
+  RRType,
+  recordToText,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
 import {
   answer,
   authoritative,
@@ -115,6 +123,8 @@ interface ValidatingOptions {
   /** One way. Default 5. */
   readonly latencyMs?: number;
   readonly deadlineMs?: number;
+  /** Default: servers do as they are. */
+  readonly tamper?: Tamper;
 }
 
 interface ValidatingBench {
@@ -127,12 +137,12 @@ interface ValidatingBench {
 /** A validating recursor on the fake internet. */
 async function withFakeInternet(
   run: (bench: ValidatingBench) => Promise<void>,
-  { latencyMs = 5, deadlineMs = 8000 }: ValidatingOptions = {},
+  { latencyMs = 5, deadlineMs = 8000, tamper }: ValidatingOptions = {},
 ): Promise<void> {
   const world = simRuntime(1, { latencyMs });
   const { clock, network } = world;
   const internet = FakeInternet.build({ wallMs: clock.wallMs() });
-  await internet.start((addresses) => network.host(addresses), clock, world.random);
+  await internet.start((addresses) => network.host(addresses), clock, world.random, tamper);
   const anchors = internet.trustAnchors.map((record) => {
     const anchor = tryParseAnchor(recordToText(record));
     if (!anchor.ok) throw new Error(anchor.problem);
@@ -194,4 +204,29 @@ test("a client whose time is up says nothing about the keys of the zones above i
       assert.equal((await ask("www.alg13.dnssec.")).security, "secure");
     },
     { latencyMs: 71, deadlineMs: 1522 },
+  ));
+
+/** Denials lose their SOA, and keys come late. */
+const slowKeysAndNoSoa: Tamper = (_server, _heard, action) => {
+  const [reply] = action.replies;
+  const read = reply && tryDecodeMessage(reply);
+  if (read?.ok !== true) return action;
+  const { value: message } = read;
+  if (message.questions[0]?.type === RRType.DNSKEY) return { ...action, delayMs: 1400 };
+  if (message.rcode !== Rcode.NXDomain) return action;
+  const authorities = message.authorities.filter(({ owner }) => owner.toString() !== "rounds2500.dnssec.");
+  return { ...action, replies: [encodeMessage({ ...message, authorities })] };
+};
+
+test("a denial without a SOA grows old while keys are looked for (seed 2621 with servers over TLS)", () =>
+  withFakeInternet(
+    async ({ ask }) => {
+      const { message } = await ask("nothing.rounds2500.dnssec.");
+      assert.equal(message.rcode, Rcode.NXDomain);
+      const proofs = message.authorities.filter(({ type }) => type === RRType.NSEC3);
+      assert.ok(proofs.length > 0);
+      // Two sets of keys, one after the other.
+      for (const { ttl } of proofs) assert.ok(ttl <= 298, `${ttl} s`);
+    },
+    { tamper: slowKeysAndNoSoa },
   ));

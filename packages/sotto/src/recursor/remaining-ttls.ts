@@ -24,10 +24,10 @@ export function putAside(scrubbed: Scrubbed, { clock }: Runtime): Scrubbed {
     case "alias":
       return { ...scrubbed, chain: scrubbed.chain.map(stamped) };
     case "negative": {
-      const { soa } = scrubbed.answer;
-      return soa === undefined
-        ? scrubbed
-        : { ...scrubbed, answer: { ...scrubbed.answer, soa: { ...soa, asOfMs } } };
+      const { answer } = scrubbed;
+      const { soa } = answer;
+      const aside = soa === undefined ? { ...answer, asOfMs } : { ...answer, soa: { ...soa, asOfMs } };
+      return { ...scrubbed, answer: aside };
     }
     default:
       return scrubbed;
@@ -44,7 +44,11 @@ export function withRemainingTtls(judged: JudgedOutcome, nowMs: number): JudgedO
   if (outcome.kind === "answer")
     return { ...judged, outcome: { ...outcome, chain, rrsets: outcome.rrsets.map(aged) } };
   const { answer } = outcome;
-  if (answer.soa === undefined) return { ...judged, outcome: { ...outcome, chain } };
+  if (answer.soa === undefined) {
+    const { asOfMs } = answer;
+    const proofs = answer.proofs.map((proof) => aged({ ...proof, asOfMs }));
+    return { ...judged, outcome: { ...outcome, chain, answer: { ...answer, proofs } } };
+  }
   const soa = aged(answer.soa);
   // The SOA's TTL is that of the whole denial (RFC 2308 §5).
   const proofs = answer.proofs.map((proof) => withTtlMax(proof, soa.ttlSeconds));

@@ -11,7 +11,7 @@ import {
 } from "@sotto/dns/wire";
 import type { ServedZone } from "./authority.ts";
 import { DNSSEC_ZONES } from "./dnssec.zones.ts";
-import { FakeServer, type HeardQuery } from "./fake-server.ts";
+import { FakeServer, type FakeTls, type HeardQuery } from "./fake-server.ts";
 import { SERVERS, ZONES } from "./internet.zones.ts";
 import type { Action } from "./misbehaviour.ts";
 import { signZone } from "./sign.ts";
@@ -27,6 +27,8 @@ export interface FakeInternetOptions {
   readonly mapAddress?: (address: string) => string | undefined;
   /** Port of all servers. Default 53. */
   readonly port?: number;
+  /** Servers that speak TLS, too (RFC 9539). Absent: none. */
+  readonly tls?: FakeTls & { readonly isSpokenBy: (server: ServerText) => boolean };
 }
 
 /** A question with what it is there for. */
@@ -55,13 +57,17 @@ export class FakeInternet {
   readonly trustAnchors: readonly ResourceRecord[];
   /** Every server and what it is there for. */
   readonly servers: readonly ServerText[];
-  readonly #port: number;
+  readonly #options: FakeInternetOptions;
   readonly #running: FakeServer[] = [];
 
-  private constructor(zones: readonly ServedZone[], servers: readonly ServerText[], port: number) {
+  private constructor(
+    zones: readonly ServedZone[],
+    servers: readonly ServerText[],
+    options: FakeInternetOptions,
+  ) {
     this.zones = zones;
     this.servers = servers;
-    this.#port = port;
+    this.#options = options;
     this.rootHints = servers
       .filter((server) => server.zones.includes("."))
       .flatMap((server) => server.addresses.map((address) => ({ name: parseName(server.name), address })));
@@ -80,7 +86,7 @@ export class FakeInternet {
       ...server,
       addresses: server.addresses.map(map).filter((address) => address !== undefined),
     }));
-    return new FakeInternet(zones, servers, options.port ?? 53);
+    return new FakeInternet(zones, servers, options);
   }
 
   /** Opens every server that is not absent; rejects with everything closed when one cannot be opened. */
@@ -99,7 +105,8 @@ export class FakeInternet {
           await FakeServer.start(
             {
               addresses,
-              port: this.#port,
+              port: this.#options.port ?? 53,
+              tls: this.#options.tls?.isSpokenBy(server) === true ? this.#options.tls : undefined,
               zones,
               behaviour,
               tamper: tamper && ((heard, action) => tamper(server, heard, action)),

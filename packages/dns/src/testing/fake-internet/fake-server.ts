@@ -1,4 +1,4 @@
-/** Puts an authority or a misbehaviour on a network: UDP and TCP on each of its addresses. */
+/** Puts an authority or a misbehaviour on a network: UDP and TCP on each of its addresses, and TLS where it is wanted. */
 import type {
   ByteStream,
   Clock,
@@ -7,6 +7,7 @@ import type {
   Network,
   StreamListener,
   Timer,
+  TlsServerOptions,
 } from "@sotto/dns/runtime";
 import { FrameReader, frameMessage } from "@sotto/dns/wire";
 import { answerQuery, type ServedZone } from "./authority.ts";
@@ -15,16 +16,25 @@ import { type Action, BEHAVIOURS, type BehaviourName } from "./misbehaviour.ts";
 export interface FakeServerOptions {
   readonly addresses: readonly string[];
   readonly port: number;
+  /** Undefined: no TLS. */
+  readonly tls: FakeTls | undefined;
   readonly zones: readonly ServedZone[];
   readonly behaviour: BehaviourName;
   /** Changes what the server was going to do. */
   readonly tamper: ((heard: HeardQuery, action: Action) => Action) | undefined;
 }
 
+/** Where and as whom a server speaks TLS. */
+export interface FakeTls extends Pick<TlsServerOptions, "certificatePem" | "keyPem"> {
+  readonly port: number;
+}
+
 /** A query as a server got it. */
 export interface HeardQuery {
   readonly octets: Uint8Array;
   readonly transport: "udp" | "tcp";
+  /** It came over TLS. */
+  readonly isEncrypted: boolean;
   /** Where it came from; undefined over TCP. */
   readonly from: Endpoint | undefined;
 }
@@ -61,7 +71,7 @@ export class FakeServer {
       { local, connectTo: undefined, reusePort: false },
       {
         onMessage: (octets, from) => {
-          const action = this.#act({ octets: octets.slice(), transport: "udp", from });
+          const action = this.#act({ octets: octets.slice(), transport: "udp", isEncrypted: false, from });
           this.#later(action.delayMs, () => {
             for (const reply of action.replies) socket.send(reply, from);
           });
@@ -70,10 +80,19 @@ export class FakeServer {
       },
     );
     this.#sockets.push(socket);
+    await this.#listen(network, local, undefined);
+    const { tls } = this.#options;
+    if (tls === undefined) return;
+    const { certificatePem, keyPem } = tls;
+    const options = { certificatePem, keyPem, alpn: ["dot"], ticketKeys: undefined };
+    await this.#listen(network, { address, port: tls.port }, options);
+  }
+
+  async #listen(network: Network, local: Endpoint, tls: TlsServerOptions | undefined): Promise<void> {
     this.#listeners.push(
       await network.listen(
-        { local, tls: undefined, handshakeTimeoutMs: 5000, reusePort: false },
-        { onStream: (stream) => this.#serve(stream), onFailure: () => undefined },
+        { local, tls, handshakeTimeoutMs: 5000, reusePort: false },
+        { onStream: (stream) => this.#serve(stream, tls !== undefined), onFailure: () => undefined },
       ),
     );
   }
@@ -85,13 +104,14 @@ export class FakeServer {
     return tamper === undefined ? action : tamper(heard, action);
   }
 
-  #serve(stream: ByteStream): void {
+  #serve(stream: ByteStream, isEncrypted: boolean): void {
     this.#streams.add(stream);
     const frames = new FrameReader();
     stream.setHandlers({
       onData: (octets) => {
         frames.push(octets, (message) => {
-          const action = this.#act({ octets: message.slice(), transport: "tcp", from: undefined });
+          const octets = message.slice();
+          const action = this.#act({ octets, transport: "tcp", isEncrypted, from: undefined });
           this.#later(action.delayMs, () => {
             for (const reply of action.replies) stream.write(frameMessage(reply));
             if (action.closes) stream.end();
