@@ -169,6 +169,7 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   },
   "do-ip4": without("ipv4"),
   "do-ip6": without("ipv6"),
+  "dns-error-reporting": flag("resolver", "error-reporting"),
   "harden-glue": flag("resolver", "harden-glue"),
   "aggressive-nsec": flag("cache", "aggressive-denial"),
   "harden-below-nxdomain": flag("cache", "nxdomain-cut"),

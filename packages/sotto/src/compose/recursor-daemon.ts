@@ -343,6 +343,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       cookies: config.resolver.cookies,
       caseRandomisation: config.resolver.caseRandomisation,
       ednsPayloadOctets: config.resolver.ednsPayloadOctets,
+      errorReporting: config.resolver.errorReporting,
       trustsAllGlue: !config.resolver.hardenGlue,
       stubZones: config.stubZones,
       qnameMinimisation: config.resolver.qnameMinimisation,

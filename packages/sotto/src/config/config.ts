@@ -114,6 +114,7 @@ export interface Config {
     readonly hardenGlue: boolean;
     readonly cookies: boolean;
     readonly ednsPayloadOctets: number;
+    readonly errorReporting: boolean;
     readonly encryptsToAuthorities: boolean;
     readonly encryptionPort: number;
     /** Absolute; undefined: nothing is kept. */

@@ -185,6 +185,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       cookies: checked.resolver.cookies,
       ...toEncryption(checked, folder),
       ednsPayloadOctets: checked.resolver["edns-payload"],
+      errorReporting: checked.resolver["error-reporting"],
       privateAddresses: toPrivateAddresses(checked),
       deadlineMs: bounded(checked.resolver.deadline, 100, 60_000, (message) =>
         report(["resolver", "deadline"], message),

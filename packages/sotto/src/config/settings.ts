@@ -261,6 +261,10 @@ const resolver = z.strictObject({
   "private-domains": z.array(zoneName()).default([]).meta({
     description: "Names at and below which such addresses are right.",
   }),
+  "error-reporting": z.boolean().default(false).meta({
+    description:
+      "Tell the agents that authoritative servers name which of their names fail, and why (RFC 9567). They learn what was asked here.",
+  }),
   "edns-payload": z.number().int().min(512).max(4096).default(1232).meta({
     description: "Largest UDP reply asked for, octets; more than 1232 may be fragmented (RFC 9715 §3.1).",
   }),

@@ -7,13 +7,18 @@ import { EdeCode } from "@sotto/dns/wire";
 import { type Outcome, type Sought, soughtKey } from "./outcome.ts";
 
 type Failure = Outcome & { readonly kind: "failed" };
+/** Told what could not be found out, and why. */
+export type OnFailure = (sought: Sought, failure: Failure) => void;
 
 export class FailureCache {
   readonly #clock: Clock;
+  readonly #onNote: OnFailure;
   readonly #failures = new Map<string, { failure: Failure; untilMs: number; lifeMs: number }>();
 
-  constructor(clock: Clock) {
+  /** `onNote` hears of each failure when it happens. */
+  constructor(clock: Clock, onNote: OnFailure = () => undefined) {
     this.#clock = clock;
+    this.#onNote = onNote;
   }
 
   /** The failure to repeat, marked as cached (RFC 8914 §4.14); undefined when the question may be tried. */
@@ -36,6 +41,7 @@ export class FailureCache {
       if (this.#failures.size <= FAILURES_MAX) break;
       this.#failures.delete(oldest);
     }
+    this.#onNote(sought, failure);
   }
 
   /** The question was answered: the next failure starts small again. */

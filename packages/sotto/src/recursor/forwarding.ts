@@ -29,7 +29,7 @@ export async function askForwarder(
   { name: zone, responder }: ConfiguredZone & { kind: "forward" },
   sought: Sought,
   context: QueryContext,
-  { trustsForwarders, admit, isValidated }: Pick<Shared, "trustsForwarders" | "admit" | "isValidated">,
+  { trustsForwarders, admitForwarded }: Pick<Shared, "trustsForwarders" | "admitForwarded">,
 ): Promise<ForwarderSaid> {
   let reply: Reply;
   try {
@@ -39,7 +39,7 @@ export async function askForwarder(
     return { kind: "failed", problem: cause.message };
   }
   const { protection, extendedErrors } = reply;
-  const message = admit(reply.message, isValidated(sought.name));
+  const message = admitForwarded(reply.message, sought.name);
   const isCurtailed = message !== reply.message;
   const scrubbed = scrub(message, { sought, zone, recursionDesired: true, isForwarder: true, isCurtailed });
   // An authenticated forwarder's AD counts (RFC 4035 §4.9.3).

@@ -30,12 +30,12 @@ export interface Shared {
   readonly trustsAllGlue: boolean;
   /** True for zones whose answers must be signed. */
   readonly isSigned: (delegation: Delegation) => boolean;
-  /** A reply without what must not come from outside; the same object when there is none. `keepsSigned`: it will be validated. */
-  readonly admit: (message: Message, keepsSigned: boolean) => Message;
+  /** Takes note of a reply of a zone's server; gives it without what must not come from outside, or the same object. */
+  readonly admit: (message: Message, delegation: Delegation) => Message;
+  /** The same for a forwarder's reply about a name. */
+  readonly admitForwarded: (message: Message, name: Name) => Message;
   /** The addresses in a set that servers may have. */
   readonly addressesOf: (rrset: RRset) => string[];
-  /** True for names at or below a trust anchor. */
-  readonly isValidated: (name: Name) => boolean;
   readonly mesh: Mesh;
   readonly minimisation: MinimisationMode;
   readonly configured: ConfiguredZones;

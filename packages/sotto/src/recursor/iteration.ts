@@ -325,8 +325,8 @@ export class Iteration {
     this.#noteServer(attempt, arrival.result);
     const { delegation } = work.selection;
     const { zone } = delegation;
-    const { admit, isSigned, trustsAllGlue } = this.#shared;
-    const message = admit(arrival.result.message, isSigned(delegation));
+    const { admit, trustsAllGlue } = this.#shared;
+    const message = admit(arrival.result.message, delegation);
     if (message.isTruncated) {
       this.#trace.step(zone, attempt, "truncated");
       if (attempt.transport === "udp")

@@ -5,7 +5,7 @@
 import type { RRset } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
-import { FailureCache } from "./failure-cache.ts";
+import { FailureCache, type OnFailure } from "./failure-cache.ts";
 import type { Outcome, Sought } from "./outcome.ts";
 import { soughtKey } from "./outcome.ts";
 import { DEPTH_MAX, Quota } from "./quota.ts";
@@ -46,6 +46,8 @@ export type Resolve = (run: Work) => Promise<Outcome>;
 
 export class Mesh {
   readonly failures: FailureCache;
+  /** Hears of questions of clients that failed. */
+  readonly onFailure: OnFailure;
   readonly #resolve: Resolve;
   readonly #clock: Clock;
   readonly #deadlineMs: number;
@@ -53,7 +55,8 @@ export class Mesh {
   #repeats = 0;
 
   /** `deadlineMs` is the longest time for one run, milliseconds. */
-  constructor(resolve: Resolve, deadlineMs: number, clock: Clock) {
+  constructor(resolve: Resolve, deadlineMs: number, clock: Clock, onFailure: OnFailure = () => undefined) {
+    this.onFailure = onFailure;
     this.#resolve = resolve;
     this.#deadlineMs = deadlineMs;
     this.#clock = clock;
@@ -176,6 +179,7 @@ export class Mesh {
     if (outcome.kind !== "failed") this.failures.forget(run.sought);
     else if (outcome.reason === "closed" || outcome.reason === "busy") return;
     else if (run.depth === 0 || !outcome.isCircumstantial) this.failures.note(run.sought, outcome);
+    if (outcome.kind === "failed" && run.depth === 0) this.onFailure(run.sought, outcome);
   }
 }
 

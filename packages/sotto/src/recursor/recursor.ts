@@ -30,8 +30,9 @@ import {
 } from "@sotto/dns/wire";
 import { dumpCache, linesOf, loadCache } from "./cache-text.ts";
 import { ConfiguredZones, type ForwardedZone, type StubZone } from "./configured-zones.ts";
-import { DelegationCache } from "./delegation.ts";
+import { DelegationCache, zoneSideName } from "./delegation.ts";
 import { DenialCache } from "./denial-cache.ts";
+import { ErrorReports, reportsOverTcp } from "./error-reports.ts";
 import type { Exchange } from "./inquiry.ts";
 import { Iteration } from "./iteration.ts";
 import type { Shared } from "./iteration-state.ts";
@@ -42,6 +43,7 @@ import type { MinimisationMode } from "./qname-minimisation.ts";
 import { withRemainingTtls } from "./remaining-ttls.ts";
 import { emptyReply, replyOf } from "./reply.ts";
 import { ROOT_HINTS, type RootHint } from "./root-hints.ts";
+import { aliasTarget } from "./scrubber.ts";
 import type { AddressFamily } from "./server-selection.ts";
 import { StaleAnswers, type StaleOptions } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
@@ -85,6 +87,8 @@ export interface RecursorOptions {
   readonly stale?: StaleOptions | undefined;
   /** Records that must not come from outside. Absent: all may. */
   readonly isUnwanted?: IsUnwanted | undefined;
+  /** Tells agents of zones what fails there (RFC 9567). Default false. */
+  readonly errorReporting?: boolean;
   /** Absent: nothing is validated. */
   readonly validation?: ValidationOptions | undefined;
 }
@@ -133,6 +137,7 @@ export class Recursor implements Responder {
   readonly #answers: ValidatedAnswers;
   readonly #validator: Validator | undefined;
   readonly #deadlineMs: number;
+  readonly #reports: ErrorReports | undefined;
   readonly #iterations = new Set<Iteration>();
   #isClosed = false;
 
@@ -151,21 +156,29 @@ export class Recursor implements Responder {
     const denials = isAggressive ? new DenialCache(rrsets, iterationsMax, isValidated, clock) : undefined;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#shared = {
-      exchange,
+      exchange: options.cookies === false ? reportsOverTcp(exchange) : exchange,
       runtime,
       rrsets,
       denials,
       trustsAllGlue: options.trustsAllGlue ?? false,
       trustsForwarders: options.validation === undefined,
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
-      isValidated,
-      admit: (message, keepsSigned) => withoutUnwanted(message, isUnwanted, keepsSigned),
+      admit: (message, delegation) => {
+        this.#reports?.noteReply(delegation.zone, message);
+        return withoutUnwanted(message, isUnwanted, this.#shared.isSigned(delegation));
+      },
+      admitForwarded: (message, name) => withoutUnwanted(message, isUnwanted, isValidated(name)),
       addressesOf: (rrset) => wantedAddresses(rrset, isUnwanted),
       hasNxdomainCut: (name) => options.nxdomainCut !== false && isValidated(name),
       infra: new InfraCache({}, clock),
       delegations: new DelegationCache(delegationBytes, clock),
       roots: new RootServers(options.rootHints ?? ROOT_HINTS, clock),
-      mesh: new Mesh((run) => this.#resolve(run), this.#deadlineMs, clock),
+      mesh: new Mesh(
+        (run) => this.#resolve(run),
+        this.#deadlineMs,
+        clock,
+        (sought, failure) => this.#reports?.noteFailure(sought, failure),
+      ),
       configured: new ConfiguredZones(options.stubZones ?? [], options.forwardZones ?? []),
       asking: {
         port: options.port ?? 53,
@@ -186,6 +199,25 @@ export class Recursor implements Responder {
       validator: this.#validator,
       denials,
       stale,
+      runtime,
+    });
+    this.#reports = options.errorReporting === true ? this.#makeReports(runtime) : undefined;
+  }
+
+  #makeReports(runtime: Runtime): ErrorReports {
+    const { delegations, configured, rrsets } = this.#shared;
+    return new ErrorReports({
+      zoneOf: (sought) => {
+        const side = zoneSideName(sought);
+        const zones = [delegations.findClosest(side)?.zone, configured.closest(side, new Set())?.name];
+        const known = zones.filter((zone) => zone !== undefined);
+        return known.sort((a, b) => b.labelCount - a.labelCount)[0] ?? NameClass.root;
+      },
+      aliasOf: (name) => {
+        const alias = rrsets.find(name, RRType.CNAME);
+        return alias && aliasTarget(alias);
+      },
+      ask: (report) => this.#answers.ask(report, false),
       runtime,
     });
   }
@@ -251,6 +283,7 @@ export class Recursor implements Responder {
     this.#validator?.flush(name);
     if (what !== "zone") return flushed;
     this.#shared.delegations.flush(name);
+    this.#reports?.flush(name);
     if (name.isRoot) this.#shared.roots.forget();
     return flushed;
   }

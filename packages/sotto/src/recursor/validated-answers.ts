@@ -82,7 +82,7 @@ export class ValidatedAnswers {
 
   constructor(parts: ValidatedAnswersParts) {
     this.#parts = parts;
-    this.#bogus = new FailureCache(parts.runtime.clock);
+    this.#bogus = new FailureCache(parts.runtime.clock, parts.mesh.onFailure);
   }
 
   /** Answers a client's question; with `checkingDisabled` as it came (RFC 4035 §3.2.2). */

@@ -190,7 +190,10 @@ function clientOf({ words }: ScenarioStep): string {
 
 export function queryOf(entry: ScenarioEntry): Uint8Array {
   const message = messageOf(entry, undefined);
-  const edns = entry.reply.has("DO") ? makeEdns({ dnssecOk: true, udpPayloadOctets: 4096 }) : undefined;
+  const { options } = entry;
+  const dnssecOk = entry.reply.has("DO");
+  const hasEdns = dnssecOk || options.length > 0;
+  const edns = hasEdns ? makeEdns({ dnssecOk, udpPayloadOctets: 4096, options }) : undefined;
   return encodeMessage({ ...message, isResponse: false, id: 0x1234, edns });
 }
 

@@ -1,5 +1,6 @@
 /** Reads `.rpl` files. What cannot be read is a problem with its line: nothing is skipped silently. */
 import {
+  type EdnsOption,
   type Parsed,
   parsed,
   problem,
@@ -10,6 +11,7 @@ import {
   rrTypeFromText,
   tryParseName,
   tryParseRecord,
+  tryReadOptions,
 } from "@sotto/dns/wire";
 import type { ServedZone } from "../fake-internet/authority.ts";
 import type { Scenario, ScenarioEntry, ScenarioRange, ScenarioSetting, ScenarioStep } from "./scenario.ts";
@@ -163,9 +165,9 @@ class ScenarioReader {
       else if (first === "REPLY") for (const word of rest) entry.reply.add(word.toUpperCase());
       else if (first === "SECTION") section = rest[0]?.toUpperCase() ?? "";
       else if (first === "RAW") entry.raw = new Uint8Array(Buffer.from(this.#restOfRaw(rest), "hex"));
-      else if (first === "HEX_ANSWER_BEGIN") this.#skipHex("HEX_ANSWER_END", entry);
-      else if (first === "HEX_EDNSDATA_BEGIN") this.#skipHex("HEX_EDNSDATA_END", undefined);
-      else if (first === "HEX_EDNS") this.#skipHex("HEX_EDNS_END", undefined);
+      else if (first === "HEX_ANSWER_BEGIN") entry.raw = this.#hex("HEX_ANSWER_END");
+      else if (first === "HEX_EDNSDATA_BEGIN") entry.options.push(...this.#options());
+      else if (first === "HEX_EDNS") this.#hex("HEX_EDNS_END");
       else this.#content(entry, section, (this.#lines[this.#at - 1] ?? "").trim());
     }
     return this.#fail("an entry has no end");
@@ -175,14 +177,19 @@ class ScenarioReader {
     return rest.join("");
   }
 
-  #skipHex(end: string, entry: GrowingEntry | undefined): void {
+  #hex(end: string): Uint8Array {
     let hex = "";
     while (this.#at < this.#lines.length) {
       const line = (this.#lines[this.#at++] ?? "").replace(/;.*/, "").trim();
       if (line === end) break;
       hex += line.replaceAll(/\s/g, "");
     }
-    if (entry !== undefined) entry.raw = new Uint8Array(Buffer.from(hex, "hex"));
+    return new Uint8Array(Buffer.from(hex, "hex"));
+  }
+
+  #options(): readonly EdnsOption[] {
+    const options = tryReadOptions(this.#hex("HEX_EDNSDATA_END"));
+    return options.ok ? options.value : this.#fail(options.problem);
   }
 
   #content(entry: GrowingEntry, section: string, text: string): void {
@@ -301,6 +308,7 @@ function newEntry(line: number): GrowingEntry {
     answers: [],
     authorities: [],
     additionals: [],
+    options: [],
     raw: undefined,
     delayMs: 0,
   };

@@ -134,7 +134,7 @@ export function messageOf(entry: ScenarioEntry, query: Message | undefined): Mes
     authorities: entry.authorities,
     additionals: entry.additionals,
     edns: (query === undefined ? reply.has("DO") : query.edns !== undefined && !adjust.has("no_edns"))
-      ? makeEdns({ dnssecOk: reply.has("DO") })
+      ? makeEdns({ dnssecOk: reply.has("DO"), options: entry.options })
       : undefined,
   });
 }

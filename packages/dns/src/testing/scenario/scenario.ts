@@ -1,5 +1,5 @@
 /** Replay scenarios in the form that testbound, Deckard and Stelline share (`.rpl`), as values. */
-import type { Question, ResourceRecord } from "@sotto/dns/wire";
+import type { EdnsOption, Question, ResourceRecord } from "@sotto/dns/wire";
 import type { ServedZone } from "../fake-internet/authority.ts";
 
 /** One packet: what must match, how it is changed, and what it says. */
@@ -16,6 +16,8 @@ export interface ScenarioEntry {
   readonly answers: readonly ResourceRecord[];
   readonly authorities: readonly ResourceRecord[];
   readonly additionals: readonly ResourceRecord[];
+  /** What the OPT record holds. */
+  readonly options: readonly EdnsOption[];
   /** Octets in place of a message that a server would send; undefined for ordinary entries. */
   readonly raw: Uint8Array | undefined;
   /** Milliseconds that the reply takes longer than others. */
