@@ -24,6 +24,12 @@ import { kdig, startSotto, startUnbound, withExposed } from "./resolvers.ts";
  * that is silent to EDNS before it tries without, and to one that says something else first over TCP. Ours must have the records there.
  */
 const UNBOUND_FAILS = /\b(?:badvers|ednsdrop)\.lab\. |^big\.wrongid\.lab\. TXT/;
+/**
+ * Servers that refer to their own zone, at the question or at a shorter one. RFC 2308 §2.2: NS records without SOA and
+ * without authority are a referral and not NODATA, and one to where we are leads nowhere (RFC 1034 §5.3.3, step 4b wants
+ * a better delegation). Unbound 1.17 takes it for NODATA where later ones and kresd fail, as ours does.
+ */
+const CIRCULAR = /\b(?:selfref|nxns|endless)\.lab\. /;
 /** Unbound gives up on dead servers only after this long. */
 const PATIENCE_MS = 90_000;
 /** Questions that wait at one resolver at a time. */
@@ -125,11 +131,14 @@ peerTest(
         for (const [key, essenceOfOurs] of ours) {
           if (UNBOUND_FAILS.test(key))
             assert.match(essenceOfOurs, /"rcode": "NOERROR"[\s\S]*lab\./, `${key}: ${essenceOfOurs}`);
+          if (CIRCULAR.test(key))
+            assert.match(essenceOfOurs, /"rcode": "SERVFAIL"/, `${key}: ${essenceOfOurs}`);
         }
         const different = [...theirs].filter(
-          ([key, essenceOfTheirs]) => ours.get(key) !== essenceOfTheirs && !UNBOUND_FAILS.test(key),
+          ([key, essenceOfTheirs]) =>
+            ours.get(key) !== essenceOfTheirs && !UNBOUND_FAILS.test(key) && !CIRCULAR.test(key),
         );
-        context.diagnostic(`${names.length} questions, ${names.length - different.length} alike`);
+        context.diagnostic(`${names.length} questions, ${different.length} differences without a reason`);
         const report = different.map(
           ([key, essenceOfTheirs]) =>
             `${key}\nunbound: ${essenceOfTheirs}\nsotto: ${ours.get(key) ?? "nothing"}`,
