@@ -212,6 +212,8 @@ export class WorldClient implements ValidationSession {
       );
       if (rrset.type === qtype || qtype === RRType.ANY) hasAnswer = true;
       else if (rrset.type === RRType.CNAME) name = new Name(rrset.rdatas[0] ?? name.wire);
+      else if (rrset.type === RRType.DNAME)
+        name = name.replaceSuffix(rrset.owner, new Name(rrset.rdatas[0] ?? name.wire)) ?? name;
     }
     if (hasAnswer) return { verdict: weakest(verdicts), kind: "answer" };
     const denied = await this.deny(reply, name, qtype);
