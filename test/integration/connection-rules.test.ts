@@ -21,6 +21,7 @@ import {
 } from "@sotto/dns/transport";
 import {
   encodeMessage,
+  FrameReader,
   frameMessage,
   makeEdns,
   makeMessage,
@@ -28,6 +29,7 @@ import {
   RRClass,
   RRType,
   tryDecodeMessage,
+  uint16At,
 } from "@sotto/dns/wire";
 import { type RunningServer, startRecursor } from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig } from "../../packages/sotto/src/config/index.ts";
@@ -56,12 +58,12 @@ function portOf(server: RunningServer, transport: "tcp" | "tls"): number {
   return server.listeners.find((one) => one.transport === transport)?.local.port ?? 0;
 }
 
-function queryOctets(id: number): Uint8Array {
+function queryOctets(id: number, name = "www.corp.example.", rrClass: number = RRClass.IN): Uint8Array {
   return encodeMessage(
     makeMessage({
       id,
       recursionDesired: true,
-      questions: [{ name: parseName("www.corp.example."), type: RRType.A, class: RRClass.IN }],
+      questions: [{ name: parseName(name), type: RRType.A, class: rrClass }],
       edns: makeEdns(),
     }),
   );
@@ -91,6 +93,8 @@ function recordTypes(octets: Buffer): number[] {
   return types;
 }
 
+/** A class that is not resolved. */
+const HESIOD = 4;
 const HANDSHAKE = 22;
 const ALERT = 21;
 
@@ -263,6 +267,30 @@ test("TCP without any UDP before it is served, and each answer comes on the conn
   );
   assert.deepEqual(replies, [11, 12, 13]);
 });
+
+for (const transport of ["tcp", "tls"] as const) {
+  test(`two thousand queries in one write get their answers, and FIN its FIN, ${transport} [7766-6.2.1.1-c 1035-4.2.2-a]`, {
+    timeout: 10_000,
+  }, async (context) => {
+    // Refusals with a reason: made in the call, larger than their queries, and more than may stay unsent.
+    const server = await serve(context, "limits: { idle-timeout: 1h }");
+    const port = portOf(server, transport);
+    const socket =
+      transport === "tcp"
+        ? connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true })
+        : connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+    const ids: number[] = [];
+    const frames = new FrameReader();
+    socket.on("data", (chunk: Buffer) => {
+      frames.push(chunk, (message) => ids.push(uint16At(message, 0)) >= 0);
+    });
+    const ended = new Promise<void>((resolve) => socket.once("end", resolve));
+    const wanted = Array.from({ length: 2000 }, (_, id) => id);
+    socket.end(Buffer.concat(wanted.map((id) => frameMessage(queryOctets(id, ".", HESIOD)))));
+    await ended;
+    assert.deepEqual(ids, wanted);
+  });
+}
 
 test("defaults: seconds of idle time, many more connections than a client needs, thousands in all, TLS among the listeners [7766-6.2.3-c 7766-6.2.3-e 7766-6.2.2-d 9210-4.5-a 8310-5-b]", () => {
   const { idleTimeoutMs, connectionsPerAddressMax, connectionsMax } = SERVER_LIMITS_DEFAULT;

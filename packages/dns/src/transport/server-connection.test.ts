@@ -212,6 +212,17 @@ test("queries that wait for room when the client ends are answered too", async (
   );
 });
 
+test("queries behind a limit of unsent octets are answered when the system takes everything at once [7766-6.2.1.1-c]", async () => {
+  // The kernel took each write within the call, so that Node never told of a drain: what was held of the chunk was
+  // answered by the idle timer, or never when the client had ended.
+  const bench = new Bench({ unsentOctetsMax: 30 }, echo);
+  bench.connection.receive(joined(1, 2, 3, 4, 5, 6));
+  bench.connection.onEnd();
+  for (let i = 0; i < 6; i++) await bench.settle();
+  assert.deepEqual(bench.replies(), [1, 2, 3, 4, 5, 6]);
+  assert.equal(bench.ended, "client closed");
+});
+
 test("a client that does not read is paused and then reset [7766-8-c]", () => {
   const bench = new Bench({ unsentOctetsMax: 10, writeStallTimeoutMs: 1000 }, echo);
   bench.connection.receive(joined(1));

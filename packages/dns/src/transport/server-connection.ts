@@ -168,7 +168,15 @@ export class ServerConnection implements QueryChannel, Admitted {
     if (this.#frames.bufferedOctets === 0) this.#messageDueMs = Number.POSITIVE_INFINITY;
     else if (!hadPartial || this.#queries !== queriesBefore) this.#messageDueMs = this.#messageDue();
     this.#flush();
+    this.#readOnIfTaken();
     if (!this.#endIfFinished()) this.#arm();
+  }
+
+  /** A system that takes all octets within the call tells of no drain: what is held goes on in the next turn. */
+  #readOnIfTaken(): void {
+    if (!this.#isPaused || this.#isFlushDeferred || this.#isFull()) return;
+    this.#isFlushDeferred = true;
+    this.#host.defer(this.#flushDeferred);
   }
 
   #messageDue(): number {

@@ -193,19 +193,20 @@ function configFor(
   const text = JSON.stringify({
     listen: [
       { transport: "udp", address: "127.0.0.1", port },
-      { transport: "tcp", address: "127.0.0.1", port },
+      { transport: "tcp", address: "127.0.0.1", port, "fast-open": "auto" },
       {
         transport: "tls",
         address: "127.0.0.1",
         port: port + 1,
+        "fast-open": "auto",
         certificate: files.certificate,
         key: files.key,
       },
     ],
     resolver: { "root-hints": rootHints },
     dnssec: { "trust-anchors": anchors },
-    // The fake internet has names of its own under the special ones.
-    "local-zones": { builtin: false },
+    // The fake internet has reverse names of its own in the ranges for documentation.
+    "local-zones": { except: ["113.0.203.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa."] },
   });
   const loaded = loadConfig(text, "(playground)");
   if (!loaded.ok) throw new DnsError("ERR_CONFIG", loaded.problems.map(problemToText).join("\n"));
