@@ -57,8 +57,7 @@ function forRandomZones(
     try {
       check(zone, sets, [...names, ...owners], random);
     } catch (error) {
-      if (error instanceof Error) error.message = `seed ${seed}: ${error.message}`;
-      throw error;
+      throw new Error(`seed ${seed}`, { cause: error });
     }
   }
 }

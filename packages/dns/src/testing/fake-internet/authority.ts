@@ -166,9 +166,10 @@ class ZoneResponder {
     return undefined;
   }
 
+  /** One that has only names beneath it counts, too (RFC 4592 §2.2.2). */
   #wildcardAt(encloser: Name): Name | undefined {
     const wildcard = encloser.tryPrepend(Uint8Array.of(0x2a));
-    return wildcard.ok && this.#zone.node(wildcard.value) !== undefined ? wildcard.value : undefined;
+    return wildcard.ok && this.#zone.exists(wildcard.value) ? wildcard.value : undefined;
   }
 
   #dnameAbove(name: Name): readonly ResourceRecord[] | undefined {
