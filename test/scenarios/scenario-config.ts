@@ -175,6 +175,7 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "harden-below-nxdomain": flag("cache", "nxdomain-cut"),
   "cache-min-ttl": time("cache", "min-ttl"),
   "cache-max-ttl": time("cache", "max-ttl"),
+  "cache-min-negative-ttl": time("cache", "min-negative-ttl"),
   "cache-max-negative-ttl": time("cache", "max-negative-ttl"),
   prefetch: flag("cache", "prefetch"),
   "serve-expired": flag("cache", "serve-stale"),
@@ -190,6 +191,8 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   },
   // Deckard's word for what a resolver needs; its prefix has 96 bits.
   features: (draft, value) => {
+    const [, bound, seconds = ""] = /\b(min|max)_ttl\s*=\s*(\d+)/.exec(value) ?? [];
+    if (bound !== undefined) time("cache", `${bound}-ttl`)(draft, seconds);
     const prefix = /\bdns64_prefix\s*=\s*(\S+)/.exec(value)?.[1];
     if (prefix === undefined) return;
     draft.dns64["prefix"] = `${prefix}/96`;

@@ -106,6 +106,28 @@ test("a negative answer without SOA is not cached [2308-5-a]", () => {
   assert.equal(cache.findNegative(www, RRType.A), undefined);
 });
 
+test("that all servers gave empty replies is known for five seconds", () => {
+  const { clock, cache } = build();
+  cache.storeEmpty(www, RRType.A, { kind: "nodata", soa: undefined, proofs: [] });
+  assert.equal(cache.findNegative(www, RRType.A)?.kind, "nodata");
+  assert.equal(cache.findNegative(www, RRType.AAAA), undefined);
+  clock.ms += 5000;
+  assert.equal(cache.findNegative(www, RRType.A), undefined);
+});
+
+test("negative answers have bounds of their own", () => {
+  const soa = rrset("example.", 1, 1, RRType.SOA);
+  const answer = { kind: "nodata", soa, proofs: [] } as const;
+  for (const [options, seconds] of [
+    [{ ttlSecondsMin: 5, negativeTtlSecondsMin: 10 }, 10],
+    [{ ttlSecondsMin: 5 }, 5],
+    [{}, 1],
+  ] as const) {
+    const { cache } = build(options);
+    assert.equal(cache.storeNegative(www, RRType.A, answer).soa?.ttlSeconds, seconds);
+  }
+});
+
 test("a set that answers ends the NXDOMAIN at its owner", () => {
   const { cache } = build();
   const soa = rrset("example.", 60, 1, RRType.SOA);

@@ -57,7 +57,7 @@ export interface CachedRRset extends RRset {
 /** That a name (`nxdomain`) or a type at a name (`nodata`) does not exist (RFC 2308). */
 export interface NegativeAnswer {
   readonly kind: "nxdomain" | "nodata";
-  /** With the negative TTL as its TTL (RFC 2308 §5); undefined when the server sent none: then it cannot be cached. */
+  /** With the negative TTL as its TTL (RFC 2308 §5); undefined when the server sent none. */
   readonly soa: RRset | undefined;
   /** NSEC or NSEC3 sets with their signatures; empty when unsigned. */
   readonly proofs: readonly RRset[];
@@ -78,6 +78,8 @@ export interface RRsetCacheOptions {
   readonly ttlSecondsMin?: number;
   /** Default {@link TTL_SECONDS_MAX_DEFAULT}. */
   readonly ttlSecondsMax?: number;
+  /** The same for negative answers. Default: `ttlSecondsMin`. */
+  readonly negativeTtlSecondsMin?: number | undefined;
   /** Default {@link NEGATIVE_TTL_SECONDS_MAX_DEFAULT}. */
   readonly negativeTtlSecondsMax?: number;
 }
@@ -88,6 +90,7 @@ export class RRsetCache {
   readonly #clock: Clock;
   readonly #ttlSecondsMin: number;
   readonly #ttlSecondsMax: number;
+  readonly #negativeTtlSecondsMin: number;
   readonly #negativeTtlSecondsMax: number;
 
   constructor(options: RRsetCacheOptions, clock: Clock) {
@@ -95,6 +98,7 @@ export class RRsetCache {
     this.#clock = clock;
     this.#ttlSecondsMin = options.ttlSecondsMin ?? 0;
     this.#ttlSecondsMax = options.ttlSecondsMax ?? TTL_SECONDS_MAX_DEFAULT;
+    this.#negativeTtlSecondsMin = options.negativeTtlSecondsMin ?? this.#ttlSecondsMin;
     this.#negativeTtlSecondsMax = options.negativeTtlSecondsMax ?? NEGATIVE_TTL_SECONDS_MAX_DEFAULT;
   }
 
@@ -139,7 +143,8 @@ export class RRsetCache {
   findNegative(owner: Name, type: RRType): NegativeAnswer | undefined {
     for (const slot of [type, NXDOMAIN_SLOT]) {
       const entry = this.#entries.find(keyOf(owner, slot), this.#clock.nowMs());
-      if (entry?.kind !== "negative" || entry.answer.soa === undefined) continue;
+      if (entry?.kind !== "negative") continue;
+      if (entry.answer.soa === undefined) return entry.answer;
       const ttlSeconds = this.#remainingSeconds(entry);
       const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
       return {
@@ -196,13 +201,16 @@ export class RRsetCache {
 
   /**
    * Keeps a negative answer for the TTL of its SOA, within the cap (RFC 2308 §5), and gives it with that TTL. Without a
-   * SOA nothing is kept. A NODATA takes the place of a set of the same owner and type.
+   * SOA nothing is kept: see {@link storeEmpty}. A NODATA takes the place of a set of the same owner and type.
    */
   storeNegative(owner: Name, type: RRType, answer: NegativeAnswer): NegativeAnswer {
     const asOfMs = this.#clock.nowMs();
     if (answer.soa === undefined) return { ...answer, asOfMs: answer.asOfMs ?? asOfMs };
     const ownSeconds = Math.min(ttlSecondsAt(answer.soa, asOfMs), ttlWithProofs(answer.soa, answer.proofs));
-    const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#negativeTtlSecondsMax);
+    const ttlSeconds = Math.min(
+      Math.max(ownSeconds, this.#negativeTtlSecondsMin),
+      this.#negativeTtlSecondsMax,
+    );
     const kept: NegativeAnswer = { ...answer, soa: { ...answer.soa, ttlSeconds, asOfMs } };
     if (ttlSeconds === 0) return kept;
     let bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(answer.soa);
@@ -212,6 +220,21 @@ export class RRsetCache {
     const key = keyOf(owner, slot);
     this.#entries.store(key, { kind: "negative", key, owner, answer: kept, bytes, expiresAtMs });
     return kept;
+  }
+
+  /**
+   * Keeps for {@link EMPTY_SECONDS} that all servers of a zone gave empty replies. RFC 2308 §5 warns of caches that hand such
+   * answers to each other for ever, so this is for what authorities said; asking them again at once would help nobody
+   * (RFC 9520 §3.2).
+   */
+  storeEmpty(owner: Name, type: RRType, answer: NegativeAnswer): void {
+    if (answer.soa !== undefined || answer.proofs.length > 0) return;
+    const nowMs = this.#clock.nowMs();
+    const expiresAtMs = nowMs + EMPTY_SECONDS * 1000;
+    const key = keyOf(owner, type);
+    const kept = { ...answer, asOfMs: answer.asOfMs ?? nowMs };
+    const bytes = ENTRY_OVERHEAD_BYTES;
+    this.#entries.store(key, { kind: "negative", key, owner, answer: kept, bytes, expiresAtMs });
   }
 
   /** Forgets what is known of a name, of one type only when one is given, or of everything at and below it. */
@@ -304,3 +327,5 @@ const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const TTL_SECONDS_MAX_DEFAULT = 86_400;
 /** RFC 2308 §5 found one to three hours to work well. */
 const NEGATIVE_TTL_SECONDS_MAX_DEFAULT = 3600;
+/** Unbound and Kresd keep them as long. */
+const EMPTY_SECONDS = 5;

@@ -355,6 +355,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       cacheBytesMax: Math.floor(config.cache.sizeBytes / RECURSOR_CACHE_SHARE),
       ttlSecondsMax: config.cache.maxTtlSeconds,
       ttlSecondsMin: config.cache.minTtlSeconds,
+      negativeTtlSecondsMin: config.cache.minNegativeTtlSeconds,
       negativeTtlSecondsMax: config.cache.maxNegativeTtlSeconds,
       nxdomainCut: config.cache.nxdomainCut,
       aggressiveDenial: config.cache.aggressiveDenial,

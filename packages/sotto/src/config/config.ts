@@ -147,6 +147,8 @@ export interface Config {
     readonly maxTtlSeconds: number;
     readonly minTtlSeconds: number;
     readonly maxNegativeTtlSeconds: number;
+    /** Absent: as `minTtlSeconds`. */
+    readonly minNegativeTtlSeconds: number | undefined;
     readonly nxdomainCut: boolean;
     readonly aggressiveDenial: boolean;
     readonly prefetch: boolean;

@@ -207,6 +207,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       maxTtlSeconds: seconds(checked.cache["max-ttl"]),
       minTtlSeconds: seconds(checked.cache["min-ttl"]),
       maxNegativeTtlSeconds: seconds(checked.cache["max-negative-ttl"]),
+      minNegativeTtlSeconds: optionalSeconds(checked.cache["min-negative-ttl"]),
       nxdomainCut: checked.cache["nxdomain-cut"],
       aggressiveDenial: checked.cache["aggressive-denial"],
       prefetch: checked.cache.prefetch,
@@ -220,6 +221,8 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   if (config.cache.sizeBytes > CACHE_BYTES_MAX) report(["cache", "size"], "is more than 16GiB");
   if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
     report(["cache", "min-ttl"], "is longer than max-ttl");
+  if ((config.cache.minNegativeTtlSeconds ?? 0) > config.cache.maxNegativeTtlSeconds)
+    report(["cache", "min-negative-ttl"], "is longer than max-negative-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
 }
 
@@ -290,6 +293,10 @@ function toStale({ cache }: Settings): StaleConfig | undefined {
 
 function seconds(text: string): number {
   return Math.floor(known(tryParseDuration(text)) / 1000);
+}
+
+function optionalSeconds(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : seconds(text);
 }
 
 function checkSameAddress(

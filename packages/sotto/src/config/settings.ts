@@ -445,6 +445,9 @@ const cache = z.strictObject({
   "max-negative-ttl": duration().default("1h").meta({
     description: "Longest time a negative answer is kept (RFC 2308 §5 suggests one to three hours).",
   }),
+  "min-negative-ttl": duration().optional().meta({
+    description: "Shortest time a negative answer is kept. Absent: as `min-ttl`.",
+  }),
   "nxdomain-cut": z.boolean().default(true).meta({
     description: "A validated NXDOMAIN answers for all names below it, too (RFC 8020).",
   }),

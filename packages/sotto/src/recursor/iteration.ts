@@ -20,7 +20,7 @@ import { QnameMinimisation } from "./qname-minimisation.ts";
 import { ALIASES_MAX, DEPTH_MAX, PROOFS_MAX, REFERRALS_MAX } from "./quota.ts";
 import { inheritAddresses, readGlue } from "./referral.ts";
 import { asOf, putAside } from "./remaining-ttls.ts";
-import { aliasTarget, type FoundRRset, type Scrubbed, scrub } from "./scrubber.ts";
+import { aliasTarget, type FoundRRset, lacksSignatures, type Scrubbed, scrub } from "./scrubber.ts";
 import { ServerSelection } from "./server-selection.ts";
 import { outcomeText, Trace } from "./trace.ts";
 import { ZoneWork } from "./zone-work.ts";
@@ -325,7 +325,7 @@ export class Iteration {
     this.#noteServer(attempt, arrival.result);
     const { delegation } = work.selection;
     const { zone } = delegation;
-    const { admit, trustsAllGlue } = this.#shared;
+    const { admit, trustsAllGlue, isSigned } = this.#shared;
     const message = admit(arrival.result.message, delegation);
     if (message.isTruncated) {
       this.#trace.step(zone, attempt, "truncated");
@@ -337,7 +337,15 @@ export class Iteration {
     keepOwnServers(message, zone, this.#shared);
     const { recursionDesired } = attempt;
     const isCurtailed = message !== arrival.result.message;
-    const scrubbed = scrub(message, { sought, zone, recursionDesired, trustsAllGlue, isCurtailed });
+    const asked = {
+      sought,
+      zone,
+      recursionDesired,
+      trustsAllGlue,
+      isCurtailed,
+      isSigned: isSigned(delegation),
+    };
+    const scrubbed = scrub(message, asked);
     this.#trace.step(zone, attempt, outcomeText(scrubbed));
     if (!this.#minimisation.isWhole(sought)) {
       const next = this.#useMinimised(work, attempt, scrubbed);
@@ -398,7 +406,8 @@ export class Iteration {
       case "alias":
       case "overflow":
       case "negative":
-        if (this.#lacksSignatures(work, scrubbed)) {
+        // A server that does not speak DNSSEC for a signed zone is asked only when no other does.
+        if (this.#shared.isSigned(work.selection.delegation) && lacksSignatures(scrubbed)) {
           work.lastResort ??= putAside(scrubbed, this.#shared.runtime);
           return this.#giveUp(work, attempt, "unsigned reply of a signed zone");
         }
@@ -444,6 +453,7 @@ export class Iteration {
   #useLastResort(scrubbed: Scrubbed): State {
     if (scrubbed.kind !== "empty")
       return this.#useAnswer(scrubbed) ?? this.#trace.failed("no reachable authority");
+    this.#shared.rrsets.storeEmpty(this.#current, this.#type, scrubbed.answer);
     return { kind: "done", outcome: { kind: "negative", chain: this.#chain, answer: scrubbed.answer } };
   }
 
@@ -485,15 +495,6 @@ export class Iteration {
       default:
         return undefined;
     }
-  }
-
-  /** A server that does not speak DNSSEC for a signed zone is asked only when no other does. */
-  #lacksSignatures(work: ZoneWork, scrubbed: Scrubbed): boolean {
-    if (!this.#shared.isSigned(work.selection.delegation)) return false;
-    if (scrubbed.kind === "negative") return scrubbed.answer.proofs.length === 0;
-    const found = scrubbed.kind === "answer" ? [...scrubbed.chain, ...scrubbed.rrsets] : [];
-    if (scrubbed.kind === "alias") found.push(...scrubbed.chain);
-    return found.length > 0 && found.every(({ rrset }) => rrset.signatures.length === 0);
   }
 
   #readFailure(work: ZoneWork, attempt: Attempt, problem: DnsError): State {

@@ -133,7 +133,12 @@ test("an alias to a name that does not exist gives the chain and NXDOMAIN", asyn
 
 test("a DNAME is in the answer with its CNAME, from the cache too", async () => {
   const records = ["old.example. 300 DNAME new.example.", "www.new.example. 60 A 192.0.2.1"];
-  const b = bench({ [TLD]: flat({ "www.old.example. A": answer(...records) }) });
+  const b = bench({
+    [TLD]: flat({
+      "www.old.example. A": answer(...records),
+      "www.new.example. A": answer(...records.slice(1)),
+    }),
+  });
   const expected = [
     "old.example. 300 DNAME new.example.",
     "www.old.example. 300 CNAME www.new.example.",

@@ -70,6 +70,7 @@ export interface RecursorOptions {
   /** Bounds on what is kept, seconds; see `RRsetCacheOptions` for the defaults. */
   readonly ttlSecondsMin?: number;
   readonly ttlSecondsMax?: number;
+  readonly negativeTtlSecondsMin?: number | undefined;
   readonly negativeTtlSecondsMax?: number;
   /** How much of names servers are told (RFC 9156). Default `relaxed`. */
   readonly qnameMinimisation?: MinimisationMode;

@@ -1,6 +1,14 @@
 /** The records of one section of a reply, put together into sets in linear time, within a zone. */
 import type { RRset } from "@sotto/dns/cache";
-import { isMetaType, type Name, type ResourceRecord, RRClass, RRType, uint16At } from "@sotto/dns/wire";
+import {
+  isMetaType,
+  type Name,
+  type ResourceRecord,
+  RRClass,
+  RRType,
+  tryReadName,
+  uint16At,
+} from "@sotto/dns/wire";
 
 /** Sets by owner and type, in the order of the reply. */
 export class RRsetTable {
@@ -64,7 +72,10 @@ export function collectRRsets(
 ): RRsetTable | undefined {
   const table = new RRsetTable();
   const isUsable = (record: ResourceRecord): boolean =>
-    record.class === RRClass.IN && !isMetaType(record.type) && record.owner.isAtOrBelow(zone);
+    record.class === RRClass.IN &&
+    !isMetaType(record.type) &&
+    record.owner.isAtOrBelow(zone) &&
+    !(record.type === RRType.NSEC && reachesOut(record, zone));
   const usable = records.filter(isUsable);
   for (const record of usable) {
     if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record, zone);
@@ -73,6 +84,12 @@ export function collectRRsets(
   if (sought !== RRType.RRSIG)
     for (const record of signatures) if (isUsable(record)) table.addSignature(record);
   return table;
+}
+
+/** True for an NSEC whose next name is not of the zone, as RFC 4034 §4.1.1 has it: it would deny names of others. */
+function reachesOut({ rdata }: ResourceRecord, zone: Name): boolean {
+  const next = tryReadName(rdata, 0);
+  return !next.ok || !next.value.name.isAtOrBelow(zone);
 }
 
 /** The sets that deny: NSEC and NSEC3, signed ones only. */

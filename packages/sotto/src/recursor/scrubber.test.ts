@@ -2,16 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Message, makeMessage, parseName, Rcode, RRType } from "@sotto/dns/wire";
 import { rr, show } from "./authorities.test-support.ts";
-import { type Scrubbed, scrub } from "./scrubber.ts";
+import { type Asked, type Scrubbed, scrub } from "./scrubber.ts";
 
 function scrubbed(
   parts: Partial<Message>,
-  options: { name?: string; type?: number; zone?: string; recursionDesired?: boolean } = {},
+  options: Partial<Pick<Asked, "recursionDesired" | "isForwarder" | "isSigned">> & {
+    readonly name?: string;
+    readonly type?: number;
+    readonly zone?: string;
+  } = {},
 ): Scrubbed {
   const sought = { name: parseName(options.name ?? "www.example."), type: options.type ?? RRType.A };
   const zone = parseName(options.zone ?? "example.");
   const message = makeMessage({ isResponse: true, ...parts });
-  return scrub(message, { sought, zone, recursionDesired: options.recursionDesired ?? false });
+  return scrub(message, { recursionDesired: false, ...options, sought, zone });
 }
 
 function authoritative(parts: Partial<Message>): Partial<Message> {
@@ -43,13 +47,54 @@ test("records that are there twice count once and the smallest TTL is the set's"
   assert.equal(result.rrsets[0]?.rrset.ttlSeconds, 60);
 });
 
-test("an alias inside the zone is followed in the same reply", () => {
+test("what an alias inside the zone leads to is asked for by itself, unless signatures tell", () => {
+  const signature = "RRSIG A 13 2 60 20300101000000 20200101000000 1 example. AAAA";
   const answers = [rr("www.example. 300 CNAME web.example."), rr("web.example. 60 A 192.0.2.1")];
+  const signed = [...answers, rr(`web.example. 60 ${signature}`)];
+  // RFC 2181 §5.4.1: only the alias is authoritative; anybody can put a signature beside a lie.
+  for (const [records, asked] of [
+    [answers, {}],
+    [answers, { isSigned: true }],
+    [signed, {}],
+  ] as const) {
+    const result = scrubbed(authoritative({ answers: records }), asked);
+    assert.ok(result.kind === "alias");
+    assert.equal(result.target.toString(), "web.example.");
+  }
+  for (const [records, asked] of [
+    [signed, { isSigned: true }],
+    [answers, { isForwarder: true }],
+  ] as const) {
+    const result = scrubbed(authoritative({ answers: records }), asked);
+    assert.ok(result.kind === "answer");
+    assert.equal(result.chain.length, 1);
+    assert.equal(result.rrsets[0]?.rrset.owner.toString(), "web.example.");
+    assert.ok((result.rrsets[0]?.trust ?? 0) < (result.chain[0]?.trust ?? 0));
+  }
+});
+
+test("of a chain of aliases only the first link is believed", () => {
+  const answers = [
+    rr("www.example. 300 CNAME a.example."),
+    rr("a.example. 300 CNAME b.example."),
+    rr("b.example. 60 A 192.0.2.1"),
+  ];
   const result = scrubbed(authoritative({ answers }));
-  assert.ok(result.kind === "answer");
-  assert.equal(result.chain.length, 1);
-  assert.equal(result.rrsets[0]?.rrset.owner.toString(), "web.example.");
-  assert.ok((result.rrsets[0]?.trust ?? 0) < (result.chain[0]?.trust ?? 0));
+  assert.ok(result.kind === "alias");
+  assert.equal(result.target.toString(), "a.example.");
+});
+
+test("YXDOMAIN without a DNAME is no answer (RFC 6672 §2.2)", () => {
+  const answers = [rr("www.example. 300 A 192.0.2.1")];
+  assert.equal(scrubbed(authoritative({ rcode: Rcode.YXDomain, answers })).kind, "broken");
+});
+
+test("an NSEC whose next name is of another zone is not believed (RFC 4034 §4.1.1)", () => {
+  const nsec = (next: string): Partial<Message> =>
+    authoritative({ answers: [rr(`www.example. 300 NSEC ${next} A RRSIG NSEC`)] });
+  const asked = { type: RRType.NSEC };
+  assert.equal(scrubbed(nsec("b.example."), asked).kind, "answer");
+  assert.equal(scrubbed(nsec("b.other."), asked).kind, "empty");
 });
 
 test("what a server says about the target of an alias outside its zone is not believed", () => {
@@ -80,12 +125,12 @@ test("the CNAME beside a DNAME is made by us, with the DNAME's TTL", () => {
     rr("www.new.example. 60 A 192.0.2.1"),
   ];
   const result = scrubbed(authoritative({ answers }), { name: "www.old.example." });
-  assert.ok(result.kind === "answer");
+  assert.ok(result.kind === "alias");
   assert.deepEqual(
     result.chain.map(({ rrset }) => `${rrset.owner} ${rrset.type} ${rrset.ttlSeconds}`),
     ["old.example. 39 300", "www.old.example. 5 300"],
   );
-  assert.equal(result.rrsets[0]?.rrset.owner.toString(), "www.new.example.");
+  assert.equal(result.target.toString(), "www.new.example.");
 });
 
 test("a DNAME does not apply to its own owner", () => {

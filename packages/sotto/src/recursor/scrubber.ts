@@ -18,6 +18,8 @@ export interface Asked {
   readonly recursionDesired: boolean;
   /** A forwarder was asked: what it has to say is all there is. Default false. */
   readonly isForwarder?: boolean;
+  /** The zone is known to be signed, so that what has no valid signature will not be believed. Default false. */
+  readonly isSigned?: boolean;
   /** Takes addresses of servers from outside of the zone, too. Default false. */
   readonly trustsAllGlue?: boolean;
   /** Records that must not come from outside were in the reply. Default false. */
@@ -108,6 +110,7 @@ function classify(message: Message, asked: Asked): Scrubbed {
   const saysSomething = walk.rrsets.length > 0 || walk.chain.length > 0 || message.rcode !== Rcode.NoError;
   if (isRecursive && saysSomething) return recursiveLame;
   if (walk.isOverflow) return { kind: "overflow", chain: trusted(walk.chain, message) };
+  if (message.rcode === Rcode.YXDomain) return { kind: "broken", reason: "YXDOMAIN without a DNAME" };
   if (walk.rrsets.length > 0) {
     const all = trusted([...walk.chain, ...walk.rrsets], message);
     const chain = all.slice(0, walk.chain.length);
@@ -117,7 +120,6 @@ function classify(message: Message, asked: Asked): Scrubbed {
   // may be another one; that costs one query and no trust.
   if (walk.chain.length > 0)
     return { kind: "alias", chain: trusted(walk.chain, message), target: walk.current, proofs };
-  if (message.rcode === Rcode.YXDomain) return { kind: "broken", reason: "YXDOMAIN without a DNAME" };
   return withoutAnswer(message, asked, authorities, isRecursive);
 }
 
@@ -137,6 +139,14 @@ export function asSecure(scrubbed: Scrubbed): Scrubbed {
     default:
       return scrubbed;
   }
+}
+
+/** True when a reply says something, and nothing of it is signed or proved. */
+export function lacksSignatures(scrubbed: Scrubbed): boolean {
+  if (scrubbed.kind === "negative") return scrubbed.answer.proofs.length === 0;
+  const found = scrubbed.kind === "answer" ? [...scrubbed.chain, ...scrubbed.rrsets] : [];
+  if (scrubbed.kind === "alias") found.push(...scrubbed.chain);
+  return found.length > 0 && found.every(({ rrset }) => rrset.signatures.length === 0);
 }
 
 /** Some servers put signatures into other sections than what they sign. */
@@ -220,11 +230,16 @@ function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]):
     seen.add(current.key);
     const dname = closestDname(answers, current, zone);
     const found = dname === undefined ? matching(answers, current, sought.type) : [];
-    // What a signed alias leads to is signed, too, or not this server's to say: it is asked for on its own.
-    const isSigned = (rrset: RRset): boolean => rrset.signatures.length > 0;
-    if (found.length > 0 && chain.some(isSigned) && !found.some(isSigned)) break;
+    // Only the record of the alias is the authority's own (RFC 2181 §5.4.1): what it leads to is asked for by itself unless
+    // signatures will be looked at, so that one forged reply decides about the name that was asked for and no other.
+    const isFirst = chain.length === 0 || asked.isForwarder === true;
+    const mayFollow = ({ signatures }: RRset): boolean =>
+      isFirst || (asked.isSigned === true && signatures.length > 0);
+    if (found.length > 0 && !found.some(mayFollow)) break;
     if (found.length > 0) return end(found.map((rrset) => withProofs(rrset, proofs)));
     const sent = answers.get(current, RRType.CNAME);
+    const link = dname ?? sent;
+    if (link !== undefined && !mayFollow(link)) break;
     // What a DNAME stands for is made here, so that no CNAME beside it can lie (RFC 6672 §5.3.1).
     const alias = dname === undefined ? sent : synthesize(current, dname);
     if (dname !== undefined) chain.push(dname);
