@@ -56,7 +56,7 @@ test("an operator looks, loads, forgets, reloads and stops", async (context) => 
   );
   assert.equal(control("--socket", socket, "dump", dump).status, 0);
   assert.match(readFileSync(dump, "utf8"), /^; sotto cache 1\nexample\.\t\d+\tIN\tMX\t10 www\.example\.\n$/);
-  assert.match(control("--socket", socket, "trust").stdout, /^\. DS 20326$/m);
+  assert.match(control("--socket", socket, "trust").stdout, /^\. DS 20326, DS 38696$/m);
   writeFileSync(file, readFileSync(file, "utf8").replace("encryption: off", "encryption: of"));
   const refused = control("--socket", socket, "reload");
   assert.equal(refused.status, 2);

@@ -204,6 +204,9 @@ const SERVER_SETTINGS: Readonly<Record<string, (draft: Draft, value: string) => 
   "private-domain": (draft, value) => void draft.privateDomains.push(absolute(value)),
   "hide-identity": (draft, value) => void (isOn(value) && draft.hidden.add("id")),
   "hide-version": (draft, value) => void (isOn(value) && draft.hidden.add("version")),
+  "hide-trustanchor": (draft, value) => {
+    draft.identity["trust-anchors"] = !isOn(value);
+  },
   identity: (draft, value) => {
     draft.identity["id"] = value;
   },

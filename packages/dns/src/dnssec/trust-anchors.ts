@@ -52,6 +52,11 @@ export class TrustAnchors {
     return Array.from(this.#anchors.values(), ({ zone }) => zone);
   }
 
+  /** What is trusted now, by zone. */
+  get all(): TrustAnchor[] {
+    return Array.from(this.#anchors.values());
+  }
+
   at(zone: Name): TrustAnchor | undefined {
     return this.#anchors.get(zone.key);
   }

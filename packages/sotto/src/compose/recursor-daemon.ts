@@ -3,6 +3,7 @@
  * that knows all of these parts.
  */
 import { MessageCache } from "@sotto/dns/cache";
+import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import type { Runtime } from "@sotto/dns/runtime";
 import {
   Admission,
@@ -198,9 +199,8 @@ class RecursorDaemon implements RunningServer {
 
   trust(): { anchors: string[]; negative: string[] } {
     const { dnssec } = this.#config;
-    const anchors = dnssec.validation ? anchorsOf(dnssec, this.#lasting.upstreamRuntime) : [];
     return {
-      anchors: anchors.map(({ zone, ds, keys }) => {
+      anchors: this.#engine.recursor.trustAnchors.map(({ zone, ds, keys }) => {
         const tags = [...ds.map(({ keyTag }) => `DS ${keyTag}`), ...keys.map(({ tag }) => `DNSKEY ${tag}`)];
         return `${zone} ${tags.join(", ")}`;
       }),
@@ -369,7 +369,10 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     upstreamRuntime,
   );
   const responder = buildPipeline({
-    identity: config.identity,
+    identity: {
+      ...config.identity,
+      trustAnchors: config.identity.trustAnchors ? () => recursor.trustAnchors.map(tagsText) : undefined,
+    },
     snooping: config.access.snooping,
     localZones: config.localZones,
     privateAddresses: config.resolver.privateAddresses,
@@ -392,6 +395,11 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
   );
   const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime);
   return { service, exchanger, recursor, keeper, encrypting };
+}
+
+/** A zone with the tags of the keys that are trusted for it. */
+function tagsText(anchor: TrustAnchor): string {
+  return `${anchor.zone} ${keyTagsOf(anchor).join(" ")}`;
 }
 
 function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {

@@ -95,7 +95,11 @@ export interface Config {
     readonly snooping: readonly string[];
     readonly any: "full" | "minimal over udp" | "minimal" | "refuse";
   };
-  readonly identity: { readonly id: string | undefined; readonly version: string | undefined };
+  readonly identity: {
+    readonly id: string | undefined;
+    readonly version: string | undefined;
+    readonly trustAnchors: boolean;
+  };
   readonly cookies: {
     readonly policy: "off" | "offer" | "require over udp";
     /** 16 octets each; empty draws one at start. */

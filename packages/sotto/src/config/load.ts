@@ -164,7 +164,11 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
   const config: Config = {
     listeners,
     access: toAccess(checked),
-    identity: { id: checked.identity.id, version: checked.identity.version },
+    identity: {
+      id: checked.identity.id,
+      version: checked.identity.version,
+      trustAnchors: checked.identity["trust-anchors"],
+    },
     cookies: {
       policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
       secrets: readCookieSecrets(checked.cookies.secret, folder, (message) =>
@@ -202,28 +206,33 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
       records: checked["local-zones"].data.map((text) => known(tryParseRecord(text))),
       zones: checked["local-zones"].zones.map(({ name, type }) => ({ name: parseName(name), kind: type })),
     },
-    cache: {
-      sizeBytes: known(tryParseSize(checked.cache.size)),
-      maxTtlSeconds: seconds(checked.cache["max-ttl"]),
-      minTtlSeconds: seconds(checked.cache["min-ttl"]),
-      maxNegativeTtlSeconds: seconds(checked.cache["max-negative-ttl"]),
-      minNegativeTtlSeconds: optionalSeconds(checked.cache["min-negative-ttl"]),
-      nxdomainCut: checked.cache["nxdomain-cut"],
-      aggressiveDenial: checked.cache["aggressive-denial"],
-      prefetch: checked.cache.prefetch,
-      stale: toStale(checked),
-    },
+    cache: toCache(checked, (key, message) => report(["cache", key], message)),
     limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };
-  if (config.cache.sizeBytes < CACHE_BYTES_MIN) report(["cache", "size"], "is less than 1MiB");
-  if (config.cache.sizeBytes > CACHE_BYTES_MAX) report(["cache", "size"], "is more than 16GiB");
-  if (config.cache.minTtlSeconds > config.cache.maxTtlSeconds)
-    report(["cache", "min-ttl"], "is longer than max-ttl");
-  if ((config.cache.minNegativeTtlSeconds ?? 0) > config.cache.maxNegativeTtlSeconds)
-    report(["cache", "min-negative-ttl"], "is longer than max-negative-ttl");
   return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+}
+
+function toCache(checked: Settings, report: (key: string, message: string) => void): Config["cache"] {
+  const { cache } = checked;
+  const config: Config["cache"] = {
+    sizeBytes: known(tryParseSize(cache.size)),
+    maxTtlSeconds: seconds(cache["max-ttl"]),
+    minTtlSeconds: seconds(cache["min-ttl"]),
+    maxNegativeTtlSeconds: seconds(cache["max-negative-ttl"]),
+    minNegativeTtlSeconds: optionalSeconds(cache["min-negative-ttl"]),
+    nxdomainCut: cache["nxdomain-cut"],
+    aggressiveDenial: cache["aggressive-denial"],
+    prefetch: cache.prefetch,
+    stale: toStale(checked),
+  };
+  if (config.sizeBytes < CACHE_BYTES_MIN) report("size", "is less than 1MiB");
+  if (config.sizeBytes > CACHE_BYTES_MAX) report("size", "is more than 16GiB");
+  if (config.minTtlSeconds > config.maxTtlSeconds) report("min-ttl", "is longer than max-ttl");
+  if ((config.minNegativeTtlSeconds ?? 0) > config.maxNegativeTtlSeconds)
+    report("min-negative-ttl", "is longer than max-negative-ttl");
+  return config;
 }
 
 function toAccess({ access }: Settings): Config["access"] {

@@ -163,6 +163,9 @@ const identity = z.strictObject({
   version: z.string().max(255).optional().meta({
     description: "Answer to version.server and version.bind TXT, class CH. Absent: refused.",
   }),
+  "trust-anchors": z.boolean().default(true).meta({
+    description: "Tells zones and key tags of the trust anchors to trustanchor.unbound TXT, class CH.",
+  }),
 });
 
 const access = z.strictObject({

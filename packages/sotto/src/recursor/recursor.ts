@@ -260,6 +260,11 @@ export class Recursor implements Responder {
     this.#validator?.flush(zone);
   }
 
+  /** What is trusted now; empty without validation. */
+  get trustAnchors(): readonly TrustAnchor[] {
+    return this.#validator?.anchors.all ?? [];
+  }
+
   /** Asks a question whose answer nobody waits for. */
   tell({ name, type }: Question): void {
     this.#shared.mesh.prime({ name, type });

@@ -92,6 +92,12 @@ test("class CH is about the server itself: told as far as configured, else refus
   }
   const long = await ask("id.server.", chaos, { identity });
   assert.equal(long.reply.message.answers[0]?.rdata.length, 256);
+  const trustAnchors = (): string[] => [". 20326 38696", "example. 1"];
+  const trust = await ask("trustanchor.unbound.", chaos, { identity: { trustAnchors } });
+  assert.deepEqual(
+    trust.reply.message.answers.map(({ rdata }) => Buffer.from(rdata.subarray(1)).toString()),
+    [". 20326 38696", "example. 1"],
+  );
   const other = await ask("www.example.", chaos, { identity });
   assert.equal(other.reply.message.rcode, Rcode.Refused);
   assert.equal(other.who, "nobody");
