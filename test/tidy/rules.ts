@@ -16,7 +16,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   transport: ["wire", "runtime"],
   cache: ["wire", "runtime"],
   dnssec: ["wire", "runtime"],
-  stub: ["wire", "runtime", "transport", "cache", "dnssec"],
+  // `new StubResolver({ upstreams })` has to work in a program without anything else, so it knows the real world as a default.
+  stub: ["wire", "runtime", "runtime/node", "transport", "cache", "dnssec"],
   testing: ["wire", "runtime", "transport", "dnssec"],
   // The programs.
   recursor: ["wire", "runtime", "transport", "cache", "dnssec"],
