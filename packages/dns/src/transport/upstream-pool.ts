@@ -4,7 +4,7 @@
  * out whether a failed upstream is back. When all fail it is the network: all are asked, and the first reply forgives
  * all of them. Members of a weaker tier are asked only when those of stronger ones bring no reply (RFC 8310 §5).
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import {
@@ -21,6 +21,8 @@ export interface PoolMember extends Responder {
   readonly isBackedOff?: boolean;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
+  readonly endpoint?: Endpoint;
+  readonly transport?: "udp" | "tcp" | "tls";
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */

@@ -14,6 +14,7 @@ const HELP = `sotto control [--socket PATH | --config FILE] [--json] COMMAND
   load FILE             take over such lines; they are validated before anybody gets them
   lookup NAME           who is asked for a name, and what is known of it
   trust                 trust anchors
+  upstreams             state, protection and failures of the servers of forward zones
   reload | stop         read the configuration again; finish and end
 `;
 
@@ -24,6 +25,7 @@ const COMMANDS: ReadonlySet<string> = new Set([
   "load",
   "lookup",
   "trust",
+  "upstreams",
   "reload",
   "stop",
 ]);

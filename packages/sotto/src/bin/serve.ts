@@ -135,6 +135,7 @@ async function openControl(
     load: (text) => server.load(text),
     lookUp: (name) => server.lookUp(name),
     trust: () => server.trust(),
+    upstreams: () => server.upstreams(),
     reload: () => steering.reload(),
     stop: () => steering.end("control"),
   });

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { hasCredentials, readUpstream } from "@sotto/dns/stub";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
   addressToText,
@@ -198,7 +199,9 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
-    forwardZones: checked["forward-zones"].map(toForwardZone),
+    forwardZones: checked["forward-zones"].map((zone, i) =>
+      toForwardZone(zone, (message) => report(["forward-zones", i, "upstreams"], message)),
+    ),
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
       builtin: checked["local-zones"].builtin,
@@ -273,12 +276,24 @@ function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["private
   };
 }
 
-function toForwardZone(zone: Settings["forward-zones"][number]): ForwardZoneConfig {
+function toForwardZone(
+  zone: Settings["forward-zones"][number],
+  report: (message: string) => void,
+): ForwardZoneConfig {
+  const { profile, choice } = zone;
+  const plans = profile === undefined ? [] : zone.upstreams.map(readUpstream);
+  if (profile === "strict")
+    for (const plan of plans)
+      if (!hasCredentials(plan))
+        report(`the strict profile needs a name or a pin to know ${plan.label} by (RFC 8310 §6.6)`);
+  const manners = { hideClientSubnet: zone["hide-client-subnet"] };
   return {
     name: parseName(zone.name),
     hidesClientSubnet: zone["hide-client-subnet"],
     fallsBack: zone.fallback,
     upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+    choice,
+    profiled: profile && { profile, plans, manners },
   };
 }
 

@@ -366,6 +366,13 @@ const forwardZone = z.strictObject({
     description:
       "When no upstream gives an answer, the zone's authoritative servers are asked, in clear. Never for privacy: an attacker only has to block the upstreams.",
   }),
+  profile: z.enum(["strict", "opportunistic"]).optional().meta({
+    description:
+      "Usage profile (RFC 8310 §5). strict: only upstreams that prove by name or pin who they are are asked, ever. opportunistic: authenticated where it can be, else encrypted, else in clear; a bare ADDRESS is asked over TLS on 853 first. Absent: each upstream as it is written.",
+  }),
+  choice: z.enum(["ordered", "round-robin", "fastest"]).default("ordered").meta({
+    description: "Which of the upstreams that work is asked first.",
+  }),
   "hide-client-subnet": z.boolean().default(false).meta({
     description:
       "Sends an EDNS client subnet of no bits, which asks upstreams not to pass on anybody's address (RFC 7871 §7.1.2, RFC 8310 §11.1).",
