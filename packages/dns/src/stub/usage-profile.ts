@@ -22,6 +22,8 @@ export interface UpstreamManners {
   readonly padBlockOctets?: number | undefined;
   /** Default true (RFC 7828). */
   readonly keepalive?: boolean | undefined;
+  /** Opportunistic without its last rung: encrypted at least. Default false. */
+  readonly neverClear?: boolean | undefined;
 }
 
 /**
@@ -38,7 +40,7 @@ export function profiledUpstreams(
   if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
   return plans.flatMap((plan) => {
     if (profile === "strict") requireCredentials(plan);
-    return rungs(plan, profile).map(
+    return rungs(plan, profile, manners.neverClear === true).map(
       ({ tier, tls }) =>
         new Upstream(
           {
@@ -62,7 +64,7 @@ interface Rung {
   readonly tls: TlsPolicy | undefined;
 }
 
-function rungs(plan: UpstreamPlan, profile: UsageProfile): Rung[] {
+function rungs(plan: UpstreamPlan, profile: UsageProfile, isNeverClear: boolean): Rung[] {
   const found: Rung[] = [];
   if (plan.tlsPort !== undefined) {
     const unchecked: TlsPolicy = { ...UNAUTHENTICATED_TLS, serverName: serverNameOf(plan) };
@@ -79,7 +81,7 @@ function rungs(plan: UpstreamPlan, profile: UsageProfile): Rung[] {
     }
     if (profile === "opportunistic") found.push({ tier: Tier.Encrypted, tls: unchecked });
   }
-  if (profile === "opportunistic") found.push({ tier: Tier.Clear, tls: undefined });
+  if (profile === "opportunistic" && !isNeverClear) found.push({ tier: Tier.Clear, tls: undefined });
   return found;
 }
 

@@ -74,6 +74,7 @@ export class UpstreamPool implements Responder {
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
+        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -162,6 +163,18 @@ export class UpstreamPool implements Responder {
     }
   }
 
+  /** A change of state is one event; that it goes on is none. */
+  #tell(member: Standing, state: Standing["told"], details: Readonly<Record<string, unknown>>): void {
+    if (member.told === state) return;
+    const { server, tier } = member.upstream;
+    const from = member.told;
+    member.told = state;
+    this.#runtime.events.publish(
+      state === "failing" ? "transport.upstream.failing" : "transport.upstream.working",
+      { upstream: server, tier, from, state, ...details },
+    );
+  }
+
   #noteFailure(member: Standing, failure: DnsError): void {
     const nowMs = this.#runtime.clock.nowMs();
     member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
@@ -170,6 +183,7 @@ export class UpstreamPool implements Responder {
     const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
     // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
     if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
     const avoidMs = Math.min(AVOID_MS * 2 ** member.failures, AVOID_MS_MAX);

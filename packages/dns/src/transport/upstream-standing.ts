@@ -33,6 +33,8 @@ export interface Standing {
   repliesOnReused: number;
   handshakes: number;
   resumptions: number;
+  /** The state that was told of last. */
+  told: UpstreamStanding["state"];
 }
 
 /** What is told about an upstream. */
@@ -73,6 +75,7 @@ export function makeStanding(upstream: PoolMember): Standing {
     repliesOnReused: 0,
     handshakes: 0,
     resumptions: 0,
+    told: "untried",
   };
 }
 

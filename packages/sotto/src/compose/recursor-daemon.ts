@@ -322,7 +322,11 @@ export interface Lasting {
 export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
   const { runtime, upstreamRuntime, outcomes } = lasting;
   const exchanger = new Exchanger(
-    { localAddresses: config.resolver.outgoingAddresses, fastOpen: config.resolver.fastOpen },
+    {
+      localAddresses: config.resolver.outgoingAddresses,
+      fastOpen: config.resolver.fastOpen,
+      ...config.upstreamConnections,
+    },
     upstreamRuntime,
   );
   const forwardZones = config.forwardZones.map((zone) => buildForwarder(zone, exchanger, upstreamRuntime));

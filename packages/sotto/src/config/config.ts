@@ -3,7 +3,13 @@
 import type { PublishedAnchors, SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
 import type { UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
-import type { AdmissionLimits, SessionLimits, UpstreamAddress, UpstreamChoice } from "@sotto/dns/transport";
+import type {
+  AdmissionLimits,
+  ExchangerOptions,
+  SessionLimits,
+  UpstreamAddress,
+  UpstreamChoice,
+} from "@sotto/dns/transport";
 import type { Name, ResourceRecord } from "@sotto/dns/wire";
 
 /** One address to listen on. */
@@ -40,6 +46,11 @@ export interface ForwardZoneConfig {
   /** The usage profile with the upstreams as it reads them (RFC 8310 §5); undefined: each is asked as it is written. */
   readonly profiled: ProfiledUpstreams | undefined;
 }
+
+export type UpstreamConnections = Pick<
+  ExchangerOptions,
+  "connectTimeoutMs" | "handshakeTimeoutMs" | "connection"
+>;
 
 export interface ProfiledUpstreams {
   readonly profile: UsageProfile;
@@ -139,6 +150,8 @@ export interface Config {
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
+  /** How connections to upstreams are made; a stub has settings for it. */
+  readonly upstreamConnections: UpstreamConnections;
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:
