@@ -6,6 +6,7 @@
 /** Stable codes of {@link DnsError}. */
 export type DnsErrorCode =
   | "ERR_MESSAGE_MALFORMED"
+  | "ERR_NAME_MALFORMED"
   | "ERR_TIMEOUT"
   | "ERR_ABORTED"
   | "ERR_CONNECT_REFUSED"

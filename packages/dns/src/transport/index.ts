@@ -46,4 +46,5 @@ export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
 export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";
 export { Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
 export { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "./upstream-address.ts";
-export { UpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
+export { type UpstreamChoice, UpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
+export type { UpstreamStanding } from "./upstream-standing.ts";

@@ -4,8 +4,8 @@ import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { encodeMessage, makeMessage, Rcode, tryViewMessage } from "@sotto/dns/wire";
 import { CLIENT_ADDRESSES, questionOf } from "./client-fakes.test-support.ts";
-import type { Query, QueryContext, Reply } from "./responder.ts";
-import { type PoolMember, UpstreamPool } from "./upstream-pool.ts";
+import type { ExchangeFacts, Protection, Query, QueryContext, Reply } from "./responder.ts";
+import { type PoolMember, type UpstreamChoice, UpstreamPool } from "./upstream-pool.ts";
 
 function queryOf(): Query {
   const octets = encodeMessage(makeMessage({ id: 1, questions: [questionOf("www.example.")] }));
@@ -19,6 +19,22 @@ function contextOf(world: SimWorld, withinMs = 10_000): QueryContext {
   return { signal: new AbortController().signal, deadlineMs: world.clock.nowMs() + withinMs };
 }
 
+const FACTS: ExchangeFacts = {
+  upstream: { address: "192.0.2.1", port: 853 },
+  transport: "tls",
+  protection: "clear",
+  authenticatedBy: undefined,
+  connectionReused: true,
+  sessionResumed: false,
+  security: undefined,
+  connectMs: 0,
+  handshakeMs: 0,
+  exchangeMs: 10,
+  queryOctets: 0,
+  replyOctets: 0,
+  retriedOverTcp: false,
+};
+
 /** A responder that fails or answers as told, and counts. */
 class FakeUpstream implements PoolMember {
   asked = 0;
@@ -29,6 +45,10 @@ class FakeUpstream implements PoolMember {
   networkEpoch = 0;
   /** Until it is resolved nothing is answered. */
   gate: Promise<void> | undefined = undefined;
+  tier = 0;
+  server: string | undefined = undefined;
+  exchangeMs = 10;
+  protection: Protection = "clear";
 
   async respond(_query: Query, context: QueryContext): Promise<Reply> {
     this.asked++;
@@ -36,14 +56,23 @@ class FakeUpstream implements PoolMember {
     await this.gate;
     if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
     const message = makeMessage({ isResponse: true, rcode: this.behaviour });
-    return { message, security: "indeterminate", protection: "clear", extendedErrors: [] };
+    const { protection, exchangeMs } = this;
+    const exchange: ExchangeFacts = { ...FACTS, protection, exchangeMs };
+    return { message, security: "indeterminate", protection, extendedErrors: [], exchange };
   }
 }
 
-function poolOf(count: number): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
+function poolOf(
+  count: number,
+  choice: UpstreamChoice = "ordered",
+): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
   const world = simRuntime(1);
   const upstreams = Array.from({ length: count }, () => new FakeUpstream());
-  return { world, pool: new UpstreamPool({ upstreams }, world.runtimeOf(CLIENT_ADDRESSES)), upstreams };
+  return {
+    world,
+    pool: new UpstreamPool({ upstreams, choice }, world.runtimeOf(CLIENT_ADDRESSES)),
+    upstreams,
+  };
 }
 
 const counts = (upstreams: readonly FakeUpstream[]): number[] => upstreams.map(({ asked }) => asked);
@@ -199,4 +228,66 @@ test("on another network the first upstream is the first again at once", async (
   for (const upstream of upstreams) upstream.networkEpoch++;
   await pool.respond(queryOf(), contextOf(world));
   assert.deepEqual(counts(upstreams), [2, 2]);
+});
+
+test("weaker protection is for when stronger ones bring no reply, and a SERVFAIL is a reply [8310-5-c]", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second, clear] = upstreams;
+  assert.ok(first !== undefined && second !== undefined && clear !== undefined);
+  clear.tier = 1;
+  first.behaviour = Rcode.ServFail;
+  second.behaviour = Rcode.ServFail;
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.ServFail);
+  assert.deepEqual(counts(upstreams), [1, 1, 0]);
+  first.behaviour = "ERR_TLS_HANDSHAKE";
+  second.behaviour = "ERR_TIMEOUT";
+  assert.equal((await pool.respond(queryOf(), contextOf(world))).message.rcode, Rcode.NoError);
+  assert.deepEqual(counts(upstreams), [2, 2, 1], "all of the better tier are tried before [8310-A-a]");
+});
+
+test("who cannot be connected with is not tried in another way", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second, third] = upstreams;
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  first.server = "tcp 192.0.2.1 853";
+  second.server = first.server;
+  second.tier = 1;
+  third.tier = 2;
+  first.behaviour = "ERR_CONNECT_TIMEOUT";
+  await pool.respond(queryOf(), contextOf(world));
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 0, 2]);
+  await world.clock.advance(5000);
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 0, 3]);
+});
+
+test("round robin takes turns within a tier, fastest takes the one that answers soonest", async () => {
+  const turns = poolOf(3, "round-robin");
+  for (let i = 0; i < 6; i++) await turns.pool.respond(queryOf(), contextOf(turns.world));
+  assert.deepEqual(counts(turns.upstreams), [2, 2, 2]);
+  const fast = poolOf(3, "fastest");
+  for (const [i, upstream] of fast.upstreams.entries()) upstream.exchangeMs = 30 - 10 * i;
+  for (let i = 0; i < 64; i++) await fast.pool.respond(queryOf(), contextOf(fast.world));
+  const [slow = 0, middle = 0, best = 0] = counts(fast.upstreams);
+  assert.ok(best > 50 && slow >= 1 && middle >= 1, `${slow} ${middle} ${best}`);
+});
+
+test("an upstream that proved who it was and does not any more is told of as an attack [8310-6.5-a]", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first] = upstreams;
+  assert.ok(first !== undefined);
+  first.behaviour = "ERR_TLS_NOT_AUTHENTICATED";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(world.events.named("transport.upstream.attack-suspected").length, 0, "it never did");
+  first.behaviour = Rcode.NoError;
+  first.protection = "authenticated";
+  await world.clock.advance(5000);
+  await pool.respond(queryOf(), contextOf(world));
+  first.behaviour = "ERR_TLS_NOT_AUTHENTICATED";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(world.events.named("transport.upstream.attack-suspected").length, 1);
+  const [standing] = pool.standings();
+  assert.equal(standing?.state, "failing");
+  assert.equal(standing?.lastFailure?.code, "ERR_TLS_NOT_AUTHENTICATED");
 });

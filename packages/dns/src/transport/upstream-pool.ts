@@ -2,11 +2,18 @@
  * Several upstreams in the order of preference. A query goes to the first that is not known to fail, and on to the
  * next when it fails; failures are remembered for a short time, longer each time they repeat. One query at a time finds
  * out whether a failed upstream is back. When all fail it is the network: all are asked, and the first reply forgives
- * all of them.
+ * all of them. Members of a weaker tier are asked only when those of stronger ones bring no reply (RFC 8310 §5).
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
+import {
+  makeStanding,
+  noteReply,
+  type Standing,
+  standingOf,
+  type UpstreamStanding,
+} from "./upstream-standing.ts";
 
 /** An upstream, and what it may tell about itself. */
 export interface PoolMember extends Responder {
@@ -14,62 +21,75 @@ export interface PoolMember extends Responder {
   readonly isBackedOff?: boolean;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
+  readonly endpoint?: Endpoint;
+  readonly transport?: "udp" | "tcp" | "tls";
+  /** How weakly it protects queries, 0 for best; absent: 0. */
+  readonly tier?: number;
+  /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
+  readonly server?: string | undefined;
 }
+
+/** Who is asked first among those that work. */
+export type UpstreamChoice = "ordered" | "round-robin" | "fastest";
 
 export interface UpstreamPoolOptions {
   /** At least one. */
   readonly upstreams: readonly PoolMember[];
-}
-
-interface Standing {
-  readonly upstream: PoolMember;
-  failures: number;
-  /** Monotonic milliseconds until which others are asked first. */
-  avoidUntilMs: number;
-  /** A query is finding out whether it is back. */
-  isProbed: boolean;
-  networkEpoch: number;
+  /** Default `ordered`. */
+  readonly choice?: UpstreamChoice | undefined;
 }
 
 export class UpstreamPool implements Responder {
   readonly #members: readonly Standing[];
+  readonly #choice: UpstreamChoice;
   readonly #runtime: Runtime;
+  #turn = 0;
 
   constructor(options: UpstreamPoolOptions, runtime: Runtime) {
     if (options.upstreams.length === 0) throw new RangeError("a pool needs at least one upstream");
-    this.#members = options.upstreams.map((upstream) => ({
-      upstream,
-      failures: 0,
-      avoidUntilMs: 0,
-      isProbed: false,
-      networkEpoch: upstream.networkEpoch ?? 0,
-    }));
+    this.#members = options.upstreams.map(makeStanding);
+    this.#choice = options.choice ?? "ordered";
     this.#runtime = runtime;
+  }
+
+  /** What is known of each upstream, in the configured order. */
+  standings(): UpstreamStanding[] {
+    const nowMs = this.#runtime.clock.nowMs();
+    return this.#members.map((member) => standingOf(member, nowMs));
   }
 
   /** Rejects with the last failure when every upstream failed; a reply of SERVFAIL or REFUSED is kept as a last resort. */
   async respond(query: Query, context: QueryContext): Promise<Reply> {
     let lastResort: Reply | undefined;
     let lastFailure: DnsError | undefined;
+    let repliedTier = Number.POSITIVE_INFINITY;
+    const unreachable = new Set<string>();
     for (const member of this.#inOrder()) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
+      const { tier = 0, server } = member.upstream;
+      // A reply is a reply: another one is not worth less protection, and who cannot be connected with cannot at all.
+      if (tier > repliedTier || (server !== undefined && unreachable.has(server))) continue;
       const isProbe = member.failures > 0 && !member.isProbed;
-      if (isProbe) member.isProbed = true;
+      if (isProbe) this.#setProbed(member, true);
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
+        noteReply(member, reply, this.#runtime.clock.nowMs());
+        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
         }
+        repliedTier = Math.min(repliedTier, tier);
         // It lives, but another may know better; not remembered, because it may be about this name only.
         lastResort ??= reply;
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         lastFailure = cause;
+        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
         this.#noteFailure(member, cause);
       } finally {
-        if (isProbe) member.isProbed = false;
+        if (isProbe) this.#setProbed(member, false);
       }
     }
     if (lastResort !== undefined) return lastResort;
@@ -84,7 +104,7 @@ export class UpstreamPool implements Responder {
     return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
   }
 
-  /** Those in good standing first, in the configured order; the others by when they may be tried again. */
+  /** Those in good standing first, best protection first; the others by when they may be tried again. */
   #inOrder(): Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const good: Standing[] = [];
@@ -96,8 +116,34 @@ export class UpstreamPool implements Responder {
       else if (member.avoidUntilMs > nowMs || member.isProbed) avoided.push(member);
       else good.push(member);
     }
+    const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...good, ...avoided, ...backedOff.sort(bySoonest)];
+    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+  }
+
+  #chosen(good: Standing[]): Standing[] {
+    if (this.#choice === "ordered" || good.length < 2) return good;
+    if (this.#choice === "round-robin") {
+      const start = this.#turn++ % good.length;
+      return [...good.slice(start), ...good.slice(0, start)];
+    }
+    // Who has not been asked is found out about; now and then another one is, which may have become faster.
+    const byTime = good.toSorted((a, b) => (a.smoothedMs ?? 0) - (b.smoothedMs ?? 0));
+    const { random } = this.#runtime;
+    const explored = random.below(EXPLORE_ONE_IN) === 0 ? byTime[random.below(byTime.length)] : undefined;
+    return explored === undefined ? byTime : [explored, ...byTime.filter((one) => one !== explored)];
+  }
+
+  /** The same server asked in another way would tell the same. */
+  #setProbed(member: Standing, isProbed: boolean): void {
+    for (const one of this.#sameServer(member)) one.isProbed = isProbed;
+  }
+
+  #sameServer(member: Standing): readonly Standing[] {
+    const { server } = member.upstream;
+    return server === undefined
+      ? [member]
+      : this.#members.filter(({ upstream }) => upstream.server === server);
   }
 
   #noticeNetwork(member: Standing): void {
@@ -117,14 +163,35 @@ export class UpstreamPool implements Responder {
     }
   }
 
+  /** A change of state is one event; that it goes on is none. */
+  #tell(member: Standing, state: Standing["told"], details: Readonly<Record<string, unknown>>): void {
+    if (member.told === state) return;
+    const { server, tier } = member.upstream;
+    const from = member.told;
+    member.told = state;
+    this.#runtime.events.publish(
+      state === "failing" ? "transport.upstream.failing" : "transport.upstream.working",
+      { upstream: server, tier, from, state, ...details },
+    );
+  }
+
   #noteFailure(member: Standing, failure: DnsError): void {
     const nowMs = this.#runtime.clock.nowMs();
+    member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
+    member.failuresInAll++;
+    const { events } = this.#runtime;
+    const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
+    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
+    if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
     const avoidMs = Math.min(AVOID_MS * 2 ** member.failures, AVOID_MS_MAX);
-    member.failures++;
-    member.avoidUntilMs = nowMs + avoidMs;
-    const { events } = this.#runtime;
+    const alike = CODES_OF_UNREACHABLE.has(failure.code) ? this.#sameServer(member) : [member];
+    for (const one of alike) {
+      one.failures++;
+      one.avoidUntilMs = nowMs + avoidMs;
+    }
     if (events.wants("transport.upstream.failed"))
       events.publish("transport.upstream.failed", { code: failure.code, problem: failure.message, avoidMs });
   }
@@ -135,3 +202,11 @@ const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Re
 const AVOID_MS = 5000;
 /** Then one query a minute finds out whether it is back. */
 const AVOID_MS_MAX = 60_000;
+/** Nothing listens there, or nothing comes through. */
+const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
+  "ERR_CONNECT_REFUSED",
+  "ERR_CONNECT_TIMEOUT",
+  "ERR_UNREACHABLE",
+]);
+/** With `fastest`, one query in so many goes to any of them. */
+const EXPLORE_ONE_IN = 32;

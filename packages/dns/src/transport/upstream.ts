@@ -25,6 +25,12 @@ export interface UpstreamOptions {
   readonly queryTimeoutMs?: number | undefined;
   /** Asks that nobody behind the server learns a part of the client's address (RFC 7871 §7.1.2). Default false. */
   readonly hideClientSubnet?: boolean | undefined;
+  /** See `PoolMember.tier`. Default 0. */
+  readonly tier?: number | undefined;
+  /** Size of blocks that queries over TLS are padded to; 0: none. Default 128 (RFC 8467 §4.1). */
+  readonly padBlockOctets?: number | undefined;
+  /** Asks for keepalive over TCP and TLS (RFC 7828). Default true. */
+  readonly keepalive?: boolean | undefined;
 }
 
 type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch">;
@@ -45,6 +51,19 @@ export class Upstream implements PoolMember {
 
   get endpoint(): Endpoint {
     return this.#options.endpoint;
+  }
+
+  get transport(): UpstreamOptions["transport"] {
+    return this.#options.transport;
+  }
+
+  get tier(): number {
+    return this.#options.tier ?? 0;
+  }
+
+  get server(): string {
+    const { transport, endpoint } = this.#options;
+    return `${transport === "udp" ? "udp" : "tcp"} ${endpoint.address} ${endpoint.port}`;
   }
 
   get isBackedOff(): boolean {
@@ -75,7 +94,8 @@ export class Upstream implements PoolMember {
   }
 
   #ask(query: Query, context: QueryContext, withEdns: boolean): Promise<ExchangeResult> {
-    const { transport, endpoint, tls, queryTimeoutMs, hideClientSubnet } = this.#options;
+    const { transport, endpoint, tls, queryTimeoutMs, hideClientSubnet, padBlockOctets, keepalive } =
+      this.#options;
     const { view } = query;
     const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
     return this.#exchanger.exchange({
@@ -91,6 +111,8 @@ export class Upstream implements PoolMember {
       signal: context.signal,
       tls,
       hideClientSubnet,
+      padBlockOctets,
+      keepalive,
       cookies: true,
       isLastHope: context.isLastHope,
     });

@@ -1,8 +1,8 @@
 /** `sotto control`: commands to a running resolver over its control socket. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { askControl } from "./control-client.ts";
 
 const HELP = `sotto control [--socket PATH | --config FILE] [--json] COMMAND
 
@@ -14,6 +14,7 @@ const HELP = `sotto control [--socket PATH | --config FILE] [--json] COMMAND
   load FILE             take over such lines; they are validated before anybody gets them
   lookup NAME           who is asked for a name, and what is known of it
   trust                 trust anchors
+  upstreams             state, protection and failures of the servers of forward zones
   reload | stop         read the configuration again; finish and end
 `;
 
@@ -24,6 +25,7 @@ const COMMANDS: ReadonlySet<string> = new Set([
   "load",
   "lookup",
   "trust",
+  "upstreams",
   "reload",
   "stop",
 ]);
@@ -49,7 +51,7 @@ export async function runControl(args: readonly string[], io: ProgramIo): Promis
     const pieces: string[] = [];
     const take = (text: string): void =>
       void (output === undefined ? io.stdout.write(text) : pieces.push(text));
-    const result = await ask(socket, command === "dump" ? ["dump"] : sent, take);
+    const result = await askControl(socket, command === "dump" ? ["dump"] : sent, take);
     if (output !== undefined) writeFileSync(output, pieces.join(""));
     if (isJson) io.stdout.write(`${JSON.stringify(result)}\n`);
     else if (command !== "dump" || output !== undefined) io.stdout.write(asText(result));
@@ -94,36 +96,6 @@ function socketOf(file: string | undefined, io: ProgramIo): string | undefined {
   if (loaded.config.controlSocket === undefined)
     io.stderr.write(`sotto control: ${file} has no control.socket; add one and reload the resolver\n`);
   return loaded.config.controlSocket;
-}
-
-/** Sends one command; rejects with what the resolver says, or why it could not be asked. */
-function ask(path: string, words: readonly string[], take: (text: string) => void): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path, () => socket.write(`${JSON.stringify(words)}\n`));
-    let buffered = "";
-    socket.setEncoding("utf8");
-    socket.on("error", (cause: NodeJS.ErrnoException) => {
-      const why =
-        cause.code === "ENOENT" || cause.code === "ECONNREFUSED"
-          ? "nobody listens; is the resolver running?"
-          : cause.message;
-      reject(new Error(`${path}: ${why}`));
-    });
-    socket.on("close", () => reject(new Error(`${path}: the resolver closed the connection`)));
-    socket.on("data", (text: string) => {
-      buffered += text;
-      const lines = buffered.split("\n");
-      buffered = lines.pop() ?? "";
-      for (const line of lines) {
-        // Our own server's word.
-        const said = JSON.parse(line) as { data?: string; ok?: boolean; result?: unknown; error?: string };
-        if (said.data !== undefined) take(said.data);
-        else if (said.ok === true) resolve(said.result);
-        else reject(new Error(said.error ?? line));
-        if (said.data === undefined) socket.end();
-      }
-    });
-  });
 }
 
 /** Nested values as lines of `path: value`. */

@@ -1,11 +1,10 @@
-/** `sotto serve`: the resolver as a daemon. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and SIGINT drain and end. */
+/** `sotto serve`: the resolver as a daemon. */
 import { parseArgs } from "node:util";
-import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { controlCommands, type RunningServer, startRecursor } from "../compose/index.ts";
-import { type LoadedConfig, loadConfig, loadConfigFile, problemToText } from "../config/index.ts";
-import { ControlServer, ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
+import { type LoadedConfig, loadConfig, loadConfigFile } from "../config/index.ts";
+import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { runDaemon } from "./daemon.ts";
 
-/** Runs until a signal ends it. Start-up problems are fatal and complete; reload problems leave all as it was. */
+/** Runs until a signal ends it. */
 export async function runServe(args: readonly string[], io: ProgramIo): Promise<number> {
   const file = readConfigArgument(args);
   if (file === undefined) {
@@ -13,35 +12,7 @@ export async function runServe(args: readonly string[], io: ProgramIo): Promise<
     return ExitCode.Usage;
   }
   const load = (): LoadedConfig => (file === "" ? loadConfig("", "(defaults)") : loadConfigFile(file));
-  const loaded = load();
-  if (!loaded.ok) {
-    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
-    return ExitCode.Failed;
-  }
-  const clock = nodeRuntime().clock;
-  const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
-  const runtime = nodeRuntime(log.events);
-  let server: RunningServer;
-  try {
-    server = await startRecursor(loaded.config, runtime);
-  } catch (error) {
-    io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
-    return ExitCode.Failed;
-  }
-  const steering = new Steering(io, log, server, load);
-  let control: ControlServer | undefined;
-  try {
-    control = await openControl(loaded.config.controlSocket, server, steering);
-  } catch (error) {
-    io.stderr.write(`sotto serve: ${error instanceof Error ? error.message : String(error)}\n`);
-    await server.close();
-    return ExitCode.Failed;
-  }
-  // Only now: whoever reads "ready" may send a signal at once.
-  announce(server, log);
-  await steering.ended;
-  await control?.close();
-  return ExitCode.Ok;
+  return runDaemon({ program: "sotto serve", load }, io);
 }
 
 /** The file, empty for none; undefined when the arguments are wrong. */
@@ -51,127 +22,5 @@ function readConfigArgument(args: readonly string[]): string | undefined {
     return values.config ?? "";
   } catch {
     return undefined;
-  }
-}
-
-function announce(server: RunningServer, log: Log): void {
-  for (const listener of server.listeners) {
-    log.logger.info(
-      {
-        transport: listener.transport,
-        ...listener.local,
-        ...(listener.pin === undefined ? {} : { pin: `sha256:${listener.pin}` }),
-        ...(listener.fastOpen === undefined ? {} : { fastOpen: listener.fastOpen }),
-      },
-      "listening",
-    );
-  }
-  log.logger.info({}, "ready");
-}
-
-/** Signals and commands, one after another. A second ending signal ends at once. */
-class Steering {
-  readonly #log: Log;
-  readonly #server: RunningServer;
-  readonly #load: () => LoadedConfig;
-  readonly #ended = Promise.withResolvers<void>();
-  readonly #stopListening: () => void;
-  #isEnding = false;
-  #reloading: Promise<unknown> = Promise.resolve();
-
-  constructor(io: ProgramIo, log: Log, server: RunningServer, load: () => LoadedConfig) {
-    this.#log = log;
-    this.#server = server;
-    this.#load = load;
-    this.#stopListening = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
-      if (signal === "SIGUSR2") tellStatus(server, log);
-      // What is wrong has been logged.
-      else if (signal === "SIGHUP") this.reload().catch(() => undefined);
-      else this.end(signal);
-    });
-  }
-
-  /** Settles when the server has drained. */
-  get ended(): Promise<void> {
-    return this.#ended.promise;
-  }
-
-  /** Takes over the configuration; rejects, after saying why, when it cannot. */
-  reload(): Promise<readonly string[]> {
-    const reloaded = this.#reloading.then(() => reload(this.#log, this.#server, this.#load));
-    this.#reloading = reloaded.catch(() => undefined);
-    return reloaded;
-  }
-
-  end(signal: string): void {
-    const finished = this.#isEnding ? this.#server.close() : this.#reloading.then(() => this.#server.drain());
-    if (!this.#isEnding) this.#log.logger.info({ signal }, "draining");
-    this.#isEnding = true;
-    void finished
-      .catch((error: unknown) => this.#log.logger.error({ error: String(error) }, "drain failed"))
-      .then(() => {
-        this.#stopListening();
-        this.#log.logger.info({}, "ended");
-        this.#ended.resolve();
-      });
-  }
-}
-
-async function openControl(
-  path: string | undefined,
-  server: RunningServer,
-  steering: Steering,
-): Promise<ControlServer | undefined> {
-  if (path === undefined) return undefined;
-  const commands = controlCommands({
-    get status() {
-      return server.status;
-    },
-    get listeners() {
-      return listenersOf(server);
-    },
-    flush: (name, what) => server.flush(name, what),
-    dump: () => server.dump(),
-    load: (text) => server.load(text),
-    lookUp: (name) => server.lookUp(name),
-    trust: () => server.trust(),
-    reload: () => steering.reload(),
-    stop: () => steering.end("control"),
-  });
-  return ControlServer.open(path, commands);
-}
-
-/** Everything that is counted, in one line. */
-function tellStatus(server: RunningServer, log: Log): void {
-  log.logger.info({ ...server.status, listeners: listenersOf(server) }, "status");
-}
-
-function listenersOf(server: RunningServer): readonly object[] {
-  return server.listeners.map(({ transport, local, fastOpen, counters }) => ({
-    transport,
-    ...local,
-    fastOpen,
-    counters,
-  }));
-}
-
-async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<readonly string[]> {
-  const loaded = load();
-  if (!loaded.ok) {
-    const problems = loaded.problems.map(problemToText);
-    for (const problem of problems) log.logger.error({}, `reload refused: ${problem}`);
-    throw new Error(problems.join("; "));
-  }
-  try {
-    const changes = await server.reload(loaded.config);
-    log.logger.info({ changes }, "reloaded");
-    announce(server, log);
-    return changes;
-  } catch (error) {
-    log.logger.error(
-      { error: error instanceof Error ? error.message : String(error) },
-      "reload refused, the old configuration stays",
-    );
-    throw error;
   }
 }

@@ -4,6 +4,7 @@ import { ExitCode, type ProgramIo } from "../operations/index.ts";
 const HELP = `sotto: DNS over UDP, TCP and TLS
 
   sotto serve [--config FILE]       resolve for clients over UDP, TCP and TLS
+  sotto stub --config FILE          a local resolver that asks others, encrypted (sotto stub --help)
   sotto check FILE                  check a configuration file
   sotto show --effective [--config FILE]
                                     print the configuration with all defaults
@@ -20,6 +21,7 @@ type Command = (args: readonly string[], io: ProgramIo) => Promise<number>;
 /** Loaded late: asking for help or a query must not load the server. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).runServe,
+  stub: async () => (await import("./stub.ts")).runStub,
   check: async () => (await import("./check.ts")).runCheck,
   show: async () => (await import("./show.ts")).runShow,
   control: async () => (await import("./control.ts")).runControl,

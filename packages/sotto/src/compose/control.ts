@@ -14,6 +14,7 @@ export interface Controlled {
   ): { readonly ok: true; readonly value: number } | { readonly ok: false; readonly problem: string };
   lookUp(name: Name): object;
   trust(): object;
+  upstreams(): readonly object[];
   /** Reads the configuration again; what changed. */
   reload(): Promise<readonly string[]>;
   /** Begins to end. */
@@ -33,6 +34,7 @@ export function controlCommands(resolver: Controlled): Readonly<Record<string, C
     },
     lookup: async ([name]) => resolver.lookUp(nameOf(name)),
     trust: async () => resolver.trust(),
+    upstreams: async () => ({ zones: resolver.upstreams() }),
     reload: async () => ({ changes: await resolver.reload() }),
     stop: async () => {
       resolver.stop();

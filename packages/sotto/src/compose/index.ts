@@ -1,2 +1,3 @@
 export { controlCommands } from "./control.ts";
+export type { ForwardZoneStatus, UpstreamStatus } from "./forwarders.ts";
 export { type RunningServer, type StartOptions, startRecursor } from "./recursor-daemon.ts";

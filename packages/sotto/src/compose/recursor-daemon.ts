@@ -5,17 +5,9 @@
 import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import type { Runtime } from "@sotto/dns/runtime";
-import {
-  Admission,
-  type AdmissionCounters,
-  Exchanger,
-  type Responder,
-  Upstream,
-  UpstreamPool,
-  upstreamTlsPolicy,
-} from "@sotto/dns/transport";
+import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
 import type { Name, Parsed, RRType } from "@sotto/dns/wire";
-import type { Config, ForwardZoneConfig } from "../config/index.ts";
+import type { Config } from "../config/index.ts";
 import { FileWatch, NetworkWatch } from "../operations/index.ts";
 import {
   type AnchorKeeper,
@@ -37,6 +29,7 @@ import {
 import { anchorsOf, keepAnchors } from "./anchors.ts";
 import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { EncryptionFile } from "./encryption-file.ts";
+import { buildForwarder, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
 import { TicketKeys } from "./tickets.ts";
@@ -59,6 +52,8 @@ export interface RunningServer {
   lookUp(name: Name): NameKnowledge;
   /** Trust anchors as lines, and names that nothing is validated at. */
   trust(): { readonly anchors: readonly string[]; readonly negative: readonly string[] };
+  /** The upstreams of forward zones. */
+  upstreams(): readonly ForwardZoneStatus[];
   /** Stops accepting, lets clients finish for as long as configured, then closes. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -91,6 +86,7 @@ interface Engine {
   readonly recursor: Recursor;
   readonly keeper: AnchorKeeper | undefined;
   readonly encrypting: EncryptingExchange | undefined;
+  readonly forwardZones: readonly Forwarder[];
 }
 
 /** A quarter of the message cache's size goes to record sets and what else the recursor remembers. */
@@ -208,6 +204,10 @@ class RecursorDaemon implements RunningServer {
     };
   }
 
+  upstreams(): ForwardZoneStatus[] {
+    return this.#engine.forwardZones.map(forwardZoneStatus);
+  }
+
   async reload(next: Config): Promise<readonly string[]> {
     const before = this.#config;
     this.#tickets.change(next.tls);
@@ -322,14 +322,14 @@ export interface Lasting {
 export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
   const { runtime, upstreamRuntime, outcomes } = lasting;
   const exchanger = new Exchanger(
-    { localAddresses: config.resolver.outgoingAddresses, fastOpen: config.resolver.fastOpen },
+    {
+      localAddresses: config.resolver.outgoingAddresses,
+      fastOpen: config.resolver.fastOpen,
+      ...config.upstreamConnections,
+    },
     upstreamRuntime,
   );
-  const forwardZones = config.forwardZones.map((zone) => ({
-    name: zone.name,
-    responder: buildForwarder(zone, exchanger, upstreamRuntime),
-    fallsBack: zone.fallsBack,
-  }));
+  const forwardZones = config.forwardZones.map((zone) => buildForwarder(zone, exchanger, upstreamRuntime));
   const encrypting = config.resolver.encryptsToAuthorities
     ? new EncryptingExchange(
         exchanger,
@@ -394,7 +394,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     runtime,
   );
   const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime);
-  return { service, exchanger, recursor, keeper, encrypting };
+  return { service, exchanger, recursor, keeper, encrypting, forwardZones };
 }
 
 /** A zone with the tags of the keys that are trusted for it. */
@@ -405,18 +405,6 @@ function tagsText(anchor: TrustAnchor): string {
 function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {
   if (cookies.policy === "off") return undefined;
   return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
-}
-
-function buildForwarder(zone: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Responder {
-  const upstreams = zone.upstreams.map(
-    (address) =>
-      new Upstream(
-        { ...address, tls: upstreamTlsPolicy(address), hideClientSubnet: zone.hidesClientSubnet },
-        exchanger,
-        runtime,
-      ),
-  );
-  return new UpstreamPool({ upstreams }, runtime);
 }
 
 /** True when answers cached under one configuration are also right under the other. */

@@ -2,7 +2,14 @@
 
 import type { PublishedAnchors, SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { AdmissionLimits, SessionLimits, UpstreamAddress } from "@sotto/dns/transport";
+import type { UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
+import type {
+  AdmissionLimits,
+  ExchangerOptions,
+  SessionLimits,
+  UpstreamAddress,
+  UpstreamChoice,
+} from "@sotto/dns/transport";
 import type { Name, ResourceRecord } from "@sotto/dns/wire";
 
 /** One address to listen on. */
@@ -35,6 +42,20 @@ export interface ForwardZoneConfig {
   readonly hidesClientSubnet: boolean;
   /** Authorities are asked when the upstreams fail. */
   readonly fallsBack: boolean;
+  readonly choice: UpstreamChoice;
+  /** The usage profile with the upstreams as it reads them (RFC 8310 §5); undefined: each is asked as it is written. */
+  readonly profiled: ProfiledUpstreams | undefined;
+}
+
+export type UpstreamConnections = Pick<
+  ExchangerOptions,
+  "connectTimeoutMs" | "handshakeTimeoutMs" | "connection"
+>;
+
+export interface ProfiledUpstreams {
+  readonly profile: UsageProfile;
+  readonly plans: readonly UpstreamPlan[];
+  readonly manners: UpstreamManners;
 }
 
 /** How names of a local zone without records are answered; `server/middleware/local-zones` tells what each means. */
@@ -129,6 +150,8 @@ export interface Config {
   readonly stubZones: readonly StubZoneConfig[];
   readonly dnssec: DnssecConfig;
   readonly forwardZones: readonly ForwardZoneConfig[];
+  /** How connections to upstreams are made; a stub has settings for it. */
+  readonly upstreamConnections: UpstreamConnections;
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { type AdmissionLimits, SESSION_LIMITS_DEFAULT, type SessionLimits } from "@sotto/dns/transport";
 import { addressToText, type Parsed, tryParseAddress } from "@sotto/dns/wire";
 import type { Config, ListenerConfig } from "./config.ts";
-import { type Settings, tryParsePin } from "./settings.ts";
+import { tryParsePin } from "./setting-types.ts";
+import type { Settings } from "./settings.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
 type ListenerSettings = Settings["listen"][number];

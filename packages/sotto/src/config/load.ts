@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { hasCredentials, readUpstream } from "@sotto/dns/stub";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
   addressToText,
@@ -22,7 +23,10 @@ import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneCo
 import { knownKeysAt, suggest } from "./explain.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
-import { type Settings, settings, tryParseStubServer } from "./settings.ts";
+import { toStub, toUpstreamConnections } from "./load-stub.ts";
+import { tryParseStubServer } from "./setting-types.ts";
+import { type Settings, settings } from "./settings.ts";
+import { looksLikeStubby, readStubby } from "./stubby.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
 /** One thing that is wrong with a configuration file. */
@@ -35,24 +39,32 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-/** A usable configuration, or everything that is wrong with it. */
+/** A usable configuration, with what is worth telling, or everything that is wrong with it. */
 export type LoadedConfig =
-  | { readonly ok: true; readonly config: Config; readonly settings: Settings }
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly settings: Settings;
+      readonly warnings: readonly ConfigProblem[];
+    }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** Which program the file is for: `stub` needs upstreams, and reads `stubby.yml`, too. */
+export type ConfigPurpose = "serve" | "stub";
 
 /** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
 const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Reads and checks a file. Files it names are relative to its folder. */
-export function loadConfigFile(file: string): LoadedConfig {
+export function loadConfigFile(file: string, purpose: ConfigPurpose = "serve"): LoadedConfig {
   const text = readText(file);
   return text.ok
-    ? loadConfig(text.value, file)
+    ? loadConfig(text.value, file, purpose)
     : failed([{ file, line: undefined, path: "", message: text.problem }]);
 }
 
 /** Checks the text of a configuration file; `file` is for messages and for the folder of files it names. */
-export function loadConfig(text: string, file: string): LoadedConfig {
+export function loadConfig(text: string, file: string, purpose: ConfigPurpose = "serve"): LoadedConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const syntax = document.errors.map((error) => ({
@@ -62,11 +74,30 @@ export function loadConfig(text: string, file: string): LoadedConfig {
     message: `not valid YAML: ${error.message}`,
   }));
   if (syntax.length > 0) return failed(syntax);
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
-  const checked = settings.safeParse(value ?? {});
+  const source = { file, document, lines };
+  const warnings: ConfigProblem[] = [];
+  let value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  if (purpose === "stub" && looksLikeStubby(value)) {
+    const placed = (path: readonly PropertyKey[], message: string): ConfigProblem => {
+      return { file, line: lineOf(document, lines, path, false), path: pathText(path), message };
+    };
+    const read = readStubby(value);
+    warnings.push(...read.warnings.map(({ path, message }) => placed(path, message)));
+    if (read.problems.length > 0)
+      return failed(read.problems.map(({ path, message }) => placed(path, message)));
+    value = read.settings;
+  }
+  const checked = settings.safeParse(purpose === "stub" ? withStubListeners(value) : value);
   if (!checked.success)
     return failed(checked.error.issues.flatMap((issue) => issueProblems(issue, document, lines, file)));
-  return toConfig(checked.data, { file, document, lines });
+  return toConfig(checked.data, source, purpose, warnings);
+}
+
+/** A stub serves its own machine, in clear over loopback. */
+function withStubListeners(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || "listen" in value) return value;
+  const listen = ["udp", "tcp"].map((transport) => ({ transport, address: "127.0.0.1" }));
+  return { ...value, listen };
 }
 
 function failed(problems: readonly ConfigProblem[]): LoadedConfig {
@@ -149,7 +180,12 @@ function lineOf(
 }
 
 /** Turns checked settings into values; only relations between settings and other files can still be wrong. */
-function toConfig(checked: Settings, source: Source): LoadedConfig {
+function toConfig(
+  checked: Settings,
+  source: Source,
+  purpose: ConfigPurpose,
+  warnings: readonly ConfigProblem[],
+): LoadedConfig {
   const problems: ConfigProblem[] = [];
   const report = (path: readonly PropertyKey[], message: string): void => {
     const line = lineOf(source.document, source.lines, path, false);
@@ -198,7 +234,8 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
-    forwardZones: checked["forward-zones"].map(toForwardZone),
+    forwardZones: toForwardZones(checked, purpose, folder, report),
+    upstreamConnections: toUpstreamConnections(checked),
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
       builtin: checked["local-zones"].builtin,
@@ -211,7 +248,7 @@ function toConfig(checked: Settings, source: Source): LoadedConfig {
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };
-  return problems.length === 0 ? { ok: true, config, settings: checked } : failed(problems);
+  return problems.length === 0 ? { ok: true, config, settings: checked, warnings } : failed(problems);
 }
 
 function toCache(checked: Settings, report: (key: string, message: string) => void): Config["cache"] {
@@ -273,12 +310,40 @@ function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["private
   };
 }
 
-function toForwardZone(zone: Settings["forward-zones"][number]): ForwardZoneConfig {
+function toForwardZones(
+  checked: Settings,
+  purpose: ConfigPurpose,
+  folder: string,
+  report: (path: readonly PropertyKey[], message: string) => void,
+): ForwardZoneConfig[] {
+  const zones = checked["forward-zones"].map((zone, i) =>
+    toForwardZone(zone, (message) => report(["forward-zones", i, "upstreams"], message)),
+  );
+  const { stub } = checked;
+  if (purpose === "stub")
+    return [toStub(stub, folder, (key, message) => report(["stub", ...key], message)), ...zones];
+  if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
+  return zones;
+}
+
+function toForwardZone(
+  zone: Settings["forward-zones"][number],
+  report: (message: string) => void,
+): ForwardZoneConfig {
+  const { profile, choice } = zone;
+  const plans = profile === undefined ? [] : zone.upstreams.map(readUpstream);
+  if (profile === "strict")
+    for (const plan of plans)
+      if (!hasCredentials(plan))
+        report(`the strict profile needs a name or a pin to know ${plan.label} by (RFC 8310 §6.6)`);
+  const manners = { hideClientSubnet: zone["hide-client-subnet"] };
   return {
     name: parseName(zone.name),
     hidesClientSubnet: zone["hide-client-subnet"],
     fallsBack: zone.fallback,
     upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+    choice,
+    profiled: profile && { profile, plans, manners },
   };
 }
 

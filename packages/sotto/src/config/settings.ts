@@ -5,56 +5,21 @@
 
 import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
-import {
-  addressToText,
-  type Parsed,
-  parsed,
-  problem,
-  tryParseAddress,
-  tryParseName,
-  tryParsePrefix,
-  tryParseRecord,
-} from "@sotto/dns/wire";
+import { tryParseRecord } from "@sotto/dns/wire";
 import { z } from "zod";
-import { tryParseDuration, tryParseMoment, tryParseSize } from "./units.ts";
-
-/** A text that `parse` accepts; its problem becomes the message. */
-function text<T>(parse: (text: string) => Parsed<T>, sample: string): z.ZodString {
-  return z
-    .string()
-    .superRefine((value, context) => {
-      const result = parse(value);
-      if (!result.ok) context.addIssue({ code: "custom", message: result.problem });
-    })
-    .meta({ examples: [sample] });
-}
-
-/** The same at the type level: a Zod string whose value is known to parse. */
-const duration = (): z.ZodString => text(tryParseDuration, "10s");
-const size = (): z.ZodString => text(tryParseSize, "64MiB");
-const address = (): z.ZodString => text(tryParseAddress, "192.0.2.1");
-const prefix = (): z.ZodString => text(tryParsePrefix, "192.0.2.0/24");
-const zoneName = (): z.ZodString => text((value) => tryParseName(value), "example.");
-/** The pin's base64 of `sha256:…`. */
-export function tryParsePin(value: string): Parsed<string> {
-  const pin = /^sha256:([A-Za-z0-9+/]{43}=)$/.exec(value)?.[1];
-  return pin === undefined
-    ? problem(`${JSON.stringify(value)} is not a pin such as sha256: and 44 characters of base64`)
-    : parsed(pin);
-}
-/** `192.0.2.1` or `192.0.2.1@5353`. */
-export function tryParseStubServer(
-  value: string,
-): Parsed<{ readonly address: string; readonly port: number | undefined }> {
-  const [literal = "", portText] = value.split("@");
-  const octets = tryParseAddress(literal);
-  if (!octets.ok) return octets;
-  const port = portText === undefined ? undefined : Number(portText);
-  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65535))
-    return problem(`${JSON.stringify(portText)} is not a port`);
-  return parsed({ address: addressToText(octets.value), port });
-}
-const port = (): z.ZodNumber => z.number().int().min(0).max(65535);
+import {
+  address,
+  duration,
+  port,
+  prefix,
+  size,
+  text,
+  tryParsePin,
+  tryParseStubServer,
+  zoneName,
+} from "./setting-types.ts";
+import { stub } from "./stub-settings.ts";
+import { tryParseMoment } from "./units.ts";
 
 const certificateFile = z.string().meta({
   description: "PEM file with the certificate chain, leaf first.",
@@ -366,6 +331,13 @@ const forwardZone = z.strictObject({
     description:
       "When no upstream gives an answer, the zone's authoritative servers are asked, in clear. Never for privacy: an attacker only has to block the upstreams.",
   }),
+  profile: z.enum(["strict", "opportunistic"]).optional().meta({
+    description:
+      "Usage profile (RFC 8310 §5). strict: only upstreams that prove by name or pin who they are are asked, ever. opportunistic: authenticated where it can be, else encrypted, else in clear; a bare ADDRESS is asked over TLS on 853 first. Absent: each upstream as it is written.",
+  }),
+  choice: z.enum(["ordered", "round-robin", "fastest"]).default("ordered").meta({
+    description: "Which of the upstreams that work is asked first.",
+  }),
   "hide-client-subnet": z.boolean().default(false).meta({
     description:
       "Sends an EDNS client subnet of no bits, which asks upstreams not to pass on anybody's address (RFC 7871 §7.1.2, RFC 8310 §11.1).",
@@ -580,6 +552,9 @@ export const settings = z.strictObject({
     .meta({ description: "Names that other servers resolve." }),
   "stub-zones": z.array(stubZone).default([]).meta({
     description: "Zones whose authoritative servers are given here instead of found from the root.",
+  }),
+  stub: stub.prefault({}).meta({
+    description: "For `sotto stub`: the resolvers that are asked for everything.",
   }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
   dns64: dns64.prefault({}).meta({ description: "AAAA records for clients behind a NAT64 (RFC 6147)." }),

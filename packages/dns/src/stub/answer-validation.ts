@@ -1,0 +1,130 @@
+/**
+ * Local validation (RFC 4033 §7: a validating stub): what an upstream says is judged from trust anchors down, with DS and
+ * DNSKEY asked of upstreams, too. It trusts no AD bit.
+ */
+import {
+  type Evidence,
+  type SignedRRset,
+  ValidationBudget,
+  type ValidationSession,
+  type Validator,
+  type Verdict,
+  weakest,
+} from "@sotto/dns/dnssec";
+import {
+  type Message,
+  type Name,
+  Name as NameClass,
+  Rcode,
+  type ResourceRecord,
+  RRType,
+  uint16At,
+} from "@sotto/dns/wire";
+import { answerOf } from "./answer-of.ts";
+
+/** Asks a question with DO and CD; undefined when nothing came. */
+export type AskSigned = (name: Name, type: RRType) => Promise<Message | undefined>;
+
+/** Judges a reply with signatures to a question. */
+export async function judgeReply(
+  message: Message,
+  qname: Name,
+  qtype: RRType,
+  validator: Validator,
+  ask: AskSigned,
+): Promise<Verdict> {
+  const session: ValidationSession = {
+    budget: new ValidationBudget(),
+    ask: (name, type) => evidence(name, type, ask),
+  };
+  const answers = signedSets(message.answers, message);
+  const proofs = proofsOf(message);
+  const { canonicalName, records } = answerOf(message, qname, qtype);
+  const verdicts: Verdict[] = [];
+  for (const rrset of answers) {
+    if (isSynthesized(rrset, answers)) continue;
+    const verdict = await validator.judgeRRset(rrset, proofs, NameClass.root, session);
+    if (verdict.status === "bogus") return verdict;
+    verdicts.push(verdict);
+  }
+  if (records.length === 0 && (message.rcode === Rcode.NoError || message.rcode === Rcode.NXDomain)) {
+    const soa = signedSets(message.authorities, message).find(({ type }) => type === RRType.SOA);
+    const kind = message.rcode === Rcode.NXDomain ? "nxdomain" : "nodata";
+    const denial = { qname: canonicalName, qtype, kind, soa, proofs } as const;
+    verdicts.push(await validator.judgeDenial(denial, NameClass.root, session));
+  }
+  return weakest(verdicts);
+}
+
+/** DS or DNSKEY of a name, as the validator wants it. */
+async function evidence(name: Name, type: RRType, ask: AskSigned): Promise<Evidence> {
+  const message = await ask(name, type);
+  if (message === undefined) return { kind: "failed", errors: [] };
+  if (message.rcode !== Rcode.NoError && message.rcode !== Rcode.NXDomain)
+    return { kind: "failed", errors: [] };
+  const sets = signedSets(message.answers, message);
+  const found = sets.find((rrset) => rrset.type === type && rrset.owner.equals(name));
+  if (found !== undefined) return { kind: "rrset", rrset: found };
+  const alias = sets.find((rrset) => rrset.type === RRType.CNAME && rrset.owner.equals(name));
+  if (alias !== undefined) return { kind: "alias", rrset: alias };
+  const { ttlSeconds } = answerOf(message, name, type);
+  return { kind: "negative", proofs: proofsOf(message), ttlSeconds };
+}
+
+function proofsOf(message: Message): SignedRRset[] {
+  return signedSets(message.authorities, message)
+    .filter(
+      ({ type, signatures }) => signatures.length > 0 && (type === RRType.NSEC || type === RRType.NSEC3),
+    )
+    .slice(0, PROOFS_MAX);
+}
+
+/** RFC 6672 §5.3.1: a CNAME that a DNAME beside it makes is not signed, and judged by the DNAME. */
+function isSynthesized(rrset: SignedRRset, all: readonly SignedRRset[]): boolean {
+  if (rrset.type !== RRType.CNAME || rrset.signatures.length > 0) return false;
+  const [target] = rrset.rdatas;
+  return all.some(({ owner, type, rdatas }) => {
+    if (type !== RRType.DNAME || !rrset.owner.isBelow(owner)) return false;
+    const made = rrset.owner.replaceSuffix(owner, new NameClass(rdatas[0] ?? NameClass.root.wire));
+    return made !== undefined && target !== undefined && made.equals(new NameClass(target));
+  });
+}
+
+/** The sets of a section with the signatures over them, wherever in the message these stand. */
+function signedSets(section: readonly ResourceRecord[], message: Message): SignedRRset[] {
+  const sets = new Map<
+    string,
+    { -readonly [K in keyof SignedRRset]: SignedRRset[K] } & {
+      rdatas: Uint8Array[];
+      signatures: Uint8Array[];
+    }
+  >();
+  for (const { owner, type, ttl, rdata } of section) {
+    if (type === RRType.RRSIG) continue;
+    const key = keyOf(owner, type);
+    const known = sets.get(key);
+    if (known === undefined) {
+      if (sets.size >= SETS_MAX) break;
+      sets.set(key, { owner, type, ttlSeconds: ttl, rdatas: [rdata], signatures: [] });
+    } else {
+      known.rdatas.push(rdata);
+      known.ttlSeconds = Math.min(known.ttlSeconds, ttl);
+    }
+  }
+  for (const { owner, type, rdata } of [...message.answers, ...message.authorities]) {
+    if (type !== RRType.RRSIG || rdata.length < 2) continue;
+    const covered = sets.get(keyOf(owner, uint16At(rdata, 0)));
+    if (covered !== undefined && covered.signatures.length < SIGNATURES_MAX) covered.signatures.push(rdata);
+  }
+  return [...sets.values()];
+}
+
+function keyOf(owner: Name, type: RRType): string {
+  return String.fromCharCode(type) + owner.key;
+}
+
+/** An alias chain with its denials has about fifty. */
+const SETS_MAX = 256;
+const SIGNATURES_MAX = 16;
+/** NSEC3 needs three sets for a name error and a wildcard (RFC 5155 §7.2). */
+const PROOFS_MAX = 8;

@@ -1,0 +1,314 @@
+/** Asks recursive resolvers by a usage profile, for programs: the library's front door. */
+import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { nodeRuntime, systemHosts, systemResolvConf } from "@sotto/dns/runtime/node";
+import {
+  Exchanger,
+  type ExchangerOptions,
+  type Query,
+  type Reply,
+  type SecurityStatus,
+  type UpstreamChoice,
+  UpstreamPool,
+  type UpstreamStanding,
+} from "@sotto/dns/transport";
+import {
+  encodeMessage,
+  type Message,
+  MessageView,
+  makeEdns,
+  makeMessage,
+  Name,
+  Rcode,
+  RRClass,
+  type RRType,
+  rrTypeFromText,
+  tryParseName,
+} from "@sotto/dns/wire";
+import { AnswerCache } from "./answer-cache.ts";
+import { answerOf } from "./answer-of.ts";
+import { judgeReply } from "./answer-validation.ts";
+import { Flights } from "./flights.ts";
+import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
+import { localAnswer } from "./local-answers.ts";
+import { parseResolvConf } from "./resolv-conf.ts";
+import { type SearchOptions, searchCandidates } from "./search-list.ts";
+import type { Asker, QueryOptions, StubAnswer } from "./stub-answer.ts";
+import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
+import {
+  hasCredentials,
+  profiledUpstreams,
+  type UpstreamManners,
+  type UsageProfile,
+} from "./usage-profile.ts";
+
+/** All fields are optional: without any, the system's servers are asked, encrypted where they can. */
+export interface StubResolverOptions extends UpstreamManners {
+  /** Default: the name servers of resolv.conf. */
+  readonly upstreams?: readonly (string | UpstreamSpec)[] | undefined;
+  /** Default `strict` when every upstream has a name or a pin, else `opportunistic` (RFC 8310 §5). */
+  readonly profile?: UsageProfile | undefined;
+  /** Default `ordered`. */
+  readonly choice?: UpstreamChoice | undefined;
+  /** Milliseconds for a question with everything that it takes. Default {@link TIMEOUT_MS_DEFAULT}. */
+  readonly timeoutMs?: number | undefined;
+  /** Memory for answers, bytes; 0: none are kept. Default {@link CACHE_BYTES_DEFAULT}. */
+  readonly cacheBytesMax?: number | undefined;
+  /** Validates locally, from the root's built-in anchors or the given ones. Default false. */
+  readonly validate?: boolean | readonly TrustAnchor[] | undefined;
+  /** Domains for names that are not fully qualified, `system` for those of resolv.conf. Default: none. */
+  readonly search?: "system" | readonly string[] | undefined;
+  readonly ndots?: number | undefined;
+  /** The hosts file: the system's, the text of one, or none. Default `system`. */
+  readonly hosts?: "system" | "none" | { readonly text: string } | undefined;
+  readonly connection?: ExchangerOptions | undefined;
+}
+
+export class StubResolver implements Asker, AsyncDisposable {
+  /** The profile in force. */
+  readonly profile: UsageProfile;
+  readonly #runtime: Runtime;
+  readonly #exchanger: Exchanger;
+  readonly #pool: UpstreamPool;
+  readonly #cache: AnswerCache | undefined;
+  readonly #flights: Flights<StubAnswer>;
+  readonly #validator: Validator | undefined;
+  readonly #hosts: Hosts;
+  readonly #search: SearchOptions;
+  readonly #searchesByDefault: boolean;
+  readonly #timeoutMs: number;
+  #isClosed = false;
+
+  /** Throws ERR_CONFIG that tells what is wrong; sends nothing yet. */
+  constructor(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()) {
+    this.#runtime = runtime;
+    const needsSystem = options.upstreams === undefined || options.search === "system";
+    const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
+    const plans = (options.upstreams ?? system.servers).map(readUpstream);
+    this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
+    this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
+    const upstreams = profiledUpstreams(plans, this.profile, options, this.#exchanger, runtime);
+    this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
+    const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
+    this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
+    this.#flights = new Flights(runtime.clock);
+    this.#validator = makeValidator(options.validate, runtime);
+    this.#hosts = hostsOf(options.hosts);
+    this.#searchesByDefault = options.search !== undefined;
+    this.#search = {
+      domains: options.search === "system" ? system.search : (options.search ?? []).map(domainOf),
+      ndots: options.ndots ?? (options.search === "system" ? system.ndots : 1),
+    };
+  }
+
+  /** What is known of each upstream and of each way to it, in the configured order. */
+  get upstreams(): UpstreamStanding[] {
+    return this.#pool.standings();
+  }
+
+  async query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
+    if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
+    const qtype = typeof type === "number" ? type : rrTypeFromText(type);
+    if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
+    const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
+    let first: StubAnswer | undefined;
+    for (const candidate of this.#candidates(name, options)) {
+      const answer = await this.#answer(candidate, qtype, options, deadlineMs);
+      if (answer.records.length > 0) return answer;
+      const isThere = answer.message.rcode !== Rcode.NXDomain;
+      // A name that exists without the type is still a better answer than that another one does not exist.
+      if (first === undefined || (isThere && first.message.rcode === Rcode.NXDomain)) first = answer;
+    }
+    if (first === undefined)
+      throw new DnsError("ERR_NAME_MALFORMED", `${JSON.stringify(String(name))} is not a domain name`);
+    return first;
+  }
+
+  /** The machine is on another network: connections are opened anew and what was learnt of servers is forgotten. */
+  networkChanged(): void {
+    this.#exchanger.networkChanged();
+  }
+
+  /** Forgets answers: of one name and everything below it, or all. */
+  flush(name?: string): void {
+    const below = name === undefined ? undefined : tryParseName(name);
+    if (below?.ok !== false) this.#cache?.flush(below?.value);
+  }
+
+  /** Gives up what is under way and closes all connections. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#flights.close();
+    await this.#exchanger.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #candidates(name: string | Name, options: QueryOptions): readonly Name[] {
+    if (name instanceof Name) return [name];
+    const domains = (options.search ?? this.#searchesByDefault) ? this.#search.domains : [];
+    return searchCandidates(name, { ...this.#search, domains });
+  }
+
+  #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
+    const local = localAnswer(name, type, this.#hosts);
+    if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
+    const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
+    const checkingDisabled = options.checkingDisabled ?? false;
+    const key = `${type} ${Number(dnssecOk)} ${Number(checkingDisabled)} ${name.key}`;
+    const cached = this.#cache?.find(key);
+    if (cached !== undefined) return Promise.resolve(cached);
+    const work = async (signal: AbortSignal, untilMs: number): Promise<StubAnswer> => {
+      const answer = await this.#findOut({
+        name,
+        type,
+        dnssecOk,
+        checkingDisabled,
+        signal,
+        deadlineMs: untilMs,
+      });
+      this.#cache?.store(key, name, answer);
+      return answer;
+    };
+    return this.#flights.join(
+      key,
+      { deadlineMs, signal: options.signal, what: `${name} at ${this.#who()}` },
+      work,
+    );
+  }
+
+  async #findOut(asked: Asked): Promise<StubAnswer> {
+    const validator = asked.checkingDisabled ? undefined : this.#validator;
+    const reply = await this.#ask({
+      ...asked,
+      checkingDisabled: asked.checkingDisabled || validator !== undefined,
+    });
+    if (validator === undefined) return toAnswer(reply, asked, reply.message, "indeterminate");
+    const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
+      try {
+        return (await this.#signed(name, type, asked)).message;
+      } catch (cause) {
+        if (!DnsError.is(cause)) throw cause;
+        return undefined;
+      }
+    };
+    const verdict = await judgeReply(reply.message, asked.name, asked.type, validator, ask);
+    const { status } = verdict;
+    if (status === "bogus") {
+      // RFC 4035 §5.5: what is bogus is not given, and why it is not is told (RFC 8914).
+      const message = {
+        ...reply.message,
+        authenticData: false,
+        rcode: Rcode.ServFail,
+        answers: [],
+        authorities: [],
+        additionals: [],
+      };
+      return { ...toAnswer(reply, asked, message, status), extendedErrors: verdict.errors, ttlSeconds: 0 };
+    }
+    const answer = toAnswer(reply, asked, { ...reply.message, authenticData: status === "secure" }, status);
+    return status === "secure"
+      ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
+      : answer;
+  }
+
+  /** Keys and digests, which many answers share. */
+  #signed(name: Name, type: RRType, { signal, deadlineMs }: Asked): Promise<StubAnswer> {
+    const key = `signed ${type} ${name.key}`;
+    const cached = this.#cache?.find(key);
+    if (cached !== undefined) return Promise.resolve(cached);
+    const work = async (own: AbortSignal, untilMs: number): Promise<StubAnswer> => {
+      const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
+      const reply = await this.#ask(asked);
+      const answer = toAnswer(reply, asked, reply.message, "indeterminate");
+      this.#cache?.store(key, name, answer);
+      return answer;
+    };
+    return this.#flights.join(key, { deadlineMs, signal, what: `${name} at ${this.#who()}` }, work);
+  }
+
+  #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
+    return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
+  }
+
+  #who(): string {
+    return this.#pool.standings().length === 1 ? "the upstream" : "any upstream";
+  }
+}
+
+interface Asked {
+  readonly name: Name;
+  readonly type: RRType;
+  readonly dnssecOk: boolean;
+  readonly checkingDisabled: boolean;
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+}
+
+function queryOf(name: Name, type: RRType, dnssecOk: boolean, checkingDisabled: boolean): Query {
+  const octets = encodeMessage(
+    makeMessage({
+      recursionDesired: true,
+      checkingDisabled,
+      questions: [{ name, type, class: RRClass.IN }],
+      edns: makeEdns({ dnssecOk }),
+    }),
+  );
+  const view = new MessageView();
+  view.reset(octets);
+  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
+  return { octets, view, origin };
+}
+
+function toAnswer(
+  { protection, extendedErrors, exchange }: Reply,
+  { name, type }: Pick<Asked, "name" | "type">,
+  message: Message,
+  security: SecurityStatus,
+): StubAnswer {
+  const { records, canonicalName, ttlSeconds } = answerOf(message, name, type);
+  return {
+    message,
+    records,
+    canonicalName,
+    security,
+    protection,
+    authenticatedBy: exchange?.authenticatedBy,
+    extendedErrors,
+    ttlSeconds,
+    isFromCache: false,
+    exchange,
+  };
+}
+
+function fromHere(message: Message, name: Name, type: RRType): StubAnswer {
+  const reply = { message, security: "insecure", protection: "local", extendedErrors: [] } as const;
+  return toAnswer(reply, { name, type }, message, "insecure");
+}
+
+function makeValidator(validate: StubResolverOptions["validate"], { clock }: Runtime): Validator | undefined {
+  if (validate === undefined || validate === false) return undefined;
+  return new Validator({
+    anchors: new TrustAnchors(validate === true ? rootAnchors() : validate, []),
+    nowSeconds: () => Math.floor(clock.wallMs() / 1000),
+    uptimeSeconds: () => clock.nowMs() / 1000,
+  });
+}
+
+function hostsOf(hosts: StubResolverOptions["hosts"] = "system"): Hosts {
+  if (hosts === "none") return NO_HOSTS;
+  return parseHosts(hosts === "system" ? systemHosts() : hosts.text);
+}
+
+function domainOf(text: string): Name {
+  const name = tryParseName(text);
+  if (!name.ok) throw new DnsError("ERR_CONFIG", `search domain ${JSON.stringify(text)}: ${name.problem}`);
+  return name.value;
+}
+
+/** What resolv.conf(5) waits for one server. */
+const TIMEOUT_MS_DEFAULT = 5000;
+const CACHE_BYTES_DEFAULT = 4 * 1024 * 1024;

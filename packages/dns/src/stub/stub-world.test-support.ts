@@ -1,0 +1,62 @@
+/** A simulated world with one recursive resolver, over UDP and TLS, and stubs that ask it. */
+import { type FakeIdentity, fakeCertificatePem, type SimWorld, simRuntime } from "@sotto/dns/testing";
+import type { Message } from "@sotto/dns/wire";
+import {
+  CLIENT_ADDRESSES,
+  FakeStreamServer,
+  FakeUdpServer,
+  IDENTITY,
+  replyTo,
+  SERVER,
+} from "../transport/client-fakes.test-support.ts";
+import { StubResolver, type StubResolverOptions } from "./stub-resolver.ts";
+
+export const ADDRESS = SERVER.address;
+
+export class StubWorld {
+  readonly world: SimWorld = simRuntime(1);
+  /** What the resolver says; default: an address made from the name. */
+  answer: (query: Message) => Uint8Array = replyTo;
+  /** Queries that came in clear. */
+  clear: FakeUdpServer | undefined;
+  tls: FakeStreamServer | undefined;
+  readonly #stubs: StubResolver[] = [];
+
+  async serve({
+    identity = IDENTITY,
+    hasTls = true,
+  }: {
+    identity?: FakeIdentity;
+    hasTls?: boolean;
+  } = {}): Promise<void> {
+    const network = this.world.network.host([ADDRESS]);
+    this.clear = await FakeUdpServer.open(network, (query) => [this.answer(query)]);
+    if (!hasTls) return;
+    this.tls = await FakeStreamServer.open(network, (query, stream) => stream.reply(this.answer(query)), {
+      certificatePem: fakeCertificatePem(identity),
+    });
+  }
+
+  stub(options: StubResolverOptions): StubResolver {
+    const stub = new StubResolver({ hosts: "none", ...options }, this.world.runtimeOf(CLIENT_ADDRESSES));
+    this.#stubs.push(stub);
+    return stub;
+  }
+
+  /** Lets time pass until something has settled. */
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return this.world.clock.runUntil(promise);
+  }
+
+  get clearQueries(): number {
+    return this.clear?.queries.length ?? 0;
+  }
+
+  get tlsQueries(): number {
+    return this.tls?.streams.reduce((sum, { queries }) => sum + queries.length, 0) ?? 0;
+  }
+
+  async close(): Promise<void> {
+    for (const stub of this.#stubs) await this.settled(stub.close());
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The usage profiles of RFC 8310 §5 as members of a pool: what must be true of the way before a query may leave. A ladder
+ * of tiers: authenticated, encrypted, clear; Strict has the first rung only.
+ */
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { type Exchanger, type TlsPolicy, UNAUTHENTICATED_TLS, Upstream } from "@sotto/dns/transport";
+import { tryParseAddress } from "@sotto/dns/wire";
+import type { UpstreamPlan } from "./upstream-spec.ts";
+
+export type UsageProfile = "strict" | "opportunistic";
+
+/** Rungs of the ladder, best first. */
+const Tier = { Authenticated: 0, Encrypted: 1, Clear: 2 } as const;
+
+/** What all upstreams share. */
+export interface UpstreamManners {
+  /** Milliseconds for one try with one upstream. */
+  readonly tryTimeoutMs?: number | undefined;
+  /** Asks that nobody behind the server learns of the client's address (RFC 8310 §11.1). Default true. */
+  readonly hideClientSubnet?: boolean | undefined;
+  /** 0: no padding. Default 128 (RFC 8467 §4.1). */
+  readonly padBlockOctets?: number | undefined;
+  /** Default true (RFC 7828). */
+  readonly keepalive?: boolean | undefined;
+  /** Opportunistic without its last rung: encrypted at least. Default false. */
+  readonly neverClear?: boolean | undefined;
+}
+
+/**
+ * The pool members for some upstreams. Throws ERR_CONFIG for a strict profile with an upstream that could not prove who it is
+ * (8310-6.6-a, 8310-6.6-b).
+ */
+export function profiledUpstreams(
+  plans: readonly UpstreamPlan[],
+  profile: UsageProfile,
+  manners: UpstreamManners,
+  exchanger: Exchanger,
+  runtime: Runtime,
+): Upstream[] {
+  if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
+  return plans.flatMap((plan) => {
+    if (profile === "strict") requireCredentials(plan);
+    return rungs(plan, profile, manners.neverClear === true).map(
+      ({ tier, tls }) =>
+        new Upstream(
+          {
+            ...wayOf(plan, tls),
+            tier,
+            queryTimeoutMs: manners.tryTimeoutMs ?? (tier < Tier.Clear ? TRY_TIMEOUT_MS : undefined),
+            hideClientSubnet: manners.hideClientSubnet ?? true,
+            padBlockOctets: manners.padBlockOctets,
+            keepalive: manners.keepalive,
+          },
+          exchanger,
+          runtime,
+        ),
+    );
+  });
+}
+
+interface Rung {
+  readonly tier: number;
+  /** Undefined: in clear. */
+  readonly tls: TlsPolicy | undefined;
+}
+
+function rungs(plan: UpstreamPlan, profile: UsageProfile, isNeverClear: boolean): Rung[] {
+  const found: Rung[] = [];
+  if (plan.tlsPort !== undefined) {
+    const unchecked: TlsPolicy = { ...UNAUTHENTICATED_TLS, serverName: serverNameOf(plan) };
+    if (hasCredentials(plan)) {
+      const { name, pins, trustAnchorsPem } = plan;
+      const tls: TlsPolicy = {
+        ...unchecked,
+        authName: name,
+        pins,
+        trustAnchorsPem,
+        authenticate: "required",
+      };
+      found.push({ tier: Tier.Authenticated, tls });
+    }
+    if (profile === "opportunistic") found.push({ tier: Tier.Encrypted, tls: unchecked });
+  }
+  if (profile === "opportunistic" && !isNeverClear) found.push({ tier: Tier.Clear, tls: undefined });
+  return found;
+}
+
+function wayOf(
+  plan: UpstreamPlan,
+  tls: TlsPolicy | undefined,
+): Pick<ConstructorParameters<typeof Upstream>[0], "transport" | "endpoint" | "tls"> {
+  if (tls === undefined || plan.tlsPort === undefined) return plan.clear;
+  return { transport: "tls", endpoint: { address: plan.address, port: plan.tlsPort }, tls };
+}
+
+/** RFC 6066 §3: an address is no server name. */
+function serverNameOf({ name }: UpstreamPlan): string | undefined {
+  return name === undefined || tryParseAddress(name).ok ? undefined : name;
+}
+
+export function hasCredentials({ name, pins }: UpstreamPlan): boolean {
+  return name !== undefined || pins.length > 0;
+}
+
+function requireCredentials(plan: UpstreamPlan): void {
+  if (plan.tlsPort === undefined)
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${plan.label} is asked in clear, which the strict profile never does`,
+    );
+  if (!hasCredentials(plan))
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${plan.label} has neither a name nor a pin by which the strict profile could know it; add one, such as ${plan.address}@853#NAME (RFC 8310 §6.6)`,
+    );
+}
+
+/** Of five seconds, so that two servers that swallow everything leave time for the next rung. */
+const TRY_TIMEOUT_MS = 2000;

@@ -1,0 +1,73 @@
+/** The upstreams of forward zones, by usage profile or as they are written, and what is known of them. */
+import type { Runtime } from "@sotto/dns/runtime";
+import { profiledUpstreams } from "@sotto/dns/stub";
+import {
+  type Exchanger,
+  Upstream,
+  UpstreamPool,
+  type UpstreamStanding,
+  upstreamTlsPolicy,
+} from "@sotto/dns/transport";
+import type { Name } from "@sotto/dns/wire";
+import type { ForwardZoneConfig } from "../config/index.ts";
+
+/** One forward zone with its upstreams. */
+export interface Forwarder {
+  readonly name: Name;
+  readonly responder: UpstreamPool;
+  readonly fallsBack: boolean;
+  readonly config: ForwardZoneConfig;
+}
+
+/** What is told about a forward zone. */
+export interface ForwardZoneStatus {
+  readonly zone: string;
+  /** `as written` without a profile. */
+  readonly profile: "strict" | "opportunistic" | "as written";
+  readonly choice: string;
+  readonly upstreams: readonly UpstreamStatus[];
+}
+
+/** One way to one upstream. */
+export type UpstreamStatus = Omit<UpstreamStanding, "upstream"> & {
+  readonly address: string;
+  readonly port: number;
+  readonly transport: string;
+  /** Which rung of the profile's ladder this way is; `as written` without a profile. */
+  readonly rung: "authenticated" | "encrypted" | "clear" | "as written";
+};
+
+export function buildForwarder(config: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Forwarder {
+  const upstreams = upstreamsOf(config, exchanger, runtime);
+  const responder = new UpstreamPool({ upstreams, choice: config.choice }, runtime);
+  return { name: config.name, responder, fallsBack: config.fallsBack, config };
+}
+
+function upstreamsOf(config: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Upstream[] {
+  if (config.profiled !== undefined) {
+    const { plans, profile, manners } = config.profiled;
+    return profiledUpstreams(plans, profile, manners, exchanger, runtime);
+  }
+  const hideClientSubnet = config.hidesClientSubnet;
+  return config.upstreams.map(
+    (address) =>
+      new Upstream({ ...address, tls: upstreamTlsPolicy(address), hideClientSubnet }, exchanger, runtime),
+  );
+}
+
+export function forwardZoneStatus({ name, responder, config }: Forwarder): ForwardZoneStatus {
+  return {
+    zone: name.toString(),
+    profile: config.profiled?.profile ?? "as written",
+    choice: config.choice,
+    upstreams: responder.standings().map(({ upstream, ...standing }) => ({
+      address: upstream.endpoint?.address ?? "",
+      port: upstream.endpoint?.port ?? 0,
+      transport: upstream.transport ?? "",
+      rung: config.profiled === undefined ? "as written" : (RUNGS[upstream.tier ?? 0] ?? "clear"),
+      ...standing,
+    })),
+  };
+}
+
+const RUNGS = ["authenticated", "encrypted", "clear"] as const;

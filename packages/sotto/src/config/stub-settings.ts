@@ -1,0 +1,75 @@
+/** The section of settings that makes a stub: which resolvers are asked, by which profile, and how patiently. */
+
+import { DnsError } from "@sotto/dns/runtime";
+import { readUpstream } from "@sotto/dns/stub";
+import { type Parsed, parsed, problem } from "@sotto/dns/wire";
+import { z } from "zod";
+import { address, duration, port, text, tryParsePin } from "./setting-types.ts";
+
+const upstream = z.union([
+  text(tryReadUpstream, "tls://dns.example?ip=192.0.2.1"),
+  z.strictObject({
+    address: address().meta({ description: "IP address of the resolver." }),
+    transport: z.enum(["auto", "tls", "tcp", "udp"]).optional().meta({
+      description:
+        "auto: TLS on 853 where it answers, else clear (opportunistic only). Default: tls with a name or pins, else auto.",
+    }),
+    port: port().optional().meta({ description: "Default: 853 for TLS, 53 in clear." }),
+    "clear-port": port()
+      .optional()
+      .meta({ description: "Port in clear when `port` is that of TLS. Default: 53." }),
+    name: z.string().optional().meta({
+      description: "Authentication domain name that the certificate must have (RFC 8310 §7.1).",
+    }),
+    pins: z.array(text(tryParsePin, "sha256:…")).default([]).meta({
+      description:
+        "SPKI pins, one of which a key of the certificate chain must have (RFC 7858 §4.2). Have a backup pin.",
+    }),
+    authorities: z.string().optional().meta({
+      description: "PEM file with the authorities that the certificate must lead to. Absent: the system's.",
+    }),
+  }),
+]);
+
+function tryReadUpstream(value: string): Parsed<string> {
+  try {
+    readUpstream(value);
+    return parsed(value);
+  } catch (error) {
+    if (!DnsError.is(error)) throw error;
+    return problem(error.message);
+  }
+}
+
+export const stub = z.strictObject({
+  upstreams: z.array(upstream).default([]).meta({
+    description:
+      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
+  }),
+  profile: z.enum(["strict", "opportunistic"]).optional().meta({
+    description:
+      "Usage profile (RFC 8310 §5). strict: no query leaves but to an authenticated server. opportunistic: authenticated where it can be, else encrypted, else in clear. Absent: strict, and then every upstream needs a name or a pin.",
+  }),
+  "never-clear": z.boolean().default(false).meta({
+    description:
+      "The opportunistic profile without its last step: encrypted at least, whoever the server is.",
+  }),
+  choice: z.enum(["ordered", "round-robin", "fastest"]).default("ordered").meta({
+    description: "Which of the upstreams that work is asked first.",
+  }),
+  "try-timeout": duration().default("2s").meta({
+    description: "For one try with one upstream, connecting included; then the next is asked.",
+  }),
+  "connect-timeout": duration().default("1500ms").meta({ description: "For the TCP handshake." }),
+  "handshake-timeout": duration().default("1500ms").meta({ description: "For the TLS handshake." }),
+  "idle-timeout": duration().default("10s").meta({
+    description:
+      "How long a connection without queries stays open when the server says nothing of it (edns-tcp-keepalive, RFC 7828).",
+  }),
+  padding: z.number().int().min(0).max(4096).default(128).meta({
+    description: "Block size that queries over TLS are padded to, octets; 0: none (RFC 8467 §4.1).",
+  }),
+  "hide-client-subnet": z.boolean().default(true).meta({
+    description: "Asks upstreams not to pass on anybody's address (RFC 8310 §11.1).",
+  }),
+});

@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { problemToText } from "./explain.ts";
+import { type LoadedConfig, loadConfig } from "./load.ts";
+
+const PIN = "62lKu9HsDVbyiPenApnc4sfmSYTHOVfFgL3pyB+cBL4=";
+
+function load(text: string): LoadedConfig & { ok: true } {
+  const loaded = loadConfig(text, "stub.yaml", "stub");
+  assert.ok(loaded.ok, loaded.ok ? "" : loaded.problems.map(problemToText).join("\n"));
+  return loaded;
+}
+
+function problemsOf(text: string, purpose: "stub" | "serve" = "stub"): string[] {
+  const loaded = loadConfig(text, "stub.yaml", purpose);
+  return loaded.ok ? [] : loaded.problems.map(problemToText);
+}
+
+const zoneOf = (text: string) => {
+  const [zone] = load(text).config.forwardZones;
+  assert.ok(zone?.profiled !== undefined);
+  return { ...zone.profiled, choice: zone.choice };
+};
+
+test("a stub asks its upstreams for everything, strictly unless it is told otherwise [8310-5-a]", () => {
+  const { profile, plans, manners, choice } = zoneOf(`
+stub:
+  choice: fastest
+  upstreams:
+    - tls://dns.example?ip=192.0.2.1
+    - { address: "2001:db8::1", pins: ["sha256:${PIN}"], port: 8853 }
+`);
+  assert.deepEqual([profile, choice], ["strict", "fastest"]);
+  assert.deepEqual(
+    plans.map(({ address, tlsPort, name, pins }) => [address, tlsPort, name, pins]),
+    [
+      ["192.0.2.1", 853, "dns.example", []],
+      ["2001:db8::1", 8853, undefined, [PIN]],
+    ],
+  );
+  assert.deepEqual(
+    [manners.tryTimeoutMs, manners.padBlockOctets, manners.hideClientSubnet],
+    [2000, 128, true],
+  );
+  const { config } = load("stub: { upstreams: [192.0.2.1], profile: opportunistic }");
+  assert.deepEqual(
+    config.listeners.map(({ transport }) => transport),
+    ["udp", "tcp"],
+  );
+});
+
+test("what a stub cannot do is told with its place", () => {
+  assert.deepEqual(problemsOf("stub: {}"), [
+    "stub.yaml:1: stub.upstreams: names nobody to ask, such as tls://dns.example?ip=192.0.2.1",
+  ]);
+  assert.match(
+    problemsOf("stub:\n  upstreams: [192.0.2.1]").join(),
+    /^stub\.yaml:2: stub\.upstreams\[0\]: the strict profile needs a name or a pin/,
+  );
+  assert.match(problemsOf("stub:\n  upstreams:\n    - nonsense").join(), /^stub\.yaml:3: /);
+  assert.match(
+    problemsOf(
+      "stub: { upstreams: [{ address: 192.0.2.1, authorities: /nowhere.pem, name: a.example }] }",
+    ).join(),
+    /nowhere\.pem/,
+  );
+  assert.match(
+    problemsOf("stub: { upstreams: [{ address: 192.0.2.1, port: 53, name: a.example }] }").join(),
+    /port 53 is for clear DNS/,
+  );
+  assert.match(problemsOf("stub: { upstreams: [192.0.2.1] }", "serve").join(), /is for `sotto stub`/);
+});
+
+const SERVER = `upstream_recursive_servers:
+  - address_data: 192.0.2.1
+    tls_auth_name: "dns.example"
+    tls_pubkey_pinset:
+      - digest: "sha256"
+        value: ${PIN}
+`;
+
+test("stubby.yml as Debian ships it is a strict stub", () => {
+  const loaded = load(`resolution_type: GETDNS_RESOLUTION_STUB
+dns_transport_list:
+  - GETDNS_TRANSPORT_TLS
+tls_authentication: GETDNS_AUTHENTICATION_REQUIRED
+tls_query_padding_blocksize: 128
+edns_client_subnet_private : 1
+round_robin_upstreams: 1
+idle_timeout: 10000
+listen_addresses:
+  - 127.0.0.1@8053
+  - 0::1
+${SERVER}`);
+  assert.deepEqual(loaded.warnings, []);
+  const [zone] = loaded.config.forwardZones;
+  assert.equal(zone?.profiled?.profile, "strict");
+  assert.equal(zone?.choice, "round-robin");
+  assert.deepEqual(zone?.profiled?.plans[0]?.pins, [PIN]);
+  assert.equal(loaded.config.dnssec.validation, false);
+  assert.deepEqual(
+    loaded.config.listeners.map(({ transport, local }) => `${transport} ${local.address} ${local.port}`),
+    ["udp 127.0.0.1 8053", "tcp 127.0.0.1 8053", "udp ::1 53", "tcp ::1 53"],
+  );
+  assert.equal(loaded.config.upstreamConnections.connection?.idleTimeoutMs, 10_000);
+});
+
+test("nothing gets weaker than stubby.yml asks for", () => {
+  const encrypted = zoneOf(
+    `dns_transport_list: [GETDNS_TRANSPORT_TLS]\ntls_authentication: GETDNS_AUTHENTICATION_NONE\n${SERVER}`,
+  );
+  assert.deepEqual([encrypted.profile, encrypted.manners.neverClear], ["opportunistic", true]);
+  const mixed = zoneOf(`dns_transport_list: [GETDNS_TRANSPORT_TLS, GETDNS_TRANSPORT_UDP]\n${SERVER}`);
+  assert.deepEqual([mixed.profile, mixed.manners.neverClear], ["opportunistic", false]);
+  assert.match(
+    problemsOf(
+      `dns_transport_list: [GETDNS_TRANSPORT_TLS, GETDNS_TRANSPORT_TCP]\ntls_authentication: GETDNS_AUTHENTICATION_REQUIRED\n${SERVER}`,
+    ).join(),
+    /stub\.yaml:1: dns_transport_list: lists clear transports/,
+  );
+  const clear = load(`dns_transport_list: [GETDNS_TRANSPORT_UDP]\n${SERVER}`);
+  assert.match(
+    clear.warnings.map(problemToText).join(),
+    /stub\.yaml:1: dns_transport_list: does not begin with TLS/,
+  );
+});
+
+test("pins in hexadecimal digits, other ports, an authority file and validation are taken over from stubby.yml", () => {
+  const hex = Buffer.from(PIN, "base64").toString("hex");
+  const { plans } = zoneOf(`tls_port: 8853
+dnssec: GETDNS_EXTENSION_TRUE
+upstream_recursive_servers:
+  - { address_data: 192.0.2.1, tls_pubkey_pinset: [ { digest: sha256, value: "${hex}" } ] }
+  - { address_data: 192.0.2.2, tls_auth_name: dns.example., tls_port: 9853 }
+tls_authentication: GETDNS_AUTHENTICATION_REQUIRED
+`);
+  assert.deepEqual(
+    plans.map(({ tlsPort, name }) => [tlsPort, name]),
+    [
+      [8853, undefined],
+      [9853, "dns.example"],
+    ],
+  );
+  assert.equal(load(`dnssec_return_status: GETDNS_EXTENSION_TRUE\n${SERVER}`).config.dnssec.validation, true);
+});
+
+/** Keys of Stubby's and getdns' documentation that have no counterpart. */
+const PASSED_OVER = [
+  "tls_ca_path",
+  "dnssec_return_validation_chain",
+  "dnssec_trust_anchors",
+  "trust_anchors_url",
+  "trust_anchors_verify_CA",
+  "trust_anchors_verify_email",
+  "trust_anchors_backoff_time",
+  "appdata_dir",
+  "tls_connection_retries",
+  "tls_backoff_time",
+  "limit_outstanding_queries",
+  "tls_cipher_list",
+  "tls_ciphersuites",
+  "tls_curves_list",
+  "tls_min_version",
+  "tls_max_version",
+  "follow_redirects",
+  "suffix",
+  "append_name",
+  "namespaces",
+  "hosts",
+  "resolvconf",
+  "edns_maximum_udp_payload_size",
+  "edns_extended_rcode",
+  "edns_version",
+  "edns_do_bit",
+  "edns_cookies",
+  "log_level",
+];
+
+test("keys of stubby.yml without a counterpart, and unknown ones, are told and change nothing", () => {
+  for (const key of [...PASSED_OVER, "tls_authentification"]) {
+    const { warnings, config } = load(
+      `${SERVER}tls_authentication: GETDNS_AUTHENTICATION_REQUIRED\n${key}: 5\n`,
+    );
+    assert.equal(warnings.length, 1, key);
+    assert.match(
+      problemToText(warnings[0] ?? { file: "", line: 0, path: "", message: "" }),
+      new RegExp(`^stub\\.yaml:8: ${key}: `),
+    );
+    assert.equal(config.forwardZones[0]?.profiled?.profile, "strict");
+  }
+});
+
+test("a broken stubby.yml is refused with places", () => {
+  assert.match(problemsOf("upstream_recursive_servers: []").join(), /names nobody to ask/);
+  assert.match(
+    problemsOf("upstream_recursive_servers:\n  - address_data: dns.example").join(),
+    /^stub\.yaml:2: .*must be an IP address/,
+  );
+  assert.match(
+    problemsOf(`resolution_type: GETDNS_RESOLUTION_RECURSING\n${SERVER}`).join(),
+    /^stub\.yaml:1: resolution_type: only GETDNS_RESOLUTION_STUB/,
+  );
+  assert.match(
+    problemsOf(`listen_addresses: [loopback]\n${SERVER}`).join(),
+    /^stub\.yaml:1: listen_addresses\[0\]: must be an IP address/,
+  );
+  assert.match(
+    problemsOf(`dns_transport_list: [GETDNS_TRANSPORT_PIGEON]\n${SERVER}`).join(),
+    /may have GETDNS_TRANSPORT_TLS/,
+  );
+  assert.match(problemsOf(`idle_timeout: soon\n${SERVER}`).join(), /idle_timeout: must be a number/);
+});

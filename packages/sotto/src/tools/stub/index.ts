@@ -1,0 +1,1 @@
+export { runStubStatus } from "./status.ts";
