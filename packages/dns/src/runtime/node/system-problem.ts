@@ -42,12 +42,19 @@ export function toDnsError(
 ): DnsError {
   if (DnsError.is(problem)) return problem;
   const errno = errnoOf(problem);
-  const why = problem instanceof Error ? problem.message : String(problem);
+  const why = problem instanceof Error ? wordsOf(problem) : String(problem);
   const help = HELP[errno];
   return new DnsError(CODES[errno] ?? fallback, `${what}: ${why}${help === undefined ? "" : ` (${help})`}`, {
     cause: problem,
     stage,
   });
+}
+
+/** OpenSSL's messages are lines of numbers and files around the reason, which Node gives beside them. */
+function wordsOf(problem: Error): string {
+  const isOpenSsl =
+    "reason" in problem && typeof problem.reason === "string" && /:error:/.test(problem.message);
+  return isOpenSsl ? String(problem.reason) : problem.message;
 }
 
 /** Why a client's handshake failed: the alert it sent, or what OpenSSL disliked, in words. */

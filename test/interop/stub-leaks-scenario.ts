@@ -1,0 +1,214 @@
+/**
+ * Run in a network namespace of its own (`stub-leaks.test.ts` does that): strict stubs ask servers that fail in every way,
+ * each beside a server for clear DNS that would answer, while tshark captures everything. Prints what was asked and captured
+ * as JSON; an opportunistic stub and a working server show that the capture sees what there is to see.
+ */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import {
+  encodeMessage,
+  FrameReader,
+  frameMessage,
+  makeMessage,
+  RRClass,
+  RRType,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
+import { startRecursor } from "../../packages/sotto/src/compose/index.ts";
+import { loadConfig, problemToText } from "../../packages/sotto/src/config/index.ts";
+import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { runCommand, startPeer } from "./peers.ts";
+
+const [, , folder = ""] = process.argv;
+const NAME = "dns.example";
+/** Nobody has it; the route leads into a device that swallows everything. */
+const SWALLOWED = "198.18.0.66";
+
+function answerTo(octets: Uint8Array): Uint8Array | undefined {
+  const query = tryDecodeMessage(octets);
+  const [question] = query.ok ? query.value.questions : [];
+  if (!query.ok || question === undefined) return undefined;
+  const rdata = Uint8Array.of(192, 0, 2, 1);
+  const answers =
+    question.type === RRType.A
+      ? [{ owner: question.name, type: RRType.A, class: RRClass.IN, ttl: 60, rdata }]
+      : [];
+  return encodeMessage(
+    makeMessage({
+      id: query.value.id,
+      isResponse: true,
+      recursionAvailable: true,
+      questions: [question],
+      answers,
+    }),
+  );
+}
+
+function answerStream(socket: Socket): void {
+  const reader = new FrameReader();
+  socket.on("error", () => undefined);
+  socket.on("data", (chunk: Buffer) => {
+    reader.push(chunk, (message) => {
+      const answer = answerTo(message);
+      if (answer !== undefined) socket.write(frameMessage(answer));
+      return true;
+    });
+  });
+}
+
+async function listening(server: Server, port: number, address: string): Promise<void> {
+  server.on("error", () => undefined);
+  server.listen(port, address);
+  await once(server, "listening");
+  server.unref();
+}
+
+/** Clear DNS over UDP and TCP: the bait. */
+async function bait(address: string): Promise<void> {
+  const socket = createSocket("udp4");
+  socket.on("message", (octets, from) => {
+    const answer = answerTo(octets);
+    if (answer !== undefined) socket.send(answer, from.port, from.address);
+  });
+  socket.bind(53, address);
+  await once(socket, "listening");
+  socket.unref();
+  await listening(createServer(answerStream), 53, address);
+}
+
+const trusted = await makeAuthority("trusted authority", Date.now());
+const stranger = await makeAuthority("unknown authority", Date.now());
+writeFileSync(join(folder, "ca.pem"), trusted.certificatePem);
+const right = await trusted.issue([NAME], Date.now());
+const misnamed = await trusted.issue(["other.example"], Date.now());
+const expired = await trusted.issue([NAME], Date.now() - 20 * 365 * 86_400_000);
+const selfMade = await stranger.issue([NAME], Date.now());
+
+const tls =
+  (pair: { certificatePem: string; keyPem: string }, more: TlsOptions = {}) =>
+  async (address: string) =>
+    listening(
+      createTlsServer(
+        { cert: pair.certificatePem, key: pair.keyPem, ALPNProtocols: ["dot"], ...more },
+        answerStream,
+      ),
+      853,
+      address,
+    );
+const raw = (onSocket: (socket: Socket) => void) => async (address: string) =>
+  listening(
+    createServer((socket) => {
+      socket.on("error", () => undefined);
+      onSocket(socket);
+    }),
+    853,
+    address,
+  );
+
+interface Case {
+  readonly what: string;
+  readonly serve: (address: string) => Promise<void>;
+  readonly pin?: string;
+  readonly profile?: string;
+  readonly address?: string;
+}
+
+const CASES: readonly Case[] = [
+  { what: "all is well", serve: tls(right) },
+  { what: "wrong name", serve: tls(misnamed) },
+  { what: "expired", serve: tls(expired) },
+  { what: "unknown authority", serve: tls(selfMade) },
+  { what: "wrong pin", serve: tls(right), pin: spkiPin(misnamed.certificatePem) },
+  { what: "clear DNS on the port of TLS", serve: raw(answerStream) },
+  { what: "port closed", serve: () => Promise.resolve() },
+  { what: "SYN dropped", serve: () => Promise.resolve(), address: SWALLOWED },
+  { what: "stalled handshake", serve: raw(() => undefined) },
+  {
+    what: "old TLS only",
+    serve: tls(right, { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }),
+  },
+  { what: "reset", serve: raw((socket) => socket.resetAndDestroy()) },
+  {
+    what: "reset after the first octets",
+    serve: raw((socket) => socket.once("data", () => socket.resetAndDestroy())),
+  },
+  { what: "closed after the first octets", serve: raw((socket) => socket.once("data", () => socket.end())) },
+  { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
+];
+
+const file = join(folder, "all.pcap");
+const tshark = await startPeer("tshark", ["-i", "any", "-q", "-w", file], (output) =>
+  output.includes("Capturing on"),
+);
+const results = await Promise.all(
+  CASES.map(async ({ what, serve, pin, profile = "strict", address = "" }, i) => {
+    const server = address === "" ? `127.0.1.${i + 1}` : address;
+    if (address === "") await bait(server);
+    await serve(server);
+    const port = 5300 + i;
+    const loaded = loadConfig(
+      `listen: [{ transport: udp, address: 127.0.0.1, port: ${port} }]
+stub:
+  profile: ${profile}
+  upstreams: [{ address: ${server}, name: ${NAME}, authorities: ca.pem${pin === undefined ? "" : `, pins: ["sha256:${pin}"]`} }]
+dnssec: { validation: false }
+`,
+      join(folder, "stub.yaml"),
+      "stub",
+    );
+    if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
+    const stub = await startRecursor(loaded.config, nodeRuntime());
+    const label = `secret${String(i).padStart(2, "0")}`;
+    const dig = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), `${label}.example`, "A"];
+    const { stdout } = await runCommand("dig", dig);
+    const [zone] = stub.upstreams();
+    await stub.close();
+    const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
+    return {
+      what,
+      server,
+      port,
+      label,
+      status: /status: (\w+)/.exec(stdout)?.[1],
+      stage: failure?.stage,
+      problem: failure?.problem,
+    };
+  }),
+);
+await tshark.stop();
+const fields = ["ip.dst", "udp.srcport", "udp.dstport", "tcp.dstport", "udp.payload", "tcp.payload"];
+const read = await runCommand("tshark", [
+  "-r",
+  file,
+  "-T",
+  "fields",
+  ...fields.flatMap((field) => ["-e", field]),
+]);
+const packets = read.stdout
+  .split("\n")
+  .filter((line) => line !== "")
+  .map((line) => line.split("\t"));
+process.stdout.write(
+  JSON.stringify({
+    packets: packets.length,
+    cases: results.map(({ server, port, label, ...others }) => {
+      const secret = Buffer.from(label).toString("hex");
+      const own = new Set([String(port)]);
+      const leaks = packets.filter(
+        ([, source = "", destination = "", , udp = "", tcp = ""]) =>
+          !own.has(source) && !own.has(destination) && (udp + tcp).replaceAll(":", "").includes(secret),
+      );
+      const toClear = packets.filter(
+        ([to = "", , udpPort = "", tcpPort = ""]) =>
+          to.split(",").includes(server) && (udpPort === "53" || tcpPort === "53"),
+      );
+      return { ...others, leaks: leaks.length, toClear: toClear.length };
+    }),
+  }),
+);
+process.exit(0);
