@@ -1,4 +1,7 @@
-/** What is answered without asking anybody: loopback names (RFC 6761 §6.3), `invalid` (§6.4) and the hosts file. */
+/**
+ * What is answered without asking anybody: loopback names (RFC 6761 §6.3), `invalid` (§6.4), `onion` (RFC 7686
+ * §2) and the hosts file.
+ */
 import {
   addressToText,
   type Message,
@@ -16,10 +19,11 @@ import type { Hosts } from "./hosts-file.ts";
 
 const LOCALHOST = parseName("localhost.");
 const INVALID = parseName("invalid.");
+const ONION = parseName("onion.");
 
 /** The message that answers a question here; undefined for what upstreams are asked. */
 export function localAnswer(name: Name, type: RRType, hosts: Hosts): Message | undefined {
-  if (name.isAtOrBelow(INVALID)) return messageOf(name, type, [], Rcode.NXDomain);
+  if (name.isAtOrBelow(INVALID) || name.isAtOrBelow(ONION)) return messageOf(name, type, [], Rcode.NXDomain);
   const text = name.toString().replace(/\.$/, "").toLowerCase();
   const pointers = type === RRType.PTR ? hosts.names.get(addressOf(name) ?? "") : undefined;
   if (pointers !== undefined)

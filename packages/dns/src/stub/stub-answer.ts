@@ -29,6 +29,8 @@ export interface QueryOptions {
   readonly timeoutMs?: number | undefined;
   /** Takes the search list and ndots into account. Default: the resolver's. */
   readonly search?: boolean | undefined;
+  /** False passes the hosts file by. Default true. */
+  readonly hosts?: boolean | undefined;
   /** Asks for signatures (DO). Default: when the resolver validates. */
   readonly dnssecOk?: boolean | undefined;
   /** Wants data that fails validation, too (CD). Default false. */

@@ -154,7 +154,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
-    const local = localAnswer(name, type, this.#hosts);
+    const local = localAnswer(name, type, options.hosts === false ? NO_HOSTS : this.#hosts);
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
     const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
     const checkingDisabled = options.checkingDisabled ?? false;

@@ -1,2 +1,2 @@
 export { nodeRuntime } from "./node-runtime.ts";
-export { systemHosts, systemResolvConf } from "./system-files.ts";
+export { machineFamilies, serviceName, systemHosts, systemResolvConf } from "./system-files.ts";

@@ -1,8 +1,16 @@
-/** The system's own files about names; an absent file is an empty one. */
+/** The system's own knowledge of names, services and addresses; an absent file is an empty one. */
+import { getServers } from "node:dns";
 import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { performance } from "node:perf_hooks";
 
 /** The text of resolv.conf(5). */
 export function systemResolvConf(): string {
+  // Windows keeps its servers elsewhere; Node reads them there.
+  if (process.platform === "win32")
+    return getServers()
+      .map((server) => `nameserver ${server}`)
+      .join("\n");
   return textOf("/etc/resolv.conf");
 }
 
@@ -11,6 +19,39 @@ export function systemHosts(): string {
   const root = process.env["SystemRoot"] ?? "C:\\Windows";
   return textOf(process.platform === "win32" ? `${root}\\System32\\drivers\\etc\\hosts` : "/etc/hosts");
 }
+
+/** The name of a TCP port in services(5), undefined without one. */
+export function serviceName(port: number): string | undefined {
+  services ??= readServices(textOf("/etc/services"));
+  return services.get(port);
+}
+
+let services: ReadonlyMap<number, string> | undefined;
+
+function readServices(text: string): ReadonlyMap<number, string> {
+  const names = new Map<number, string>();
+  for (const line of text.split("\n")) {
+    const [, name, port] = /^([^\s#]+)\s+(\d+)\/tcp\b/.exec(line) ?? [];
+    if (name !== undefined && !names.has(Number(port))) names.set(Number(port), name);
+  }
+  return names;
+}
+
+/** Address families that the machine has beside its loopback addresses (getaddrinfo's AI_ADDRCONFIG). */
+export function machineFamilies(): { hasIpv4: boolean; hasIpv6: boolean } {
+  const nowMs = performance.now();
+  if (families === undefined || nowMs >= families.untilMs) {
+    const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    const has = (family: string): boolean =>
+      addresses.some((one) => one.family === family && !one.internal && !one.address.startsWith("fe80:"));
+    families = { hasIpv4: has("IPv4"), hasIpv6: has("IPv6"), untilMs: nowMs + FAMILIES_MS };
+  }
+  return families;
+}
+
+let families: { hasIpv4: boolean; hasIpv6: boolean; untilMs: number } | undefined;
+/** Listing interfaces costs more than a cached lookup. */
+const FAMILIES_MS = 2000;
 
 function textOf(path: string): string {
   try {

@@ -1,0 +1,111 @@
+/** The `resolve*` questions and `reverse`: a channel asked, and its answer as Node gives it or as Node's error. */
+import { domainToASCII } from "node:url";
+import { DnsError } from "@sotto/dns/runtime";
+import type { StubAnswer } from "@sotto/dns/stub";
+import { RRType, tryParseAddress } from "@sotto/dns/wire";
+import type { Channel } from "./channel.ts";
+import { causeOfAnswer, codeOfAnswer, codeOfError, dnsException } from "./dns-exception.ts";
+import { RECORD_KINDS, type RecordKind, taggedValues } from "./record-values.ts";
+
+/** What is asked: the name of the method, of the record type for `resolve`, and of the call in errors. */
+export interface Question {
+  readonly method: string;
+  readonly rrtype: keyof typeof RECORD_KINDS | "ANY";
+  readonly syscall: string;
+}
+
+const METHODS: Readonly<Record<string, string>> = { A: "resolve4", AAAA: "resolve6" };
+
+export const QUESTIONS: readonly Question[] = [
+  // Keys of the table are what its type says.
+  ...(Object.entries(RECORD_KINDS) as [keyof typeof RECORD_KINDS, RecordKind][]).map(
+    ([rrtype, { syscall }]) => ({
+      method: METHODS[rrtype] ?? `resolve${capital(rrtype)}`,
+      rrtype,
+      syscall,
+    }),
+  ),
+  { method: "resolveAny", rrtype: "ANY", syscall: "queryAny" },
+];
+
+function capital(mnemonic: string): string {
+  return mnemonic.charAt(0) + mnemonic.slice(1).toLowerCase();
+}
+
+/** Rejects with a `DnsException`. The hosts file and the search list are for `lookup` only, as in Node. */
+export async function resolveRecords(
+  channel: Channel,
+  { rrtype, syscall }: Question,
+  hostname: string,
+  withTtl: boolean,
+): Promise<unknown> {
+  const type = rrtype === "ANY" ? RRType.ANY : RECORD_KINDS[rrtype].type;
+  const answer = await askFor(channel, hostname, type, syscall, false);
+  const values = rrtype === "ANY" ? taggedValues(answer.records) : valuesOf(answer, rrtype, withTtl);
+  if (values.length > 0) return rrtype === "SOA" ? values[0] : values;
+  // Records that cannot be read are a broken answer, not an empty one.
+  const code = answer.records.length > 0 && rrtype !== "ANY" ? "EBADRESP" : codeOfAnswer(answer);
+  throw dnsException(code, syscall, hostname, { cause: causeOfAnswer(answer) });
+}
+
+function valuesOf({ records }: StubAnswer, rrtype: keyof typeof RECORD_KINDS, withTtl: boolean): unknown[] {
+  const { read } = RECORD_KINDS[rrtype];
+  const isAddress = rrtype === "A" || rrtype === "AAAA";
+  return records.flatMap(({ rdata, ttl }) => {
+    const value = read(rdata);
+    if (value === undefined) return [];
+    return withTtl && isAddress ? [{ address: value, ttl }] : [value];
+  });
+}
+
+/** Names of an address, those of the hosts file first. Throws for what is no address; rejects with a `DnsException`. */
+export function reverseNames(channel: Channel, address: string): Promise<string[]> {
+  const name = reverseName(address);
+  if (name === undefined) throw dnsException("EINVAL", REVERSE, address, { errno: UV_EINVAL });
+  return askForNames(channel, name, address);
+}
+
+async function askForNames(channel: Channel, name: string, address: string): Promise<string[]> {
+  const answer = await askFor(channel, name, RRType.PTR, REVERSE, true, address);
+  const names = valuesOf(answer, "PTR", false).map(String);
+  if (names.length > 0) return names;
+  throw dnsException(codeOfAnswer(answer), REVERSE, address, { cause: causeOfAnswer(answer) });
+}
+
+async function askFor(
+  channel: Channel,
+  name: string,
+  type: RRType,
+  syscall: string,
+  hosts: boolean,
+  hostname = name,
+): Promise<StubAnswer> {
+  try {
+    return await channel.ask(asciiName(name), type, { search: false, hosts });
+  } catch (cause) {
+    if (!DnsError.is(cause)) throw cause;
+    throw dnsException(codeOfError(cause), syscall, hostname, { cause });
+  }
+}
+
+/** A name with its labels in letters of ASCII (RFC 5891); as it is when that cannot be. */
+export function asciiName(name: string): string {
+  for (let at = 0; at < name.length; at++) if (name.charCodeAt(at) > 0x7f) return domainToASCII(name) || name;
+  return name;
+}
+
+/** The name that an address has in `in-addr.arpa` or `ip6.arpa` (RFC 1035 §3.5, RFC 3596 §2.5). */
+export function reverseName(address: string): string | undefined {
+  const octets = tryParseAddress(address.replace(/%.*/, ""));
+  if (!octets.ok) return undefined;
+  const bytes = [...octets.value];
+  if (bytes.length === 4) return `${bytes.reverse().join(".")}.in-addr.arpa.`;
+  const nibbles = bytes.flatMap((octet) => [octet >>> 4, octet & 15]);
+  return `${nibbles
+    .reverse()
+    .map((nibble) => nibble.toString(16))
+    .join(".")}.ip6.arpa.`;
+}
+
+const REVERSE = "getHostByAddr";
+const UV_EINVAL = -22;

@@ -1,0 +1,60 @@
+/** Servers as `setServers` takes them: addresses with ports in Node's manner, and upstreams in ours. */
+import { isIP } from "node:net";
+import { readUpstream, type UpstreamSpec } from "@sotto/dns/stub";
+import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { requirePort, wrongAddress, wrongType } from "./argument-checks.ts";
+
+/** A server and what `getServers` says of it. */
+export interface NamedServer {
+  readonly upstream: string | UpstreamSpec;
+  readonly text: string;
+}
+
+/** Throws what Node throws for what is no list of servers, and ERR_CONFIG for upstreams that make no sense. */
+export function readServers(servers: unknown): NamedServer[] {
+  if (!Array.isArray(servers)) throw wrongType("servers", "an instance of Array", servers);
+  const given: readonly unknown[] = servers;
+  return given.map((server, index) => {
+    if (isSpec(server)) return { upstream: server, text: readUpstream(server).label };
+    if (typeof server !== "string") throw wrongType(`servers[${index}]`, "of type string", server);
+    return readServer(server);
+  });
+}
+
+/** How `getServers` names an upstream that was configured otherwise. */
+export function namedServer(upstream: string | UpstreamSpec): NamedServer {
+  return { upstream, text: typeof upstream === "string" ? upstream : readUpstream(upstream).label };
+}
+
+/** What has an address is checked in full by `readUpstream`. */
+function isSpec(value: unknown): value is UpstreamSpec {
+  return typeof value === "object" && value !== null && "address" in value;
+}
+
+function readServer(text: string): NamedServer {
+  if (isIP(text) !== 0) return clear(text, PORT);
+  const [, bracketed, bracketedPort] = /^\[([^[\]]*)\](?::(\d+))?$/.exec(text) ?? [];
+  if (bracketed !== undefined && isIP(bracketed) !== 0)
+    return clear(bracketed, requirePort(bracketedPort ?? PORT));
+  const [, address, port] = /^([^:]+):(\d+)$/.exec(text) ?? [];
+  if (address !== undefined && isIP(address) !== 0) return clear(address, requirePort(port));
+  if (!/:\/\/|[@#]/.test(text)) throw wrongAddress(text);
+  return { upstream: readUpstream(text) && text, text };
+}
+
+/**
+ * A port of its own says which service is meant: port 53 of a server may have one on 853 beside it, which the profile looks
+ * for, any other port has not.
+ */
+function clear(literal: string, port: number): NamedServer {
+  const octets = tryParseAddress(literal.replace(/%.*/, ""));
+  if (!octets.ok) throw wrongAddress(literal);
+  const address = addressToText(octets.value);
+  const host = address.includes(":") ? `[${address}]` : address;
+  const text = port === PORT ? address : `${host}:${port}`;
+  const transport = port === PORT ? "auto" : port === TLS_PORT ? "tls" : "udp";
+  return { upstream: { address, port: port === PORT ? undefined : port, transport }, text };
+}
+
+const PORT = 53;
+const TLS_PORT = 853;
