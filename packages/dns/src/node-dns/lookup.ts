@@ -118,8 +118,7 @@ export async function lookupNames(
     const [hostname = address] = await reverseNames(channel, address);
     return { hostname, service };
   } catch (cause) {
-    const isAbsent =
-      cause instanceof Error && "code" in cause && (cause.code === "ENOTFOUND" || cause.code === "ENODATA");
+    const isAbsent = cause instanceof Error && "code" in cause && cause.code === "ENOTFOUND";
     const [code, errno] = isAbsent
       ? (["ENOTFOUND", UV_EAI_NONAME] as const)
       : (["EAI_AGAIN", UV_EAI_AGAIN] as const);

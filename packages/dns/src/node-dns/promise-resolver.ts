@@ -54,9 +54,10 @@ export class PromiseResolver extends ResolverBase {
     return resolveRecords(ResolverBase.channelOf(this), question, hostname, false);
   }
 
-  async reverse(address: unknown): Promise<string[]> {
+  reverse(address: unknown): Promise<string[]> {
     requireString(address, "name");
-    return reverseNames(ResolverBase.channelOf(this), address);
+    // What is no address is refused by a rejection, though callbacks have it thrown.
+    return (async () => reverseNames(ResolverBase.channelOf(this), address))();
   }
 }
 

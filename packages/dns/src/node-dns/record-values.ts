@@ -21,6 +21,16 @@ export interface RecordKind {
   readonly tagged: (rdata: Uint8Array, ttl: number) => Readonly<Record<string, unknown>> | undefined;
 }
 
+/** Kinds for which Node gives an empty list, not ENODATA, when there is an alias and nothing behind it. */
+export const EMPTY_BEHIND_ALIASES: ReadonlySet<string> = new Set([
+  "CAA",
+  "MX",
+  "NAPTR",
+  "SRV",
+  "TLSA",
+  "TXT",
+]);
+
 function kind<M extends RdataMnemonic>(
   mnemonic: M,
   syscall: string,
@@ -51,12 +61,14 @@ export const RECORD_KINDS = {
   AAAA: kind("AAAA", "queryAaaa", ({ address }) => addressToText(address), address),
   CAA: kind("CAA", "queryCaa", ({ flags, tag, value }) => ({
     critical: flags,
+    type: "CAA",
     [latin1(tag)]: latin1(value),
   })),
   CNAME: kind("CNAME", "queryCname", ({ host }) => hostText(host)),
   MX: kind("MX", "queryMx", ({ preference, exchange }) => ({
     exchange: hostText(exchange),
     priority: preference,
+    type: "MX",
   })),
   NAPTR: kind("NAPTR", "queryNaptr", ({ flags, service, regexp, replacement, order, preference }) => ({
     flags: latin1(flags),
@@ -82,6 +94,7 @@ export const RECORD_KINDS = {
     port,
     priority,
     weight,
+    type: "SRV",
   })),
   TLSA: kind("TLSA", "queryTlsa", ({ usage, selector, matchingType, data }) => ({
     certUsage: usage,
@@ -99,13 +112,31 @@ export const RECORD_KINDS = {
   HTTPS: kind("HTTPS", "queryHttps", serviceBinding),
 } as const satisfies Readonly<Record<string, RecordKind>>;
 
-const BY_TYPE: ReadonlyMap<RRType, RecordKind> = new Map(
-  Object.values(RECORD_KINDS).map((one) => [one.type, one]),
-);
+/** In Node's order. */
+const ANY_KINDS = (
+  [
+    "A",
+    "CNAME",
+    "AAAA",
+    "MX",
+    "NS",
+    "TXT",
+    "SRV",
+    "PTR",
+    "NAPTR",
+    "SOA",
+    "TLSA",
+    "CAA",
+    "SVCB",
+    "HTTPS",
+  ] as const
+).map((mnemonic) => RECORD_KINDS[mnemonic]);
 
-/** The records of an answer to ANY, each with its type; types that `node:dns` does not know are left out. */
+/** The records of an answer to ANY, each with its type; types that have no `resolve*` are left out. */
 export function taggedValues(records: readonly ResourceRecord[]): unknown[] {
-  return records.flatMap(({ type, rdata, ttl }) => BY_TYPE.get(type)?.tagged(rdata, ttl) ?? []);
+  return ANY_KINDS.flatMap((one) =>
+    records.filter(({ type }) => type === one.type).flatMap(({ rdata, ttl }) => one.tagged(rdata, ttl) ?? []),
+  );
 }
 
 /** A service binding (RFC 9460), alias form when `priority` is 0. */

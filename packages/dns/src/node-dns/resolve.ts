@@ -2,10 +2,10 @@
 import { domainToASCII } from "node:url";
 import { DnsError } from "@sotto/dns/runtime";
 import type { StubAnswer } from "@sotto/dns/stub";
-import { RRType, tryParseAddress } from "@sotto/dns/wire";
+import { Rcode, RRType, tryParseAddress } from "@sotto/dns/wire";
 import type { Channel } from "./channel.ts";
 import { causeOfAnswer, codeOfAnswer, codeOfError, dnsException } from "./dns-exception.ts";
-import { RECORD_KINDS, type RecordKind, taggedValues } from "./record-values.ts";
+import { EMPTY_BEHIND_ALIASES, RECORD_KINDS, type RecordKind, taggedValues } from "./record-values.ts";
 
 /** What is asked: the name of the method, of the record type for `resolve`, and of the call in errors. */
 export interface Question {
@@ -43,9 +43,14 @@ export async function resolveRecords(
   const answer = await askFor(channel, hostname, type, syscall, false);
   const values = rrtype === "ANY" ? taggedValues(answer.records) : valuesOf(answer, rrtype, withTtl);
   if (values.length > 0) return rrtype === "SOA" ? values[0] : values;
+  if (EMPTY_BEHIND_ALIASES.has(rrtype) && endsBehindAlias(answer)) return [];
   // Records that cannot be read are a broken answer, not an empty one.
   const code = answer.records.length > 0 && rrtype !== "ANY" ? "EBADRESP" : codeOfAnswer(answer);
   throw dnsException(code, syscall, hostname, { cause: causeOfAnswer(answer) });
+}
+
+function endsBehindAlias({ message, records }: StubAnswer): boolean {
+  return message.rcode === Rcode.NoError && records.length === 0 && message.answers.length > 0;
 }
 
 function valuesOf({ records }: StubAnswer, rrtype: keyof typeof RECORD_KINDS, withTtl: boolean): unknown[] {
@@ -69,7 +74,11 @@ async function askForNames(channel: Channel, name: string, address: string): Pro
   const answer = await askFor(channel, name, RRType.PTR, REVERSE, true, address);
   const names = valuesOf(answer, "PTR", false).map(String);
   if (names.length > 0) return names;
-  throw dnsException(codeOfAnswer(answer), REVERSE, address, { cause: causeOfAnswer(answer) });
+  const code = codeOfAnswer(answer);
+  // An address without a name is not found, whatever else there is.
+  throw dnsException(code === "ENODATA" ? "ENOTFOUND" : code, REVERSE, address, {
+    cause: causeOfAnswer(answer),
+  });
 }
 
 async function askFor(
@@ -81,7 +90,8 @@ async function askFor(
   hostname = name,
 ): Promise<StubAnswer> {
   try {
-    return await channel.ask(asciiName(name), type, { search: false, hosts });
+    // c-ares takes nothing for the root.
+    return await channel.ask(asciiName(name) || ".", type, { search: false, hosts });
   } catch (cause) {
     if (!DnsError.is(cause)) throw cause;
     throw dnsException(codeOfError(cause), syscall, hostname, { cause });

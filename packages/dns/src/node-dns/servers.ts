@@ -35,9 +35,9 @@ function readServer(text: string): NamedServer {
   if (isIP(text) !== 0) return clear(text, PORT);
   const [, bracketed, bracketedPort] = /^\[([^[\]]*)\](?::(\d+))?$/.exec(text) ?? [];
   if (bracketed !== undefined && isIP(bracketed) !== 0)
-    return clear(bracketed, requirePort(bracketedPort ?? PORT));
+    return clear(bracketed, requirePort(Number(bracketedPort ?? PORT)));
   const [, address, port] = /^([^:]+):(\d+)$/.exec(text) ?? [];
-  if (address !== undefined && isIP(address) !== 0) return clear(address, requirePort(port));
+  if (address !== undefined && isIP(address) !== 0) return clear(address, requirePort(Number(port)));
   if (!/:\/\/|[@#]/.test(text)) throw wrongAddress(text);
   return { upstream: readUpstream(text) && text, text };
 }
