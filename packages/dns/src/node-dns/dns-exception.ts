@@ -88,4 +88,3 @@ export function codeOfError(error: DnsError): string {
 /** Numbers of libuv for what getaddrinfo says. */
 export const UV_EAI_AGAIN = -3001;
 export const UV_EAI_NONAME = -3008;
-export const UV_EAI_CANCELED = -3003;

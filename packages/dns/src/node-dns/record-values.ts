@@ -210,7 +210,7 @@ function counted(value: Uint8Array): Uint8Array[] {
 }
 
 /** Presentation form without the final dot; the root is empty. */
-export function hostText(name: Name): string {
+function hostText(name: Name): string {
   return name.toString().slice(0, -1);
 }
 

@@ -105,7 +105,7 @@ export function asciiName(name: string): string {
 }
 
 /** The name that an address has in `in-addr.arpa` or `ip6.arpa` (RFC 1035 §3.5, RFC 3596 §2.5). */
-export function reverseName(address: string): string | undefined {
+function reverseName(address: string): string | undefined {
   const octets = tryParseAddress(address.replace(/%.*/, ""));
   if (!octets.ok) return undefined;
   const bytes = [...octets.value];

@@ -79,6 +79,8 @@ export interface ByteStream {
   end(): void;
   /** Aborts at once with a reset. */
   reset(): void;
+  /** Whether the process may end although the stream is open; at first it may not. Absent where there is no process. */
+  setBackground?(isBackground: boolean): void;
   /** Stops reading, so that the peer's window fills. */
   pause(): void;
   resume(): void;

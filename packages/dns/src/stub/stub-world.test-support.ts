@@ -1,4 +1,6 @@
 /** A simulated world with one recursive resolver, over UDP and TLS, and stubs that ask it. */
+
+import type { Runtime } from "@sotto/dns/runtime";
 import { type FakeIdentity, fakeCertificatePem, type SimWorld, simRuntime } from "@sotto/dns/testing";
 import type { Message } from "@sotto/dns/wire";
 import {
@@ -38,10 +40,13 @@ export class StubWorld {
   }
 
   stub(options: StubResolverOptions): StubResolver {
-    const stub = new StubResolver({ hosts: "none", ...options }, this.world.runtimeOf(CLIENT_ADDRESSES));
+    const stub = new StubResolver({ hosts: "none", ...options }, this.runtime);
     this.#stubs.push(stub);
     return stub;
   }
+
+  /** What a client has. */
+  readonly runtime: Runtime = this.world.runtimeOf(CLIENT_ADDRESSES);
 
   /** Lets time pass until something has settled. */
   settled<T>(promise: Promise<T>): Promise<T> {

@@ -66,6 +66,10 @@ export class ClientLink implements ConnectionHost {
   #stream: ByteStream | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #isGone = false;
+  /** Somebody waits for its end. */
+  #isAwaited = false;
+  /** The process must not end before it. */
+  #holds = true;
   #facts: LinkFacts | undefined = undefined;
 
   constructor(options: LinkOptions, runtime: Runtime) {
@@ -113,10 +117,12 @@ export class ClientLink implements ConnectionHost {
 
   send(query: ConnectionQuery): void {
     this.#machine.send(query);
+    this.#holdProcess();
   }
 
   cancel(query: ConnectionQuery): void {
     this.#machine.cancel(query, this.#runtime.clock.nowMs());
+    this.#holdProcess();
   }
 
   /** The path has gone: what is outstanding is lost at once and may go on elsewhere. */
@@ -126,6 +132,8 @@ export class ClientLink implements ConnectionHost {
 
   /** Ends the connection, whatever is outstanding, and waits until it is gone. */
   close(): Promise<void> {
+    this.#isAwaited = true;
+    this.#holdProcess();
     if (this.#stream === undefined) this.#abort.abort();
     else this.#machine.shutDown(this.#runtime.clock.nowMs());
     return this.#gone.promise;
@@ -178,7 +186,10 @@ export class ClientLink implements ConnectionHost {
     const { clock } = this.#runtime;
     const machine = this.#machine;
     stream.setHandlers({
-      onData: (octets) => machine.receive(octets, clock.nowMs()),
+      onData: (octets) => {
+        machine.receive(octets, clock.nowMs());
+        this.#holdProcess();
+      },
       onEnd: () => machine.peerEnded(clock.nowMs()),
       onClose: (problem) => {
         machine.closed(problem, clock.nowMs());
@@ -191,6 +202,14 @@ export class ClientLink implements ConnectionHost {
           this.#options.onTicket({ session: session.slice(), authentication });
       },
     });
+  }
+
+  /** A program that has what it asked for should end, and not wait until its connections have been idle long enough. */
+  #holdProcess(): void {
+    const holds = this.#isAwaited || this.#machine.pending > 0;
+    if (this.#stream === undefined || holds === this.#holds) return;
+    this.#holds = holds;
+    this.#stream.setBackground?.(!holds);
   }
 
   /** Connecting or authenticating failed. */
@@ -249,14 +268,16 @@ export class ClientLink implements ConnectionHost {
   setTimer(atMs: number | undefined): void {
     this.#timer?.cancel();
     const { clock } = this.#runtime;
-    this.#timer =
-      atMs === undefined
-        ? undefined
-        : clock.startTimer("client connection", Math.max(0, atMs - clock.nowMs()), () => {
-            const nowMs = clock.nowMs();
-            this.#machine.onTimer(nowMs);
-            if (nowMs - atMs > SLEEP_MS) this.#options.onSleep();
-          });
+    this.#timer = undefined;
+    if (atMs === undefined) return;
+    const fire = (): void => {
+      const nowMs = clock.nowMs();
+      this.#machine.onTimer(nowMs);
+      this.#holdProcess();
+      if (nowMs - atMs > SLEEP_MS) this.#options.onSleep();
+    };
+    // The stream holds the process while it must not end.
+    this.#timer = clock.startTimer("client connection", Math.max(0, atMs - clock.nowMs()), fire, true);
   }
 
   requestFlush(): void {

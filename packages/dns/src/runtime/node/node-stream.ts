@@ -94,6 +94,11 @@ export class NodeStream implements ByteStream {
     else this.#socket.destroy();
   }
 
+  setBackground(isBackground: boolean): void {
+    if (isBackground) this.#socket.unref();
+    else this.#socket.ref();
+  }
+
   pause(): void {
     this.#socket.pause();
   }
