@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 
 /** What a call comes to, in a form that can be compared: also which errors are thrown and which given. */
-type Outcome = readonly ["value" | "rejected" | "thrown", unknown];
+export type Outcome = readonly ["value" | "rejected" | "thrown", unknown];
 
 function errorOf(error: unknown): unknown {
   if (!(error instanceof Error)) return error;

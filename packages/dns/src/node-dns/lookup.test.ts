@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { MachineFamilies } from "@sotto/dns/runtime/node";
 import {
   encodeMessage,
   type Message,
@@ -10,7 +11,7 @@ import {
 } from "@sotto/dns/wire";
 import { ADDRESS, StubWorld } from "../stub/stub-world.test-support.ts";
 import { Channel, ChannelDefaults } from "./channel.ts";
-import { lookupAddresses, type MachineFamilies } from "./lookup.ts";
+import { lookupAddresses } from "./lookup.ts";
 import { ADDRCONFIG, ALL, type LookupArguments, V4MAPPED } from "./lookup-arguments.ts";
 
 const RECORDS = [
@@ -42,9 +43,9 @@ interface World {
   find(hostname: string, wanted?: Partial<LookupArguments>, machine?: MachineFamilies): Promise<string[]>;
 }
 
-const BOTH: MachineFamilies = { hasIpv4: true, hasIpv6: true };
-const ONLY_IPV4: MachineFamilies = { hasIpv4: true, hasIpv6: false };
-const NEITHER: MachineFamilies = { hasIpv4: false, hasIpv6: false };
+const BOTH: MachineFamilies = { hasIpv4: true, hasIpv6: true, reachesIpv6: true };
+const ONLY_IPV4: MachineFamilies = { hasIpv4: true, hasIpv6: false, reachesIpv6: false };
+const NEITHER: MachineFamilies = { hasIpv4: false, hasIpv6: false, reachesIpv6: false };
 
 async function worldFor(context: TestContext, hosts = ""): Promise<World> {
   const world = new StubWorld();

@@ -1,10 +1,11 @@
 /** `lookup` and `lookupService`: what getaddrinfo and getnameinfo do, over a channel. */
 import { isIP } from "node:net";
 import { DnsError } from "@sotto/dns/runtime";
+import type { MachineFamilies } from "@sotto/dns/runtime/node";
 import type { StubAnswer } from "@sotto/dns/stub";
 import { addressToText, Rcode, RRType } from "@sotto/dns/wire";
 import type { Channel } from "./channel.ts";
-import { causeOfAnswer, dnsException, UV_EAI_AGAIN, UV_EAI_NONAME } from "./dns-exception.ts";
+import { causeOfAnswer, dnsException, UV_EAI_AGAIN, UV_EAI_NODATA, UV_EAI_NONAME } from "./dns-exception.ts";
 import type { Family, LookupArguments, ResultOrder } from "./lookup-arguments.ts";
 import { ADDRCONFIG, ALL, V4MAPPED } from "./lookup-arguments.ts";
 import { asciiName, reverseNames } from "./resolve.ts";
@@ -14,12 +15,6 @@ export interface FoundAddress {
   readonly family: 4 | 6;
   /** Seconds; what undici's cache wants to know. */
   readonly ttl: number;
-}
-
-/** What a machine has besides its loopback addresses. */
-export interface MachineFamilies {
-  readonly hasIpv4: boolean;
-  readonly hasIpv6: boolean;
 }
 
 /** All addresses of a name, at least one. Rejects with a `DnsException` of `getaddrinfo`. */
@@ -37,7 +32,10 @@ export async function lookupAddresses(
   if (family === 6 && (hints & V4MAPPED) !== 0) found = mapped(found, hints);
   if (found.length > 0) return inOrder(found, order, machine);
   const failed = tries.find(({ isFinal }) => !isFinal);
-  if (failed === undefined) throw dnsException("ENOTFOUND", CALL, hostname, { errno: UV_EAI_NONAME });
+  if (failed === undefined) {
+    const errno = tries.some(({ exists }) => exists) ? UV_EAI_NODATA : UV_EAI_NONAME;
+    throw dnsException("ENOTFOUND", CALL, hostname, { errno });
+  }
   throw dnsException("EAI_AGAIN", CALL, hostname, { errno: UV_EAI_AGAIN, cause: failed.cause });
 }
 
@@ -55,6 +53,8 @@ interface Tried {
   readonly addresses: FoundAddress[];
   /** False when asking again may bring another answer. */
   readonly isFinal: boolean;
+  /** The name is there, though it may have no address. */
+  readonly exists: boolean;
   readonly cause?: unknown;
 }
 
@@ -62,16 +62,19 @@ async function tryFamily(channel: Channel, hostname: string, family: 4 | 6): Pro
   const type = family === 4 ? RRType.A : RRType.AAAA;
   try {
     const answer = await channel.ask(asciiName(hostname), type, {});
-    return { addresses: addressesOf(answer, family), isFinal: isFinal(answer), cause: causeOfAnswer(answer) };
+    const { rcode } = answer.message;
+    const exists = rcode === Rcode.NoError;
+    return {
+      addresses: addressesOf(answer, family),
+      isFinal: exists || rcode === Rcode.NXDomain,
+      exists,
+      cause: causeOfAnswer(answer),
+    };
   } catch (cause) {
     if (!DnsError.is(cause)) throw cause;
     // A name that cannot be has no address.
-    return { addresses: [], isFinal: cause.code === "ERR_NAME_MALFORMED", cause };
+    return { addresses: [], isFinal: cause.code === "ERR_NAME_MALFORMED", exists: false, cause };
   }
-}
-
-function isFinal({ message: { rcode } }: StubAnswer): boolean {
-  return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
 function addressesOf({ records }: StubAnswer, family: 4 | 6): FoundAddress[] {
@@ -86,7 +89,7 @@ function mapped(found: readonly FoundAddress[], hints: number): FoundAddress[] {
   const own = found.filter(({ family }) => family === 6);
   if (own.length > 0 && (hints & ALL) === 0) return own;
   const others = found.filter(({ family }) => family === 4);
-  return [...own, ...others.map((one) => ({ ...one, address: `::ffff:${one.address}`, family: 6 as const }))];
+  return [...own, ...others.map((one) => ({ ...one, address: MAPPED + one.address, family: 6 as const }))];
 }
 
 function inOrder(
@@ -95,15 +98,28 @@ function inOrder(
   machine: () => MachineFamilies,
 ): FoundAddress[] {
   const first = order === "ipv4first" ? 4 : order === "ipv6first" ? 6 : preferred(found, machine);
-  const rank = ({ family }: FoundAddress): number => (family === first ? 0 : 1);
+  const rank = (one: FoundAddress): number => (protocolOf(one) === first ? 0 : 1);
   return found.toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** RFC 6724 §6, rules 1 and 6: what can be reached first, then IPv6. Which source address a route has is not looked up. */
+/**
+ * RFC 6724 §6, rules 1 and 6: what can be reached first, then IPv6. Which source address a route would have is not looked up: a
+ * machine that has no address of a family but on its own link reaches nothing with it.
+ */
 function preferred(found: readonly FoundAddress[], machine: () => MachineFamilies): 4 | 6 {
-  if (found.every(({ family }) => family === found[0]?.family)) return 6;
-  const isReachable = ({ address }: FoundAddress): boolean => address === "::1" || machine().hasIpv6;
-  return found.some((one) => one.family === 6 && isReachable(one)) ? 6 : 4;
+  if (found.every((one) => protocolOf(one) === 6)) return 6;
+  const { hasIpv4, reachesIpv6 } = machine();
+  const isReachable = (one: FoundAddress): boolean =>
+    protocolOf(one) === 4
+      ? hasIpv4 || /^(?:::ffff:)?127\./.test(one.address)
+      : reachesIpv6 || one.address === "::1";
+  const reached = found.filter(isReachable);
+  return reached.length > 0 && reached.every((one) => protocolOf(one) === 4) ? 4 : 6;
+}
+
+/** What is spoken with an address: a mapped one is IPv4. */
+function protocolOf({ address, family }: FoundAddress): 4 | 6 {
+  return address.startsWith(MAPPED) ? 4 : family;
 }
 
 /** The name of an address and of a TCP port. Rejects with a `DnsException` of `getnameinfo`. */
@@ -127,3 +143,4 @@ export async function lookupNames(
 }
 
 const CALL = "getaddrinfo";
+const MAPPED = "::ffff:";

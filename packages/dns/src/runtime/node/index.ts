@@ -1,2 +1,8 @@
 export { nodeRuntime } from "./node-runtime.ts";
-export { machineFamilies, serviceName, systemHosts, systemResolvConf } from "./system-files.ts";
+export {
+  type MachineFamilies,
+  machineFamilies,
+  serviceName,
+  systemHosts,
+  systemResolvConf,
+} from "./system-files.ts";

@@ -37,19 +37,32 @@ function readServices(text: string): ReadonlyMap<number, string> {
   return names;
 }
 
-/** Address families that the machine has beside its loopback addresses (getaddrinfo's AI_ADDRCONFIG). */
-export function machineFamilies(): { hasIpv4: boolean; hasIpv6: boolean } {
+/** What addresses a machine has besides those of its loopback device. */
+export interface MachineFamilies {
+  readonly hasIpv4: boolean;
+  readonly hasIpv6: boolean;
+  /** One that reaches further than the link. */
+  readonly reachesIpv6: boolean;
+}
+
+/** Address families as getaddrinfo's AI_ADDRCONFIG counts them, and whether IPv6 leads anywhere. */
+export function machineFamilies(): MachineFamilies {
   const nowMs = performance.now();
   if (families === undefined || nowMs >= families.untilMs) {
-    const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-    const has = (family: string): boolean =>
-      addresses.some((one) => one.family === family && !one.internal && !one.address.startsWith("fe80:"));
-    families = { hasIpv4: has("IPv4"), hasIpv6: has("IPv6"), untilMs: nowMs + FAMILIES_MS };
+    const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    const own = all.filter(({ internal }) => !internal);
+    const ipv6 = own.filter(({ family }) => family === "IPv6");
+    families = {
+      hasIpv4: ipv6.length < own.length,
+      hasIpv6: ipv6.length > 0,
+      reachesIpv6: ipv6.some(({ address }) => !address.startsWith("fe80:")),
+      untilMs: nowMs + FAMILIES_MS,
+    };
   }
   return families;
 }
 
-let families: { hasIpv4: boolean; hasIpv6: boolean; untilMs: number } | undefined;
+let families: (MachineFamilies & { readonly untilMs: number }) | undefined;
 /** Listing interfaces costs more than a cached lookup. */
 const FAMILIES_MS = 2000;
 
