@@ -1,6 +1,14 @@
 /** What asking gives: the whole message, and what is known about its truth and its way. */
 import type { ExchangeFacts, Protection, SecurityStatus } from "@sotto/dns/transport";
-import type { ExtendedError, Message, Name, ResourceRecord, RRType } from "@sotto/dns/wire";
+import type {
+  ExtendedError,
+  Message,
+  Name,
+  RdataMnemonic,
+  RdataOf,
+  ResourceRecord,
+  RRType,
+} from "@sotto/dns/wire";
 
 /** One answer. Every rcode is an answer, NXDOMAIN and SERVFAIL too; only what brought no message rejects. */
 export interface StubAnswer {
@@ -35,6 +43,11 @@ export interface QueryOptions {
   readonly dnssecOk?: boolean | undefined;
   /** Wants data that fails validation, too (CD). Default false. */
   readonly checkingDisabled?: boolean | undefined;
+}
+
+/** The answer to a question for one type of record, with its values as fields. */
+export interface TypedAnswer<M extends RdataMnemonic> extends StubAnswer {
+  readonly values: readonly RdataOf<M>[];
 }
 
 /** Whoever answers questions by name and type; `StubResolver` is one. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
 import { fakePin } from "@sotto/dns/testing";
-import { encodeMessage, Rcode, RRType, recordToText } from "@sotto/dns/wire";
+import { encodeMessage, parseRecord, Rcode, RRType, recordToText } from "@sotto/dns/wire";
 import { NOW_SECONDS } from "../dnssec/test-signer.test-support.ts";
 import { ZoneWorld } from "../dnssec/zone-world.test-support.ts";
 import { IDENTITY, replyTo } from "../transport/client-fakes.test-support.ts";
@@ -246,4 +246,26 @@ test("a closed resolver answers nobody, and who waited is told", async (context)
   await assert.rejects(world.settled(waiting), (error) => DnsError.is(error));
   await world.settled(closed);
   await assert.rejects(stub.query("www.example", "A"), (error) => DnsError.is(error, "ERR_CLOSED"));
+});
+
+test("records come as typed fields, whatever their type", async (context) => {
+  const world = worldFor(context);
+  await world.serve();
+  world.answer = (query) => {
+    const answers = [
+      parseRecord("example. 300 IN MX 10 mail.example."),
+      parseRecord("example. 300 IN HTTPS 1 . alpn=h2"),
+    ];
+    const type = query.questions[0]?.type;
+    return encodeMessage({ ...query, isResponse: true, answers: answers.filter((one) => one.type === type) });
+  };
+  const stub = world.stub({ upstreams: [NAMED] });
+  const { values, protection } = await world.settled(stub.resolve("example", "MX"));
+  assert.deepEqual(
+    values.map(({ preference, exchange }) => `${preference} ${exchange}`),
+    ["10 mail.example."],
+  );
+  assert.equal(protection, "authenticated");
+  const [service] = (await world.settled(stub.resolve("example", "HTTPS"))).values;
+  assert.equal(service?.params.length, 1);
 });

@@ -13,6 +13,7 @@ import {
   type UpstreamStanding,
 } from "@sotto/dns/transport";
 import {
+  decodeRdataOf,
   encodeMessage,
   type Message,
   MessageView,
@@ -20,6 +21,7 @@ import {
   makeMessage,
   Name,
   Rcode,
+  type RdataMnemonic,
   RRClass,
   type RRType,
   rrTypeFromText,
@@ -33,7 +35,7 @@ import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
 import { localAnswer } from "./local-answers.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
-import type { Asker, QueryOptions, StubAnswer } from "./stub-answer.ts";
+import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
 import {
   hasCredentials,
@@ -123,6 +125,27 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (first === undefined)
       throw new DnsError("ERR_NAME_MALFORMED", `${JSON.stringify(String(name))} is not a domain name`);
     return first;
+  }
+
+  /**
+   * As {@link query}, with the records as typed fields: `(await stub.resolve("example.com", "MX")).values[0].exchange`. Rejects with
+   * ERR_REPLY_UNUSABLE when a record is malformed.
+   */
+  async resolve<M extends RdataMnemonic>(
+    name: string | Name,
+    mnemonic: M,
+    options?: QueryOptions,
+  ): Promise<TypedAnswer<M>> {
+    const answer = await this.query(name, mnemonic, options);
+    const values = answer.records.map(({ owner, rdata }) => {
+      const fields = decodeRdataOf(mnemonic, rdata);
+      if (!fields.ok)
+        throw new DnsError("ERR_REPLY_UNUSABLE", `${mnemonic} of ${owner}: ${fields.problem}`, {
+          stage: "query",
+        });
+      return fields.value;
+    });
+    return { ...answer, values };
   }
 
   /** The machine is on another network: connections are opened anew and what was learnt of servers is forgotten. */
