@@ -135,3 +135,21 @@ console.log((await dns.promises.resolveTxt("one.one.one.example")).join());
 `);
   assert.deepEqual(stdout.split("\n"), ["ERR_CONFIG true", "ERR_CONFIG true", "ERR_CONFIG true", "hello"]);
 });
+
+test("events of the library are on diagnostics_channel", async () => {
+  const stdout = await runProgram(`
+import { subscribe } from "node:diagnostics_channel";
+import { lookup } from "node:dns/promises";
+install({ upstreams: [dot], hosts: "none", timeoutMs: 500 });
+subscribe("sotto:transport.connection.opened", ({ remote, security }) => console.log("opened", remote.address, security));
+subscribe("sotto:stub.answered", ({ name, answer }) => console.log(name, answer.protection, answer.authenticatedBy));
+subscribe("sotto:stub.failed", ({ name, error }) => console.log(name, error.code));
+await lookup("www.example", 4);
+await lookup("silent.example", 4).catch(() => undefined);
+`);
+  assert.deepEqual(stdout.split("\n"), [
+    "opened 127.0.0.1 TLSv1.3",
+    "www.example. authenticated name dns.example",
+    "silent.example. ERR_TIMEOUT",
+  ]);
+});

@@ -269,3 +269,12 @@ test("records come as typed fields, whatever their type", async (context) => {
   const [service] = (await world.settled(stub.resolve("example", "HTTPS"))).values;
   assert.equal(service?.params.length, 1);
 });
+
+test("what happens can be listened to", async (context) => {
+  const world = worldFor(context);
+  await world.serve();
+  const stub = world.stub({ upstreams: [NAMED] });
+  await world.settled(stub.query("www.example", "A"));
+  const [told] = world.world.events.named("stub.answered");
+  assert.deepEqual([told?.["name"], told?.["type"]], ["www.example.", RRType.A]);
+});

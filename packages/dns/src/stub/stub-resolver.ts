@@ -116,7 +116,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
     for (const candidate of this.#candidates(name, options)) {
-      const answer = await this.#answer(candidate, qtype, options, deadlineMs);
+      const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
       if (answer.records.length > 0) return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
       // A name that exists without the type is still a better answer than that another one does not exist.
@@ -168,6 +168,22 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Publishes `stub.answered` and `stub.failed`, when somebody listens. */
+  async #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+    const { events, clock } = this.#runtime;
+    if (!events.wants("stub.answered") && !events.wants("stub.failed")) return answering;
+    const startMs = clock.nowMs();
+    try {
+      const answer = await answering;
+      const tookMs = clock.nowMs() - startMs;
+      events.publish("stub.answered", { name: name.toString(), type, tookMs, answer });
+      return answer;
+    } catch (error) {
+      events.publish("stub.failed", { name: name.toString(), type, tookMs: clock.nowMs() - startMs, error });
+      throw error;
+    }
   }
 
   #candidates(name: string | Name, options: QueryOptions): readonly Name[] {

@@ -1,7 +1,8 @@
-import { type Events, silentEvents } from "../events.ts";
+import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
 import type { Runtime } from "../runtime.ts";
 import { openAnyDatagram } from "./any-datagram.ts";
+import { channelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
 import { openListener } from "./node-listen.ts";
@@ -10,7 +11,7 @@ import { NodeRandom } from "./node-random.ts";
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
 const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openAnyDatagram };
 
-/** The real world. */
-export function nodeRuntime(events: Events = silentEvents): Runtime {
+/** The real world. Events go to `diagnostics_channel` when nothing else is given. */
+export function nodeRuntime(events: Events = channelEvents): Runtime {
   return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork, events };
 }
