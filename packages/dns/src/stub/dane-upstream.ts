@@ -85,7 +85,7 @@ export class DaneUpstream implements PoolMember {
           { stage: "authenticate" },
         );
       case "failed":
-        // RFC 7671 §10: who can make records disappear must not gain by it.
+        // RFC 6698 §4.1, RFC 7671 §10: who can make records disappear must not gain by it.
         throw knowledge.problem;
     }
   }
