@@ -53,6 +53,8 @@ export class DaneRecords {
   readonly #runtime: Runtime;
   readonly #flights: Flights<Known>;
   #known: Known | undefined = undefined;
+  /** The end of the fetch that is under way, monotonic milliseconds; undefined: none is. */
+  #fetchUntilMs: number | undefined = undefined;
 
   constructor(options: DaneRecordsOptions, runtime: Runtime) {
     this.owner = parseName(`_${options.port}._tcp.${options.name}`);
@@ -66,11 +68,12 @@ export class DaneRecords {
     const nowMs = this.#runtime.clock.nowMs();
     const known = this.#known;
     if (known !== undefined && nowMs < known.untilMs && !this.#isOfOtherNetwork(known)) {
-      if (nowMs >= known.refreshAtMs) this.#startFetching(nowMs);
+      if (nowMs >= known.refreshAtMs) this.#startFetching();
       return known.knowledge;
     }
-    this.#startFetching(waiting.deadlineMs);
-    return (await this.#join(waiting)).knowledge;
+    const fetchUntilMs = this.#startFetching();
+    return (await this.#join({ ...waiting, deadlineMs: Math.min(waiting.deadlineMs, fetchUntilMs) }))
+      .knowledge;
   }
 
   /**
@@ -89,11 +92,14 @@ export class DaneRecords {
     return knowledge.kind === "failed" && networkEpoch !== this.#options.networkEpoch();
   }
 
-  /** Goes on although nobody waits any more: the next one will want it. */
-  #startFetching(deadlineMs: number): void {
-    const untilMs = Math.max(deadlineMs, this.#runtime.clock.nowMs() + FETCH_MS);
+  /** One at a time, which goes on although nobody waits any more: the next one will want it. Tells when it ends at the latest. */
+  #startFetching(): number {
+    if (this.#fetchUntilMs !== undefined) return this.#fetchUntilMs;
+    const deadlineMs = this.#runtime.clock.nowMs() + FETCH_MS;
+    this.#fetchUntilMs = deadlineMs;
     // Whoever waits is told by their own promise.
-    this.#join({ deadlineMs: untilMs, signal: undefined }).catch(() => undefined);
+    this.#join({ deadlineMs, signal: undefined }).catch(() => undefined);
+    return deadlineMs;
   }
 
   #join({ deadlineMs, signal }: Waiting): Promise<Known> {
@@ -101,8 +107,12 @@ export class DaneRecords {
       "",
       { deadlineMs, signal, what: `the TLSA records of ${this.owner}` },
       async (own, untilMs) => {
-        this.#known = this.#keep(await this.#lookUp(own, untilMs));
-        return this.#known;
+        try {
+          this.#known = this.#keep(await this.#lookUp(own, untilMs));
+          return this.#known;
+        } finally {
+          this.#fetchUntilMs = undefined;
+        }
       },
     );
   }
@@ -121,9 +131,7 @@ export class DaneRecords {
       return before;
     }
     const keepMs =
-      knowledge.kind === "failed"
-        ? FAILURE_MS
-        : 1000 * Math.min(Math.max(ttlSeconds, TTL_SECONDS_MIN), TTL_SECONDS_MAX);
+      knowledge.kind === "failed" ? failureMs(knowledge.problem) : 1000 * keptSeconds(ttlSeconds);
     return {
       knowledge,
       atMs: nowMs,
@@ -202,17 +210,27 @@ export class DaneRecords {
   }
 
   #notToBeHad(cause: DnsError | undefined, why = cause?.message ?? "nobody answered"): DnsError {
-    return new DnsError(
-      cause?.code ?? "ERR_REPLY_UNUSABLE",
-      `the TLSA records of ${this.owner} are not to be had: ${why}`,
-      { cause, stage: "resolve" },
-    );
+    // Only the end of its time gives a fetch up.
+    const code = cause?.code === "ERR_ABORTED" ? "ERR_TIMEOUT" : (cause?.code ?? "ERR_REPLY_UNUSABLE");
+    return new DnsError(code, `the TLSA records of ${this.owner} are not to be had: ${why}`, {
+      cause,
+      stage: "resolve",
+    });
   }
 }
 
 interface Fetched {
   readonly knowledge: TlsaKnowledge;
   readonly ttlSeconds: number;
+}
+
+function keptSeconds(ttlSeconds: number): number {
+  return Math.min(Math.max(ttlSeconds, TTL_SECONDS_MIN), TTL_SECONDS_MAX);
+}
+
+/** Servers that cannot be reached are remembered below, with a patience for each kind of failure. */
+function failureMs({ cause }: DnsError): number {
+  return cause === undefined ? FAILURE_MS : 0;
 }
 
 function failed(problem: DnsError): Fetched {
@@ -225,7 +243,7 @@ function none(why: string, ttlSeconds: number): Fetched {
 
 /** As long as a query of the stub by default: keys of three zones, one after the other. */
 const FETCH_MS = 5000;
-/** As often as a server that nobody can stand in for is tried. */
+/** As often as a server that nobody can stand in for is tried: what it says of the records is wrong for so long. */
 const FAILURE_MS = 2000;
 /** A TTL of 0 would mean a fetch for each query; connections live as long. */
 const TTL_SECONDS_MIN = 30;

@@ -185,6 +185,29 @@ test("records are renewed before they end, and in the meantime nobody waits", as
   assert.equal(world.tlsaFetches, 2, "the renewed ones are in use");
 });
 
+test("many who come one after the other cost one fetch", async (context) => {
+  const world = await worldFor(context, RIGHT);
+  const stub = world.stub({ upstreams: [upstream("only")], cacheBytesMax: 0 });
+  const waiting: Promise<unknown>[] = [];
+  for (let i = 0; i < 20; i++) {
+    waiting.push(stub.query("www.example", "A"));
+    await world.world.clock.advance(0.1);
+  }
+  await world.settled(Promise.all(waiting));
+  assert.equal(world.tlsaFetches, 1);
+});
+
+test("a server that was silent is tried again soon, and what failed is told", async (context) => {
+  const world = await worldFor(context, RIGHT);
+  const stub = world.stub({ upstreams: [upstream("only")] });
+  world.world.network.setReachability(ADDRESS, "silent");
+  assert.match(await world.told(stub), /^ERR_(TIMEOUT|CONNECT_TIMEOUT) /);
+  assert.match(await world.told(stub), /^ERR_(TIMEOUT|CONNECT_TIMEOUT) resolve: .*_853\._tcp/);
+  world.world.network.setReachability(ADDRESS, "normal");
+  await world.world.clock.advance(2000);
+  assert.equal(await world.told(stub), "authenticated DANE-EE 3 0 1");
+});
+
 test("records that cannot be renewed are good to the end of their time, and not longer", async (context) => {
   const world = await worldFor(context, RIGHT);
   const stub = world.stub({ upstreams: [upstream("only")] });

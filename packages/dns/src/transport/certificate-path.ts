@@ -18,6 +18,7 @@ import {
 /** One certificate of the path. */
 interface Step {
   readonly certificate: X509Certificate;
+  readonly key: KeyObject;
   readonly parts: CertificateParts;
 }
 
@@ -50,9 +51,9 @@ export function pathProblem(
     if (keys.some((key) => below.certificate.verify(key))) return undefined;
     const issuer = authorities.find((step) => !path.includes(step) && isIssuedBy(below, step));
     if (issuer === undefined) return "the certificates do not lead to an authority that TLSA records name";
-    const why = authorityProblem(issuer, path, wallMs);
-    if (why !== undefined) return why;
-    if (anchors.isAnchor(issuer.certificate.raw)) return undefined;
+    const isAnchor = anchors.isAnchor(issuer.certificate.raw);
+    const why = authorityProblem(issuer, path, wallMs) ?? (isAnchor ? undefined : signatureProblem(issuer));
+    if (why !== undefined || isAnchor) return why;
     path.push(issuer);
     below = issuer;
   }
@@ -62,7 +63,8 @@ function tryReadStep(der: Uint8Array): Parsed<Step> {
   const parts = tryReadCertificateParts(der);
   if (!parts.ok) return parts;
   try {
-    return parsed({ certificate: new X509Certificate(der), parts: parts.value });
+    const certificate = new X509Certificate(der);
+    return parsed({ certificate, key: certificate.publicKey, parts: parts.value });
   } catch {
     // OpenSSL does not take it, and tells in its own words only.
     return problem("cannot be read");
@@ -88,16 +90,14 @@ function readKey(der: Uint8Array): KeyObject | undefined {
 
 /** By name, key identifiers, key usage, and by signature. */
 function isIssuedBy(below: Step, above: Step): boolean {
-  return (
-    below.certificate.checkIssued(above.certificate) && below.certificate.verify(above.certificate.publicKey)
-  );
+  return below.certificate.checkIssued(above.certificate) && below.certificate.verify(above.key);
 }
 
 function endEntityProblem(step: Step, wallMs: number): string | undefined {
   const usages = step.parts.extensions.get(Extension.ExtendedKeyUsage);
   if (usages !== undefined && !isForServers(usages))
     return "the certificate is not for servers (extended key usage)";
-  return stepProblem(step, wallMs);
+  return stepProblem(step, wallMs) ?? signatureProblem(step);
 }
 
 function authorityProblem(step: Step, path: readonly Step[], wallMs: number): string | undefined {
@@ -116,17 +116,20 @@ function authorityProblem(step: Step, path: readonly Step[], wallMs: number): st
   return stepProblem(step, wallMs);
 }
 
-function stepProblem({ certificate, parts }: Step, wallMs: number): string | undefined {
+/** Nobody's signature is needed over an anchor. */
+function signatureProblem({ certificate, parts }: Step): string | undefined {
+  if (SIGNATURES.has(parts.signatureAlgorithm)) return undefined;
+  return `the certificate of ${oneLine(certificate.subject)} has a signature that is too weak`;
+}
+
+function stepProblem({ certificate, key, parts }: Step, wallMs: number): string | undefined {
   const subject = oneLine(certificate.subject);
   if (wallMs > Date.parse(certificate.validTo)) return `the certificate of ${subject} has expired`;
   if (wallMs < Date.parse(certificate.validFrom)) return `the certificate of ${subject} is not yet valid`;
   for (const [id, { isCritical }] of parts.extensions)
     if (isCritical && !UNDERSTOOD.has(id))
       return `${subject} has a critical extension that is not understood`;
-  const isSelfIssued = certificate.subject === certificate.issuer;
-  if (!isSelfIssued && !SIGNATURES.has(parts.signatureAlgorithm))
-    return `the certificate of ${subject} has a signature that is too weak`;
-  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
+  const { asymmetricKeyType, asymmetricKeyDetails } = key;
   const isShort =
     asymmetricKeyType?.startsWith("rsa") === true &&
     (asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN;

@@ -159,6 +159,16 @@ const BROKEN: readonly {
     middle: { extensions: [new x509.Extension("2.5.29.30", false, Uint8Array.of(0x30, 0))] },
     problem: /name constraints/,
   },
+  {
+    what: "an anchor with a weak signature of its own",
+    root: { algorithm: { hash: "SHA-1" } },
+    problem: /^DANE-TA/,
+  },
+  {
+    what: "an authority with a weak signature",
+    middle: { algorithm: { hash: "SHA-1" } },
+    problem: /signature that is too weak/,
+  },
   { what: "weak signature", leaf: { algorithm: { hash: "SHA-1" } }, problem: /signature that is too weak/ },
 ];
 
