@@ -45,6 +45,8 @@ export interface ChannelSecurity {
    * the name: that is `transport/authentication`. Meaningless when `resumed`.
    */
   readonly chainProblem: string | undefined;
+  /** Where a validated path ends above what the peer presented; only told when asked for, and where it is known. */
+  readonly trustAnchor?: PresentedCertificate | undefined;
 }
 
 /** Calls made by a stream. No call is made after `onClose`. */
@@ -100,6 +102,8 @@ export interface TlsClientOptions {
   readonly keyPem?: string | undefined;
   /** Key exchange groups in order of preference, in OpenSSL's names; undefined offers the platform's. */
   readonly groups?: readonly string[] | undefined;
+  /** Asks for {@link ChannelSecurity.trustAnchor}, which costs some time. Default false. */
+  readonly wantsTrustAnchor?: boolean | undefined;
 }
 
 export interface ConnectOptions {

@@ -5,7 +5,6 @@ import { nodeRuntime, systemHosts, systemResolvConf } from "@sotto/dns/runtime/n
 import {
   Exchanger,
   type ExchangerOptions,
-  type Query,
   type Reply,
   type SecurityStatus,
   type UpstreamChoice,
@@ -14,15 +13,10 @@ import {
 } from "@sotto/dns/transport";
 import {
   decodeRdataOf,
-  encodeMessage,
   type Message,
-  MessageView,
-  makeEdns,
-  makeMessage,
   Name,
   Rcode,
   type RdataMnemonic,
-  RRClass,
   type RRType,
   rrTypeFromText,
   tryParseName,
@@ -32,6 +26,7 @@ import { answerOf } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
+import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
@@ -89,7 +84,9 @@ export class StubResolver implements Asker, AsyncDisposable {
     const plans = (options.upstreams ?? system.servers).map(readUpstream);
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
     this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
-    const upstreams = profiledUpstreams(plans, this.profile, options, this.#exchanger, runtime);
+    const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
+    const manners = { ...options, trustAnchors };
+    const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
     this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
@@ -287,21 +284,6 @@ interface Asked {
   readonly deadlineMs: number;
 }
 
-function queryOf(name: Name, type: RRType, dnssecOk: boolean, checkingDisabled: boolean): Query {
-  const octets = encodeMessage(
-    makeMessage({
-      recursionDesired: true,
-      checkingDisabled,
-      questions: [{ name, type, class: RRClass.IN }],
-      edns: makeEdns({ dnssecOk }),
-    }),
-  );
-  const view = new MessageView();
-  view.reset(octets);
-  const origin = { transport: "internal", remote: undefined, local: undefined, security: undefined } as const;
-  return { octets, view, origin };
-}
-
 function toAnswer(
   { protection, extendedErrors, exchange }: Reply,
   { name, type }: Pick<Asked, "name" | "type">,
@@ -331,10 +313,14 @@ function fromHere(message: Message, name: Name, type: RRType): StubAnswer {
 function makeValidator(validate: StubResolverOptions["validate"], { clock }: Runtime): Validator | undefined {
   if (validate === undefined || validate === false) return undefined;
   return new Validator({
-    anchors: new TrustAnchors(validate === true ? rootAnchors() : validate, []),
+    anchors: new TrustAnchors(anchorsOf(validate), []),
     nowSeconds: () => Math.floor(clock.wallMs() / 1000),
     uptimeSeconds: () => clock.nowMs() / 1000,
   });
+}
+
+function anchorsOf(validate: StubResolverOptions["validate"]): readonly TrustAnchor[] {
+  return validate === undefined || typeof validate === "boolean" ? rootAnchors() : validate;
 }
 
 function hostsOf(hosts: StubResolverOptions["hosts"] = "system"): Hosts {

@@ -1,7 +1,8 @@
 /** How users name an upstream: as text or as an object, and what it comes to. */
 import { DnsError, type Endpoint } from "@sotto/dns/runtime";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
-import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { addressToText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import type { DaneMode } from "./dane-upstream.ts";
 
 /** An upstream as an object. */
 export interface UpstreamSpec {
@@ -19,6 +20,11 @@ export interface UpstreamSpec {
   readonly pins?: readonly string[] | undefined;
   /** PEM trust anchors instead of the system's. */
   readonly trustAnchorsPem?: readonly string[] | undefined;
+  /**
+   * Authentication by TLSA records (RFC 8310 §8.2), validated locally. `prefer`: where the name has some. `only`: nobody is
+   * authenticated without (RFC 8310 §11). Default `off`.
+   */
+  readonly dane?: "off" | DaneMode | undefined;
 }
 
 /** One upstream with everything filled in. */
@@ -31,6 +37,8 @@ export interface UpstreamPlan {
   readonly name: string | undefined;
   readonly pins: readonly string[];
   readonly trustAnchorsPem: readonly string[] | undefined;
+  /** Undefined: TLSA records are not looked for. With a name only. */
+  readonly dane: DaneMode | undefined;
   /** The way in clear, when the profile allows one. */
   readonly clear: { readonly transport: "udp" | "tcp"; readonly endpoint: Endpoint };
 }
@@ -38,7 +46,7 @@ export interface UpstreamPlan {
 const PIN = /^[A-Za-z0-9+/]{43}=$/;
 
 /**
- * Reads `tls://dns.example?ip=192.0.2.1&pin=sha256:…`, `192.0.2.1@853#dns.example`, `udp://192.0.2.1`, `tcp://…`, a bare
+ * Reads `tls://dns.example?ip=192.0.2.1&pin=sha256:…&dane=only`, `192.0.2.1@853#dns.example`, `udp://192.0.2.1`, `tcp://…`, a bare
  * address, or an object. Throws ERR_CONFIG that says what is wrong.
  */
 export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
@@ -46,8 +54,8 @@ export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
   if (tryParseAddress(given).ok) return fromObject({ address: given });
   const parsed = tryParseUpstreamAddress(given);
   if (!parsed.ok) throw new DnsError("ERR_CONFIG", `upstream ${parsed.problem}`);
-  const { transport, endpoint, authName, pins } = parsed.value;
-  return { ...fromObject({ ...endpoint, transport, name: authName, pins }), label: given };
+  const { transport, endpoint, authName, pins, dane } = parsed.value;
+  return { ...fromObject({ ...endpoint, transport, name: authName, pins, dane }), label: given };
 }
 
 function fromObject(spec: UpstreamSpec): UpstreamPlan {
@@ -66,6 +74,9 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
   const isTls = transport === "tls" || transport === "auto";
   if (!isTls && hasCredentials)
     throw new DnsError("ERR_CONFIG", `upstream ${address}: a name or a pin needs TLS, not ${transport}`);
+  const dane = spec.dane === "off" ? undefined : spec.dane;
+  if (dane !== undefined && (name === undefined || tryParseAddress(name).ok || !tryParseName(name).ok))
+    throw new DnsError("ERR_CONFIG", `upstream ${address}: DANE needs the upstream's name`);
   const { port, clearPort = CLEAR_PORT } = spec;
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
     throw new DnsError("ERR_CONFIG", `upstream ${address}: port ${port} is not between 1 and 65535`);
@@ -82,6 +93,7 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
     name,
     pins,
     trustAnchorsPem,
+    dane,
     clear: {
       transport: transport === "tcp" ? "tcp" : "udp",
       endpoint: { address, port: transport === "tls" ? clearPort : (port ?? clearPort) },

@@ -2,9 +2,19 @@
  * The usage profiles of RFC 8310 §5 as members of a pool: what must be true of the way before a query may leave. A ladder
  * of tiers: authenticated, encrypted, clear; Strict has the first rung only.
  */
+import { rootAnchors, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { type Exchanger, type TlsPolicy, UNAUTHENTICATED_TLS, Upstream } from "@sotto/dns/transport";
+import {
+  type Exchanger,
+  type PoolMember,
+  type TlsPolicy,
+  UNAUTHENTICATED_TLS,
+  Upstream,
+  UpstreamPool,
+} from "@sotto/dns/transport";
 import { tryParseAddress } from "@sotto/dns/wire";
+import { DaneRecords } from "./dane-records.ts";
+import { DaneUpstream } from "./dane-upstream.ts";
 import type { UpstreamPlan } from "./upstream-spec.ts";
 
 export type UsageProfile = "strict" | "opportunistic";
@@ -24,6 +34,8 @@ export interface UpstreamManners {
   readonly keepalive?: boolean | undefined;
   /** Opportunistic without its last rung: encrypted at least. Default false. */
   readonly neverClear?: boolean | undefined;
+  /** Where trust in TLSA records begins, asked each time when a function. Default: the root's built-in anchors. */
+  readonly trustAnchors?: readonly TrustAnchor[] | (() => readonly TrustAnchor[]) | undefined;
 }
 
 /**
@@ -36,26 +48,78 @@ export function profiledUpstreams(
   manners: UpstreamManners,
   exchanger: Exchanger,
   runtime: Runtime,
-): Upstream[] {
+): PoolMember[] {
   if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
-  return plans.flatMap((plan) => {
-    if (profile === "strict") requireCredentials(plan);
-    return rungs(plan, profile, manners.neverClear === true).map(
-      ({ tier, tls }) =>
-        new Upstream(
-          {
-            ...wayOf(plan, tls),
-            tier,
-            queryTimeoutMs: manners.tryTimeoutMs ?? (tier < Tier.Clear ? TRY_TIMEOUT_MS : undefined),
-            hideClientSubnet: manners.hideClientSubnet ?? true,
-            padBlockOctets: manners.padBlockOctets,
-            keepalive: manners.keepalive,
-          },
-          exchanger,
-          runtime,
-        ),
+  if (profile === "strict") for (const plan of plans) requireCredentials(plan);
+  const ladders = plans.map((plan) => ({ plan, ladder: rungs(plan, profile, manners.neverClear === true) }));
+  const build: Build = (plan, { tier, tls }) =>
+    new Upstream(
+      {
+        ...wayOf(plan, tls),
+        tier,
+        queryTimeoutMs: manners.tryTimeoutMs ?? (tier < Tier.Clear ? TRY_TIMEOUT_MS : undefined),
+        hideClientSubnet: manners.hideClientSubnet ?? true,
+        padBlockOctets: manners.padBlockOctets,
+        keepalive: manners.keepalive,
+      },
+      exchanger,
+      runtime,
     );
-  });
+  // Who may be told the names of others: those that prove who they are without TLSA records.
+  const trusted = ladders
+    .filter(({ plan }) => plan.dane === undefined)
+    .flatMap(({ plan, ladder }) => ladder.filter(isAuthenticated).map((rung) => build(plan, rung)));
+  return ladders.flatMap(({ plan, ladder }) =>
+    ladder.map((rung) => {
+      const { dane } = plan;
+      if (rung.tls === undefined || dane === undefined || !isAuthenticated(rung)) return build(plan, rung);
+      const records = daneRecords(
+        plan,
+        [trusted, metaQueryWays(plan, ladder, build)],
+        manners,
+        exchanger,
+        runtime,
+      );
+      const upstreamFor = (tls: TlsPolicy): Upstream => build(plan, { ...rung, tls });
+      return new DaneUpstream({ mode: dane, records, tls: rung.tls, upstreamFor });
+    }),
+  );
+}
+
+/** Makes the pool member for one rung. */
+type Build = (plan: UpstreamPlan, rung: Rung) => Upstream;
+
+function isAuthenticated({ tier }: Rung): boolean {
+  return tier === Tier.Authenticated;
+}
+
+/**
+ * How an upstream itself is asked for its TLSA records, before they can tell whether it is the right one: RFC 8310 §8.2.1 allows
+ * the opportunistic profile. In clear only when everything may go in clear.
+ */
+function metaQueryWays(plan: UpstreamPlan, ladder: readonly Rung[], build: Build): PoolMember[] {
+  const encrypted = { tier: Tier.Encrypted, tls: uncheckedTls(plan) };
+  return [encrypted, ...ladder.filter(({ tier }) => tier === Tier.Clear)].map((rung) => build(plan, rung));
+}
+
+function daneRecords(
+  { name = "", tlsPort: port = TLS_PORT }: UpstreamPlan,
+  sources: readonly (readonly PoolMember[])[],
+  { trustAnchors = rootAnchors() }: UpstreamManners,
+  exchanger: Exchanger,
+  runtime: Runtime,
+): DaneRecords {
+  const pools = sources.filter(({ length }) => length > 0);
+  return new DaneRecords(
+    {
+      name,
+      port,
+      sources: pools.map((upstreams) => new UpstreamPool({ upstreams }, runtime)),
+      anchors: () => (typeof trustAnchors === "function" ? trustAnchors() : trustAnchors),
+      networkEpoch: () => exchanger.networkEpoch,
+    },
+    runtime,
+  );
 }
 
 interface Rung {
@@ -67,7 +131,7 @@ interface Rung {
 function rungs(plan: UpstreamPlan, profile: UsageProfile, isNeverClear: boolean): Rung[] {
   const found: Rung[] = [];
   if (plan.tlsPort !== undefined) {
-    const unchecked: TlsPolicy = { ...UNAUTHENTICATED_TLS, serverName: serverNameOf(plan) };
+    const unchecked = uncheckedTls(plan);
     if (hasCredentials(plan)) {
       const { name, pins, trustAnchorsPem } = plan;
       const tls: TlsPolicy = {
@@ -83,6 +147,11 @@ function rungs(plan: UpstreamPlan, profile: UsageProfile, isNeverClear: boolean)
   }
   if (profile === "opportunistic" && !isNeverClear) found.push({ tier: Tier.Clear, tls: undefined });
   return found;
+}
+
+/** Encrypts, whoever the server is. */
+function uncheckedTls(plan: UpstreamPlan): TlsPolicy {
+  return { ...UNAUTHENTICATED_TLS, serverName: serverNameOf(plan) };
 }
 
 function wayOf(
@@ -117,3 +186,5 @@ function requireCredentials(plan: UpstreamPlan): void {
 
 /** Of five seconds, so that two servers that swallow everything leave time for the next rung. */
 const TRY_TIMEOUT_MS = 2000;
+/** RFC 7858 §3.1. */
+const TLS_PORT = 853;

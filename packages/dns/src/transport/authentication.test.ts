@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelSecurity, PresentedCertificate } from "@sotto/dns/runtime";
-import { authenticate, certifiesName, type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
+import {
+  type Authentication,
+  authenticate,
+  certifiesName,
+  type TlsPolicy,
+  UNAUTHENTICATED_TLS,
+} from "./authentication.ts";
 
 function certificate(parts: Partial<PresentedCertificate> = {}): PresentedCertificate {
   return {
@@ -30,6 +36,8 @@ function security(parts: Partial<ChannelSecurity> = {}): ChannelSecurity {
   };
 }
 
+const judge = (given: ChannelSecurity, policy: TlsPolicy): Authentication => authenticate(given, policy, 0);
+
 const BY_NAME: TlsPolicy = { ...UNAUTHENTICATED_TLS, authName: "dns.example", authenticate: "required" };
 const BY_PIN: TlsPolicy = {
   ...UNAUTHENTICATED_TLS,
@@ -38,17 +46,17 @@ const BY_PIN: TlsPolicy = {
 };
 
 test("a valid path and a DNS-ID in subjectAltName authenticate by name [8310-8.1-a 8310-8.1-b]", () => {
-  assert.deepEqual(authenticate(security(), BY_NAME), { isAuthenticated: true, by: "name dns.example" });
+  assert.deepEqual(judge(security(), BY_NAME), { isAuthenticated: true, by: "name dns.example" });
 });
 
 test("a broken path fails whatever the name says [8310-8.1-a]", () => {
-  const outcome = authenticate(security({ chainProblem: "certificate has expired" }), BY_NAME);
+  const outcome = judge(security({ chainProblem: "certificate has expired" }), BY_NAME);
   assert.deepEqual(outcome, { isAuthenticated: false, problem: "certificate path: certificate has expired" });
 });
 
 test("a common name is never looked at [8310-8.1-b 9525-6-a]", () => {
   const leaf = certificate({ subject: "CN=dns.example", subjectAltNames: ["DNS:other.example"] });
-  const outcome = authenticate(security({ peerChain: [leaf] }), BY_NAME);
+  const outcome = judge(security({ peerChain: [leaf] }), BY_NAME);
   assert.equal(outcome.isAuthenticated, false);
 });
 
@@ -88,14 +96,14 @@ test("names match whole, wildcards only as the whole left-most label, addresses 
 });
 
 test("one pin of the set is enough, and needs no valid path [7858-4.2-a 7858-4.2-c]", () => {
-  assert.deepEqual(authenticate(security({ chainProblem: "self-signed certificate" }), BY_PIN), {
+  assert.deepEqual(judge(security({ chainProblem: "self-signed certificate" }), BY_PIN), {
     isAuthenticated: true,
     by: "pin sha256:leaf-pin",
   });
 });
 
 test("when no pin matches there is no recovery [7858-4.2-b]", () => {
-  const outcome = authenticate(security(), { ...BY_PIN, pins: ["backup-pin"] });
+  const outcome = judge(security(), { ...BY_PIN, pins: ["backup-pin"] });
   assert.deepEqual(outcome, {
     isAuthenticated: false,
     problem: "no pin matches, the server's key is pin-sha256 leaf-pin",
@@ -110,7 +118,7 @@ test("name and pins together must both succeed [8310-6.4-a]", () => {
     { name: "wrong name", policy: { ...both, authName: "other.example" }, expected: false },
   ];
   for (const { name, policy, expected } of cases)
-    assert.equal(authenticate(security(), policy).isAuthenticated, expected, name);
+    assert.equal(judge(security(), policy).isAuthenticated, expected, name);
 });
 
 test("a pin above the leaf counts only on a validated path, not for certificates that were slipped in", () => {
@@ -132,14 +140,14 @@ test("a pin above the leaf counts only on a validated path, not for certificates
     { name: "slipped in", peerChain: [certificate(), stranger], chainProblem: undefined, expected: false },
   ];
   for (const { name, peerChain, chainProblem, expected } of cases)
-    assert.equal(authenticate(security({ peerChain, chainProblem }), policy).isAuthenticated, expected, name);
+    assert.equal(judge(security({ peerChain, chainProblem }), policy).isAuthenticated, expected, name);
 });
 
 test("strict without a name or pin, or without a certificate, authenticates nobody [8310-6.6-a 8310-6.6-c]", () => {
   assert.equal(
-    authenticate(security(), { ...UNAUTHENTICATED_TLS, authenticate: "required" }).isAuthenticated,
+    judge(security(), { ...UNAUTHENTICATED_TLS, authenticate: "required" }).isAuthenticated,
     false,
   );
-  assert.equal(authenticate(security({ peerChain: [] }), BY_NAME).isAuthenticated, false);
-  assert.equal(authenticate(security({ peerChain: [] }), BY_PIN).isAuthenticated, false);
+  assert.equal(judge(security({ peerChain: [] }), BY_NAME).isAuthenticated, false);
+  assert.equal(judge(security({ peerChain: [] }), BY_PIN).isAuthenticated, false);
 });

@@ -1,9 +1,11 @@
 /**
  * Whether the TLS peer is the server that was meant: PKIX path and name (RFC 8310 §8.1, RFC 9525), SPKI pins
- * (RFC 7858 §4.2). Path validation itself is the runtime's; DANE comes with validation.
+ * (RFC 7858 §4.2), TLSA records (RFC 8310 §8.2). Path validation itself is the runtime's.
  */
 import type { ChannelSecurity, PresentedCertificate } from "@sotto/dns/runtime";
 import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { matchDane } from "./dane.ts";
+import { type TlsaRecord, tlsaToText } from "./tlsa.ts";
 
 /** What must be true of a TLS connection. */
 export interface TlsPolicy {
@@ -13,6 +15,11 @@ export interface TlsPolicy {
   readonly authName: string | undefined;
   /** SHA-256 SPKI pins, base64; empty when none are configured. */
   readonly pins: readonly string[];
+  /**
+   * Usable TLSA records that were validated as secure, of which the peer must satisfy one; the name is then checked where
+   * that record's usage wants it (RFC 7671 §5). Undefined: the name is checked as PKIX has it.
+   */
+  readonly tlsa?: readonly TlsaRecord[] | undefined;
   /** PEM trust anchors instead of the system's. */
   readonly trustAnchorsPem: readonly string[] | undefined;
   /**
@@ -39,20 +46,27 @@ export type Authentication =
   | { readonly isAuthenticated: true; readonly by: string }
   | { readonly isAuthenticated: false; readonly problem: string };
 
-/** Judges a full handshake. With a name and pins configured, both must succeed (RFC 8310 §6.4). */
-export function authenticate(security: ChannelSecurity, policy: TlsPolicy): Authentication {
+/**
+ * Judges a full handshake at that wall time. With a name and pins configured, both must succeed (RFC 8310 §6.4); TLSA records
+ * stand for the name.
+ */
+export function authenticate(security: ChannelSecurity, policy: TlsPolicy, wallMs: number): Authentication {
   if (policy.authenticate === "no") return failure("authentication was not asked for");
   if (policy.authName === undefined && policy.pins.length === 0)
     return failure("neither a name nor a pin is configured");
   const leaf = security.peerChain[0];
   if (leaf === undefined) return failure("the server presented no certificate");
   const means: string[] = [];
-  if (policy.authName !== undefined) {
+  if (policy.tlsa !== undefined) {
+    const nameProblem = nameProblemOf(leaf, policy.authName ?? "");
+    const outcome = matchDane(security, policy.tlsa, { nameProblem, wallMs });
+    if ("problem" in outcome) return failure(outcome.problem);
+    means.push(tlsaToText(outcome.record));
+    if (outcome.needsName) means.push(`name ${policy.authName}`);
+  } else if (policy.authName !== undefined) {
     if (security.chainProblem !== undefined) return failure(`certificate path: ${security.chainProblem}`);
-    if (!certifiesName(leaf, policy.authName))
-      return failure(
-        `the certificate is not for ${policy.authName} but for ${leaf.subjectAltNames.join(", ") || "no name at all"}`,
-      );
+    const nameProblem = nameProblemOf(leaf, policy.authName);
+    if (nameProblem !== undefined) return failure(nameProblem);
     means.push(`name ${policy.authName}`);
   }
   if (policy.pins.length > 0) {
@@ -65,6 +79,11 @@ export function authenticate(security: ChannelSecurity, policy: TlsPolicy): Auth
     means.push(`pin sha256:${pin}`);
   }
   return { isAuthenticated: true, by: means.join(" and ") };
+}
+
+function nameProblemOf(leaf: PresentedCertificate, name: string): string | undefined {
+  if (certifiesName(leaf, name)) return undefined;
+  return `the certificate is not for ${name} but for ${leaf.subjectAltNames.join(", ") || "no name at all"}`;
 }
 
 function failure(problem: string): Authentication {

@@ -12,6 +12,7 @@ import { type Authentication, authenticate, type TlsPolicy } from "./authenticat
 import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionQuery } from "./connection-query.ts";
+import { TlsaUsage } from "./tlsa.ts";
 
 /** A TLS ticket and what its full handshake proved. */
 export interface SessionTicket {
@@ -154,6 +155,7 @@ export class ClientLink implements ConnectionHost {
         session: ticket?.session,
         certificatePem: tls.certificatePem,
         keyPem: tls.keyPem,
+        wantsTrustAnchor: tls.tlsa?.some(({ usage }) => usage === TlsaUsage.PkixTa) === true,
       },
       connectTimeoutMs,
       handshakeTimeoutMs,
@@ -164,7 +166,7 @@ export class ClientLink implements ConnectionHost {
       },
     });
     const nowMs = clock.nowMs();
-    const authentication = tls && stream.security && judge(stream.security, tls, ticket);
+    const authentication = tls && stream.security && judge(stream.security, tls, ticket, clock.wallMs());
     this.#stream = stream;
     this.#facts = {
       security: stream.security,
@@ -290,8 +292,11 @@ function judge(
   security: ChannelSecurity,
   policy: TlsPolicy,
   ticket: SessionTicket | undefined,
+  wallMs: number,
 ): Authentication {
-  return security.resumed && ticket !== undefined ? ticket.authentication : authenticate(security, policy);
+  return security.resumed && ticket !== undefined
+    ? ticket.authentication
+    : authenticate(security, policy, wallMs);
 }
 
 function notAuthenticated(remote: Endpoint, authentication: Authentication | undefined): DnsError {

@@ -94,7 +94,7 @@ export class ConnectionPool {
       key: this.#reuseKey(target),
       address: remote.address,
       isTls: tls !== undefined,
-      hasPins: tls !== undefined && tls.pins.length > 0,
+      hasPins: tls !== undefined && (tls.pins.length > 0 || tls.tlsa !== undefined),
     };
   }
 
@@ -226,6 +226,7 @@ function policyKey(policy: TlsPolicy): string {
     policy.serverName,
     policy.authName,
     policy.pins,
+    policy.tlsa ?? null,
     policy.trustAnchorsPem,
     policy.authenticate,
     policy.certificatePem,

@@ -42,9 +42,15 @@ export {
   type StreamServiceChange,
   type StreamServiceOptions,
 } from "./stream-service.ts";
+export { type TlsaRecord, usableTlsa } from "./tlsa.ts";
 export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
 export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";
 export { Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
 export { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "./upstream-address.ts";
-export { type UpstreamChoice, UpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
+export {
+  type PoolMember,
+  type UpstreamChoice,
+  UpstreamPool,
+  type UpstreamPoolOptions,
+} from "./upstream-pool.ts";
 export type { UpstreamStanding } from "./upstream-standing.ts";

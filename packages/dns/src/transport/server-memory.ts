@@ -35,7 +35,7 @@ export interface RememberedServer {
   readonly key: string;
   readonly address: string;
   readonly isTls: boolean;
-  /** RFC 7858 §3.1: key-pinned clients may try again sooner. */
+  /** RFC 7858 §3.1: key-pinned clients may try again sooner; TLSA records say as much that there is TLS. */
   readonly hasPins: boolean;
 }
 

@@ -15,6 +15,8 @@ export interface UpstreamAddress {
   readonly authName: string | undefined;
   /** SHA-256 SPKI pins, base64 (RFC 7858 §4.2); empty when none were given. */
   readonly pins: readonly string[];
+  /** Whether TLSA records are looked for (RFC 8310 §8.2); undefined: no. */
+  readonly dane?: "prefer" | "only" | undefined;
 }
 
 const PORTS = { udp: 53, tcp: 53, tls: 853 } as const;
@@ -38,9 +40,9 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Upstrea
   const host = (parts[1] ?? "").replace(/^\[|\]$/g, "");
   const parameters = new URLSearchParams(search);
   for (const key of parameters.keys()) {
-    if (key !== "ip" && key !== "pin")
+    if (key !== "ip" && key !== "pin" && key !== "dane")
       return problem(
-        `${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, known are ip and pin`,
+        `${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, known are ip, pin and dane`,
       );
   }
   const literal = tryParseAddress(host);
@@ -55,7 +57,13 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Upstrea
       return problem(`${JSON.stringify(text)} has a pin that is not sha256: and 44 characters of base64`);
     pins.push(digest);
   }
-  return finish(text, transport, given ?? host, parts[2], literal.ok ? undefined : host, pins);
+  const dane = parameters.get("dane") ?? "off";
+  if (dane !== "off" && dane !== "prefer" && dane !== "only")
+    return problem(`${JSON.stringify(text)} has dane=${dane}, known are off, prefer and only`);
+  if (dane !== "off" && (literal.ok || transport !== "tls"))
+    return problem(`${JSON.stringify(text)} has dane, which needs tls and a name`);
+  const address = finish(text, transport, given ?? host, parts[2], literal.ok ? undefined : host, pins);
+  return address.ok && dane !== "off" ? parsed({ ...address.value, dane }) : address;
 }
 
 function parseClassic(text: string): Parsed<UpstreamAddress> {
@@ -105,6 +113,7 @@ export function upstreamAddressToText(upstream: UpstreamAddress): string {
   const literal = address.includes(":") ? `[${address}]` : address;
   const parameters = upstream.pins.map((pin) => `pin=sha256:${pin}`);
   if (upstream.authName !== undefined) parameters.unshift(`ip=${address}`);
+  if (upstream.dane !== undefined) parameters.push(`dane=${upstream.dane}`);
   const portText = port === PORTS[upstream.transport] ? "" : `:${port}`;
   const search = parameters.length === 0 ? "" : `?${parameters.join("&")}`;
   return `${upstream.transport}://${upstream.authName ?? literal}${portText}${search}`;

@@ -1,15 +1,18 @@
 /** The upstreams of forward zones, by usage profile or as they are written, and what is known of them. */
+import type { TrustAnchor } from "@sotto/dns/dnssec";
 import type { Runtime } from "@sotto/dns/runtime";
 import { profiledUpstreams } from "@sotto/dns/stub";
 import {
   type Exchanger,
+  type PoolMember,
   Upstream,
   UpstreamPool,
   type UpstreamStanding,
   upstreamTlsPolicy,
 } from "@sotto/dns/transport";
 import type { Name } from "@sotto/dns/wire";
-import type { ForwardZoneConfig } from "../config/index.ts";
+import type { Config, ForwardZoneConfig } from "../config/index.ts";
+import { anchorsOf } from "./anchors.ts";
 
 /** One forward zone with its upstreams. */
 export interface Forwarder {
@@ -37,16 +40,31 @@ export type UpstreamStatus = Omit<UpstreamStanding, "upstream"> & {
   readonly rung: "authenticated" | "encrypted" | "clear" | "as written";
 };
 
-export function buildForwarder(config: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Forwarder {
-  const upstreams = upstreamsOf(config, exchanger, runtime);
-  const responder = new UpstreamPool({ upstreams, choice: config.choice }, runtime);
-  return { name: config.name, responder, fallsBack: config.fallsBack, config };
+/** `validatedFrom`: the anchors of the resolver as they are at that moment (RFC 5011). */
+export function buildForwarders(
+  { forwardZones, dnssec }: Config,
+  exchanger: Exchanger,
+  validatedFrom: () => readonly TrustAnchor[],
+  runtime: Runtime,
+): Forwarder[] {
+  // The TLSA records of upstreams are validated even when nothing else is.
+  const trustAnchors = dnssec.validation ? validatedFrom : () => anchorsOf(dnssec, runtime);
+  return forwardZones.map((config) => {
+    const upstreams = upstreamsOf(config, exchanger, trustAnchors, runtime);
+    const responder = new UpstreamPool({ upstreams, choice: config.choice }, runtime);
+    return { name: config.name, responder, fallsBack: config.fallsBack, config };
+  });
 }
 
-function upstreamsOf(config: ForwardZoneConfig, exchanger: Exchanger, runtime: Runtime): Upstream[] {
+function upstreamsOf(
+  config: ForwardZoneConfig,
+  exchanger: Exchanger,
+  trustAnchors: () => readonly TrustAnchor[],
+  runtime: Runtime,
+): PoolMember[] {
   if (config.profiled !== undefined) {
     const { plans, profile, manners } = config.profiled;
-    return profiledUpstreams(plans, profile, manners, exchanger, runtime);
+    return profiledUpstreams(plans, profile, { ...manners, trustAnchors }, exchanger, runtime);
   }
   const hideClientSubnet = config.hidesClientSubnet;
   return config.upstreams.map(

@@ -29,7 +29,7 @@ import {
 import { anchorsOf, keepAnchors } from "./anchors.ts";
 import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { EncryptionFile } from "./encryption-file.ts";
-import { buildForwarder, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
+import { buildForwarders, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
 import { TicketKeys } from "./tickets.ts";
@@ -329,7 +329,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     },
     upstreamRuntime,
   );
-  const forwardZones = config.forwardZones.map((zone) => buildForwarder(zone, exchanger, upstreamRuntime));
+  const forwardZones = buildForwarders(config, exchanger, () => recursor.trustAnchors, upstreamRuntime);
   const encrypting = config.resolver.encryptsToAuthorities
     ? new EncryptingExchange(
         exchanger,

@@ -336,12 +336,15 @@ function toForwardZone(
     for (const plan of plans)
       if (!hasCredentials(plan))
         report(`the strict profile needs a name or a pin to know ${plan.label} by (RFC 8310 §6.6)`);
+  const upstreams = zone.upstreams.map((text) => known(tryParseUpstreamAddress(text)));
+  if (profile === undefined && upstreams.some(({ dane }) => dane !== undefined))
+    report("DANE needs a profile, such as profile: strict");
   const manners = { hideClientSubnet: zone["hide-client-subnet"] };
   return {
     name: parseName(zone.name),
     hidesClientSubnet: zone["hide-client-subnet"],
     fallsBack: zone.fallback,
-    upstreams: zone.upstreams.map((text) => known(tryParseUpstreamAddress(text))),
+    upstreams,
     choice,
     profiled: profile && { profile, plans, manners },
   };

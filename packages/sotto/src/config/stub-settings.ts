@@ -25,6 +25,10 @@ const upstream = z.union([
       description:
         "SPKI pins, one of which a key of the certificate chain must have (RFC 7858 §4.2). Have a backup pin.",
     }),
+    dane: z.enum(["off", "prefer", "only"]).optional().meta({
+      description:
+        "Authentication by the TLSA records of _853._tcp.NAME, validated here (RFC 8310 §8.2). prefer: where the name has some, else by name and pins. only: nobody is authenticated without. Default: off.",
+    }),
     authorities: z.string().optional().meta({
       description: "PEM file with the authorities that the certificate must lead to. Absent: the system's.",
     }),
@@ -44,7 +48,7 @@ function tryReadUpstream(value: string): Parsed<string> {
 export const stub = z.strictObject({
   upstreams: z.array(upstream).default([]).meta({
     description:
-      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
+      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…&dane=only, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
   }),
   profile: z.enum(["strict", "opportunistic"]).optional().meta({
     description:

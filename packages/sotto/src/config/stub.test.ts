@@ -49,6 +49,27 @@ stub:
   );
 });
 
+test("upstreams may be known by TLSA records, in every form", () => {
+  const { plans } = zoneOf(`
+stub:
+  upstreams:
+    - tls://dns.example?ip=192.0.2.1&dane=only
+    - { address: 192.0.2.2, name: dns.example, dane: prefer }
+    - { address: 192.0.2.3, name: dns.example, dane: off }
+`);
+  assert.deepEqual(
+    plans.map(({ dane }) => dane),
+    ["only", "prefer", undefined],
+  );
+  assert.match(
+    problemsOf("stub:\n  upstreams: [{ address: 192.0.2.1, dane: only }]").join(),
+    /needs the upstream's name/,
+  );
+  const zone = 'forward-zones:\n  - { name: ".", upstreams: ["tls://dns.example?ip=192.0.2.1&dane=only"]';
+  assert.match(problemsOf(`${zone} }`, "serve").join(), /DANE needs a profile/);
+  assert.deepEqual(problemsOf(`${zone}, profile: strict }`, "serve"), []);
+});
+
 test("what a stub cannot do is told with its place", () => {
   assert.deepEqual(problemsOf("stub: {}"), [
     "stub.yaml:1: stub.upstreams: names nobody to ask, such as tls://dns.example?ip=192.0.2.1",

@@ -1,5 +1,5 @@
 /** The peer's chain as Node presents it, read once: later calls lose parts of it. */
-import { createHash, type X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { PresentedCertificate } from "../network.ts";
 
@@ -17,6 +17,17 @@ export function readPeerChain(socket: TLSSocket): PresentedCertificate[] {
     certificate = issuer;
   }
   return chain;
+}
+
+/** The anchor above what the peer presented, which Node appends to the chain in its older form only. */
+export function readTrustAnchor(
+  socket: TLSSocket,
+  presented: readonly PresentedCertificate[],
+): PresentedCertificate | undefined {
+  let { raw, issuerCertificate: issuer } = socket.getPeerCertificate(true);
+  for (let i = 0; issuer !== undefined && !issuer.raw.equals(raw) && i < CHAIN_CERTIFICATES_MAX; i++)
+    ({ raw, issuerCertificate: issuer } = issuer);
+  return presented.some(({ der }) => raw.equals(der)) ? undefined : describe(new X509Certificate(raw));
 }
 
 function describe(certificate: X509Certificate): PresentedCertificate {

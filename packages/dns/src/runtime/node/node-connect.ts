@@ -11,7 +11,7 @@ import type {
   TlsClientOptions,
 } from "../network.ts";
 import { openFastSocket, synDataReader } from "./fast-open.ts";
-import { readPeerChain } from "./node-certificate.ts";
+import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 import { TLS_SUITES } from "./tls-suites.ts";
@@ -95,7 +95,7 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket), undefined, reader);
+  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
@@ -104,13 +104,16 @@ async function secure(
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
 
 /** What the handshake established, seen from the client. */
-function clientSecurity(socket: TLSSocket): ChannelSecurity {
+function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {
   const resumed = socket.isSessionReused();
+  const peerChain = resumed ? [] : readPeerChain(socket);
+  const tellsAnchor = wantsTrustAnchor === true && socket.authorized && peerChain.length > 0;
   return {
     ...channelFacts(socket),
     resumed,
     serverName: undefined,
-    peerChain: resumed ? [] : readPeerChain(socket),
+    peerChain,
+    ...(tellsAnchor ? { trustAnchor: readTrustAnchor(socket, peerChain) } : {}),
     chainProblem: resumed || socket.authorized ? undefined : String(socket.authorizationError),
   };
 }
