@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
 import { fakePin } from "@sotto/dns/testing";
-import { encodeMessage, parseRecord, Rcode, RRType, recordToText } from "@sotto/dns/wire";
+import {
+  encodeMessage,
+  parseRecord,
+  Rcode,
+  type ResourceRecord,
+  RRType,
+  recordToText,
+} from "@sotto/dns/wire";
 import { NOW_SECONDS } from "../dnssec/test-signer.test-support.ts";
 import { ZoneWorld } from "../dnssec/zone-world.test-support.ts";
 import { IDENTITY, replyTo } from "../transport/client-fakes.test-support.ts";
@@ -183,6 +190,7 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
   await world.serve();
   world.world.clock.jumpWall(NOW_SECONDS * 1000 - world.world.clock.wallMs());
   let lies = false;
+  let strangers: ResourceRecord[] = [];
   world.answer = (query) => {
     const [question] = query.questions;
     assert.ok(question !== undefined);
@@ -190,7 +198,12 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
     const answers = reply.answers.map((record) =>
       lies && record.type === RRType.A ? { ...record, rdata: Uint8Array.of(6, 6, 6, 6) } : record,
     );
-    return encodeMessage({ ...reply, id: query.id, authenticData: true, answers });
+    return encodeMessage({
+      ...reply,
+      id: query.id,
+      authenticData: true,
+      answers: [...strangers, ...answers],
+    });
   };
   const stub = world.stub({ upstreams: [NAMED], validate: [zones.anchor(".")] });
   const ask = async (name: string, type = "A"): Promise<string> => {
@@ -203,6 +216,14 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
   assert.equal(await ask("nothing.example"), "secure 3 0 true");
   assert.equal(await ask("www.example", "MX"), "secure 0 0 true");
   assert.equal(await ask("www.plain"), "insecure 0 1 false");
+  strangers = [parseRecord("www.plain. 300 IN A 192.0.2.3")];
+  stub.flush();
+  const { message: whole } = await world.settled(stub.query("www.example", "A"));
+  assert.equal(whole.authenticData, true);
+  assert.ok(
+    whole.answers.every(({ owner }) => owner.toString() === "www.example."),
+    "AD speaks of what was judged only",
+  );
   lies = true;
   stub.flush();
   assert.equal(await ask("www.example"), "bogus 2 0 false");

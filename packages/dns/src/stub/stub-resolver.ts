@@ -22,7 +22,7 @@ import {
   tryParseName,
 } from "@sotto/dns/wire";
 import { AnswerCache } from "./answer-cache.ts";
-import { answerOf } from "./answer-of.ts";
+import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
@@ -245,7 +245,9 @@ export class StubResolver implements Asker, AsyncDisposable {
       };
       return { ...toAnswer(reply, asked, message, status), extendedErrors: verdict.errors, ttlSeconds: 0 };
     }
-    const answer = toAnswer(reply, asked, { ...reply.message, authenticData: status === "secure" }, status);
+    // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
+    const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
+    const answer = toAnswer(reply, asked, { ...judged, authenticData: status === "secure" }, status);
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
