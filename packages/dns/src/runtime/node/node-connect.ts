@@ -95,13 +95,24 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
+  const stream = new NodeStream(socket, securityOf(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
 
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
+
+/** What the handshake established; a peer that presents what cannot be read gets no connection. */
+function securityOf(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+  try {
+    return clientSecurity(socket, tls);
+  } catch (cause) {
+    socket.on("error", () => undefined);
+    socket.destroy();
+    throw toDnsError(cause, `TLS with ${endpointText(remote)}`, "handshake", "ERR_TLS_HANDSHAKE");
+  }
+}
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {
