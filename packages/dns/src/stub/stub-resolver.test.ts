@@ -180,6 +180,24 @@ test("the search list is gone through in the order of resolv.conf", async (conte
   assert.deepEqual(asked, ["alone."]);
 });
 
+test("what is answered here is nobody's business, whatever the search list (RFC 6761 §6.3, RFC 7686 §2)", async (context) => {
+  const world = worldFor(context);
+  await world.serve();
+  const hosts = { text: "192.0.2.7 printer\n" };
+  const stub = world.stub({ upstreams: [NAMED], search: ["a.test"], ndots: 2, hosts });
+  const ask = async (name: string, type: string): Promise<string> => {
+    const { protection, message, records } = await world.settled(stub.query(name, type));
+    return `${protection} ${message.rcode} ${records.length}`;
+  };
+  assert.equal(await ask("localhost", "A"), "local 0 1", "and not localhost.a.test");
+  assert.equal(await ask("localhost", "MX"), "local 0 0");
+  assert.equal(await ask("printer", "A"), "local 0 1");
+  assert.equal(await ask("printer", "AAAA"), "local 0 0");
+  assert.equal(await ask("hidden.onion", "A"), "local 3 0");
+  assert.equal(await ask("x.invalid", "A"), "local 3 0");
+  assert.equal(world.tlsQueries, 0);
+});
+
 test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)", async (context) => {
   const world = worldFor(context);
   const zones = new ZoneWorld([

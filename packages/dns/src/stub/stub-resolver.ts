@@ -112,7 +112,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
-    for (const candidate of this.#candidates(name, options)) {
+    for (const candidate of this.#candidates(name, qtype, options)) {
       const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
       if (answer.records.length > 0) return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
@@ -183,14 +183,23 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
   }
 
-  #candidates(name: string | Name, options: QueryOptions): readonly Name[] {
+  #candidates(name: string | Name, type: RRType, options: QueryOptions): readonly Name[] {
     if (name instanceof Name) return [name];
     const domains = (options.search ?? this.#searchesByDefault) ? this.#search.domains : [];
-    return searchCandidates(name, { ...this.#search, domains });
+    const candidates = searchCandidates(name, { ...this.#search, domains });
+    if (candidates.length < 2) return candidates;
+    // What is answered here is not looked for in a domain, where others would learn of it and could answer (RFC 7686 §2).
+    const bare = tryParseName(name);
+    const isOurs = bare.ok && localAnswer(bare.value, type, this.#hostsFor(options)) !== undefined;
+    return isOurs ? [bare.value] : candidates;
+  }
+
+  #hostsFor({ hosts }: QueryOptions): Hosts {
+    return hosts === false ? NO_HOSTS : this.#hosts;
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
-    const local = localAnswer(name, type, options.hosts === false ? NO_HOSTS : this.#hosts);
+    const local = localAnswer(name, type, this.#hostsFor(options));
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
     const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
     const checkingDisabled = options.checkingDisabled ?? false;
