@@ -203,11 +203,12 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
   const zones = new ZoneWorld([
     { origin: ".", text: "" },
     { origin: "example.", text: "www A 192.0.2.1\nalias CNAME www\n*.wild A 192.0.2.2\n" },
-    { origin: "plain.", text: "www A 192.0.2.3\n", keys: [] },
+    { origin: "plain.", text: "www A 192.0.2.3\nwww.example TXT x\n", keys: [] },
   ]);
   await world.serve();
   world.world.clock.jumpWall(NOW_SECONDS * 1000 - world.world.clock.wallMs());
   let lies = false;
+  let forgets = false;
   let strangers: ResourceRecord[] = [];
   world.answer = (query) => {
     const [question] = query.questions;
@@ -221,6 +222,7 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
       id: query.id,
       authenticData: true,
       answers: [...strangers, ...answers],
+      authorities: forgets && question.type === RRType.TXT ? [] : reply.authorities,
     });
   };
   const stub = world.stub({ upstreams: [NAMED], validate: [zones.anchor(".")] });
@@ -247,6 +249,13 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
   assert.equal(await ask("www.example"), "bogus 2 0 false");
   const told = await world.settled(stub.query("www.example", "A"));
   assert.notEqual(told.extendedErrors.length, 0, "why it is bogus");
+  lies = false;
+  forgets = true;
+  const searching = world.stub({ upstreams: [NAMED], validate: [zones.anchor(".")], search: ["plain"] });
+  const searched = await world.settled(searching.query("www.example", "TXT"));
+  assert.equal(searched.security, "bogus", "nobody else's answer stands for one that was broken");
+  forgets = false;
+  lies = true;
   assert.equal(
     (await world.settled(stub.query("www.example", "A", { checkingDisabled: true }))).records.length,
     1,

@@ -114,7 +114,8 @@ export class StubResolver implements Asker, AsyncDisposable {
     let first: StubAnswer | undefined;
     for (const candidate of this.#candidates(name, qtype, options)) {
       const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
-      if (answer.records.length > 0) return answer;
+      // What somebody has broken must not send us on to a name that is theirs.
+      if (answer.records.length > 0 || answer.security === "bogus") return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
       // A name that exists without the type is still a better answer than that another one does not exist.
       if (first === undefined || (isThere && first.message.rcode === Rcode.NXDomain)) first = answer;
