@@ -33,7 +33,12 @@ export class StubWorld {
   } = {}): Promise<void> {
     const network = this.world.network.host([ADDRESS]);
     this.clear = await FakeUdpServer.open(network, (query) => [this.answer(query)]);
-    if (!hasTls) return;
+    if (hasTls) await this.serveTls(identity);
+  }
+
+  /** Opens the port of TLS, anew when it was closed. */
+  async serveTls(identity: FakeIdentity = IDENTITY): Promise<void> {
+    const network = this.world.network.host([ADDRESS]);
     this.tls = await FakeStreamServer.open(network, (query, stream) => stream.reply(this.answer(query)), {
       certificatePem: fakeCertificatePem(identity),
     });
