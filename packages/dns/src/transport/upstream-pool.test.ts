@@ -291,3 +291,17 @@ test("an upstream that proved who it was and does not any more is told of as an 
   assert.equal(standing?.state, "failing");
   assert.equal(standing?.lastFailure?.code, "ERR_TLS_NOT_AUTHENTICATED");
 });
+
+test("who asks more than may wait gets an error, and nobody less protection for it", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  second.tier = 2;
+  first.behaviour = "ERR_QUOTA_EXCEEDED";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_QUOTA_EXCEEDED"),
+  );
+  first.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 0]);
+});

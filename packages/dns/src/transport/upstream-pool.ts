@@ -87,7 +87,10 @@ export class UpstreamPool implements Responder {
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         lastFailure = cause;
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
-        this.#noteFailure(member, cause);
+        // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
+        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
+          repliedTier = Math.min(repliedTier, tier);
+        else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
@@ -197,6 +200,17 @@ export class UpstreamPool implements Responder {
   }
 }
 
+/** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
+function isAboutQuestion(
+  { upstream, lastReplyMs }: Standing,
+  { code, stage }: DnsError,
+  nowMs: number,
+): boolean {
+  if (code === "ERR_QUOTA_EXCEEDED") return true;
+  const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
+  return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
 const AVOID_MS = 5000;
@@ -208,5 +222,12 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
+/** No reply in time over a connection that came about, or one that cannot be read. */
+const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
+/**
+ * A server that replied so lately is there: a silent connection is given up after a second, and what becomes of the next one
+ * is about the server again.
+ */
+const ALIVE_MS = 30_000;
 /** With `fastest`, one query in so many goes to any of them. */
 const EXPLORE_ONE_IN = 32;
