@@ -1,3 +1,4 @@
 export { controlCommands } from "./control.ts";
 export type { ForwardZoneStatus, UpstreamStatus } from "./forwarders.ts";
+export type { OpenListener } from "./listeners.ts";
 export { type RunningServer, type StartOptions, startRecursor } from "./recursor-daemon.ts";

@@ -8,7 +8,7 @@ import type { Runtime } from "@sotto/dns/runtime";
 import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
 import type { Name, Parsed, RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
-import { FileWatch, NetworkWatch } from "../operations/index.ts";
+import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
   type AnchorKeeper,
   AuthorityEncryption,
@@ -77,6 +77,8 @@ export interface ServerStatus {
 export interface StartOptions {
   /** The world towards upstreams when it is another one than towards clients: the playground's is in memory. */
   readonly upstreamRuntime?: Runtime;
+  /** Sockets that the service manager has opened; listeners take them instead of their own. */
+  readonly sockets?: readonly InheritedSocket[] | undefined;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -98,7 +100,7 @@ export async function startRecursor(
   runtime: Runtime,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const daemon = new RecursorDaemon(config, runtime, options.upstreamRuntime ?? runtime);
+  const daemon = new RecursorDaemon(config, runtime, options);
   await daemon.open();
   return daemon;
 }
@@ -117,7 +119,7 @@ class RecursorDaemon implements RunningServer {
   readonly #networkWatch: NetworkWatch;
   readonly #encryptionFile: EncryptionFile;
 
-  constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
+  constructor(config: Config, runtime: Runtime, { upstreamRuntime = runtime, sockets = [] }: StartOptions) {
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
@@ -139,6 +141,7 @@ class RecursorDaemon implements RunningServer {
         handler: this.#handler,
         admission: this.#admission,
         certificates: new CertificateSource(() => runtime.clock.wallMs()),
+        sockets,
         ticketKeys: () => this.#tickets.current,
       },
       runtime,

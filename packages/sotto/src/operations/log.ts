@@ -23,6 +23,9 @@ const TRACKED_NAMES_MAX = 500;
 const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "server.bug": "error",
   "listener.failed": "warn",
+  "listener.socket-missing": "warn",
+  "listener.socket-unused": "warn",
+  "service.not-told": "warn",
   "udp.socket-error": "warn",
   "stream.handshake-failed": "info",
   "stream.proxy-failed": "warn",

@@ -4,43 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import * as net from "node:net";
-
-/** The system calls that are needed. */
-interface SystemCalls {
-  socket(domain: number, type: number, protocol: number): number;
-  setsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: number): number;
-  getsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: Uint8Array): number;
-}
-
-let loading: Promise<SystemCalls | string> | undefined;
-
-/** The calls, or why they cannot be made. Loaded once, when first asked for. */
-function systemCalls(): Promise<SystemCalls | string> {
-  loading ??= load();
-  return loading;
-}
-
-async function load(): Promise<SystemCalls | string> {
-  if (process.platform !== "linux") return `not supported on ${process.platform}`;
-  try {
-    const { dlopen } = await import("node:ffi");
-    const { functions } = dlopen(null, {
-      socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
-      setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
-      getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
-    });
-    return {
-      socket: (domain, type, protocol) => Number(functions.socket(domain, type, protocol)),
-      setsockopt: (fd, level, option, value, octets) =>
-        Number(functions.setsockopt(fd, level, option, value, octets)),
-      getsockopt: (fd, level, option, value, octets) =>
-        Number(functions.getsockopt(fd, level, option, value, octets)),
-    };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return `this Node has no foreign function interface (26 or later has): ${why}`;
-  }
-}
+import { systemCalls } from "./system-calls.ts";
 
 /** A socket that is bound and asks for Fast Open, and the status of that wish. */
 export async function bindFastOpen(
@@ -51,8 +15,15 @@ export async function bindFastOpen(
   if (typeof calls === "string") return { bound: undefined, status: calls };
   if (!("BoundSocket" in net)) return { bound: undefined, status: "this Node cannot bind before it listens" };
   const bound = new net.BoundSocket(options);
-  const failed = calls.setsockopt(bound.fd(), IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
-  return { bound, status: failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT) };
+  return { bound, status: await askFastOpen(bound.fd(), queue) };
+}
+
+/** Asks for Fast Open on a socket that is bound or listens; the status of that wish. */
+export async function askFastOpen(fd: number, queue: number): Promise<string> {
+  const calls = await systemCalls();
+  if (typeof calls === "string") return calls;
+  const failed = calls.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
+  return failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT);
 }
 
 /** A descriptor that asks for Fast Open when it connects; undefined where that cannot be had. */

@@ -2,6 +2,7 @@
 import { createSocket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
+import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
@@ -12,7 +13,7 @@ export async function openDatagram(
   options: DatagramOptions,
   handlers: DatagramHandlers,
 ): Promise<DatagramSocket> {
-  const { connectTo, local } = options;
+  const { connectTo, local, inheritedFd } = options;
   const isIpv6 = local.address.includes(":");
   const isClient = connectTo !== undefined;
   const socket = createSocket({
@@ -24,6 +25,10 @@ export async function openDatagram(
   const what = isClient
     ? `UDP socket to ${endpointText(connectTo)}`
     : `listening on ${endpointText(local)} (UDP)`;
+  const place =
+    inheritedFd === undefined
+      ? { address: local.address, port: local.port }
+      : { fd: await duplicateDescriptor(inheritedFd) };
   await new Promise<void>((resolve, reject) => {
     const onError = (problem: Error): void => {
       socket.close();
@@ -34,7 +39,7 @@ export async function openDatagram(
       socket.off("error", onError);
       resolve();
     };
-    socket.bind({ address: local.address, port: local.port, exclusive: true }, () => {
+    socket.bind({ ...place, exclusive: true }, () => {
       if (connectTo === undefined) done();
       // Node reports a failed connect to the callback, not as an event.
       else
@@ -44,6 +49,9 @@ export async function openDatagram(
     });
   });
   const address = socket.address();
+  // An inherited IPv6 socket may speak IPv4, too, and then wants its addresses mapped (RFC 4291 §2.5.5.2).
+  const addressFor = (address: string): string =>
+    isIpv6 && !address.includes(":") ? `::ffff:${address}` : address;
   let isClosed = false;
   const onError = (problem: Error): void => {
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
@@ -61,7 +69,7 @@ export async function openDatagram(
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
       unsent++;
-      if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
+      if (connectTo === undefined) socket.send(octets, to.port, addressFor(to.address), afterSend);
       else socket.send(octets, afterSend);
     },
     close() {

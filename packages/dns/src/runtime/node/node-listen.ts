@@ -11,13 +11,14 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
-import { bindFastOpen } from "./fast-open.ts";
+import { askFastOpen, bindFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
+import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
 import { keepLastWriteApart } from "./tls-records.ts";
 
@@ -75,26 +76,16 @@ class NodeListener implements StreamListener {
   }
 
   async open(): Promise<void> {
-    const { local, reusePort, fastOpenQueue = 0 } = this.#options;
+    const { local, inheritedFd } = this.#options;
     const what = `listening on ${endpointText(local)}`;
-    const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
-    let bound: BoundSocket | undefined;
-    if (fastOpenQueue > 0) {
-      try {
-        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
-      } catch (problem) {
-        throw toDnsError(problem, what, "listen");
-      }
-    }
+    const listen = inheritedFd === undefined ? await this.#bind(what) : await this.#adopt(inheritedFd);
     await new Promise<void>((resolve, reject) => {
       const onError = (problem: Error): void => reject(toDnsError(problem, what, "listen"));
       this.#server.once("error", onError);
-      const onListening = (): void => {
+      listen(() => {
         this.#server.off("error", onError);
         resolve();
-      };
-      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
-      else this.#server.listen(bound, BACKLOG, onListening);
+      });
     });
     const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
     this.local = { address: address.address, port: address.port };
@@ -106,6 +97,32 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+  }
+
+  /** A socket of our own; gives what makes it listen. */
+  async #bind(what: string): Promise<(onListening: () => void) => void> {
+    const { local, reusePort, fastOpenQueue = 0 } = this.#options;
+    const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
+    let bound: BoundSocket | undefined;
+    if (fastOpenQueue > 0) {
+      try {
+        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
+      } catch (problem) {
+        throw toDnsError(problem, what, "listen");
+      }
+    }
+    return (onListening) => {
+      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
+      else this.#server.listen(bound, BACKLOG, onListening);
+    };
+  }
+
+  /** The socket that somebody else has bound; Node closes our descriptor of it. */
+  async #adopt(inheritedFd: number): Promise<(onListening: () => void) => void> {
+    const { fastOpenQueue = 0 } = this.#options;
+    if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(inheritedFd, fastOpenQueue);
+    const fd = await duplicateDescriptor(inheritedFd);
+    return (onListening) => this.#server.listen({ fd, backlog: BACKLOG }, onListening);
   }
 
   #accept(socket: Socket): void {
