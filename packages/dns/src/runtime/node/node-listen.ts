@@ -1,5 +1,5 @@
 /** Listening sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
-import { type AddressInfo, type BoundSocket, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
@@ -11,7 +11,7 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
-import { bindFastOpen } from "./fast-open.ts";
+import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
@@ -78,14 +78,6 @@ class NodeListener implements StreamListener {
     const { local, reusePort, fastOpenQueue = 0 } = this.#options;
     const what = `listening on ${endpointText(local)}`;
     const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
-    let bound: BoundSocket | undefined;
-    if (fastOpenQueue > 0) {
-      try {
-        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
-      } catch (problem) {
-        throw toDnsError(problem, what, "listen");
-      }
-    }
     await new Promise<void>((resolve, reject) => {
       const onError = (problem: Error): void => reject(toDnsError(problem, what, "listen"));
       this.#server.once("error", onError);
@@ -93,8 +85,7 @@ class NodeListener implements StreamListener {
         this.#server.off("error", onError);
         resolve();
       };
-      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
-      else this.#server.listen(bound, BACKLOG, onListening);
+      this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
     });
     const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
     this.local = { address: address.address, port: address.port };
@@ -106,6 +97,7 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+    if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(this.#server, fastOpenQueue);
   }
 
   #accept(socket: Socket): void {
