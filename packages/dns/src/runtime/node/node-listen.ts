@@ -1,5 +1,5 @@
 /** Listening sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
-import { type AddressInfo, type BoundSocket, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
@@ -11,7 +11,7 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
-import { askFastOpen, bindFastOpen } from "./fast-open.ts";
+import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
@@ -76,13 +76,13 @@ class NodeListener implements StreamListener {
   }
 
   async open(): Promise<void> {
-    const { local, inheritedFd } = this.#options;
+    const { local, fastOpenQueue = 0 } = this.#options;
     const what = `listening on ${endpointText(local)}`;
-    const listen = inheritedFd === undefined ? await this.#bind(what) : await this.#adopt(inheritedFd);
+    const place = await this.#place();
     await new Promise<void>((resolve, reject) => {
       const onError = (problem: Error): void => reject(toDnsError(problem, what, "listen"));
       this.#server.once("error", onError);
-      listen(() => {
+      this.#server.listen({ ...place, backlog: BACKLOG }, () => {
         this.#server.off("error", onError);
         resolve();
       });
@@ -97,32 +97,16 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+    if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(this.#server, fastOpenQueue);
   }
 
-  /** A socket of our own; gives what makes it listen. */
-  async #bind(what: string): Promise<(onListening: () => void) => void> {
-    const { local, reusePort, fastOpenQueue = 0 } = this.#options;
-    const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
-    let bound: BoundSocket | undefined;
-    if (fastOpenQueue > 0) {
-      try {
-        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
-      } catch (problem) {
-        throw toDnsError(problem, what, "listen");
-      }
-    }
-    return (onListening) => {
-      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
-      else this.#server.listen(bound, BACKLOG, onListening);
-    };
-  }
-
-  /** The socket that somebody else has bound; Node closes our descriptor of it. */
-  async #adopt(inheritedFd: number): Promise<(onListening: () => void) => void> {
-    const { fastOpenQueue = 0 } = this.#options;
-    if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(inheritedFd, fastOpenQueue);
-    const fd = await duplicateDescriptor(inheritedFd);
-    return (onListening) => this.#server.listen({ fd, backlog: BACKLOG }, onListening);
+  /** Where to listen, or the socket that somebody else has bound; Node closes our descriptor of it. */
+  async #place(): Promise<
+    { fd: number } | { host: string; port: number; reusePort: boolean; ipv6Only: boolean }
+  > {
+    const { local, reusePort, inheritedFd } = this.#options;
+    if (inheritedFd !== undefined) return { fd: await duplicateDescriptor(inheritedFd) };
+    return { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
   }
 
   #accept(socket: Socket): void {
