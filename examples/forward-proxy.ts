@@ -1,12 +1,12 @@
 /**
- * An HTTP proxy that finds names over TLS, strictly: `curl -x http://127.0.0.1:8080 https://www.example/`. Its 502 says which DNS
- * server failed, at which stage and why: the cause of a failed lookup.
+ * An HTTP proxy that finds names over TLS: `curl -x http://127.0.0.1:8080 https://www.example/`. Its 502 tells what failed.
  * Run: node --conditions=source examples/forward-proxy.ts "tls://dns.example?ip=192.0.2.53" 8080
  */
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { pipeline } from "node:stream";
 import { install } from "@sotto/dns/node-dns";
+
 install({ upstreams: [process.argv[2] ?? "tls://dns.example?ip=192.0.2.53"] });
 const why = ({ cause, code }: NodeJS.ErrnoException) => String(cause ?? code);
 const proxy = createServer((asked, answer) => {

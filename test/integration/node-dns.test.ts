@@ -249,6 +249,16 @@ test("a name that has no form in ASCII is not asked, and no other one in its pla
   assert.deepEqual(await asks("Ü.example."), ["ENOTFOUND", ["xn--tda.example."]]);
 });
 
+/** undici's cache counts in milliseconds: what was given in seconds ended 1000 times too early. */
+test("lookupOrigin gives undici a TTL in milliseconds", async () => {
+  const facade = createDns({ upstreams: [`udp://${server.clear}`], hosts: "none" });
+  const look = (name: string): Promise<unknown> =>
+    called((callback) => facade.lookupOrigin(new URL(`http://${name}`), { family: "IPv4" }, callback));
+  assert.deepEqual(await look("four.example"), [[{ address: "192.0.2.4", family: 4, ttl: 300_000 }]]);
+  assert.deepEqual(await look("[::1]:80"), [[{ address: "::1", family: 6, ttl: 1000 }]]);
+  await facade.close();
+});
+
 test("a timeout of 0 is none of ours, as with Node", async () => {
   for (const Resolver of [nodeDns.promises.Resolver, ours.promises.Resolver]) {
     const resolver = new Resolver({ timeout: 0, tries: 2 });

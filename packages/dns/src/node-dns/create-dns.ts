@@ -36,18 +36,29 @@ export interface MoreDns {
   resolveSvcb(hostname: string, callback: ServiceCallback): void;
   /** The whole message with its protection and security, as `StubResolver.query`. */
   query(name: string, type: RRType | string, options?: QueryOptions): Promise<StubAnswer>;
-  /** For undici's `interceptors.dns({ lookup })`: takes an origin and gives addresses with their TTL. */
+  /** For undici's `interceptors.dns({ lookup })`: takes an origin and gives addresses with their TTL in its unit. */
   lookupOrigin(
     origin: URL | { readonly hostname: string },
     options:
-      | { readonly family?: number | null | undefined; readonly affinity?: 4 | 6 | null | undefined }
+      | {
+          readonly family?: number | "IPv4" | "IPv6" | null | undefined;
+          readonly affinity?: 4 | 6 | null | undefined;
+        }
       | undefined,
-    callback: (error: Error | null, addresses: FoundAddress[]) => void,
+    callback: (error: Error | null, addresses: OriginAddress[]) => void,
   ): void;
   /** Who is asked now; changes with `setServers`. */
   readonly resolver: StubResolver;
   /** Gives up what is under way and closes all connections. */
   close(): Promise<void>;
+}
+
+/** An address as undici's cache keeps it. */
+export interface OriginAddress {
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** Milliseconds. */
+  readonly ttl: number;
 }
 
 /** The promise forms of the same. */
@@ -191,7 +202,7 @@ class Facade {
     // The address of a URL stands in brackets.
     const hostname = origin.hostname.replace(/^\[(.*)\]$/, "$1");
     this.#addresses(hostname, wanted).then(
-      (found) => queueMicrotask(() => callback(null, found)),
+      (found) => queueMicrotask(() => callback(null, found.map(originAddress))),
       (error: Error) => queueMicrotask(() => callback(error, [])),
     );
   }
@@ -285,6 +296,11 @@ function requireAddress(address: unknown): string {
   requireString(address, "address");
   if (isIP(address) === 0) throw wrongValue("address", address);
   return address;
+}
+
+/** What may not be kept must still be there when undici looks for what it was given. */
+function originAddress({ address, family, ttl }: FoundAddress): OriginAddress {
+  return { address, family, ttl: Math.max(ttl, 1) * 1000 };
 }
 
 function shortOf({ address, family }: FoundAddress): { address: string; family: 4 | 6 } {

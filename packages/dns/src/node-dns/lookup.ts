@@ -21,7 +21,7 @@ import { asciiName, reverseNames } from "./resolve.ts";
 export interface FoundAddress {
   readonly address: string;
   readonly family: 4 | 6;
-  /** Seconds; what undici's cache wants to know. */
+  /** Seconds. */
   readonly ttl: number;
 }
 
