@@ -235,6 +235,8 @@ export interface DatagramOptions {
   /** When set, only datagrams of this peer arrive, and ICMP errors are reported. */
   readonly connectTo: Endpoint | undefined;
   readonly reusePort: boolean;
+  /** The process may end although the socket is open. Default false. */
+  readonly isBackground?: boolean | undefined;
 }
 
 /** Everything that leaves or enters the machine. All promises reject with a `DnsError`. */

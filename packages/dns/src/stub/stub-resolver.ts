@@ -83,7 +83,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
     const plans = (options.upstreams ?? system.servers).map(readUpstream);
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
-    this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
+    this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
     const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);

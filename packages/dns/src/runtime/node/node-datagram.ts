@@ -1,5 +1,5 @@
 /** UDP sockets. */
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
@@ -7,7 +7,7 @@ import { endpointText, toDnsError } from "./system-problem.ts";
 /** Room in the kernel for bursts; the system may grant less. */
 const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 
-/** Binds, and connects when asked to. */
+/** Binds, and connects when asked to. Rejects with a `DnsError`. */
 export async function openDatagram(
   options: DatagramOptions,
   handlers: DatagramHandlers,
@@ -24,25 +24,11 @@ export async function openDatagram(
   const what = isClient
     ? `UDP socket to ${endpointText(connectTo)}`
     : `listening on ${endpointText(local)} (UDP)`;
-  await new Promise<void>((resolve, reject) => {
-    const onError = (problem: Error): void => {
-      socket.close();
-      reject(toDnsError(problem, what, isClient ? "connect" : "listen"));
-    };
-    socket.once("error", onError);
-    const done = (): void => {
-      socket.off("error", onError);
-      resolve();
-    };
-    socket.bind({ address: local.address, port: local.port, exclusive: true }, () => {
-      if (connectTo === undefined) done();
-      // Node reports a failed connect to the callback, not as an event.
-      else
-        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
-          problem === undefined || problem === null ? done() : onError(problem),
-        );
-    });
+  await bind(socket, options).catch((problem: unknown) => {
+    socket.close();
+    throw toDnsError(problem, what, isClient ? "connect" : "listen");
   });
+  if (options.isBackground === true) socket.unref();
   const address = socket.address();
   let isClosed = false;
   const onError = (problem: Error): void => {
@@ -81,4 +67,30 @@ export async function openDatagram(
     handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
   );
   return opened;
+}
+
+/** Binds and connects. */
+async function bind(socket: Socket, { local, connectTo }: DatagramOptions): Promise<void> {
+  const { address, port } = local;
+  if (connectTo !== undefined && "bindSync" in socket) {
+    // Since Node 24. Most of what a socket costs is waiting for what the system does at once.
+    socket.bindSync({ address, port });
+    socket.connectSync(connectTo.port, connectTo.address);
+    return;
+  }
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    const done = (): void => {
+      socket.off("error", reject);
+      resolve();
+    };
+    socket.bind({ address, port, exclusive: true }, () => {
+      if (connectTo === undefined) done();
+      // Node reports a failed connect to the callback, not as an event.
+      else
+        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
+          problem === undefined || problem === null ? done() : reject(problem),
+        );
+    });
+  });
 }
