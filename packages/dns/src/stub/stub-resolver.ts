@@ -211,7 +211,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     };
     return this.#flights.join(
       key,
-      { deadlineMs, signal: options.signal, what: `${name} at ${this.#who()}` },
+      { deadlineMs, signal: options.signal, what: () => this.#whatOf(name) },
       work,
     );
   }
@@ -263,15 +263,15 @@ export class StubResolver implements Asker, AsyncDisposable {
       this.#cache?.store(key, name, answer);
       return answer;
     };
-    return this.#flights.join(key, { deadlineMs, signal, what: `${name} at ${this.#who()}` }, work);
+    return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
   }
 
   #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
     return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
   }
 
-  #who(): string {
-    return this.#pool.standings().length === 1 ? "the upstream" : "any upstream";
+  #whatOf(name: Name): string {
+    return `${name} at ${this.#pool.standings().length === 1 ? "the upstream" : "any upstream"}`;
   }
 }
 
