@@ -243,6 +243,8 @@ export interface DatagramOptions {
   readonly reusePort: boolean;
   /** As in {@link ListenOptions}, a UDP socket; an inherited one on all addresses does not choose where answers come from. */
   readonly inheritedFd?: number | undefined;
+  /** The process may end although the socket is open. Default false. */
+  readonly isBackground?: boolean | undefined;
 }
 
 /** Everything that leaves or enters the machine. All promises reject with a `DnsError`. */

@@ -83,7 +83,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
     const plans = (options.upstreams ?? system.servers).map(readUpstream);
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
-    this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
+    this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
     const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
@@ -221,7 +221,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     };
     return this.#flights.join(
       key,
-      { deadlineMs, signal: options.signal, what: `${name} at ${this.#who()}` },
+      { deadlineMs, signal: options.signal, what: () => this.#whatOf(name) },
       work,
     );
   }
@@ -275,15 +275,15 @@ export class StubResolver implements Asker, AsyncDisposable {
       this.#cache?.store(key, name, answer);
       return answer;
     };
-    return this.#flights.join(key, { deadlineMs, signal, what: `${name} at ${this.#who()}` }, work);
+    return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
   }
 
   #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
     return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
   }
 
-  #who(): string {
-    return this.#pool.standings().length === 1 ? "the upstream" : "any upstream";
+  #whatOf(name: Name): string {
+    return `${name} at ${this.#pool.standings().length === 1 ? "the upstream" : "any upstream"}`;
   }
 }
 

@@ -1,5 +1,5 @@
 /** UDP sockets. */
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
 import { duplicateDescriptor } from "./system-calls.ts";
@@ -8,12 +8,12 @@ import { endpointText, toDnsError } from "./system-problem.ts";
 /** Room in the kernel for bursts; the system may grant less. */
 const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 
-/** Binds, and connects when asked to. */
+/** Binds, and connects when asked to. Rejects with a `DnsError`. */
 export async function openDatagram(
   options: DatagramOptions,
   handlers: DatagramHandlers,
 ): Promise<DatagramSocket> {
-  const { connectTo, local, inheritedFd } = options;
+  const { connectTo, local } = options;
   const isIpv6 = local.address.includes(":");
   const isClient = connectTo !== undefined;
   const socket = createSocket({
@@ -25,29 +25,11 @@ export async function openDatagram(
   const what = isClient
     ? `UDP socket to ${endpointText(connectTo)}`
     : `listening on ${endpointText(local)} (UDP)`;
-  const place =
-    inheritedFd === undefined
-      ? { address: local.address, port: local.port }
-      : { fd: await duplicateDescriptor(inheritedFd) };
-  await new Promise<void>((resolve, reject) => {
-    const onError = (problem: Error): void => {
-      socket.close();
-      reject(toDnsError(problem, what, isClient ? "connect" : "listen"));
-    };
-    socket.once("error", onError);
-    const done = (): void => {
-      socket.off("error", onError);
-      resolve();
-    };
-    socket.bind({ ...place, exclusive: true }, () => {
-      if (connectTo === undefined) done();
-      // Node reports a failed connect to the callback, not as an event.
-      else
-        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
-          problem === undefined || problem === null ? done() : onError(problem),
-        );
-    });
+  await bind(socket, options).catch((problem: unknown) => {
+    socket.close();
+    throw toDnsError(problem, what, isClient ? "connect" : "listen");
   });
+  if (options.isBackground === true) socket.unref();
   const address = socket.address();
   // An inherited IPv6 socket may speak IPv4, too, and then wants its addresses mapped (RFC 4291 §2.5.5.2).
   const addressFor = (address: string): string =>
@@ -89,4 +71,32 @@ export async function openDatagram(
     handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
   );
   return opened;
+}
+
+/** Binds and connects. */
+async function bind(socket: Socket, { local, connectTo, inheritedFd }: DatagramOptions): Promise<void> {
+  const { address, port } = local;
+  if (connectTo !== undefined && "bindSync" in socket) {
+    // Since Node 24. Most of what a socket costs is waiting for what the system does at once.
+    socket.bindSync({ address, port });
+    socket.connectSync(connectTo.port, connectTo.address);
+    return;
+  }
+  const place =
+    inheritedFd === undefined ? { address, port } : { fd: await duplicateDescriptor(inheritedFd) };
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    const done = (): void => {
+      socket.off("error", reject);
+      resolve();
+    };
+    socket.bind({ ...place, exclusive: true }, () => {
+      if (connectTo === undefined) done();
+      // Node reports a failed connect to the callback, not as an event.
+      else
+        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
+          problem === undefined || problem === null ? done() : reject(problem),
+        );
+    });
+  });
 }
