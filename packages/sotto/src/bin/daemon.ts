@@ -132,6 +132,10 @@ async function openControl(
     lookUp: (name) => server.lookUp(name),
     trust: () => server.trust(),
     upstreams: () => server.upstreams(),
+    get stubStatus() {
+      return server.stubStatus;
+    },
+    portal: (words) => server.portal(words),
     reload: () => steering.reload(),
     stop: () => steering.end("control"),
   });

@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { DnsError } from "@sotto/dns/runtime";
 import { hasCredentials, readUpstream, type UpstreamPlan } from "@sotto/dns/stub";
 import { Name } from "@sotto/dns/wire";
-import type { ForwardZoneConfig, UpstreamConnections } from "./config.ts";
-import { known } from "./load-listeners.ts";
+import type { ForwardZoneConfig, PortalConfig, UpstreamConnections } from "./config.ts";
+import { bounded, known } from "./load-listeners.ts";
 import { tryParsePin } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
 import { tryParseDuration } from "./units.ts";
@@ -78,3 +78,16 @@ export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {
     connection: { idleTimeoutMs: known(tryParseDuration(stub["idle-timeout"])) },
   };
 }
+
+export function toPortal({ stub }: Settings, report: (message: string) => void): PortalConfig {
+  return {
+    isAllowed: stub.portal.allowed,
+    forMsMax: bounded(stub.portal["for-max"], PORTAL_MS_MIN, PORTAL_MS_MAX, report),
+    profile: stub.profile ?? "strict",
+  };
+}
+
+/** Less is no opening. */
+const PORTAL_MS_MIN = 10_000;
+/** Who needs longer opens again, and has been reminded by then. */
+const PORTAL_MS_MAX = 15 * 60_000;

@@ -23,7 +23,7 @@ import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneCo
 import { knownKeysAt, suggest } from "./explain.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
-import { toStub, toUpstreamConnections } from "./load-stub.ts";
+import { toPortal, toStub, toUpstreamConnections } from "./load-stub.ts";
 import { tryParseStubServer } from "./setting-types.ts";
 import { type Settings, settings } from "./settings.ts";
 import { looksLikeStubby, readStubby } from "./stubby.ts";
@@ -236,6 +236,10 @@ function toConfig(
     dns64: toDns64(checked, report),
     forwardZones: toForwardZones(checked, purpose, folder, report),
     upstreamConnections: toUpstreamConnections(checked),
+    portal:
+      purpose === "stub"
+        ? toPortal(checked, (message) => report(["stub", "portal", "for-max"], message))
+        : undefined,
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
       builtin: checked["local-zones"].builtin,
