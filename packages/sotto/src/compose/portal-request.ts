@@ -12,7 +12,7 @@ export interface PortalRequest {
 }
 
 /** A portal needs its own name and perhaps those of a payment service; more is a list of everything. */
-export const PORTAL_NAMES_MAX = 16;
+const PORTAL_NAMES_MAX = 16;
 /** Time to read terms and to type a voucher. */
 const FOR_MS_DEFAULT = 5 * 60_000;
 /** Below this nobody gets a page loaded. */
