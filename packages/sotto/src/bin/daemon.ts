@@ -163,6 +163,7 @@ async function reload(log: Log, server: RunningServer, load: () => LoadedConfig)
     for (const problem of problems) log.logger.error({}, `reload refused: ${problem}`);
     throw new Error(problems.join("; "));
   }
+  for (const warning of loaded.warnings) log.logger.warn({}, problemToText(warning));
   try {
     const changes = await server.reload(loaded.config);
     log.logger.info({ changes }, "reloaded");

@@ -47,7 +47,7 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
 
 function show(loaded: LoadedConfig, io: ProgramIo): number {
   const told = loaded.ok ? loaded.warnings : loaded.problems;
-  for (const problem of told) io.stderr.write(`${problemToText(problem)}\n`);
+  for (const problem of told) io.stderr.write(`${problemToText(problem)}${loaded.ok ? " (warning)" : ""}\n`);
   if (!loaded.ok) return ExitCode.Failed;
   io.stdout.write(effectiveSettings(loaded.settings));
   return ExitCode.Ok;
