@@ -31,6 +31,7 @@ import { localAnswer } from "./local-answers.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
+import { lintUpstream } from "./upstream-lint.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
 import {
   hasCredentials,
@@ -82,6 +83,9 @@ export class StubResolver implements Asker, AsyncDisposable {
     const needsSystem = options.upstreams === undefined || options.search === "system";
     const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
     const plans = (options.upstreams ?? system.servers).map(readUpstream);
+    for (const plan of plans)
+      for (const problem of lintUpstream(plan))
+        runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
     this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);

@@ -101,6 +101,12 @@ export class ClientLink implements ConnectionHost {
     return this.#machine.counters.served;
   }
 
+  /** How it keeps time, for people. */
+  get timers(): Pick<ClientConnection, "idleTimeoutMs" | "promisedIdleMs" | "idleClosesAtMs"> {
+    const { idleTimeoutMs, promisedIdleMs, idleClosesAtMs } = this.#machine;
+    return { idleTimeoutMs, promisedIdleMs, idleClosesAtMs };
+  }
+
   /** How long the connection had been idle when its peer closed it. */
   get idleClosedAfterMs(): number | undefined {
     return this.#machine.idleClosedAfterMs;

@@ -14,6 +14,14 @@ export type FailureClass =
   | "authentication"
   | "protocol";
 
+/** For people: a server that is not tried for some time. */
+export interface BackOffStatus {
+  readonly failureClass: FailureClass;
+  readonly failuresInARow: number;
+  /** Milliseconds. Who has nobody else to ask may try sooner. */
+  readonly leftMs: number;
+}
+
 interface Failure {
   readonly problem: DnsError;
   readonly failureClass: FailureClass;
@@ -95,6 +103,14 @@ export class ServerMemory {
     if (isLastHope && nowMs - failure.atMs >= LAST_HOPE_MS) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
     return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
+  }
+
+  /** The patience with a server that is not tried now; undefined when it may be. */
+  backOff(server: RememberedServer, nowMs: number): BackOffStatus | undefined {
+    const failure = this.#servers.get(server.key)?.failure;
+    if (failure === undefined || nowMs >= failure.untilMs) return undefined;
+    const { failureClass, count, untilMs } = failure;
+    return { failureClass, failuresInARow: count, leftMs: untilMs - nowMs };
   }
 
   /** The same for a server that is being tried since `sinceMs`: after a failure that takes suspiciously long. */

@@ -6,6 +6,7 @@
  */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import {
   makeStanding,
@@ -25,6 +26,10 @@ export interface PoolMember extends Responder {
   readonly transport?: "udp" | "tcp" | "tls";
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** For people: how it must prove who it is; absent: it need not. */
+  readonly identity?: string | undefined;
+  /** For people: the way to it as it is now; absent: nothing is kept between queries. */
+  readonly connectionStatus?: ConnectionStatus | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }
@@ -74,7 +79,8 @@ export class UpstreamPool implements Responder {
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
-        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
+        if (member.told !== reply.protection)
+          this.#tell(member, reply.protection, noteRecovery(member, reply, this.#runtime.clock.nowMs()));
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -182,10 +188,18 @@ export class UpstreamPool implements Responder {
     const nowMs = this.#runtime.clock.nowMs();
     member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
     member.failuresInAll++;
+    member.failuresWhileFailing++;
+    member.failingSinceMs ??= nowMs;
     const { events } = this.#runtime;
     const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
-    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
-    if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack. Said once until it proves it again.
+    if (isOther) {
+      member.hasAuthenticated = false;
+      events.publish("transport.upstream.attack-suspected", {
+        upstream: member.upstream.server,
+        problem: failure.message,
+      });
+    }
     this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
@@ -209,6 +223,21 @@ function isAboutQuestion(
   if (code === "ERR_QUOTA_EXCEEDED") return true;
   const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
   return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
+/** What the event of a new state tells: who it is, and how it went before when it had failed. */
+function noteRecovery(
+  member: Standing,
+  { exchange }: Reply,
+  nowMs: number,
+): Readonly<Record<string, unknown>> {
+  const { failingSinceMs, failuresWhileFailing: failures } = member;
+  const by = { authenticatedBy: exchange?.authenticatedBy };
+  member.failingSinceMs = undefined;
+  member.failuresWhileFailing = 0;
+  return failingSinceMs === undefined
+    ? by
+    : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
 }
 
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);

@@ -189,6 +189,10 @@ async function openControl(
     lookUp: (name) => server.lookUp(name),
     trust: () => server.trust(),
     upstreams: () => server.upstreams(),
+    get stubStatus() {
+      return server.stubStatus;
+    },
+    portal: (words) => server.portal(words),
     reload: () => steering.reload(),
     stop: () => steering.end("control"),
   });
@@ -217,6 +221,7 @@ async function reload(log: Log, server: RunningServer, load: () => LoadedConfig)
     for (const problem of problems) log.logger.error({}, `reload refused: ${problem}`);
     throw new Error(problems.join("; "));
   }
+  for (const warning of loaded.warnings) log.logger.warn({}, problemToText(warning));
   try {
     const changes = await server.reload(loaded.config);
     log.logger.info({ changes }, "reloaded");

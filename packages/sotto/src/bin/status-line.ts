@@ -1,8 +1,17 @@
 /** How a daemon does, in one line, for service managers (`systemctl status`). */
-import type { ForwardZoneStatus, RunningServer } from "../compose/index.ts";
+import type { ForwardZoneStatus, RunningServer, UpstreamStatus } from "../compose/index.ts";
+
+/** As much of a server as the line tells of. */
+interface ToldServer extends Pick<RunningServer, "listeners"> {
+  upstreams(): readonly ToldZone[];
+}
+
+interface ToldZone extends Pick<ForwardZoneStatus, "zone"> {
+  readonly upstreams: readonly Pick<UpstreamStatus, "address" | "port" | "state">[];
+}
 
 /** Where it listens and how its upstreams do. */
-export function statusLine(server: Pick<RunningServer, "listeners" | "upstreams">): string {
+export function statusLine(server: ToldServer): string {
   const places = new Map<string, string[]>();
   for (const { transport, local } of server.listeners) {
     const place = `${local.address} port ${local.port}`;
@@ -13,7 +22,7 @@ export function statusLine(server: Pick<RunningServer, "listeners" | "upstreams"
 }
 
 /** A server that is reached in several ways is one server, as good as its best way. */
-function zoneText({ zone, upstreams }: ForwardZoneStatus): string {
+function zoneText({ zone, upstreams }: ToldZone): string {
   const best = new Map<string, { readonly rank: number; readonly text: string }>();
   for (const { address, port, state } of upstreams) {
     const server = `${address} port ${port}`;
