@@ -7,11 +7,10 @@
 import { type TrustAnchor, TrustAnchors, Validator, type Verdict } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { type Responder, type TlsaRecord, usableTlsa } from "@sotto/dns/transport";
-import { type Message, type Name, parseName, Rcode, RRType } from "@sotto/dns/wire";
+import { type Message, type Name, parseName, RRType } from "@sotto/dns/wire";
 import { answerOf } from "./answer-of.ts";
-import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
-import { queryOf } from "./internal-query.ts";
+import { bogusReason, lookUpMeta } from "./meta-lookup.ts";
 
 /** What is known of an upstream's TLSA records. */
 export type TlsaKnowledge =
@@ -156,33 +155,18 @@ export class DaneRecords {
   }
 
   async #lookUpAt(source: Responder, signal: AbortSignal, deadlineMs: number): Promise<Fetched> {
-    let failure: DnsError | undefined;
-    const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
-      try {
-        // CD: what is bogus is wanted, too, to be judged here.
-        return (await source.respond(queryOf(name, type, true, true), { signal, deadlineMs })).message;
-      } catch (cause) {
-        if (!DnsError.is(cause)) throw cause;
-        failure = cause;
-        return undefined;
-      }
-    };
-    const message = await ask(this.owner, RRType.TLSA);
-    if (message === undefined) return failed(this.#notToBeHad(failure));
-    if (message.rcode !== Rcode.NoError && message.rcode !== Rcode.NXDomain)
-      return failed(this.#notToBeHad(undefined, `the reply's code is ${message.rcode}`));
-    const verdict = await judgeReply(message, this.owner, RRType.TLSA, this.#validator(), ask);
-    // What could not be validated because something did not come is no lie of anybody's.
-    if (verdict.status === "bogus" && failure !== undefined) return failed(this.#notToBeHad(failure));
-    return this.#judged(message, verdict);
+    const { owner } = this;
+    const question = { owner, type: RRType.TLSA, validator: this.#validator(), signal, deadlineMs };
+    const answer = await lookUpMeta(source, question);
+    if (answer.kind === "failed") return failed(this.#notToBeHad(answer.cause, answer.why));
+    return this.#judged(answer.message, answer.verdict);
   }
 
   #judged(message: Message, verdict: Verdict): Fetched {
     const { records, ttlSeconds } = answerOf(message, this.owner, RRType.TLSA);
     switch (verdict.status) {
       case "bogus": {
-        const why = verdict.errors.map(({ text }) => text).find((text) => text !== "") ?? "validation failed";
-        const problem = `the TLSA records of ${this.owner} are bogus: ${why}`;
+        const problem = `the TLSA records of ${this.owner} are bogus: ${bogusReason(verdict)}`;
         return failed(new DnsError("ERR_TLS_NOT_AUTHENTICATED", problem, { stage: "authenticate" }));
       }
       case "insecure":
@@ -209,7 +193,7 @@ export class DaneRecords {
     });
   }
 
-  #notToBeHad(cause: DnsError | undefined, why = cause?.message ?? "nobody answered"): DnsError {
+  #notToBeHad(cause: DnsError | undefined, why: string): DnsError {
     // Only the end of its time gives a fetch up.
     const code = cause?.code === "ERR_ABORTED" ? "ERR_TIMEOUT" : (cause?.code ?? "ERR_REPLY_UNUSABLE");
     return new DnsError(code, `the TLSA records of ${this.owner} are not to be had: ${why}`, {

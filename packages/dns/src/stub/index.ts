@@ -1,11 +1,8 @@
+export type { AddressStore } from "./address-memory.ts";
 export { type Hosts, parseHosts } from "./hosts-file.ts";
+export { type ProfiledUpstreamsOptions, profiledUpstreams } from "./profiled-upstreams.ts";
 export { parseResolvConf, type SystemConfig } from "./resolv-conf.ts";
 export type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 export { StubResolver, type StubResolverOptions } from "./stub-resolver.ts";
 export { readUpstream, type UpstreamPlan, type UpstreamSpec } from "./upstream-spec.ts";
-export {
-  hasCredentials,
-  profiledUpstreams,
-  type UpstreamManners,
-  type UsageProfile,
-} from "./usage-profile.ts";
+export { hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";

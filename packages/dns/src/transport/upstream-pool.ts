@@ -12,6 +12,7 @@ import {
   noteReply,
   type Standing,
   standingOf,
+  type UpstreamLookup,
   type UpstreamStanding,
 } from "./upstream-standing.ts";
 
@@ -21,10 +22,13 @@ export interface PoolMember extends Responder {
   readonly isBackedOff?: boolean;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
-  readonly endpoint?: Endpoint;
-  readonly transport?: "udp" | "tcp" | "tls";
+  /** Undefined also while it is not known. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** For those whose addresses are not configured. */
+  readonly lookup?: UpstreamLookup | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }

@@ -13,6 +13,19 @@ export interface UpstreamFailure {
   readonly problem: string;
 }
 
+/** How an upstream that is known by name is found, for people. */
+export interface UpstreamLookup {
+  /** Whose addresses are looked up. */
+  readonly name: string;
+  readonly port: number;
+  /** In use, the one that is asked first first; empty: none is known. */
+  readonly addresses: readonly string[];
+  /** Who told them; undefined while none is known. */
+  readonly from: string | undefined;
+  /** Of the last lookup; undefined when it was answered. */
+  readonly lastFailure: UpstreamFailure | undefined;
+}
+
 export interface Standing {
   readonly upstream: PoolMember;
   failures: number;

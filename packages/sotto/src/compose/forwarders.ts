@@ -64,7 +64,7 @@ function upstreamsOf(
 ): PoolMember[] {
   if (config.profiled !== undefined) {
     const { plans, profile, manners } = config.profiled;
-    return profiledUpstreams(plans, profile, { ...manners, trustAnchors }, exchanger, runtime);
+    return profiledUpstreams({ plans, profile, manners: { ...manners, trustAnchors } }, exchanger, runtime);
   }
   const hideClientSubnet = config.hidesClientSubnet;
   return config.upstreams.map(
