@@ -8,6 +8,7 @@ import type { Responder, UpstreamFailure } from "@sotto/dns/transport";
 import { addressToText, type Name, parseName, RRType } from "@sotto/dns/wire";
 import type { AddressMemory } from "./address-memory.ts";
 import { answerOf } from "./answer-of.ts";
+import { firstToSucceed } from "./attempts.ts";
 import { Flights } from "./flights.ts";
 import { bogusReason, lookUpMeta, type MetaAnswer } from "./meta-lookup.ts";
 
@@ -197,26 +198,28 @@ export class UpstreamAddresses {
     return problem;
   }
 
+  /** The next source is asked, too, when one has not told for a while: upstreams may be what is broken. */
   async #lookUp(signal: AbortSignal, deadlineMs: number): Promise<Found | DnsError> {
-    const { sources } = this.#options;
-    const { clock } = this.#runtime;
+    const { sources, name } = this.#options;
     const problems: string[] = [];
     let cause: DnsError | undefined;
-    for (const [i, source] of sources.entries()) {
-      const nowMs = clock.nowMs();
-      // Each source gets its share of the time that is left.
-      const untilMs = nowMs + (deadlineMs - nowMs) / (sources.length - i);
-      const found = await this.#lookUpAt(source, signal, untilMs);
+    const tries = sources.map((source) => async (own: AbortSignal): Promise<Found> => {
+      const found = await this.#lookUpAt(source, own, deadlineMs);
       if ("addresses" in found) return found;
       problems.push(`${source.label}: ${found.why}`);
       cause = found.cause ?? cause;
+      throw NOTHING;
+    });
+    const mayGoOn = (problem: unknown): boolean => problem === NOTHING && !signal.aborted;
+    try {
+      return await firstToSucceed({ tries, patienceMs: SOURCE_MS, signal, mayGoOn }, this.#runtime.clock);
+    } catch (problem) {
+      if (problem !== NOTHING) throw problem;
     }
-    const loop = this.#wasAskedHere
-      ? "; meanwhile it was asked for here, so that a bootstrap server probably forwards to this resolver: give it as address"
-      : "";
+    const loop = this.#wasAskedHere ? LOOP : "";
     // Only the end of its time gives a fetch up.
     const code = cause?.code === "ERR_ABORTED" ? "ERR_TIMEOUT" : (cause?.code ?? "ERR_REPLY_UNUSABLE");
-    const text = `no address of ${this.#options.name} is to be had: ${problems.join("; ")}${loop}`;
+    const text = `no address of ${name} is to be had: ${problems.join("; ")}${loop}`;
     return new DnsError(code, text, { cause, stage: "resolve" });
   }
 
@@ -304,6 +307,12 @@ function inTurns(lists: readonly (readonly string[])[]): string[] {
   return [...new Set(inOrder.flat())];
 }
 
+/** What a source that does not tell an address rejects with; why is told together. */
+const NOTHING = new DnsError("ERR_REPLY_UNUSABLE", "no address", { stage: "resolve" });
+const LOOP =
+  "; meanwhile it was asked for here, so that a bootstrap server probably forwards to this resolver: give the upstream's address instead";
+/** A second more for an upstream than its answer takes on a bad day; the rest of the time is for who comes next. */
+const SOURCE_MS = 1000;
 /** RFC 8305 §4: IPv6 first. */
 const TYPES = [RRType.AAAA, RRType.A] as const;
 /** A server that drops questions of one type must not hold up the other; more than a round trip, and hardly felt. */

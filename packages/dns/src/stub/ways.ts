@@ -2,8 +2,9 @@
  * Several ways to one upstream, such as its addresses. The one that worked last is asked alone; until one has, and when it
  * fails, the next is asked as soon as one has failed or has been silent for a moment (RFC 8305 §5), and the first reply counts.
  */
-import { type Clock, DnsError, type Timer } from "@sotto/dns/runtime";
+import { type Clock, DnsError } from "@sotto/dns/runtime";
 import type { PoolMember, Query, QueryContext, Reply } from "@sotto/dns/transport";
+import { firstToSucceed } from "./attempts.ts";
 
 export interface WaysOptions {
   /** The way that a key stands for. */
@@ -59,51 +60,30 @@ export class Ways {
     return !signal.aborted && this.#clock.nowMs() < deadlineMs;
   }
 
-  /** Those that are backed off come last. Who lost is given up. */
-  #race(
+  /** Those that are backed off come last. */
+  async #race(
     keys: readonly string[],
     query: Query,
     context: QueryContext,
     before: DnsError | undefined,
   ): Promise<Reply> {
     const isTired = (key: string): number => Number(this.#memberFor(key).isBackedOff === true);
-    const waiting = keys.toSorted((a, b) => isTired(a) - isTired(b));
-    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const giveUp = new AbortController();
-    const own = { ...context, signal: AbortSignal.any([context.signal, giveUp.signal]) };
     let failure = before;
-    let running = 0;
-    let timer: Timer | undefined;
-    const end = (tell: () => void): void => {
-      timer?.cancel();
-      timer = undefined;
-      waiting.length = 0;
-      tell();
-      giveUp.abort();
-    };
-    const start = (): void => {
-      timer?.cancel();
-      const key = waiting.shift();
-      if (key === undefined) return;
-      running++;
-      if (waiting.length > 0) timer = this.#clock.startTimer("address race", RACE_MS, start);
-      this.#memberFor(key)
-        .respond(query, own)
-        .then(
-          (reply) => end(() => resolve(this.#won(key, reply))),
-          (cause: unknown) => lost(cause),
-        );
-    };
-    const lost = (cause: unknown): void => {
-      running--;
+    const tries = keys
+      .toSorted((a, b) => isTired(a) - isTired(b))
+      .map((key) => async (signal: AbortSignal): Promise<Reply> => {
+        return this.#won(key, await this.#memberFor(key).respond(query, { ...context, signal }));
+      });
+    const mayGoOn = (cause: unknown): boolean => {
       if (DnsError.is(cause)) failure = moreTelling(failure, cause);
-      if (!DnsError.is(cause)) end(() => reject(cause));
-      else if (!this.#isWorthMore(cause, context)) end(() => reject(failure));
-      else if (waiting.length > 0) start();
-      else if (running === 0) end(() => reject(failure));
+      return this.#isWorthMore(cause, context);
     };
-    start();
-    return promise;
+    const { signal } = context;
+    try {
+      return await firstToSucceed({ tries, patienceMs: RACE_MS, signal, mayGoOn }, this.#clock);
+    } catch (cause) {
+      throw DnsError.is(cause) ? (failure ?? cause) : cause;
+    }
   }
 
   #won(key: string, reply: Reply): Reply {
