@@ -13,7 +13,7 @@ import { DaneRecords } from "./dane-records.ts";
 import { DaneUpstream } from "./dane-upstream.ts";
 import { NamedUpstream } from "./named-upstream.ts";
 import { type AddressSource, UpstreamAddresses } from "./upstream-addresses.ts";
-import type { PlacedPlan, UpstreamPlan } from "./upstream-spec.ts";
+import { type PlacedPlan, requireFindable, type UpstreamPlan } from "./upstream-spec.ts";
 import {
   bootstrapRungs,
   type Rung,
@@ -68,12 +68,7 @@ class ProfiledUpstreams {
     const { plans, profile, manners, addressStore } = options;
     if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
     if (profile === "strict") for (const plan of plans) requireCredentials(plan);
-    for (const { label, address } of options.bootstrap ?? [])
-      if (address === undefined)
-        throw new DnsError(
-          "ERR_CONFIG",
-          `bootstrap server ${label} has no address, by which alone it can be found`,
-        );
+    requireFindable(plans, options.bootstrap ?? []);
     this.#options = options;
     this.#exchanger = exchanger;
     this.#runtime = runtime;
@@ -150,22 +145,17 @@ class ProfiledUpstreams {
       this.#runtime,
     );
     this.#addresses.set(name, addresses);
-    sources.push(...this.#addressSources(name));
+    sources.push(...this.#addressSources());
     return addresses;
   }
 
   /** Upstreams first, which see nothing new; then those that were given for this one purpose. */
-  #addressSources(name: string): AddressSource[] {
+  #addressSources(): AddressSource[] {
     const { bootstrap = [], profile, manners } = this.#options;
     const placed = this.#ladders.filter(({ plan }) => plan.address !== undefined);
     const servers = bootstrap.flatMap((plan) =>
       bootstrapRungs(plan, profile, manners.neverClear === true).map((rung) => this.#build(plan, rung)),
     );
-    if (placed.length === 0 && servers.length === 0)
-      throw new DnsError(
-        "ERR_CONFIG",
-        `upstream ${name} has no address, and nobody can be asked for it: add one (tls://${name}?ip=ADDRESS), another upstream that has one, or a bootstrap server (RFC 8310 §7.2)`,
-      );
     const upstreams = [
       ...placed.flatMap((ladder) => ladder.rungs.map((rung) => this.#member(ladder, rung))),
       ...this.#ladders

@@ -4,7 +4,7 @@
  */
 import type { Validator } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
-import type { Responder, UpstreamFailure } from "@sotto/dns/transport";
+import type { Responder, UpstreamLookup } from "@sotto/dns/transport";
 import { addressToText, type Name, parseName, RRType } from "@sotto/dns/wire";
 import type { AddressMemory } from "./address-memory.ts";
 import { answerOf } from "./answer-of.ts";
@@ -83,10 +83,11 @@ export class UpstreamAddresses {
     return this.#known?.from ?? (this.current.length > 0 ? "last good" : undefined);
   }
 
-  get lastFailure(): UpstreamFailure | undefined {
+  get lastFailure(): UpstreamLookup["lastFailure"] {
     if (this.#failed === undefined) return undefined;
     const { atMs, problem } = this.#failed;
-    return { atMs, code: problem.code, stage: problem.stage, problem: problem.message };
+    const agoMs = this.#runtime.clock.nowMs() - atMs;
+    return { atMs, agoMs, code: problem.code, stage: problem.stage, problem: problem.message };
   }
 
   /** True while nothing is known and the last lookup failed just now. */
@@ -103,7 +104,7 @@ export class UpstreamAddresses {
     }
     const failure = this.#recentFailure();
     if (failure !== undefined) throw failure.problem;
-    await this.#fetch(waiting);
+    await this.#fetchNow(waiting);
     return this.current;
   }
 
@@ -113,7 +114,7 @@ export class UpstreamAddresses {
     const isFresh = this.#known !== undefined && this.#runtime.clock.nowMs() - this.#known.atMs < DOUBT_MS;
     if (isFresh || this.#recentFailure() !== undefined) return false;
     try {
-      await this.#fetch(waiting);
+      await this.#fetchNow(waiting);
     } catch (cause) {
       if (!DnsError.is(cause)) throw cause;
       return false;
@@ -144,7 +145,7 @@ export class UpstreamAddresses {
     return this.#runtime.clock.nowMs() >= this.#known.refreshAtMs;
   }
 
-  #fetch(waiting: Waiting): Promise<void> {
+  #fetchNow(waiting: Waiting): Promise<void> {
     const fetchUntilMs = this.#startFetching();
     return this.#join({ ...waiting, deadlineMs: Math.min(waiting.deadlineMs, fetchUntilMs) });
   }

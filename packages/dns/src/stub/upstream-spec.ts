@@ -112,6 +112,26 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
   };
 }
 
+/**
+ * Throws ERR_CONFIG for an upstream whose address nobody can be asked for, and for a bootstrap server without one. All upstreams
+ * that have addresses can be asked: with the strict profile they prove who they are.
+ */
+export function requireFindable(plans: readonly UpstreamPlan[], bootstrap: readonly UpstreamPlan[]): void {
+  for (const { label, address } of bootstrap)
+    if (address === undefined)
+      throw new DnsError(
+        "ERR_CONFIG",
+        `bootstrap server ${label} has no address, by which alone it can be found`,
+      );
+  const named = plans.find(({ address }) => address === undefined);
+  if (named === undefined || bootstrap.length > 0 || plans.some(({ address }) => address !== undefined))
+    return;
+  throw new DnsError(
+    "ERR_CONFIG",
+    `upstream ${named.label} has no address, and nobody can be asked for it: add one (tls://${named.name}?ip=ADDRESS), another upstream that has one, or a bootstrap server (RFC 8310 §7.2)`,
+  );
+}
+
 function literalOf(text: string): string {
   const literal = tryParseAddress(text);
   if (!literal.ok) throw new DnsError("ERR_CONFIG", `upstream address ${literal.problem}`);

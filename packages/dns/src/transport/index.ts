@@ -59,4 +59,4 @@ export {
   UpstreamPool,
   type UpstreamPoolOptions,
 } from "./upstream-pool.ts";
-export type { UpstreamFailure, UpstreamLookup, UpstreamStanding } from "./upstream-standing.ts";
+export type { UpstreamLookup, UpstreamStanding } from "./upstream-standing.ts";

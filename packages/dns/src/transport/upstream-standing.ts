@@ -23,7 +23,7 @@ export interface UpstreamLookup {
   /** Who told them; undefined while none is known. */
   readonly from: string | undefined;
   /** Of the last lookup; undefined when it was answered. */
-  readonly lastFailure: UpstreamFailure | undefined;
+  readonly lastFailure: (UpstreamFailure & { readonly agoMs: number }) | undefined;
 }
 
 export interface Standing {

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { Endpoint } from "@sotto/dns/runtime";
 import { hasCredentials, readUpstream } from "@sotto/dns/stub";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
@@ -234,7 +235,13 @@ function toConfig(
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
-    forwardZones: toForwardZones(checked, purpose, folder, report),
+    forwardZones: toForwardZones(
+      checked,
+      purpose,
+      folder,
+      listeners.map(({ local }) => local),
+      report,
+    ),
     upstreamConnections: toUpstreamConnections(checked),
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
@@ -314,6 +321,7 @@ function toForwardZones(
   checked: Settings,
   purpose: ConfigPurpose,
   folder: string,
+  ourselves: readonly Endpoint[],
   report: (path: readonly PropertyKey[], message: string) => void,
 ): ForwardZoneConfig[] {
   const zones = checked["forward-zones"].map((zone, i) =>
@@ -321,7 +329,7 @@ function toForwardZones(
   );
   const { stub } = checked;
   if (purpose === "stub")
-    return [toStub(stub, folder, (key, message) => report(["stub", ...key], message)), ...zones];
+    return [toStub(stub, folder, ourselves, (key, message) => report(["stub", ...key], message)), ...zones];
   if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
   return zones;
 }

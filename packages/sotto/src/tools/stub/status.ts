@@ -30,7 +30,8 @@ function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus): stri
       .map((cell, i) => cell.padEnd(widths[i] ?? 0))
       .join("  ")
       .trimEnd()}\n`;
-  const failures = upstreams.flatMap(failureText);
+  const lookups = new Set(upstreams.flatMap(lookupText));
+  const failures = [...lookups, ...upstreams.flatMap(failureText)];
   return `${zone} profile ${profile}, ${choice}\n${line(head)}${rows.map(line).join("")}${failures.join("")}`;
 }
 
@@ -47,6 +48,18 @@ function rowOf(upstream: UpstreamStatus): string[] {
     upstream.smoothedMs === undefined ? "-" : `${upstream.smoothedMs.toFixed(1)} ms`,
     upstream.avoidedForMs === 0 ? "now" : `in ${Math.ceil(upstream.avoidedForMs / 1000)} s`,
   ];
+}
+
+/** Rungs of one upstream share their addresses. */
+function lookupText({ lookup }: UpstreamStatus): string[] {
+  if (lookup === undefined) return [];
+  const { name, addresses, from, lastFailure } = lookup;
+  const found = addresses.length === 0 ? "no address is known" : `${addresses.join(", ")} (${from})`;
+  const failed =
+    lastFailure === undefined
+      ? ""
+      : `; ${Math.round(lastFailure.agoMs / 1000)} s ago ${lastFailure.problem} (${lastFailure.code})`;
+  return [`  ${name}: ${found}${failed}\n`];
 }
 
 function failureText({ address, port, rung, lastFailure }: UpstreamStatus): string[] {
