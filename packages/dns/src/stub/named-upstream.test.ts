@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
+import { fakeCertificatePem } from "@sotto/dns/testing";
 import { encodeMessage, type Message, makeMessage, Rcode, RRType } from "@sotto/dns/wire";
 import { NOW_SECONDS } from "../dnssec/test-signer.test-support.ts";
 import { ZoneWorld } from "../dnssec/zone-world.test-support.ts";
@@ -289,6 +291,28 @@ test("a resolver that validates does not take an address that is bogus [8310-7.2
   forges = false;
   await world.world.clock.advance(2000);
   assert.equal(await world.told(stub), `authenticated at ${ADDRESS}`);
+});
+
+test("an upstream by name only may be known by its TLSA record only", async (context) => {
+  const world = await worldFor(context);
+  const digest = createHash("sha256").update(fakeCertificatePem(IDENTITY)).digest("hex");
+  const zones = new ZoneWorld([
+    { origin: ".", text: "" },
+    { origin: "example.", text: `_853._tcp.dns TLSA 3 0 1 ${digest}\n` },
+  ]);
+  world.world.clock.jumpWall(NOW_SECONDS * 1000 - world.world.clock.wallMs());
+  world.answer = (query) => {
+    const [question] = query.questions;
+    assert.ok(question !== undefined);
+    if (question.name.toString() === "www.example.") return replyTo(query);
+    return encodeMessage({ ...zones.reply(question.name, question.type), id: query.id });
+  };
+  const trustAnchors = [zones.anchor(".")];
+  const stub = world.stub({ ...BY_BOOTSTRAP, upstreams: [`${NAME}?dane=only`], trustAnchors });
+  const answer = await world.settled(stub.query("www.example", "A"));
+  assert.equal(answer.authenticatedBy, "DANE-EE 3 0 1");
+  assert.deepEqual(stub.upstreams[0]?.upstream.lookup?.addresses, [ADDRESS]);
+  assert.equal(world.clearQueries, 0);
 });
 
 test("opportunistic upstreams with addresses may be asked, and a clear one may be all there is", async (context) => {

@@ -108,21 +108,31 @@ export class UpstreamPool implements Responder {
     return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
   }
 
-  /** Those in good standing first, best protection first; the others by when they may be tried again. */
+  /**
+   * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
+   * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
+   */
   #inOrder(): Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const good: Standing[] = [];
+    const known: Standing[] = [];
     const avoided: Standing[] = [];
     const backedOff: Standing[] = [];
     for (const member of this.#members) {
       this.#noticeNetwork(member);
       if (member.upstream.isBackedOff === true) backedOff.push(member);
-      else if (member.avoidUntilMs > nowMs || member.isProbed) avoided.push(member);
+      else if (member.isProbed) avoided.push(member);
+      else if (member.avoidUntilMs > nowMs) (member.hasReplied ? known : avoided).push(member);
       else good.push(member);
     }
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+    backedOff.sort(bySoonest);
+    if (known.length === 0) return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff];
+    const weakest = Math.max(0, ...good.map(({ upstream }) => upstream.tier ?? 0));
+    const isBetter = ({ upstream }: Standing): boolean => (upstream.tier ?? 0) < weakest;
+    const asked = [...this.#chosen(good), ...known.filter(isBetter)].sort(byTier);
+    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided, ...backedOff];
   }
 
   #chosen(good: Standing[]): Standing[] {
@@ -156,6 +166,7 @@ export class UpstreamPool implements Responder {
     member.networkEpoch = networkEpoch;
     member.failures = 0;
     member.avoidUntilMs = 0;
+    member.hasReplied = false;
   }
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */

@@ -38,6 +38,8 @@ export interface Standing {
   smoothedMs: number | undefined;
   /** It once proved who it is. */
   hasAuthenticated: boolean;
+  /** It has replied on this network. */
+  hasReplied: boolean;
   lastFailure: UpstreamFailure | undefined;
   lastExchange: ExchangeFacts | undefined;
   lastReplyMs: number | undefined;
@@ -80,6 +82,7 @@ export function makeStanding(upstream: PoolMember): Standing {
     networkEpoch: upstream.networkEpoch ?? 0,
     smoothedMs: undefined,
     hasAuthenticated: false,
+    hasReplied: false,
     lastFailure: undefined,
     lastExchange: undefined,
     lastReplyMs: undefined,
@@ -95,6 +98,7 @@ export function makeStanding(upstream: PoolMember): Standing {
 /** Counts a reply. */
 export function noteReply(member: Standing, { exchange, protection }: Reply, nowMs: number): void {
   member.replies++;
+  member.hasReplied = true;
   member.lastReplyMs = nowMs;
   if (protection === "authenticated") member.hasAuthenticated = true;
   if (exchange === undefined) return;
