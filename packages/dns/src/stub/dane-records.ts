@@ -9,8 +9,8 @@ import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { type Responder, type TlsaRecord, usableTlsa } from "@sotto/dns/transport";
 import { type Message, type Name, parseName, RRType } from "@sotto/dns/wire";
 import { answerOf } from "./answer-of.ts";
-import { Flights } from "./flights.ts";
 import { bogusReason, lookUpMeta } from "./meta-lookup.ts";
+import { SingleFetch, type Waiting } from "./single-fetch.ts";
 
 /** What is known of an upstream's TLSA records. */
 export type TlsaKnowledge =
@@ -40,26 +40,23 @@ interface Known {
   untilMs: number;
 }
 
-/** Who waits, and for how long. */
-interface Waiting {
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 export class DaneRecords {
   readonly owner: Name;
   readonly #options: DaneRecordsOptions;
   readonly #runtime: Runtime;
-  readonly #flights: Flights<Known>;
+  readonly #fetching: SingleFetch<Known>;
   #known: Known | undefined = undefined;
-  /** The end of the fetch that is under way, monotonic milliseconds; undefined: none is. */
-  #fetchUntilMs: number | undefined = undefined;
 
   constructor(options: DaneRecordsOptions, runtime: Runtime) {
     this.owner = parseName(`_${options.port}._tcp.${options.name}`);
     this.#options = options;
     this.#runtime = runtime;
-    this.#flights = new Flights(runtime.clock);
+    const run = async (signal: AbortSignal, deadlineMs: number): Promise<Known> => {
+      this.#known = this.#keep(await this.#lookUp(signal, deadlineMs));
+      return this.#known;
+    };
+    const what = `the TLSA records of ${this.owner}`;
+    this.#fetching = new SingleFetch({ what, timeoutMs: FETCH_MS, run }, runtime.clock);
   }
 
   /** Rejects only when the caller's time is over. */
@@ -67,12 +64,10 @@ export class DaneRecords {
     const nowMs = this.#runtime.clock.nowMs();
     const known = this.#known;
     if (known !== undefined && nowMs < known.untilMs && !this.#isOfOtherNetwork(known)) {
-      if (nowMs >= known.refreshAtMs) this.#startFetching();
+      if (nowMs >= known.refreshAtMs) this.#fetching.start();
       return known.knowledge;
     }
-    const fetchUntilMs = this.#startFetching();
-    return (await this.#join({ ...waiting, deadlineMs: Math.min(waiting.deadlineMs, fetchUntilMs) }))
-      .knowledge;
+    return (await this.#fetching.wait(waiting)).knowledge;
   }
 
   /**
@@ -89,31 +84,6 @@ export class DaneRecords {
   /** A failure says nothing about another network. */
   #isOfOtherNetwork({ knowledge, networkEpoch }: Known): boolean {
     return knowledge.kind === "failed" && networkEpoch !== this.#options.networkEpoch();
-  }
-
-  /** One at a time, which goes on although nobody waits any more: the next one will want it. Tells when it ends at the latest. */
-  #startFetching(): number {
-    if (this.#fetchUntilMs !== undefined) return this.#fetchUntilMs;
-    const deadlineMs = this.#runtime.clock.nowMs() + FETCH_MS;
-    this.#fetchUntilMs = deadlineMs;
-    // Whoever waits is told by their own promise.
-    this.#join({ deadlineMs, signal: undefined }).catch(() => undefined);
-    return deadlineMs;
-  }
-
-  #join({ deadlineMs, signal }: Waiting): Promise<Known> {
-    return this.#flights.join(
-      "",
-      { deadlineMs, signal, what: `the TLSA records of ${this.owner}` },
-      async (own, untilMs) => {
-        try {
-          this.#known = this.#keep(await this.#lookUp(own, untilMs));
-          return this.#known;
-        } finally {
-          this.#fetchUntilMs = undefined;
-        }
-      },
-    );
   }
 
   /** What was known before stays when it cannot be renewed, to the end of its time. */

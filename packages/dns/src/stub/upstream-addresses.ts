@@ -9,8 +9,8 @@ import { addressToText, type Name, parseName, RRType } from "@sotto/dns/wire";
 import type { AddressMemory } from "./address-memory.ts";
 import { answerOf } from "./answer-of.ts";
 import { firstToSucceed } from "./attempts.ts";
-import { Flights } from "./flights.ts";
 import { bogusReason, lookUpMeta, type MetaAnswer } from "./meta-lookup.ts";
+import { SingleFetch, type Waiting } from "./single-fetch.ts";
 
 /** Somebody who can be asked. */
 export interface AddressSource {
@@ -45,22 +45,14 @@ interface Failed {
   readonly networkEpoch: number;
 }
 
-/** Who waits, and for how long. */
-interface Waiting {
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 export class UpstreamAddresses {
   readonly owner: Name;
   readonly #options: UpstreamAddressesOptions;
   readonly #runtime: Runtime;
-  readonly #flights: Flights<void>;
+  readonly #fetching: SingleFetch<void>;
   #known: Known | undefined = undefined;
   /** Undefined after a lookup that was answered. */
   #failed: Failed | undefined = undefined;
-  /** The end of the fetch that is under way, monotonic milliseconds; undefined: none is. */
-  #fetchUntilMs: number | undefined = undefined;
   /** Somebody asked here for these addresses while they were looked up. */
   #wasAskedHere = false;
 
@@ -68,7 +60,9 @@ export class UpstreamAddresses {
     this.owner = parseName(options.name);
     this.#options = options;
     this.#runtime = runtime;
-    this.#flights = new Flights(runtime.clock);
+    const run = (signal: AbortSignal, deadlineMs: number): Promise<void> => this.#find(signal, deadlineMs);
+    const what = `the addresses of ${options.name}`;
+    this.#fetching = new SingleFetch({ what, timeoutMs: FETCH_MS, run }, runtime.clock);
   }
 
   /** Those that were told last, then those that were good before; families take turns. */
@@ -99,12 +93,12 @@ export class UpstreamAddresses {
   async find(waiting: Waiting): Promise<readonly string[]> {
     const { current } = this;
     if (current.length > 0) {
-      if (this.#isDue()) this.#startFetching();
+      if (this.#isDue()) this.#fetching.start();
       return current;
     }
     const failure = this.#recentFailure();
     if (failure !== undefined) throw failure.problem;
-    await this.#fetchNow(waiting);
+    await this.#fetching.wait(waiting);
     return this.current;
   }
 
@@ -114,7 +108,7 @@ export class UpstreamAddresses {
     const isFresh = this.#known !== undefined && this.#runtime.clock.nowMs() - this.#known.atMs < DOUBT_MS;
     if (isFresh || this.#recentFailure() !== undefined) return false;
     try {
-      await this.#fetchNow(waiting);
+      await this.#fetching.wait(waiting);
     } catch (cause) {
       if (!DnsError.is(cause)) throw cause;
       return false;
@@ -145,33 +139,11 @@ export class UpstreamAddresses {
     return this.#runtime.clock.nowMs() >= this.#known.refreshAtMs;
   }
 
-  #fetchNow(waiting: Waiting): Promise<void> {
-    const fetchUntilMs = this.#startFetching();
-    return this.#join({ ...waiting, deadlineMs: Math.min(waiting.deadlineMs, fetchUntilMs) });
-  }
-
-  /** One at a time, which goes on although nobody waits any more: the next one will want it. Tells when it ends at the latest. */
-  #startFetching(): number {
-    if (this.#fetchUntilMs !== undefined) return this.#fetchUntilMs;
-    const deadlineMs = this.#runtime.clock.nowMs() + FETCH_MS;
-    this.#fetchUntilMs = deadlineMs;
-    // Whoever waits is told by their own promise, and the failure is kept.
-    this.#join({ deadlineMs, signal: undefined }).catch(() => undefined);
-    return deadlineMs;
-  }
-
-  #join({ deadlineMs, signal }: Waiting): Promise<void> {
-    const what = `the addresses of ${this.#options.name}`;
-    return this.#flights.join("", { deadlineMs, signal, what }, async (own, untilMs) => {
-      this.#wasAskedHere = false;
-      try {
-        const found = await this.#lookUp(own, untilMs);
-        if (DnsError.is(found)) throw this.#noteFailure(found);
-        this.#noteFound(found);
-      } finally {
-        this.#fetchUntilMs = undefined;
-      }
-    });
+  async #find(signal: AbortSignal, deadlineMs: number): Promise<void> {
+    this.#wasAskedHere = false;
+    const found = await this.#lookUp(signal, deadlineMs);
+    if (DnsError.is(found)) throw this.#noteFailure(found);
+    this.#noteFound(found);
   }
 
   #noteFound(found: Found): void {
