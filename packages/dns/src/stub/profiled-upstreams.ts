@@ -5,17 +5,23 @@ import {
   type Exchanger,
   type PoolMember,
   type TlsPolicy,
+  UNAUTHENTICATED_TLS,
   Upstream,
   UpstreamPool,
 } from "@sotto/dns/transport";
 import { AddressMemory, type AddressStore } from "./address-memory.ts";
 import { DaneRecords } from "./dane-records.ts";
 import { DaneUpstream } from "./dane-upstream.ts";
+import { DesignatedUpstream } from "./designated-upstream.ts";
+import { isPublicAddress } from "./designation.ts";
+import { type DesignatedEndpoint, Designations } from "./designations.ts";
 import { NamedUpstream } from "./named-upstream.ts";
 import { type AddressSource, UpstreamAddresses } from "./upstream-addresses.ts";
 import { type PlacedPlan, requireFindable, type UpstreamPlan } from "./upstream-spec.ts";
 import {
   bootstrapRungs,
+  type Discovery,
+  hasCredentials,
   type Rung,
   requireCredentials,
   rungs,
@@ -33,6 +39,8 @@ export interface ProfiledUpstreamsOptions {
   /** Who may be asked for the addresses of upstreams that are known by name only; each with an address. */
   readonly bootstrap?: readonly UpstreamPlan[] | undefined;
   readonly addressStore?: AddressStore | undefined;
+  /** `verified`: designated resolvers of upstreams that are known by address only are found (RFC 9462). Default `off`. */
+  readonly discovery?: Discovery | undefined;
   /** Addresses of upstreams are validated as other answers are (RFC 8310 §7.2). */
   readonly validates?: boolean | undefined;
 }
@@ -65,9 +73,9 @@ class ProfiledUpstreams {
   readonly #addresses = new Map<string, UpstreamAddresses>();
 
   constructor(options: ProfiledUpstreamsOptions, exchanger: Exchanger, runtime: Runtime) {
-    const { plans, profile, manners, addressStore } = options;
+    const { plans, profile, manners, addressStore, discovery = "off" } = options;
     if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
-    if (profile === "strict") for (const plan of plans) requireCredentials(plan);
+    if (profile === "strict") for (const plan of plans) requireCredentials(plan, discovery);
     requireFindable(plans, options.bootstrap ?? []);
     this.#options = options;
     this.#exchanger = exchanger;
@@ -78,7 +86,10 @@ class ProfiledUpstreams {
   }
 
   members(): PoolMember[] {
-    return this.#ladders.flatMap((ladder) => ladder.rungs.map((rung) => this.#member(ladder, rung)));
+    return this.#ladders.flatMap((ladder) => [
+      ...this.#designated(ladder),
+      ...ladder.rungs.map((rung) => this.#member(ladder, rung)),
+    ]);
   }
 
   #member(ladder: Ladder, rung: Rung): PoolMember {
@@ -88,6 +99,37 @@ class ProfiledUpstreams {
       return this.#build(plan, rung);
     const upstreamFor = (policy: TlsPolicy): PoolMember => this.#build(plan, { ...rung, tls: policy });
     return new DaneUpstream({ mode: plan.dane, records: this.#daneRecords(ladder), tls, upstreamFor });
+  }
+
+  /** The rungs above a resolver of which nothing but its address is known. */
+  #designated({ plan, rungs: ladder }: Ladder): DesignatedUpstream[] {
+    if (this.#options.discovery !== "verified" || !mayDesignate(plan)) return [];
+    const networkEpoch = (): number => this.#exchanger.networkEpoch;
+    const { address, trustAnchorsPem } = plan;
+    const sources = ladder.map((rung) => this.#build(plan, rung));
+    const designations = new Designations({ address, sources, networkEpoch }, this.#runtime);
+    const rungOf = (tier: number, tls: TlsPolicy, isUsable: (at: DesignatedEndpoint) => boolean) => {
+      const memberAt = (at: DesignatedEndpoint): PoolMember =>
+        this.#buildAt({ ...plan, address: at.address, tlsPort: at.port }, { tier, tls });
+      const isVerified = tier === Tier.Authenticated;
+      return new DesignatedUpstream(
+        { designations, tier, isVerified, memberAt, isUsable, networkEpoch },
+        this.#runtime,
+      );
+    };
+    // RFC 9462 §6.3: no server name, and the certificate has to be for the address.
+    const verified: TlsPolicy = {
+      ...UNAUTHENTICATED_TLS,
+      authName: address,
+      trustAnchorsPem,
+      authenticate: "required",
+    };
+    const found = [rungOf(Tier.Authenticated, verified, () => true)];
+    // On its own port TLS is tried in any case.
+    const isElsewhere = (at: DesignatedEndpoint): boolean =>
+      at.address === address && at.port !== plan.tlsPort;
+    if (!isPublicAddress(address)) found.push(rungOf(Tier.Encrypted, UNAUTHENTICATED_TLS, isElsewhere));
+    return found;
   }
 
   /** The way to an upstream, at the address it has or at those that its name has. */
@@ -224,6 +266,11 @@ class ProfiledUpstreams {
 
 function isAuthenticated({ tier }: Rung): boolean {
   return tier === Tier.Authenticated;
+}
+
+/** Nothing but an address was given, and nothing was said of how to ask there. */
+function mayDesignate(plan: UpstreamPlan): plan is PlacedPlan {
+  return plan.transport === "auto" && !hasCredentials(plan) && hasAddress(plan);
 }
 
 function hasAddress(plan: UpstreamPlan): plan is PlacedPlan {

@@ -34,7 +34,7 @@ import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
-import { hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
+import { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
 
 /** All fields are optional: without any, the system's servers are asked, encrypted where they can. */
 export interface StubResolverOptions extends UpstreamManners {
@@ -50,6 +50,12 @@ export interface StubResolverOptions extends UpstreamManners {
   readonly bootstrap?: "system" | readonly (string | UpstreamSpec)[] | undefined;
   /** Keeps addresses that were good for the next start. Default: they are kept in memory. */
   readonly addressStore?: AddressStore | undefined;
+  /**
+   * `verified`: upstreams of which only the address is given are asked for their designated resolvers (RFC 9462), which are used before
+   * themselves when their certificate is for that address. Default: `verified` with the opportunistic profile. The strict profile cannot
+   * rest on it: what such an upstream says of itself comes in clear.
+   */
+  readonly discovery?: Discovery | undefined;
   /** Default `ordered`. */
   readonly choice?: UpstreamChoice | undefined;
   /** Milliseconds for a question with everything that it takes. Default {@link TIMEOUT_MS_DEFAULT}. */
@@ -100,6 +106,7 @@ export class StubResolver implements Asker, AsyncDisposable {
         profile: this.profile,
         manners,
         bootstrap: (bootstrap === "system" ? system.servers : bootstrap).map(readUpstream),
+        discovery: options.discovery ?? (this.profile === "opportunistic" ? "verified" : "off"),
         addressStore: options.addressStore,
         validates: options.validate !== undefined && options.validate !== false,
       },

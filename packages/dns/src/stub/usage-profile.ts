@@ -10,6 +10,9 @@ import type { UpstreamPlan } from "./upstream-spec.ts";
 
 export type UsageProfile = "strict" | "opportunistic";
 
+/** Whether designated resolvers are looked for (RFC 9462); those that are found have to be verified. */
+export type Discovery = "off" | "verified";
+
 /** Rungs of the ladder, best first. */
 export const Tier = { Authenticated: 0, Encrypted: 1, Clear: 2 } as const;
 
@@ -82,15 +85,21 @@ export function hasCredentials({ name, pins }: UpstreamPlan): boolean {
 }
 
 /** Throws ERR_CONFIG for an upstream that could not prove who it is (8310-6.6-a, 8310-6.6-b). */
-export function requireCredentials(plan: UpstreamPlan): void {
+export function requireCredentials(plan: UpstreamPlan, discovery: Discovery): void {
   if (plan.tlsPort === undefined)
     throw new DnsError(
       "ERR_CONFIG",
       `upstream ${plan.label} is asked in clear, which the strict profile never does`,
     );
-  if (!hasCredentials(plan))
+  if (hasCredentials(plan)) return;
+  // RFC 8310 §7.3: what a server says of itself in clear is no secure source.
+  if (discovery === "verified")
     throw new DnsError(
       "ERR_CONFIG",
-      `upstream ${plan.label} has neither a name nor a pin by which the strict profile could know it; add one, such as ${plan.address}@853#NAME (RFC 8310 §6.6)`,
+      `upstream ${plan.label} would have to be asked in clear for its designated resolvers, which the strict profile never does (RFC 8310 §7.3); if its certificate is for its address, say ${plan.address}@853#${plan.address}`,
     );
+  throw new DnsError(
+    "ERR_CONFIG",
+    `upstream ${plan.label} has neither a name nor a pin by which the strict profile could know it; add one, such as ${plan.address}@853#NAME (RFC 8310 §6.6)`,
+  );
 }

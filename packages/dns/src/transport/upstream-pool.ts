@@ -27,6 +27,8 @@ export interface PoolMember extends Responder {
   readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** True while there is nothing behind it, as for a designation that nobody made: it is passed over. Absent: never. */
+  readonly isAbsent?: boolean;
   /** For those whose addresses are not configured. */
   readonly lookup?: UpstreamLookup | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
@@ -89,6 +91,7 @@ export class UpstreamPool implements Responder {
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
+        if (member.upstream.isAbsent === true) continue;
         lastFailure = cause;
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
         this.#noteFailure(member, cause);
@@ -120,6 +123,7 @@ export class UpstreamPool implements Responder {
     const backedOff: Standing[] = [];
     for (const member of this.#members) {
       this.#noticeNetwork(member);
+      if (member.upstream.isAbsent === true) continue;
       if (member.upstream.isBackedOff === true) backedOff.push(member);
       else if (member.isProbed) avoided.push(member);
       else if (member.avoidUntilMs > nowMs) (member.hasReplied ? known : avoided).push(member);
@@ -171,7 +175,9 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
-    const wasNetwork = this.#members.every(({ failures }) => failures > 0);
+    const wasNetwork = this.#members.every(
+      ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
+    );
     for (const one of wasNetwork ? this.#members : [member]) {
       one.failures = 0;
       one.avoidUntilMs = 0;
