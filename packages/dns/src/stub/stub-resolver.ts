@@ -21,6 +21,7 @@ import {
   rrTypeFromText,
   tryParseName,
 } from "@sotto/dns/wire";
+import type { AddressStore } from "./address-memory.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
@@ -28,17 +29,13 @@ import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
 import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
+import { profiledUpstreams } from "./profiled-upstreams.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 import { lintUpstream } from "./upstream-lint.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
-import {
-  hasCredentials,
-  profiledUpstreams,
-  type UpstreamManners,
-  type UsageProfile,
-} from "./usage-profile.ts";
+import { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
 
 /** All fields are optional: without any, the system's servers are asked, encrypted where they can. */
 export interface StubResolverOptions extends UpstreamManners {
@@ -46,6 +43,20 @@ export interface StubResolverOptions extends UpstreamManners {
   readonly upstreams?: readonly (string | UpstreamSpec)[] | undefined;
   /** Default `strict` when every upstream has a name or a pin, else `opportunistic` (RFC 8310 §5). */
   readonly profile?: UsageProfile | undefined;
+  /**
+   * Who is asked for the addresses of upstreams without one, as `tls://dns.example`, and for nothing else (RFC 8310 §7.2), when no other
+   * upstream can be: upstreams with addresses, asked as they are written, or `system` for those of resolv.conf. Default: `system`
+   * with the opportunistic profile, else none, so that nothing leaves in clear unasked.
+   */
+  readonly bootstrap?: "system" | readonly (string | UpstreamSpec)[] | undefined;
+  /** Keeps addresses that were good for the next start. Default: they are kept in memory. */
+  readonly addressStore?: AddressStore | undefined;
+  /**
+   * `verified`: upstreams of which only the address is given are asked for their designated resolvers (RFC 9462), which are used before
+   * themselves when their certificate is for that address. Default: `verified` with the opportunistic profile. The strict profile cannot
+   * rest on it: what such an upstream says of itself comes in clear.
+   */
+  readonly discovery?: Discovery | undefined;
   /** Default `ordered`. */
   readonly choice?: UpstreamChoice | undefined;
   /** Milliseconds for a question with everything that it takes. Default {@link TIMEOUT_MS_DEFAULT}. */
@@ -80,17 +91,32 @@ export class StubResolver implements Asker, AsyncDisposable {
   /** Throws ERR_CONFIG that tells what is wrong; sends nothing yet. */
   constructor(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()) {
     this.#runtime = runtime;
-    const needsSystem = options.upstreams === undefined || options.search === "system";
-    const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
-    const plans = (options.upstreams ?? system.servers).map(readUpstream);
+    const given = options.upstreams?.map(readUpstream);
+    const needsSystem = given === undefined || options.search === "system" || options.bootstrap === "system";
+    const hasNameOnly = given?.some(({ address }) => address === undefined) === true;
+    const system = parseResolvConf(needsSystem || hasNameOnly ? systemResolvConf() : "");
+    const plans = given ?? system.servers.map(readUpstream);
     for (const plan of plans)
       for (const problem of lintUpstream(plan))
         runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
+    const bootstrap = options.bootstrap ?? (this.profile === "opportunistic" && hasNameOnly ? "system" : []);
     this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
-    const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
+    const upstreams = profiledUpstreams(
+      {
+        plans,
+        profile: this.profile,
+        manners,
+        bootstrap: (bootstrap === "system" ? system.servers : bootstrap).map(readUpstream),
+        discovery: options.discovery ?? (this.profile === "opportunistic" ? "verified" : "off"),
+        addressStore: options.addressStore,
+        validates: options.validate !== undefined && options.validate !== false,
+      },
+      this.#exchanger,
+      runtime,
+    );
     this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
