@@ -56,8 +56,6 @@ peerTest("the drop-in for own sockets gives one capability", ["systemd-analyze"]
   ]);
   const rows: { set: boolean | null; json_field: string }[] = JSON.parse(stdout);
   const open = rows.filter(({ set, json_field: field }) => set === false && field.includes("CAP_"));
-  assert.deepEqual(
-    open.map(({ json_field: field }) => field),
-    ["CapabilityBoundingSet_CAP_NET_BIND_SERVICE_BROADCAST_RAW"],
-  );
+  assert.equal(open.length, 1);
+  assert.match(open[0]?.json_field ?? "", /CAP_NET_BIND_SERVICE/);
 });

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { effectiveSettings, type LoadedConfig, loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { runStubSetup } from "../tools/setup/index.ts";
 import { runStubStatus } from "../tools/stub/index.ts";
 import { askControl } from "./control-client.ts";
 import { runDaemon } from "./daemon.ts";
@@ -17,6 +18,9 @@ const HELP = `sotto stub: a local resolver that asks others, encrypted
                         what the file means, with all defaults
   sotto stub status [--config FILE | --socket PATH] [--json]
                         state of the upstreams
+  sotto stub setup [systemd-resolved|networkmanager|resolv.conf|macos] [--config FILE]
+                   [--address ADDRESS] [--port PORT] [--json]
+                        how to make this machine ask the stub, and how to undo it; only prints
 `;
 
 /** Runs a command of the stub; without one, the stub itself. */
@@ -28,6 +32,7 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
   }
   const { command, config, socket, json } = read;
   if (command === "status") return status(config, socket, json, io);
+  if (command === "setup") return Promise.resolve(runStubSetup(read, io));
   if (config === undefined || (command !== undefined && command !== "show")) {
     io.stderr.write(HELP);
     return Promise.resolve(ExitCode.Usage);
@@ -68,6 +73,9 @@ function socketOf(config: string): string | undefined {
 
 interface Arguments {
   readonly command: string | undefined;
+  readonly system: string | undefined;
+  readonly address: string | undefined;
+  readonly port: string | undefined;
   readonly config: string | undefined;
   readonly socket: string | undefined;
   readonly json: boolean;
@@ -83,13 +91,16 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       options: {
         config: { type: "string", short: "c" },
         socket: { type: "string" },
+        address: { type: "string" },
+        port: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
-    if (positionals.length > 1) return undefined;
-    const { config, socket, json = false, help = false } = values;
-    return { command: positionals[0], config, socket, json, help };
+    const [command, system] = positionals;
+    if (positionals.length > (command === "setup" ? 2 : 1)) return undefined;
+    const { config, socket, address, port, json = false, help = false } = values;
+    return { command, system, address, port, config, socket, json, help };
   } catch {
     return undefined;
   }
