@@ -26,7 +26,7 @@ export function planMacos(machine: Machine, place: StubPlace): Planned {
         title: "Note the servers of every network service, as commands that bring them back",
         commands: [
           // A second run must not note our own address.
-          `[ -e ${SAVED} ] || ${EACH_SERVICE}\n  servers=$(networksetup -getdnsservers "$service" | tr '\\n' ' ')\n  case "$servers" in *[!0-9a-fA-F.:%\\ ]*) servers=Empty ;; esac\n  printf 'networksetup -setdnsservers "%s" %s\\n' "$service" "$servers"\ndone > ${SAVED}`,
+          `[ -e ${SAVED} ] || ${EACH_SERVICE}\n  servers=$(networksetup -getdnsservers "$service" | tr '\\n' ' ')\n  case "$servers" in *" any DNS Servers "*) servers=Empty ;; esac\n  printf 'networksetup -setdnsservers "%s" %s\\n' "$service" "$servers"\ndone > ${SAVED}`,
         ],
       },
       {

@@ -5,6 +5,8 @@ import type { StubPlace } from "./plan.ts";
 export const RESOLV_CONF = "/etc/resolv.conf";
 
 export interface ResolvConf {
+  /** False: there is neither a file nor a link. */
+  readonly exists: boolean;
   readonly servers: readonly string[];
   /** Of its last `search` or `domain` line. */
   readonly search: readonly string[];
@@ -17,15 +19,17 @@ export interface ResolvConf {
 }
 
 export function readResolvConf(machine: Machine): ResolvConf {
-  const text = machine.read(RESOLV_CONF) ?? "";
-  const lines = text.split("\n").map((line) => line.trim());
+  const text = machine.read(RESOLV_CONF);
+  const link = machine.link(RESOLV_CONF);
+  const lines = (text ?? "").split("\n").map((line) => line.trim());
   const words = lines.filter((line) => !/^[#;]/.test(line)).map((line) => line.split(/\s+/));
   const search = words.filter(([key]) => key === "search" || key === "domain").at(-1) ?? [];
   return {
+    exists: text !== undefined || link !== undefined,
     servers: words.flatMap(([key, server]) => (key === "nameserver" && server !== undefined ? [server] : [])),
     // Other text than names does not get into a file that we propose.
     search: search.slice(1).filter((name) => /^[\w.-]+$/.test(name)),
-    link: machine.link(RESOLV_CONF),
+    link,
     isMount: (machine.read("/proc/self/mountinfo") ?? "")
       .split("\n")
       .some((line) => line.split(" ")[4] === RESOLV_CONF),

@@ -9,7 +9,7 @@ const SAVED = `${RESOLV_CONF}.before-sotto`;
 
 export function planResolvConf(machine: Machine, place: StubPlace): Planned {
   const conf = readResolvConf(machine);
-  const writers = writersOf(machine);
+  const writers = writersOf(machine, place);
   const traps = [
     ...nameServiceTraps(machine),
     ...writers.flatMap(({ trap }) => (trap === undefined ? [] : [trap])),
@@ -30,13 +30,14 @@ export function replaceStep(place: StubPlace, conf: ResolvConf): Step {
   const write = writeFileCommand(RESOLV_CONF, resolvConfLines(place, conf));
   return {
     title: `Name the stub in ${RESOLV_CONF}`,
-    why:
-      conf.link === undefined
+    why: conf.exists
+      ? conf.link === undefined
         ? `The file as it was stays in ${SAVED}.`
-        : `The link as it was stays in ${SAVED}; writing through it would change a file that another program makes.`,
+        : `The link as it was stays in ${SAVED}; writing through it would change a file that another program makes.`
+      : undefined,
     commands: [
       // A second run must not save our own file.
-      `[ -e ${SAVED} ] || [ -L ${SAVED} ] || cp -a ${RESOLV_CONF} ${SAVED}`,
+      ...(conf.exists ? [`[ -e ${SAVED} ] || [ -L ${SAVED} ] || cp -a ${RESOLV_CONF} ${SAVED}`] : []),
       ...(conf.isMount ? [] : [`rm -f ${RESOLV_CONF}`]),
       write,
       `chmod 644 ${RESOLV_CONF}`,
@@ -44,7 +45,8 @@ export function replaceStep(place: StubPlace, conf: ResolvConf): Step {
   };
 }
 
-export function restoreStep({ isMount }: ResolvConf): Step {
+export function restoreStep({ exists, isMount }: ResolvConf): Step {
+  if (!exists) return { title: `Have no ${RESOLV_CONF} again`, commands: [`rm -f ${RESOLV_CONF}`] };
   return {
     title: `Put ${RESOLV_CONF} back`,
     commands: isMount
@@ -84,9 +86,9 @@ interface Writer {
   readonly trap?: string;
 }
 
-function writersOf(machine: Machine): Writer[] {
+function writersOf(machine: Machine, place: StubPlace): Writer[] {
   const writers: Writer[] = [];
-  if (machine.read("/etc/dhcp/dhclient.conf") !== undefined) writers.push(dhclient(machine));
+  if (machine.read("/etc/dhcp/dhclient.conf") !== undefined) writers.push(dhclient(machine, place));
   for (const [name, file, line] of WRITERS_WITH_A_LINE)
     if (machine.read(file) !== undefined)
       writers.push({
@@ -103,10 +105,10 @@ function writersOf(machine: Machine): Writer[] {
 }
 
 /** dhclient-script(8): the function that writes the file is replaced by one that does nothing. */
-function dhclient(machine: Machine): Writer {
+function dhclient(machine: Machine, { address }: StubPlace): Writer {
   if (machine.list(DHCLIENT_HOOKS) === undefined)
     return {
-      trap: `dhclient writes ${RESOLV_CONF} with each lease, and has no ${DHCLIENT_HOOKS}: add "supersede domain-name-servers ADDRESS;" to /etc/dhcp/dhclient.conf`,
+      trap: `dhclient writes ${RESOLV_CONF} with each lease, and has no ${DHCLIENT_HOOKS}: add "supersede domain-name-servers ${address};" to /etc/dhcp/dhclient.conf`,
     };
   const file = `${DHCLIENT_HOOKS}/sotto`;
   return {
