@@ -24,7 +24,13 @@ export function installNodes() {
   if (known === undefined) throw new Error(`no packages of Node are known for ${platform}`);
   return known.versions.map((version) => {
     const folder = join(root, ".sotto", "nodes", version);
-    const node = join(folder, "node_modules", known.package, "bin", process.platform === "win32" ? "node.exe" : "node");
+    const node = join(
+      folder,
+      "node_modules",
+      known.package,
+      "bin",
+      process.platform === "win32" ? "node.exe" : "node",
+    );
     if (!existsSync(node)) install(folder, `${known.package}@${version}`);
     if (!existsSync(node)) throw new Error(`${known.package}@${version} was installed and has no ${node}`);
     return { version, node };

@@ -13,7 +13,7 @@ import type {
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
-import { endpointText, toDnsError } from "./system-problem.ts";
+import { endpointText, toDnsError, unreadable } from "./system-problem.ts";
 import { TLS_SUITES } from "./tls-suites.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
@@ -95,13 +95,23 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
+  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
 
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
+
+/** As {@link clientSecurity}; whatever Node cannot read of a certificate is the peer's doing, and ends the connection. */
+function readSecurity(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+  try {
+    return clientSecurity(socket, tls);
+  } catch (cause) {
+    socket.destroy();
+    throw unreadable(`TLS handshake with ${endpointText(remote)}`, cause);
+  }
+}
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {
