@@ -16,6 +16,37 @@ type Table = Record<string, (...given: unknown[]) => unknown> & {
 };
 const [THEIRS, OURS] = [nodeDns, ours] as unknown as [Table, Table];
 
+/** What older Nodes take or refuse in another way than Node 26 and we. */
+const OLD_WAYS = oldWays([
+  {
+    before: "26.0",
+    why: "looking up no name warns and gives no address, where Node 26 refuses",
+    calls: [
+      "no name",
+      "no name with all",
+      "an undefined name",
+      "a null name",
+      "zero as name",
+      "promised: no name",
+      "promised: no name at all",
+    ],
+  },
+  {
+    before: "24.0",
+    why: "other words for it, and ports are cut to 16 bits",
+    calls: [
+      "lookupService of a number",
+      "promised: lookupService of a number",
+      "a server with a port too high",
+    ],
+  },
+  {
+    before: "22.23",
+    why: "takes what it does not know",
+    calls: ["a name with NUL", "a maxTimeout below"],
+  },
+]);
+
 const done = (): void => undefined;
 const long = "x".repeat(200);
 
@@ -113,37 +144,6 @@ const CALLS: Readonly<Record<string, (dns: Table) => unknown>> = {
   "an order of results for promises": (dns) => dns.promises["setDefaultResultOrder"]?.("x"),
   "the order of results": (dns) => dns["getDefaultResultOrder"]?.(),
 };
-
-/** What older Nodes take or refuse in another way than Node 26 and we. */
-const OLD_WAYS = oldWays([
-  {
-    before: "26.0",
-    why: "looking up no name warns and gives no address, where Node 26 refuses",
-    calls: [
-      "no name",
-      "no name with all",
-      "an undefined name",
-      "a null name",
-      "zero as name",
-      "promised: no name",
-      "promised: no name at all",
-    ],
-  },
-  {
-    before: "24.0",
-    why: "other words for it, and ports are cut to 16 bits",
-    calls: [
-      "lookupService of a number",
-      "promised: lookupService of a number",
-      "a server with a port too high",
-    ],
-  },
-  {
-    before: "22.23",
-    why: "takes what it does not know",
-    calls: ["a name with NUL", "a maxTimeout below"],
-  },
-]);
 
 test("arguments are taken and refused as Node does, with the same errors", async () => {
   const differences: string[] = [];
