@@ -203,6 +203,21 @@ test("everything that Node exports is there", () => {
     assert.equal(typeof Reflect.get(ours.promises.Resolver.prototype, key), "function", key);
 });
 
+/** cacheable-lookup takes a resolver that is no instance of the class with promises for one with callbacks, and waits forever. */
+test("resolvers are instances of Node's classes, with nothing of Node's to be called", () => {
+  assert.ok(new ours.Resolver() instanceof nodeDns.Resolver);
+  assert.ok(new ours.promises.Resolver() instanceof nodeDns.promises.Resolver);
+  assert.ok(!(new ours.Resolver() instanceof nodeDns.promises.Resolver));
+  assert.ok(!(new nodeDns.Resolver() instanceof ours.Resolver));
+  for (const [resolver, Node] of [
+    [new ours.Resolver(), nodeDns.Resolver],
+    [new ours.promises.Resolver(), nodeDns.promises.Resolver],
+  ] as const)
+    for (let at: object = Node.prototype; at !== Object.prototype; at = Object.getPrototypeOf(at))
+      for (const key of Object.getOwnPropertyNames(at))
+        assert.notEqual(Reflect.get(resolver, key), Reflect.get(at, key), key);
+});
+
 test("functions have the names and lengths of Node's own", () => {
   const shapes = (dns: Table): string[] =>
     [dns, dns.promises].flatMap((table, form) =>
