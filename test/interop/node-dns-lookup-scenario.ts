@@ -3,6 +3,7 @@
  * `lookup`, which is the C library's getaddrinfo, and ours the same, and prints the differences as JSON.
  */
 import nodeDns from "node:dns";
+import { readFileSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { createDns } from "@sotto/dns/node-dns";
 import { brief, type Outcome, outcome } from "../integration/call-outcome.test-support.ts";
@@ -161,7 +162,38 @@ for (const address of ["127.0.0.1", "192.0.2.55", "192.0.2.1"])
     () => ours.promises.reverse(address),
   );
 
+await followsTheSystem();
 await ours.close();
 await server[Symbol.asyncDispose]();
 for (const call of unmet) differences.push(`${call} does not differ`);
 console.log(JSON.stringify({ calls, differences }));
+
+/** What the system's files say counts from when they are written. */
+async function followsTheSystem(): Promise<void> {
+  const [resolvConf, hosts] = [readFileSync("/etc/resolv.conf", "utf8"), readFileSync("/etc/hosts", "utf8")];
+  const drifting = createDns({ timeoutMs: 1000 });
+  const other = await ZoneServer.open("moved A 192.0.2.12", { address: "127.0.0.9", port: 53 });
+  const told = async (name: string): Promise<string> =>
+    drifting.promises.lookup(name, 4).then(
+      ({ address }) => address,
+      ({ code }) => String(code),
+    );
+  const expect = async (name: string, wanted: string): Promise<void> => {
+    let last = "";
+    // The files are looked at every second.
+    for (let tries = 0; tries < 40 && last !== wanted; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      last = await told(name);
+    }
+    if (last !== wanted) differences.push(`${name} is ${last}, not ${wanted}`);
+  };
+  await expect("moved.example", "ENOTFOUND");
+  writeFileSync("/etc/resolv.conf", "nameserver 127.0.0.9\n");
+  await expect("moved.example", "192.0.2.12");
+  if (drifting.getServers().join() !== "127.0.0.9") differences.push(`servers ${drifting.getServers()}`);
+  writeFileSync("/etc/hosts", `${hosts}192.0.2.99 moved.example\n`);
+  await expect("moved.example", "192.0.2.99");
+  writeFileSync("/etc/resolv.conf", resolvConf);
+  writeFileSync("/etc/hosts", hosts);
+  await Promise.all([drifting.close(), other[Symbol.asyncDispose]()]);
+}

@@ -159,7 +159,7 @@ test("the patience of a resolver is that of its tries, each twice as long as the
     await assert.rejects(world.settled(channel.ask("www.example", "A")), { code: "ERR_TIMEOUT" });
     assert.equal(world.world.clock.nowMs() - startMs, ms);
   }
-  await world.settled(defaults.tenancy.stub.close());
+  await world.settled(defaults.close());
 });
 
 test("servers can be replaced while questions are under way", async (context) => {
