@@ -10,6 +10,14 @@ import { brief, type Outcome, outcome } from "../integration/call-outcome.test-s
 import { ZoneServer } from "../integration/zone-server.test-support.ts";
 
 const ZONE = `
+foo\\032bar A 192.0.2.21
+-x A 192.0.2.22
+x- A 192.0.2.23
+a_b A 192.0.2.24
+sl/ash A 192.0.2.25
+u\\@ser A 192.0.2.26
+back\\\\slash A 192.0.2.27
+to-odd CNAME foo\\032bar
 www A 192.0.2.1
 four A 192.0.2.4
 six AAAA 2001:db8::6
@@ -72,6 +80,20 @@ const NAMES = [
   "１２７.1",
   "ü/x.example",
   "fe80::1%lo",
+  "foo bar.example",
+  "-x.example",
+  "x-.example",
+  "a_b.example",
+  "sl/ash.example",
+  "u@ser.example",
+  "back\\\\slash.example",
+  "to-odd.example",
+  "http://www.example",
+  "www.example:80",
+  "*.example",
+  "localhost.",
+  "x.localhost",
+  "own-name.example.",
 ];
 const { ADDRCONFIG, ALL, V4MAPPED } = nodeDns;
 const OPTIONS = [
@@ -99,6 +121,12 @@ const MEANT: Readonly<Record<string, string>> = {
   "promises.lookup(localhost, { all: true, family: 4 })": "the same",
   "lookup(localhost, { family: 6, hints: 24, all: true })": "the same",
   "promises.lookup(localhost, { family: 6, hints: 24, all: true })": "the same",
+  "lookup(localhost.,": "loopback names are those of this machine, with a final dot, too (RFC 6761 §6.3)",
+  "promises.lookup(localhost.,": "the same",
+  "lookup(x.localhost,": "the same below it",
+  "promises.lookup(x.localhost,": "the same",
+  "lookup(own-name.example.,": "names of the hosts file have no final dot there and may have one here",
+  "promises.lookup(own-name.example.,": "the same",
   "lookupService(192.0.2.2,": "Node's error of the promise does not tell the address",
   "reverse(127.0.0.1)": "c-ares keeps the name of a hosts line to itself and gives its aliases only",
   "reverse(192.0.2.55)": "the same",

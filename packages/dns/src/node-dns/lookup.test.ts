@@ -121,6 +121,35 @@ test("what failed for a while is told apart from what is not there", async (cont
   assert.deepEqual(await find("half.example"), ["192.0.2.5"]);
 });
 
+test("addresses in old spellings and what is no host name are asked of nobody", async (context) => {
+  const { find, world } = await worldFor(context);
+  const spellings = {
+    "127.1": "127.0.0.1",
+    "0x7f.1.2": "127.1.0.2",
+    "017700000001": "127.0.0.1",
+    "1.2.3": "1.2.0.3",
+  };
+  for (const [text, address] of Object.entries(spellings))
+    assert.deepEqual(await find(text), [address], text);
+  assert.deepEqual(await find("127.1", { family: 6, hints: V4MAPPED }), ["::ffff:127.0.0.1"]);
+  await assert.rejects(find("127.1", { family: 6 }), { code: "EAI_ADDRFAMILY", errno: -3000 });
+  for (const name of [
+    "both.example/",
+    "u@both.example",
+    "both example",
+    "http://both.example",
+    "-both.example",
+    "both\\.example",
+    "ü/x",
+  ])
+    await assert.rejects(find(name), { code: "ENOTFOUND", errno: -3008, hostname: name }, name);
+  assert.equal(world.clearQueries, 0);
+  // Numbers that are too large for an address are names.
+  for (const name of ["256.1.1.1", "1.2.3.4.5", "4294967296", "0x", "08.1"])
+    await assert.rejects(find(name), { code: "ENOTFOUND" }, name);
+  assert.equal(world.clearQueries, 10);
+});
+
 test("the hosts file and localhost need nobody", async (context) => {
   const { find, world, channel } = await worldFor(context, "192.0.2.99 both.example own\n2001:db8::99 own");
   assert.deepEqual(await find("own"), ["2001:db8::99", "192.0.2.99"]);
