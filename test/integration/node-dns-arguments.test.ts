@@ -187,6 +187,22 @@ test("port 0 of a server is that of DNS, as with Node 26; Node 22 aborts", () =>
   assert.deepEqual(resolver.getServers(), ["192.0.2.6", "2001:db8::6"]);
 });
 
+test("what getServers tells may be set again, with others beside it", () => {
+  const pins = [`${"A".repeat(43)}=`];
+  const spec = { address: "192.0.2.1", port: 8853, name: "dns.example", pins };
+  const facade = createDns({ upstreams: [spec, { ...spec, port: 8854 }, "tls://two.example?ip=192.0.2.2"] });
+  const told = facade.getServers();
+  const resolver = new facade.Resolver();
+  resolver.setServers(["tls://three.example?ip=192.0.2.3", ...told]);
+  assert.deepEqual(resolver.getServers(), ["tls://three.example?ip=192.0.2.3", ...told]);
+  resolver.setServers(resolver.getServers());
+  assert.equal(resolver.getServers().length, 4);
+  assert.throws(() => resolver.setServers([...told, "dns9.example (192.0.2.1)"]), {
+    code: "ERR_INVALID_IP_ADDRESS",
+  });
+  void facade.close();
+});
+
 test("everything that Node exports is there", () => {
   const pairs: readonly (readonly [name: string, theirs: object, mine: object])[] = [
     ["module", nodeDns, ours],

@@ -144,7 +144,7 @@ export class Channel {
   }
 
   setServers(servers: unknown): void {
-    const named = readServers(servers);
+    const named = readServers(servers, this.#served.servers);
     if (named.length > 0) this.#rebuild(named, this.#localAddresses);
     else this.#own = { servers: named, tenancy: this.#own?.tenancy };
   }
