@@ -4,6 +4,8 @@ import type { MachineFamilies } from "@sotto/dns/runtime/node";
 import {
   encodeMessage,
   type Message,
+  makeEdns,
+  makeExtendedError,
   makeMessage,
   parseRecord,
   Rcode,
@@ -161,6 +163,18 @@ test("the hosts file and localhost need nobody", async (context) => {
   // Records are asked for past the hosts file, as by Node.
   const { records } = await world.settled(channel.ask("both.example", "A", { hosts: false }));
   assert.equal(records.length, 2);
+});
+
+test("what a server tells of a failure is in the cause, and steers no terminal", async (context) => {
+  const { find, world } = await worldFor(context);
+  world.answer = (query) => {
+    const text = `blocked\u001b[2J\nby \u202epolicy${"!".repeat(500)}`;
+    const options = [makeExtendedError({ code: 15, text })];
+    const reply = { ...query, isResponse: true, rcode: Rcode.ServFail, edns: makeEdns({ options }) };
+    return encodeMessage(makeMessage(reply));
+  };
+  const told: unknown = await find("www.example").catch(({ cause }) => cause.message);
+  assert.match(String(told), /^EDE 15: blocked\.\[2J\.by \.policy!{50,200}…$/);
 });
 
 test("cancel gives up what is under way and nothing else", async (context) => {
