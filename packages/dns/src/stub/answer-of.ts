@@ -14,11 +14,16 @@ export function answerOf(message: Message, qname: Name, qtype: RRType): FoundAns
   const aliases: ResourceRecord[] = [];
   let current = qname;
   for (let links = 0; links <= ALIASES_MAX; links++) {
-    const records = message.answers.filter(
-      ({ owner, type }) => owner.equals(current) && (type === qtype || qtype === RRType.ANY),
-    );
+    const records: ResourceRecord[] = [];
+    let alias: ResourceRecord | undefined;
+    for (const record of message.answers) {
+      const isWanted = record.type === qtype || qtype === RRType.ANY;
+      if (!isWanted && record.type !== RRType.CNAME) continue;
+      if (!record.owner.equals(current)) continue;
+      if (isWanted) records.push(record);
+      else alias ??= record;
+    }
     if (records.length > 0) return finish(message, current, records, aliases);
-    const alias = message.answers.find(({ owner, type }) => type === RRType.CNAME && owner.equals(current));
     if (alias === undefined) break;
     aliases.push(alias);
     current = new Name(alias.rdata);
@@ -32,10 +37,9 @@ function finish(
   records: readonly ResourceRecord[],
   aliases: readonly ResourceRecord[],
 ): FoundAnswer {
-  const lives = [...aliases, ...records].map(({ ttl }) => ttl);
-  if (records.length === 0) lives.push(negativeTtl(message));
-  // RFC 2181 §8: a TTL with the top bit set counts as 0.
-  const ttlSeconds = Math.min(...lives.map((ttl) => (ttl > 0x7fff_ffff ? 0 : ttl)));
+  let ttlSeconds = records.length === 0 ? negativeTtl(message) : Number.POSITIVE_INFINITY;
+  for (const { ttl } of aliases) ttlSeconds = Math.min(ttlSeconds, ttl);
+  for (const { ttl } of records) ttlSeconds = Math.min(ttlSeconds, ttl);
   return { canonicalName, records, aliases, ttlSeconds };
 }
 

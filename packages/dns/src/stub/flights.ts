@@ -66,16 +66,15 @@ interface Settle<T> {
   reject(problem: unknown): void;
 }
 
-/** One who waits. */
+/** One who waits; empty afterwards, too. */
 class Wait<T> {
-  readonly #waiter: Waiter;
-  readonly #promise: Settle<T>;
   readonly #timer: Timer;
-  readonly #onAbort: (() => void) | undefined = undefined;
+  #settle: Settle<T> | undefined;
+  #signal: AbortSignal | undefined = undefined;
+  #onAbort: (() => void) | undefined = undefined;
 
-  constructor(waiter: Waiter, promise: Settle<T>, clock: Clock, onLeave: () => void) {
-    this.#waiter = waiter;
-    this.#promise = promise;
+  constructor(waiter: Waiter, settle: Settle<T>, clock: Clock, onLeave: () => void) {
+    this.#settle = settle;
     const leave = (problem: DnsError): void => {
       this.fail(problem);
       onLeave();
@@ -85,23 +84,27 @@ class Wait<T> {
       leave(new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" })),
     );
     if (waiter.signal === undefined) return;
+    this.#signal = waiter.signal;
     this.#onAbort = () => leave(aborted(waiter));
-    waiter.signal.addEventListener("abort", this.#onAbort);
+    this.#signal.addEventListener("abort", this.#onAbort);
   }
 
   land(value: T): void {
-    this.#stop();
-    this.#promise.resolve(value);
+    this.#end()?.resolve(value);
   }
 
   fail(problem: unknown): void {
-    this.#stop();
-    this.#promise.reject(problem);
+    this.#end()?.reject(problem);
   }
 
-  #stop(): void {
+  #end(): Settle<T> | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
     this.#timer.cancel();
-    if (this.#onAbort !== undefined) this.#waiter.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onAbort = undefined;
+    this.#signal = undefined;
+    return settle;
   }
 }
 

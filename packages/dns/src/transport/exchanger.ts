@@ -155,8 +155,10 @@ export class Exchanger {
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
     this.#noticeJump();
     if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport);
-    const overTcp = await this.#overOpenTcp(request);
-    if (overTcp !== undefined) return overTcp;
+    if (this.#pool.size > 0) {
+      const overTcp = await this.#overOpenTcp(request);
+      if (overTcp !== undefined) return overTcp;
+    }
     const result = await this.#exchangeOverUdp(request);
     if (result !== "truncated") return result;
     return this.#exchangeOverStream(request, "tcp", true);

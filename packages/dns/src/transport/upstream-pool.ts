@@ -63,7 +63,7 @@ export class UpstreamPool implements Responder {
     let lastResort: Reply | undefined;
     let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
-    const unreachable = new Set<string>();
+    let unreachable: ReadonlySet<string> = NONE;
     for (const member of this.#inOrder()) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
@@ -74,7 +74,8 @@ export class UpstreamPool implements Responder {
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
-        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
+        if (member.told !== reply.protection)
+          this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -86,7 +87,8 @@ export class UpstreamPool implements Responder {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         lastFailure = cause;
-        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
+        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
+          unreachable = new Set([...unreachable, server]);
         this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
@@ -105,8 +107,13 @@ export class UpstreamPool implements Responder {
   }
 
   /** Those in good standing first, best protection first; the others by when they may be tried again. */
-  #inOrder(): Standing[] {
+  #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
+    const [only] = this.#members;
+    if (only !== undefined && this.#members.length === 1) {
+      this.#noticeNetwork(only);
+      return this.#members;
+    }
     const good: Standing[] = [];
     const avoided: Standing[] = [];
     const backedOff: Standing[] = [];
@@ -156,6 +163,7 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
+    if (member.failures === 0 && member.avoidUntilMs === 0) return;
     const wasNetwork = this.#members.every(({ failures }) => failures > 0);
     for (const one of wasNetwork ? this.#members : [member]) {
       one.failures = 0;
@@ -197,6 +205,7 @@ export class UpstreamPool implements Responder {
   }
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
 const AVOID_MS = 5000;
