@@ -24,14 +24,14 @@ class Tenancy {
     this.stub = stub;
   }
 
-  async ask(name: string, type: RRType | string, options: QueryOptions): Promise<StubAnswer> {
+  /** Somebody waits for an answer. */
+  enter(): void {
     this.#waiting++;
-    try {
-      return await this.stub.query(name, type, options);
-    } finally {
-      this.#waiting--;
-      this.#closeIfIdle();
-    }
+  }
+
+  leave(): void {
+    this.#waiting--;
+    this.#closeIfIdle();
   }
 
   letGo(): void {
@@ -112,7 +112,11 @@ export class Channel {
   /** Undefined: the facade's. */
   #own: Served | undefined = undefined;
   #localAddresses: readonly string[] | undefined = undefined;
-  #cancelling = new AbortController();
+  /**
+   * One for each question under way, because a signal for all would keep a list of listeners that has to be searched. Empty once it is
+   * over: sets keep what went through them alive until the next full collection.
+   */
+  readonly #underWay = new Set<{ giveUp: AbortController | undefined }>();
 
   constructor(defaults: ChannelDefaults, options?: unknown) {
     this.#defaults = defaults;
@@ -123,20 +127,29 @@ export class Channel {
     return this.#own ?? this.#defaults.served;
   }
 
-  ask(name: string, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
+  async ask(name: string, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
     const { servers, tenancy } = this.#served;
     if (servers.length === 0 || tenancy === undefined)
       throw new DnsError("ERR_CONFIG", "no server is set", { stage: "resolve" });
-    const own = this.#cancelling.signal;
-    const signal = options.signal === undefined ? own : AbortSignal.any([own, options.signal]);
+    const giveUp = new AbortController();
+    const own: { giveUp: AbortController | undefined } = { giveUp };
+    const signal =
+      options.signal === undefined ? giveUp.signal : AbortSignal.any([giveUp.signal, options.signal]);
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    return tenancy.ask(name, type, { ...options, signal, timeoutMs });
+    this.#underWay.add(own);
+    tenancy.enter();
+    try {
+      return await tenancy.stub.query(name, type, { ...options, signal, timeoutMs });
+    } finally {
+      tenancy.leave();
+      this.#underWay.delete(own);
+      own.giveUp = undefined;
+    }
   }
 
   cancel(): void {
-    const cancelling = this.#cancelling;
-    this.#cancelling = new AbortController();
-    cancelling.abort(new DnsError("ERR_ABORTED", "cancel() was called", { stage: "query" }));
+    const reason = new DnsError("ERR_ABORTED", "cancel() was called", { stage: "query" });
+    for (const { giveUp } of [...this.#underWay]) giveUp?.abort(reason);
   }
 
   getServers(): string[] {

@@ -200,9 +200,15 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   /** Publishes `stub.answered` and `stub.failed`, when somebody listens. */
-  async #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+  #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+    const { events } = this.#runtime;
+    return events.wants("stub.answered") || events.wants("stub.failed")
+      ? this.#telling(name, type, answering)
+      : answering;
+  }
+
+  async #telling(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
     const { events, clock } = this.#runtime;
-    if (!events.wants("stub.answered") && !events.wants("stub.failed")) return answering;
     const startMs = clock.nowMs();
     try {
       const answer = await answering;
@@ -238,15 +244,11 @@ export class StubResolver implements Asker, AsyncDisposable {
     const key = `${type} ${Number(dnssecOk)} ${Number(checkingDisabled)} ${name.key}`;
     const cached = this.#cache?.find(key);
     if (cached !== undefined) return Promise.resolve(cached);
+    const validator = checkingDisabled ? undefined : this.#validator;
     const work = async (signal: AbortSignal, untilMs: number): Promise<StubAnswer> => {
-      const answer = await this.#findOut({
-        name,
-        type,
-        dnssecOk,
-        checkingDisabled,
-        signal,
-        deadlineMs: untilMs,
-      });
+      const asked = { name, type, dnssecOk, checkingDisabled, signal, deadlineMs: untilMs };
+      const answer =
+        validator === undefined ? await this.#unjudged(asked) : await this.#judged(asked, validator);
       this.#cache?.store(key, name, answer);
       return answer;
     };
@@ -257,13 +259,13 @@ export class StubResolver implements Asker, AsyncDisposable {
     );
   }
 
-  async #findOut(asked: Asked): Promise<StubAnswer> {
-    const validator = asked.checkingDisabled ? undefined : this.#validator;
-    const reply = await this.#ask({
-      ...asked,
-      checkingDisabled: asked.checkingDisabled || validator !== undefined,
-    });
-    if (validator === undefined) return toAnswer(reply, asked, reply.message, "indeterminate");
+  async #unjudged(asked: Asked): Promise<StubAnswer> {
+    const reply = await this.#ask(asked);
+    return toAnswer(reply, asked, reply.message, "indeterminate");
+  }
+
+  async #judged(asked: Asked, validator: Validator): Promise<StubAnswer> {
+    const reply = await this.#ask({ ...asked, checkingDisabled: true });
     const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
       try {
         return (await this.#signed(name, type, asked)).message;
@@ -301,8 +303,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (cached !== undefined) return Promise.resolve(cached);
     const work = async (own: AbortSignal, untilMs: number): Promise<StubAnswer> => {
       const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
-      const reply = await this.#ask(asked);
-      const answer = toAnswer(reply, asked, reply.message, "indeterminate");
+      const answer = await this.#unjudged(asked);
       this.#cache?.store(key, name, answer);
       return answer;
     };

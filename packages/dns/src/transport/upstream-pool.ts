@@ -74,7 +74,7 @@ export class UpstreamPool implements Responder {
     let lastResort: Reply | undefined;
     let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
-    const unreachable = new Set<string>();
+    let unreachable: ReadonlySet<string> = NONE;
     for (const member of this.#inOrder()) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
@@ -99,7 +99,8 @@ export class UpstreamPool implements Responder {
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         if (member.upstream.isAbsent === true) continue;
         lastFailure = cause;
-        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
+        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
+          unreachable = new Set([...unreachable, server]);
         // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
         if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
           repliedTier = Math.min(repliedTier, tier);
@@ -124,8 +125,13 @@ export class UpstreamPool implements Responder {
    * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
    * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
    */
-  #inOrder(): Standing[] {
+  #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
+    const [only] = this.#members;
+    if (only !== undefined && this.#members.length === 1) {
+      this.#noticeNetwork(only);
+      return this.#members;
+    }
     const good: Standing[] = [];
     const known: Standing[] = [];
     const avoided: Standing[] = [];
@@ -184,6 +190,7 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
+    if (member.failures === 0 && member.avoidUntilMs === 0) return;
     const wasNetwork = this.#members.every(
       ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
     );
@@ -261,6 +268,7 @@ function noteRecovery(
     : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
 const AVOID_MS = 5000;
