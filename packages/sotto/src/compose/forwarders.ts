@@ -28,6 +28,8 @@ export interface ForwardZoneStatus {
   /** `as written` without a profile. */
   readonly profile: "strict" | "opportunistic" | "as written";
   readonly choice: string;
+  /** How the profile is kept now: what protected the latest reply; failing when nobody who was asked answers. */
+  readonly state: UpstreamStatus["state"];
   readonly upstreams: readonly UpstreamStatus[];
 }
 
@@ -74,11 +76,13 @@ function upstreamsOf(
 }
 
 export function forwardZoneStatus({ name, responder, config }: Forwarder): ForwardZoneStatus {
+  const standings = responder.standings();
   return {
     zone: name.toString(),
     profile: config.profiled?.profile ?? "as written",
     choice: config.choice,
-    upstreams: responder.standings().map(({ upstream, ...standing }) => ({
+    state: stateOf(standings),
+    upstreams: standings.map(({ upstream, ...standing }) => ({
       address: upstream.endpoint?.address ?? "",
       port: upstream.endpoint?.port ?? 0,
       transport: upstream.transport ?? "",
@@ -86,6 +90,14 @@ export function forwardZoneStatus({ name, responder, config }: Forwarder): Forwa
       ...standing,
     })),
   };
+}
+
+function stateOf(standings: readonly UpstreamStanding[]): UpstreamStanding["state"] {
+  const working = standings
+    .filter(({ state }) => state !== "failing" && state !== "untried")
+    .sort((a, b) => (a.lastReplyAgoMs ?? 0) - (b.lastReplyAgoMs ?? 0));
+  const isFailing = standings.some(({ state }) => state === "failing");
+  return working[0]?.state ?? (isFailing ? "failing" : "untried");
 }
 
 const RUNGS = ["authenticated", "encrypted", "clear"] as const;

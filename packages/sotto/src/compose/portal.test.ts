@@ -18,6 +18,7 @@ import {
   tryDecodeMessage,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
+import { FakeStreamServer, replyTo } from "../../../dns/src/transport/client-fakes.test-support.ts";
 import { type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isOurself } from "./is-ourself.ts";
 import { readPortalRequest } from "./portal-request.ts";
@@ -35,6 +36,8 @@ interface Place {
   readonly inClear: string[];
   /** What it answers: records by name; others do not exist. */
   records: Readonly<Record<string, readonly string[]>>;
+  /** It says over UDP that all is too long. */
+  isTruncating: boolean;
   /** Asks the stub over UDP. */
   ask(name: string, type?: number): Promise<Message>;
 }
@@ -65,6 +68,7 @@ async function withPlace(run: (place: Place) => Promise<void>, settings = ""): P
     world,
     stub,
     inClear: [],
+    isTruncating: false,
     records: { "portal.example.": ["portal.example. 3600 IN A 10.0.0.1"] },
     ask: (name, type = RRType.A) => world.clock.runUntil(ask(world, client, name, type)),
   };
@@ -105,6 +109,7 @@ async function serveInClear(place: Place): Promise<void> {
             makeMessage({
               id: query.value.id,
               isResponse: true,
+              isTruncated: place.isTruncating,
               rcode: answers === undefined ? Rcode.NXDomain : Rcode.NoError,
               questions: [question],
               answers: (answers ?? []).map((text) => parseRecord(text)),
@@ -194,6 +199,26 @@ test("aliases of a portal's names are followed at its server, also when it leave
     const loop = await ask("away.portal.example");
     assert.equal(loop.rcode, Rcode.ServFail);
     assert.match(reasonsOf(loop).join(), /its aliases lead nowhere/);
+  }));
+
+test("what does not fit into a datagram is asked over TCP", () =>
+  withPlace(async (place) => {
+    const { stub, ask, world } = place;
+    const many = Array.from({ length: 20 }, (_, i) => `portal.example. 60 IN A 10.0.0.${i}`);
+    await FakeStreamServer.open(
+      world.network.host([PORTAL_SERVER]),
+      (query, stream) => {
+        const answers = many.map((text) => parseRecord(text));
+        stream.reply(replyTo(query, { answers }));
+      },
+      undefined,
+      { address: PORTAL_SERVER, port: 53 },
+    );
+    place.isTruncating = true;
+    stub.portal(OPEN);
+    const answer = await ask("portal.example");
+    assert.equal(answer.answers.length, 20);
+    assert.equal(stub.portal([]).queriesInClear, 1);
   }));
 
 test("a portal that does not answer is a failure with its reason, and nobody else is asked", () =>

@@ -32,9 +32,11 @@ function portalText(portal: PortalStatus | undefined, paint: Paint): string[] {
   return [field("portal", text, 0)];
 }
 
-function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus, paint: Paint): string {
+function zoneText({ zone, profile, choice, state, upstreams }: ForwardZoneStatus, paint: Paint): string {
   const title = zone === "." ? "everything" : zone;
-  const head = paint("bold", `${title}: profile ${profile}, ${choice}`);
+  const [symbol, words] = STATES[state];
+  const now = state === "failing" ? "nobody can be asked, and queries fail" : words;
+  const head = paint("bold", wrap(`${title}: profile ${profile}, ${choice}; now ${symbol} ${now}`, 2));
   const replies = field("replies", sharesText(upstreams), 0);
   return [`${head}\n${replies}`, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
 }
