@@ -67,18 +67,18 @@ test("an authority that is not known is named, and whether others were configure
   const alone = presenting([leaf], { chainProblem: unknown });
   assert.equal(
     problemOf(alone, {}),
-    "certificate path: the issuer is not known; its issuer CN=root is none of the authorities that the runtime brings along; a private one has to be configured",
+    "certificate path: the issuer is not known; its issuer CN=root is not among the authorities that the runtime brings along; a private one has to be configured",
   );
   const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
   assert.match(
     problemOf(alone, { trustAnchorsPem: [pem, pem + pem] }),
-    /its issuer CN=root is none of the 3 configured authorities$/,
+    /its issuer CN=root is not among the configured authorities \(3\)$/,
   );
-  assert.match(problemOf(alone, { trustAnchorsPem: [] }), /is none of the 0 configured authorities$/);
+  assert.match(problemOf(alone, { trustAnchorsPem: [] }), /is not among the configured authorities \(0\)$/);
   const self = await makeCertificate({ subject: "self", names });
   assert.match(
     problemOf(presenting([self], { chainProblem: "DEPTH_ZERO_SELF_SIGNED_CERT" }), {}),
-    /^certificate path: self-signed certificate; CN=self signed itself and is none of/,
+    /^certificate path: self-signed certificate; CN=self signed itself and is not among/,
   );
 });
 

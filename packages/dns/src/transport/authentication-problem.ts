@@ -44,8 +44,8 @@ export function pathProblem(
         : `its issuer ${printable(last.issuer)}`;
     const trusted =
       trustAnchorsPem === undefined
-        ? "is none of the authorities that the runtime brings along; a private one has to be configured"
-        : `is none of the ${authoritiesIn(trustAnchorsPem)} configured authorities`;
+        ? "is not among the authorities that the runtime brings along; a private one has to be configured"
+        : `is not among the configured authorities (${authoritiesIn(trustAnchorsPem)})`;
     parts.push(`${issuer} ${trusted}`);
   }
   return parts.join("; ");
