@@ -83,6 +83,8 @@ export interface ServerStatus {
 export interface StartOptions {
   /** The world towards upstreams when it is another one than towards clients: the playground's is in memory. */
   readonly upstreamRuntime?: Runtime;
+  /** A text that is another one on another network. Default: made of this machine's addresses. */
+  readonly lookAtNetwork?: (() => string) | undefined;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -104,7 +106,7 @@ export async function startRecursor(
   runtime: Runtime,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const daemon = new RecursorDaemon(config, runtime, options.upstreamRuntime ?? runtime);
+  const daemon = new RecursorDaemon(config, runtime, options);
   await daemon.open();
   return daemon;
 }
@@ -124,7 +126,8 @@ class RecursorDaemon implements RunningServer {
   readonly #encryptionFile: EncryptionFile;
   readonly #portal: Portal | undefined;
 
-  constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
+  constructor(config: Config, runtime: Runtime, options: StartOptions) {
+    const { upstreamRuntime = runtime, lookAtNetwork } = options;
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
@@ -155,11 +158,12 @@ class RecursorDaemon implements RunningServer {
       runtime,
     );
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
-    this.#networkWatch = new NetworkWatch(runtime.clock, () => {
+    const onOtherNetwork = (): void => {
       this.#portal?.close("the network changed");
       this.#engine.exchanger.networkChanged();
       this.#listeners.networkChanged();
-    });
+    };
+    this.#networkWatch = new NetworkWatch(runtime.clock, onOtherNetwork, lookAtNetwork);
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 

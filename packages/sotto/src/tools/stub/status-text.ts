@@ -70,7 +70,8 @@ function upstreamText(upstream: UpstreamStatus, paint: Paint): string {
   const retry = state === "failing" ? `, next try ${whenText(nextTryMs(upstream))}` : "";
   const way = `${address} port ${port}, ${transport === "tls" ? "TLS" : transport.toUpperCase()}`;
   const head = `${symbol} ${way}: ${words}${retry}${by}`;
-  const must = upstream.identity ?? (rung === "clear" ? undefined : "nothing, whoever it is");
+  const isAnybody = rung === "encrypted" || (rung === "as written" && transport === "tls");
+  const must = upstream.identity ?? (isAnybody ? "nothing, whoever it is" : undefined);
   return [
     paint(style, wrap(head, 2)),
     ...(must === undefined ? [] : [field("must prove", must)]),
