@@ -199,7 +199,7 @@ export class ConnectionPool {
       {
         target,
         // RFC 8446 Appendix C.4: a ticket is used once, so that connections cannot be linked by it.
-        ticket: entry.tickets.pop(),
+        ticket: takeTicket(entry, this.#runtime.clock.wallMs()),
         limits: {
           ...limits,
           queriesMax,
@@ -225,6 +225,13 @@ export class ConnectionPool {
     this.#links.add(link);
     return link;
   }
+}
+
+/** The latest one whose proof still counts. */
+function takeTicket({ tickets }: Entry, wallMs: number): SessionTicket | undefined {
+  for (let ticket = tickets.pop(); ticket !== undefined; ticket = tickets.pop())
+    if (wallMs < ticket.untilWallMs) return ticket;
+  return undefined;
 }
 
 interface IdleClose {

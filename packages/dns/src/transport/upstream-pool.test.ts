@@ -245,6 +245,40 @@ test("weaker protection is for when stronger ones bring no reply, and a SERVFAIL
   assert.deepEqual(counts(upstreams), [2, 2, 1], "all of the better tier are tried before [8310-A-a]");
 });
 
+test("weaker protection waits for all that are known to do better on this network, also when they failed just now [8310-A-a]", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second, clear] = upstreams;
+  assert.ok(first !== undefined && second !== undefined && clear !== undefined);
+  clear.tier = 2;
+  first.protection = "authenticated";
+  const ask = async (): Promise<number[]> => {
+    const before = counts(upstreams);
+    await pool.respond(queryOf(), contextOf(world));
+    return counts(upstreams).map((count, i) => count - (before[i] ?? 0));
+  };
+  assert.deepEqual(await ask(), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  second.behaviour = "ERR_TIMEOUT";
+  assert.deepEqual(await ask(), [1, 1, 1]);
+  assert.deepEqual(await ask(), [1, 0, 1], "the second has never shown that it can");
+  first.isBackedOff = true;
+  assert.deepEqual(await ask(), [0, 0, 1], "it would fail at once");
+  first.isBackedOff = false;
+  first.behaviour = Rcode.NoError;
+  assert.deepEqual(await ask(), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  await ask();
+  const gate = Promise.withResolvers<void>();
+  first.gate = gate.promise;
+  const probe = ask();
+  assert.deepEqual((await ask()).slice(1), [0, 1], "one at a time finds out, the others do not wait");
+  gate.resolve();
+  await probe;
+  for (const upstream of upstreams) upstream.networkEpoch++;
+  await ask();
+  assert.deepEqual(await ask(), [0, 0, 1], "on this network it has not been seen yet");
+});
+
 test("who cannot be connected with is not tried in another way", async () => {
   const { world, pool, upstreams } = poolOf(3);
   const [first, second, third] = upstreams;
@@ -318,4 +352,18 @@ test("replies are counted by what protected them", async () => {
     await pool.respond(queryOf(), contextOf(world));
   }
   assert.deepEqual(pool.standings()[0]?.repliesBy, { authenticated: 1, encrypted: 2, clear: 1 });
+});
+
+test("who asks more than may wait gets an error, and nobody less protection for it", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  second.tier = 2;
+  first.behaviour = "ERR_QUOTA_EXCEEDED";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_QUOTA_EXCEEDED"),
+  );
+  first.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 0]);
 });

@@ -13,6 +13,7 @@ import {
   noteReply,
   type Standing,
   standingOf,
+  type UpstreamLookup,
   type UpstreamStanding,
 } from "./upstream-standing.ts";
 
@@ -22,14 +23,19 @@ export interface PoolMember extends Responder {
   readonly isBackedOff?: boolean;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
-  readonly endpoint?: Endpoint;
-  readonly transport?: "udp" | "tcp" | "tls";
+  /** Undefined also while it is not known. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
   /** For people: how it must prove who it is; absent: it need not. */
   readonly identity?: string | undefined;
   /** For people: the way to it as it is now; absent: nothing is kept between queries. */
   readonly connectionStatus?: ConnectionStatus | undefined;
+  /** True while there is nothing behind it, as for a designation that nobody made: it is passed over. Absent: never. */
+  readonly isAbsent?: boolean;
+  /** For those whose addresses are not configured. */
+  readonly lookup?: UpstreamLookup | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }
@@ -91,9 +97,13 @@ export class UpstreamPool implements Responder {
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
+        if (member.upstream.isAbsent === true) continue;
         lastFailure = cause;
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
-        this.#noteFailure(member, cause);
+        // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
+        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
+          repliedTier = Math.min(repliedTier, tier);
+        else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
@@ -110,21 +120,32 @@ export class UpstreamPool implements Responder {
     return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
   }
 
-  /** Those in good standing first, best protection first; the others by when they may be tried again. */
+  /**
+   * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
+   * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
+   */
   #inOrder(): Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const good: Standing[] = [];
+    const known: Standing[] = [];
     const avoided: Standing[] = [];
     const backedOff: Standing[] = [];
     for (const member of this.#members) {
       this.#noticeNetwork(member);
+      if (member.upstream.isAbsent === true) continue;
       if (member.upstream.isBackedOff === true) backedOff.push(member);
-      else if (member.avoidUntilMs > nowMs || member.isProbed) avoided.push(member);
+      else if (member.isProbed) avoided.push(member);
+      else if (member.avoidUntilMs > nowMs) (member.hasReplied ? known : avoided).push(member);
       else good.push(member);
     }
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+    backedOff.sort(bySoonest);
+    if (known.length === 0) return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff];
+    const weakest = Math.max(0, ...good.map(({ upstream }) => upstream.tier ?? 0));
+    const isBetter = ({ upstream }: Standing): boolean => (upstream.tier ?? 0) < weakest;
+    const asked = [...this.#chosen(good), ...known.filter(isBetter)].sort(byTier);
+    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided, ...backedOff];
   }
 
   #chosen(good: Standing[]): Standing[] {
@@ -158,11 +179,14 @@ export class UpstreamPool implements Responder {
     member.networkEpoch = networkEpoch;
     member.failures = 0;
     member.avoidUntilMs = 0;
+    member.hasReplied = false;
   }
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
-    const wasNetwork = this.#members.every(({ failures }) => failures > 0);
+    const wasNetwork = this.#members.every(
+      ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
+    );
     for (const one of wasNetwork ? this.#members : [member]) {
       one.failures = 0;
       one.avoidUntilMs = 0;
@@ -211,6 +235,17 @@ export class UpstreamPool implements Responder {
   }
 }
 
+/** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
+function isAboutQuestion(
+  { upstream, lastReplyMs }: Standing,
+  { code, stage }: DnsError,
+  nowMs: number,
+): boolean {
+  if (code === "ERR_QUOTA_EXCEEDED") return true;
+  const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
+  return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
 /** What the event of a new state tells: who it is, and how it went before when it had failed. */
 function noteRecovery(
   member: Standing,
@@ -237,5 +272,12 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
+/** No reply in time over a connection that came about, or one that cannot be read. */
+const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
+/**
+ * A server that replied so lately is there: a silent connection is given up after a second, and what becomes of the next one
+ * is about the server again.
+ */
+const ALIVE_MS = 30_000;
 /** With `fastest`, one query in so many goes to any of them. */
 const EXPLORE_ONE_IN = 32;

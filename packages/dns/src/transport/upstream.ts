@@ -137,7 +137,7 @@ export class Upstream implements PoolMember {
 }
 
 /** How a peer must prove who it is, for people; undefined: it need not. */
-function identityOf(tls: TlsPolicy | undefined): string | undefined {
+export function identityOf(tls: TlsPolicy | undefined): string | undefined {
   if (tls === undefined || tls.authenticate === "no") return undefined;
   const { authName, pins, tlsa } = tls;
   const means: string[] = [];

@@ -8,7 +8,7 @@ import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
 import type { Name, Parsed, RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
-import { FileWatch, NetworkWatch } from "../operations/index.ts";
+import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
   type AnchorKeeper,
   AuthorityEncryption,
@@ -85,6 +85,8 @@ export interface StartOptions {
   readonly upstreamRuntime?: Runtime;
   /** A text that is another one on another network. Default: made of this machine's addresses. */
   readonly lookAtNetwork?: (() => string) | undefined;
+  /** Sockets that the service manager has opened; listeners take them instead of their own. */
+  readonly sockets?: readonly InheritedSocket[] | undefined;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -127,7 +129,7 @@ class RecursorDaemon implements RunningServer {
   readonly #portal: Portal | undefined;
 
   constructor(config: Config, runtime: Runtime, options: StartOptions) {
-    const { upstreamRuntime = runtime, lookAtNetwork } = options;
+    const { upstreamRuntime = runtime, sockets = [], lookAtNetwork } = options;
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
@@ -153,6 +155,7 @@ class RecursorDaemon implements RunningServer {
         handler: this.#handler,
         admission: this.#admission,
         certificates: new CertificateSource(() => runtime.clock.wallMs()),
+        sockets,
         ticketKeys: () => this.#tickets.current,
       },
       runtime,

@@ -63,6 +63,10 @@ export interface PortalConfig {
 export interface ProfiledUpstreams {
   readonly profile: UsageProfile;
   readonly plans: readonly UpstreamPlan[];
+  /** Who tells the addresses of those that are known by name only; absent: nobody. */
+  readonly bootstrap?: readonly UpstreamPlan[] | undefined;
+  /** Absolute path; absent: addresses are not kept. */
+  readonly addressStateFile?: string | undefined;
   readonly manners: UpstreamManners;
 }
 

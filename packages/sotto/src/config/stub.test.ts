@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { problemToText } from "./explain.ts";
 import { type LoadedConfig, loadConfig } from "./load.ts";
+import { systemServers } from "./load-stub.ts";
 
 const PIN = "62lKu9HsDVbyiPenApnc4sfmSYTHOVfFgL3pyB+cBL4=";
 const BACKUP_PIN = "foxZRnIh9gZpWnl+zEiKa0EJ2rdCGroMWm02gaxSc9Q=";
@@ -134,6 +135,72 @@ test("authorities without a certificate are refused: with them nobody could ever
     problemsOf(`stub: { upstreams: [{ address: 192.0.2.1, authorities: ${file}, name: a.example }] }`).join(),
     /upstreams\[0\]: authorities: .*ca\.pem holds no certificate in PEM/,
   );
+});
+
+test("upstreams may be known by name only, and bootstrap servers tell where they are", () => {
+  const named = zoneOf(`
+stub:
+  upstreams: [tls://dns.example, { name: other.example, dane: only }]
+  bootstrap: [192.0.2.1, tls://192.0.2.2, 192.0.2.3@853#boot.example]
+  state-file: /var/lib/sotto/addresses.json
+`);
+  assert.deepEqual(
+    named.plans.map(({ address, name, dane }) => [address, name, dane]),
+    [
+      [undefined, "dns.example", undefined],
+      [undefined, "other.example", "only"],
+    ],
+  );
+  assert.deepEqual(
+    named.bootstrap?.map(({ address, transport, name }) => [address, transport, name]),
+    [
+      ["192.0.2.1", "auto", undefined],
+      ["192.0.2.2", "tls", undefined],
+      ["192.0.2.3", "tls", "boot.example"],
+    ],
+  );
+  assert.equal(named.addressStateFile, "/var/lib/sotto/addresses.json");
+  const beside = zoneOf("stub: { upstreams: [tls://dns.example, 192.0.2.1@853#dns.example] }");
+  assert.deepEqual(beside.bootstrap, []);
+});
+
+test("whoever can only ask itself is told so before it tries", () => {
+  const named = "stub: { upstreams: [tls://dns.example]";
+  assert.match(
+    problemsOf(`${named} }`).join(),
+    /stub\.upstreams: upstream tls:\/\/dns\.example has no address, and nobody/,
+  );
+  assert.match(
+    problemsOf(`${named}, bootstrap: [127.0.0.1] }`).join(),
+    /bootstrap\[0\]: 127\.0\.0\.1 is this resolver itself/,
+  );
+  const listen = 'listen: [{ transport: udp, address: "::", port: 5300 }]\n';
+  assert.match(
+    problemsOf(`${listen}${named}, bootstrap: ["udp://[::1]:5300"] }`).join(),
+    /is this resolver itself/,
+  );
+  assert.deepEqual(problemsOf(`${listen}${named}, bootstrap: ["udp://[::1]:53"] }`), []);
+  assert.match(
+    problemsOf("stub: { upstreams: [udp://127.0.0.1], profile: opportunistic }").join(),
+    /upstreams\[0\]: udp:\/\/127\.0\.0\.1 is this resolver itself/,
+  );
+  assert.match(
+    problemsOf(`${named}, bootstrap: [tls://boot.example] }`).join(),
+    /has no address, by which alone/,
+  );
+});
+
+test("resolv.conf tells bootstrap servers, and that it names this resolver only", () => {
+  const told: string[] = [];
+  const ourselves = [{ address: "127.0.0.1", port: 53 }];
+  const serversIn = (text: string): string =>
+    (systemServers(text, ourselves, (_path, message) => told.push(message)) ?? [])
+      .map(({ address }) => address)
+      .join(" ");
+  assert.equal(serversIn("nameserver 127.0.0.1\nnameserver 192.0.2.1\n"), "192.0.2.1");
+  assert.deepEqual(told, []);
+  assert.equal(serversIn("nameserver 127.0.0.1\n"), "");
+  assert.match(told.join(), /names nobody but this resolver itself/);
 });
 
 test("what a stub cannot do is told with its place", () => {

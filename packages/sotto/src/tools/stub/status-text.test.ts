@@ -38,6 +38,7 @@ const WORKING: UpstreamStatus = {
   avoidedForMs: 0,
   lastFailure: undefined,
   lastReplyAgoMs: 100,
+  lookup: undefined,
 };
 
 const FAILING: UpstreamStatus = {

@@ -38,7 +38,22 @@ function zoneText({ zone, profile, choice, state, upstreams }: ForwardZoneStatus
   const now = state === "failing" ? "nobody can be asked, and queries fail" : words;
   const head = paint("bold", wrap(`${title}: profile ${profile}, ${choice}; now ${symbol} ${now}`, 2));
   const replies = field("replies", sharesText(upstreams), 0);
-  return [`${head}\n${replies}`, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
+  // Rungs of one upstream share their addresses.
+  const lookups = [...new Set(upstreams.flatMap(lookupLines))];
+  const first = [head, replies, ...lookups].join("\n");
+  return [first, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
+}
+
+/** Where an upstream is that is known by name only. */
+function lookupLines({ lookup }: UpstreamStatus): string[] {
+  if (lookup === undefined) return [];
+  const { name, addresses, from, lastFailure } = lookup;
+  const found = addresses.length === 0 ? "no address is known" : `${addresses.join(", ")} (${from})`;
+  const failed =
+    lastFailure === undefined
+      ? ""
+      : `; ${durationText(lastFailure.agoMs)} ago ${lastFailure.problem} (${lastFailure.code})`;
+  return [field("lookup", `${name}: ${found}${failed}`, 0)];
 }
 
 function sharesText(upstreams: readonly UpstreamStatus[]): string {
