@@ -36,13 +36,16 @@ function isApart(file) {
   return APART.some((folder) => file.startsWith(folder));
 }
 
-/** True when a file or what it imports uses the programs, by import or by path; certificates from `operations` do not count. */
+/**
+ * True when a file, or a file outside the packages that it imports or names, uses the programs; certificates from `operations`
+ * do not count.
+ */
 function reachesPrograms(file, seen = new Set()) {
   if (seen.has(file) || !existsSync(file)) return false;
   seen.add(file);
   const text = readFileSync(file, "utf8");
   if (/packages\/sotto\/(?!src\/operations\/)/.test(text)) return true;
-  return [...text.matchAll(/\bfrom "(\.[^"]+\.ts)"/g)]
+  return [...text.matchAll(/"(\.[^"]+\.ts)"/g)]
     .map(([, specifier]) => join(dirname(file), specifier))
     .filter((target) => !target.startsWith("packages"))
     .some((target) => reachesPrograms(target, seen));

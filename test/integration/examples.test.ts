@@ -250,7 +250,7 @@ test("examples/dnssec.ts and examples/dane.ts believe what validates, and say wh
   const only = await ask("dane.ts", "only", "www.shop.example");
   await peer.stop();
   assert.match(dnssec, /^www\.shop\.example secure 1\nwww\.plain\.example insecure 1\n/);
-  assert.match(dnssec, /www\.expired\.dnssec bogus 0 EDE 7: .* expired \d+ seconds ago$/);
+  assert.match(dnssec, /www\.expired\.dnssec bogus 0 EDE 7: .* expired \d+ seconds ago"$/);
   assert.equal(prefer, `authenticated by name ${facts.authName}`);
   assert.match(only, /^ERR_TLS_NOT_AUTHENTICATED at stage authenticate: .*TLSA/);
 });

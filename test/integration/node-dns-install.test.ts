@@ -109,12 +109,11 @@ const own = [dns.lookup, dns.resolve4, dns.Resolver, promises.lookup, promises.R
 const is = () => console.log([dns.lookup, dns.resolve4, dns.Resolver, promises.lookup, promises.Resolver].map((one, i) => one === own[i]).join(), lookup === dns.lookup);
 const first = install({ upstreams: [dot] });
 is();
-{
-  await using second = install({ upstreams: [dot] });
-  console.log(dns.lookup === second.dns.lookup, dns.promises.Resolver === second.dns.promises.Resolver);
-  await first.uninstall();
-  console.log(dns.lookup === second.dns.lookup);
-}
+const second = install({ upstreams: [dot] });
+console.log(dns.lookup === second.dns.lookup, dns.promises.Resolver === second.dns.promises.Resolver);
+await first.uninstall();
+console.log(dns.lookup === second.dns.lookup);
+await second[Symbol.asyncDispose]();
 is();
 `);
   assert.deepEqual(stdout.split("\n"), [

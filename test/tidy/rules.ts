@@ -66,6 +66,7 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["packages/sotto/src/config/load-dnssec.ts", "reads files of trust anchors"],
   ["packages/sotto/src/config/load-stub.ts", "reads files of certificate authorities, and resolv.conf"],
   ["packages/sotto/src/compose/certificates.ts", "reads certificate and key files"],
+  ["packages/sotto/src/tools/setup/machine.ts", "reads how the machine finds its resolver"],
   ["packages/sotto/src/tools/query/system-server.ts", "resolv.conf and the system's lookup of server names"],
   ["packages/sotto/src/tools/query/build-exchange.ts", "reads PEM files named on the command line"],
   ["packages/sotto/src/tools/query/query.ts", "reads the batch file"],

@@ -1,7 +1,7 @@
 /** Asks recursive resolvers by a usage profile, for programs: the library's front door. */
 import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { nodeRuntime, systemHosts, systemResolvConf } from "@sotto/dns/runtime/node";
+import { nodeRuntime, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   Exchanger,
   type ExchangerOptions,
@@ -26,7 +26,8 @@ import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
-import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
+import { type Hosts, NO_HOSTS } from "./hosts-file.ts";
+import { hostsReader } from "./hosts-reader.ts";
 import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
 import { profiledUpstreams } from "./profiled-upstreams.ts";
@@ -68,7 +69,7 @@ export interface StubResolverOptions extends UpstreamManners {
   /** Domains for names that are not fully qualified, `system` for those of resolv.conf. Default: none. */
   readonly search?: "system" | readonly string[] | undefined;
   readonly ndots?: number | undefined;
-  /** The hosts file: the system's, the text of one, or none. Default `system`. */
+  /** The hosts file: the system's, read again when it was changed, the text of one, or none. Default `system`. */
   readonly hosts?: "system" | "none" | { readonly text: string } | undefined;
   readonly connection?: ExchangerOptions | undefined;
 }
@@ -82,7 +83,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   readonly #cache: AnswerCache | undefined;
   readonly #flights: Flights<StubAnswer>;
   readonly #validator: Validator | undefined;
-  readonly #hosts: Hosts;
+  readonly #hosts: () => Hosts;
   readonly #search: SearchOptions;
   readonly #searchesByDefault: boolean;
   readonly #timeoutMs: number;
@@ -123,7 +124,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
     this.#validator = makeValidator(options.validate, runtime);
-    this.#hosts = hostsOf(options.hosts);
+    this.#hosts = hostsReader(options.hosts);
     this.#searchesByDefault = options.search !== undefined;
     this.#search = {
       domains: options.search === "system" ? system.search : (options.search ?? []).map(domainOf),
@@ -226,7 +227,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   #hostsFor({ hosts }: QueryOptions): Hosts {
-    return hosts === false ? NO_HOSTS : this.#hosts;
+    return hosts === false ? NO_HOSTS : this.#hosts();
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
@@ -363,11 +364,6 @@ function makeValidator(validate: StubResolverOptions["validate"], { clock }: Run
 
 function anchorsOf(validate: StubResolverOptions["validate"]): readonly TrustAnchor[] {
   return validate === undefined || typeof validate === "boolean" ? rootAnchors() : validate;
-}
-
-function hostsOf(hosts: StubResolverOptions["hosts"] = "system"): Hosts {
-  if (hosts === "none") return NO_HOSTS;
-  return parseHosts(hosts === "system" ? systemHosts() : hosts.text);
 }
 
 function domainOf(text: string): Name {
