@@ -116,7 +116,12 @@ interface Case {
   readonly pin?: string;
   readonly profile?: string;
   readonly address?: string;
+  /** Name for which a captive portal is open at {@link PORTAL}. */
+  readonly portal?: string;
 }
+
+/** An address of this namespace that is not loopback. */
+const PORTAL = "198.18.0.1";
 
 const CASES: readonly Case[] = [
   { what: "all is well", serve: tls(right) },
@@ -138,15 +143,21 @@ const CASES: readonly Case[] = [
     serve: raw((socket) => socket.once("data", () => socket.resetAndDestroy())),
   },
   { what: "closed after the first octets", serve: raw((socket) => socket.once("data", () => socket.end())) },
+  {
+    what: "portal open for another name, port closed",
+    serve: () => Promise.resolve(),
+    portal: "portal.example",
+  },
   { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
 ];
 
+await bait(PORTAL);
 const file = join(folder, "all.pcap");
 const tshark = await startPeer("tshark", ["-i", "any", "-q", "-w", file], (output) =>
   output.includes("Capturing on"),
 );
 const results = await Promise.all(
-  CASES.map(async ({ what, serve, pin, profile = "strict", address = "" }, i) => {
+  CASES.map(async ({ what, serve, pin, profile = "strict", address = "", portal }, i) => {
     const server = address === "" ? `127.0.1.${i + 1}` : address;
     if (address === "") await bait(server);
     await serve(server);
@@ -164,8 +175,13 @@ dnssec: { validation: false }
     if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
     const stub = await startRecursor(loaded.config, nodeRuntime());
     const label = `secret${String(i).padStart(2, "0")}`;
-    const dig = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), `${label}.example`, "A"];
-    const { stdout } = await runCommand("dig", dig);
+    const dig = async (name: string): Promise<string | undefined> => {
+      const words = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), name, "A"];
+      return /status: (\w+)/.exec((await runCommand("dig", words)).stdout)?.[1];
+    };
+    if (portal !== undefined) stub.portal(["open", portal, PORTAL]);
+    const portalStatus = portal && (await dig(portal));
+    const status = await dig(`${label}.example`);
     const [zone] = stub.upstreams();
     await stub.close();
     const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
@@ -174,7 +190,8 @@ dnssec: { validation: false }
       server,
       port,
       label,
-      status: /status: (\w+)/.exec(stdout)?.[1],
+      status,
+      portalStatus,
       stage: failure?.stage,
       problem: failure?.problem,
     };

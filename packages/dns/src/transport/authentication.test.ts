@@ -107,7 +107,8 @@ test("when no pin matches there is no recovery [7858-4.2-b]", () => {
   const outcome = judge(security(), { ...BY_PIN, pins: ["backup-pin"] });
   assert.deepEqual(outcome, {
     isAuthenticated: false,
-    problem: "no pin matches, the server's key is pin-sha256 leaf-pin",
+    problem:
+      "no pin matches (1 is configured); the server showed sha256:leaf-pin (its own key, not pinned); if its operator announced another key, pin that one, too",
   });
 });
 

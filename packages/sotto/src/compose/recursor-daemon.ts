@@ -83,6 +83,8 @@ export interface ServerStatus {
 export interface StartOptions {
   /** The world towards upstreams when it is another one than towards clients: the playground's is in memory. */
   readonly upstreamRuntime?: Runtime;
+  /** A text that is another one on another network. Default: made of this machine's addresses. */
+  readonly lookAtNetwork?: (() => string) | undefined;
   /** Sockets that the service manager has opened; listeners take them instead of their own. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
 }
@@ -126,7 +128,8 @@ class RecursorDaemon implements RunningServer {
   readonly #encryptionFile: EncryptionFile;
   readonly #portal: Portal | undefined;
 
-  constructor(config: Config, runtime: Runtime, { upstreamRuntime = runtime, sockets = [] }: StartOptions) {
+  constructor(config: Config, runtime: Runtime, options: StartOptions) {
+    const { upstreamRuntime = runtime, sockets = [], lookAtNetwork } = options;
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
@@ -158,11 +161,12 @@ class RecursorDaemon implements RunningServer {
       runtime,
     );
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
-    this.#networkWatch = new NetworkWatch(runtime.clock, () => {
+    const onOtherNetwork = (): void => {
       this.#portal?.close("the network changed");
       this.#engine.exchanger.networkChanged();
       this.#listeners.networkChanged();
-    });
+    };
+    this.#networkWatch = new NetworkWatch(runtime.clock, onOtherNetwork, lookAtNetwork);
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -106,6 +106,13 @@ test("an upstream with one pin is told of, wherever it stands, and works [7858-4
     )[0] ?? "",
     at("2: upstream_recursive_servers\\[0\\]"),
   );
+});
+
+test("the configurations of docs/stub.md load, without a warning", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/stub.md"), "utf8");
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml = ""]) => yaml);
+  assert.equal(blocks.length, 2);
+  assert.deepEqual(load(blocks.join("\n")).warnings, []);
 });
 
 test("a file is read as what it looks like when nobody says for which program it is", () => {

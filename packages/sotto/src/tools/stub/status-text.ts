@@ -32,9 +32,11 @@ function portalText(portal: PortalStatus | undefined, paint: Paint): string[] {
   return [field("portal", text, 0)];
 }
 
-function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus, paint: Paint): string {
+function zoneText({ zone, profile, choice, state, upstreams }: ForwardZoneStatus, paint: Paint): string {
   const title = zone === "." ? "everything" : zone;
-  const head = paint("bold", `${title}: profile ${profile}, ${choice}`);
+  const [symbol, words] = STATES[state];
+  const now = state === "failing" ? "nobody can be asked, and queries fail" : words;
+  const head = paint("bold", wrap(`${title}: profile ${profile}, ${choice}; now ${symbol} ${now}`, 2));
   const replies = field("replies", sharesText(upstreams), 0);
   // Rungs of one upstream share their addresses.
   const lookups = [...new Set(upstreams.flatMap(lookupLines))];
@@ -83,7 +85,8 @@ function upstreamText(upstream: UpstreamStatus, paint: Paint): string {
   const retry = state === "failing" ? `, next try ${whenText(nextTryMs(upstream))}` : "";
   const way = `${address} port ${port}, ${transport === "tls" ? "TLS" : transport.toUpperCase()}`;
   const head = `${symbol} ${way}: ${words}${retry}${by}`;
-  const must = upstream.identity ?? (rung === "clear" ? undefined : "nothing, whoever it is");
+  const isAnybody = rung === "encrypted" || (rung === "as written" && transport === "tls");
+  const must = upstream.identity ?? (isAnybody ? "nothing, whoever it is" : undefined);
   return [
     paint(style, wrap(head, 2)),
     ...(must === undefined ? [] : [field("must prove", must)]),
