@@ -5,4 +5,10 @@ export { parseResolvConf, type SystemConfig } from "./resolv-conf.ts";
 export type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 export { StubResolver, type StubResolverOptions } from "./stub-resolver.ts";
 export { readUpstream, requireFindable, type UpstreamPlan, type UpstreamSpec } from "./upstream-spec.ts";
-export { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
+export {
+  type Discovery,
+  hasCredentials,
+  requireCredentials,
+  type UpstreamManners,
+  type UsageProfile,
+} from "./usage-profile.ts";
