@@ -199,7 +199,8 @@ export class Designations {
       this.#runtime,
     );
     try {
-      return await lookup.find(waiting);
+      await lookup.find(waiting, "any");
+      return lookup.told;
     } catch (cause) {
       // Another designated resolver may be found.
       if (!DnsError.is(cause)) throw cause;

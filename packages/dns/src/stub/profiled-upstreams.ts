@@ -142,7 +142,7 @@ class ProfiledUpstreams {
         name,
         port,
         transport,
-        tier: rung.tier,
+        ...rung,
         addresses: this.#addressesOf(name),
         memberAt: (address) => this.#buildAt({ ...plan, address }, rung),
         networkEpoch: () => this.#exchanger.networkEpoch,
@@ -216,7 +216,7 @@ class ProfiledUpstreams {
     const addresses = this.#addressesOf(name);
     return ladder.rungs
       .filter(isAuthenticated)
-      .map((rung) => new WhileKnown(this.#member(ladder, rung), () => addresses.current.length > 0));
+      .map((rung) => new WhileKnown(this.#member(ladder, rung), () => addresses.told.length > 0));
   }
 
   #poolOf(upstreams: readonly PoolMember[]): UpstreamPool {

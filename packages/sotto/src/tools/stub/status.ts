@@ -62,8 +62,10 @@ function lookupText({ lookup }: UpstreamStatus): string[] {
   return [`  ${name}: ${found}${failed}\n`];
 }
 
-function failureText({ address, port, rung, lastFailure }: UpstreamStatus): string[] {
-  if (lastFailure === undefined) return [];
+function failureText({ address, port, rung, lastFailure, lookup }: UpstreamStatus): string[] {
+  // What was not found has been told.
+  const isTold = lookup?.lastFailure !== undefined && lastFailure?.stage === "resolve";
+  if (lastFailure === undefined || isTold) return [];
   const { agoMs, stage = "query", code, problem } = lastFailure;
   const ago = `${Math.round(agoMs / 1000)} s ago`;
   return [`  last failure of ${address} port ${port}, ${rung}: ${ago}, at ${stage}: ${problem} (${code})\n`];
