@@ -8,6 +8,8 @@ import type { DesignatedEndpoint, Designations } from "./designations.ts";
 import { Ways } from "./ways.ts";
 
 export interface DesignatedUpstreamOptions {
+  /** The resolver that designates. */
+  readonly address: string;
   readonly designations: Designations;
   readonly tier: number;
   /** The certificate counts; false: anybody there will do. */
@@ -30,6 +32,12 @@ export class DesignatedUpstream implements PoolMember {
 
   get tier(): number {
     return this.#options.tier;
+  }
+
+  /** For people: it is nobody's address. */
+  get server(): string {
+    const { address, isVerified } = this.#options;
+    return `designated by ${address}${isVerified ? "" : ", not verified"}`;
   }
 
   get networkEpoch(): number {

@@ -113,7 +113,7 @@ class ProfiledUpstreams {
         this.#buildAt({ ...plan, address: at.address, tlsPort: at.port }, { tier, tls });
       const isVerified = tier === Tier.Authenticated;
       return new DesignatedUpstream(
-        { designations, tier, isVerified, memberAt, isUsable, networkEpoch },
+        { address, designations, tier, isVerified, memberAt, isUsable, networkEpoch },
         this.#runtime,
       );
     };
