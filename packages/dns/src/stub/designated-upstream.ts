@@ -8,6 +8,8 @@ import type { DesignatedEndpoint, Designations } from "./designations.ts";
 import { Ways } from "./ways.ts";
 
 export interface DesignatedUpstreamOptions {
+  /** The resolver that designates. */
+  readonly address: string;
   readonly designations: Designations;
   readonly tier: number;
   /** How it must prove who it is, for people; undefined: it need not. */
@@ -32,6 +34,12 @@ export class DesignatedUpstream implements PoolMember {
 
   get tier(): number {
     return this.#options.tier;
+  }
+
+  /** For people: it is nobody's address. */
+  get server(): string {
+    const { address, isVerified } = this.#options;
+    return `designated by ${address}${isVerified ? "" : ", not verified"}`;
   }
 
   get networkEpoch(): number {

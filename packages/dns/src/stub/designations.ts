@@ -83,7 +83,7 @@ export class Designations {
     const agoMs = this.#runtime.clock.nowMs() - atMs;
     return {
       name,
-      port: endpoints[0]?.port ?? 0,
+      port: endpoints[0]?.port ?? TLS_PORT,
       addresses: endpoints.map(({ address }) => address),
       from: endpoints.length === 0 ? undefined : this.#options.address,
       lastFailure: problem && {
@@ -199,7 +199,8 @@ export class Designations {
       this.#runtime,
     );
     try {
-      return await lookup.find(waiting);
+      await lookup.find(waiting, "any");
+      return lookup.told;
     } catch (cause) {
       // Another designated resolver may be found.
       if (!DnsError.is(cause)) throw cause;
@@ -220,6 +221,8 @@ interface Found {
   readonly ttlSeconds: number | undefined;
 }
 
+/** RFC 7858 §3.1, for people. */
+const TLS_PORT = 853;
 /** The first query waits for it: less than half of its time. */
 const DISCOVERY_MS = 2000;
 /** More than connecting and a handshake take nearly everywhere. */

@@ -6,4 +6,10 @@ export type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer
 export { StubResolver, type StubResolverOptions } from "./stub-resolver.ts";
 export { lintUpstream } from "./upstream-lint.ts";
 export { readUpstream, requireFindable, type UpstreamPlan, type UpstreamSpec } from "./upstream-spec.ts";
-export { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
+export {
+  type Discovery,
+  hasCredentials,
+  requireCredentials,
+  type UpstreamManners,
+  type UsageProfile,
+} from "./usage-profile.ts";

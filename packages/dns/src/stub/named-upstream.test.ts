@@ -150,6 +150,20 @@ test("an address that was good is used at the next start, although nobody tells 
   assert.ok(world.world.clock.nowMs() - startMs < 100, "at once");
 });
 
+test("where nobody has to prove anything, an address of old is not used while others may be told", async (context) => {
+  const world = await worldFor(context, [`A ${OTHER_SITE}`]);
+  const nobody = await world.serveAt(EVIL, { subjectAltNames: [], issuer: "itself" });
+  await world.serveAt(OTHER_SITE, { subjectAltNames: [], issuer: "itself" });
+  const text = `{"version":1,"upstreams":{"dns.example":["${EVIL}"]}}`;
+  const stub = world.stub({
+    ...BY_BOOTSTRAP,
+    profile: "opportunistic",
+    addressStore: { load: () => text, store: () => undefined },
+  });
+  assert.equal(await world.told(stub), `encrypted at ${OTHER_SITE}`);
+  assert.equal(nobody.streams.flatMap(({ queries }) => queries).length, 0);
+});
+
 const BROKEN_STORES = {
   "is no JSON": { load: () => "{", store: () => undefined },
   "holds something else": {

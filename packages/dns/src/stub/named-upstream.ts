@@ -1,6 +1,14 @@
 /** An upstream that is known by name, at the addresses that the name has at the time of the query (RFC 8310 §7.2). */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
-import type { PoolMember, Query, QueryContext, Reply, UpstreamLookup } from "@sotto/dns/transport";
+import {
+  identityOf,
+  type PoolMember,
+  type Query,
+  type QueryContext,
+  type Reply,
+  type TlsPolicy,
+  type UpstreamLookup,
+} from "@sotto/dns/transport";
 import { RRType } from "@sotto/dns/wire";
 import type { UpstreamAddresses } from "./upstream-addresses.ts";
 import { Ways } from "./ways.ts";
@@ -10,8 +18,8 @@ export interface NamedUpstreamOptions {
   readonly port: number;
   readonly transport: "udp" | "tcp" | "tls";
   readonly tier: number;
-  /** How it must prove who it is, for people; undefined: it need not. */
-  readonly identity: string | undefined;
+  /** Undefined: in clear. */
+  readonly tls: TlsPolicy | undefined;
   readonly addresses: UpstreamAddresses;
   memberAt(address: string): PoolMember;
   networkEpoch(): number;
@@ -39,8 +47,8 @@ export class NamedUpstream implements PoolMember {
   }
 
   get endpoint(): Endpoint | undefined {
-    const { addresses, port } = this.#options;
-    const address = this.#ways.preferred(addresses.current);
+    const { port } = this.#options;
+    const address = this.#ways.preferred(this.#addresses);
     return address === undefined ? undefined : { address, port };
   }
 
@@ -59,7 +67,7 @@ export class NamedUpstream implements PoolMember {
 
   get isBackedOff(): boolean {
     const { addresses } = this.#options;
-    return addresses.isBackedOff || this.#ways.areBackedOff(addresses.current);
+    return addresses.isBackedOff || this.#ways.areBackedOff(this.#addresses);
   }
 
   get networkEpoch(): number {
@@ -67,33 +75,44 @@ export class NamedUpstream implements PoolMember {
   }
 
   get identity(): string | undefined {
-    return this.#options.identity;
+    return identityOf(this.#options.tls);
   }
 
   get connectionStatus(): PoolMember["connectionStatus"] {
-    return this.#ways.preferredMember(this.#options.addresses.current)?.connectionStatus;
+    return this.#ways.preferredMember(this.#addresses)?.connectionStatus;
   }
 
   get lookup(): UpstreamLookup {
     const { name, port, addresses } = this.#options;
-    const { current, from, lastFailure } = addresses;
-    const preferred = this.#ways.preferred(current);
-    const inOrder = preferred === undefined ? [] : [preferred, ...current.filter((one) => one !== preferred)];
+    const { from, lastFailure } = addresses;
+    const known = this.#addresses;
+    const preferred = this.#ways.preferred(known);
+    const inOrder = preferred === undefined ? [] : [preferred, ...known.filter((one) => one !== preferred)];
     return { name, port, addresses: inOrder, from, lastFailure };
   }
 
   async respond(query: Query, context: QueryContext): Promise<Reply> {
     const { addresses } = this.#options;
-    if (addresses.current.length === 0 && asksForAddress(query, addresses)) throw addresses.selfReference();
-    const found = await addresses.find(context);
+    if (addresses.told.length === 0 && asksForAddress(query, addresses)) throw addresses.selfReference();
+    await addresses.find(context, this.#needsProof ? "any" : "fresh");
     try {
-      return await this.#ways.ask(found, query, context);
+      return await this.#ways.ask(this.#addresses, query, context);
     } catch (cause) {
       if (!DnsError.is(cause) || cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
       const isOver = context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs;
       if (isOver || !(await addresses.renew(context))) throw cause;
-      return this.#ways.ask(addresses.current, query, context);
+      return this.#ways.ask(this.#addresses, query, context);
     }
+  }
+
+  /** An address of old is good enough where a certificate is asked for. */
+  get #addresses(): readonly string[] {
+    const { addresses } = this.#options;
+    return this.#needsProof ? addresses.current : addresses.told;
+  }
+
+  get #needsProof(): boolean {
+    return this.#options.tls?.authenticate === "required";
   }
 }
 

@@ -114,7 +114,16 @@ class ProfiledUpstreams {
         this.#buildAt({ ...plan, address: at.address, tlsPort: at.port }, { tier, tls });
       const isVerified = tier === Tier.Authenticated;
       return new DesignatedUpstream(
-        { designations, tier, identity: identityOf(tls), isVerified, memberAt, isUsable, networkEpoch },
+        {
+          address,
+          designations,
+          tier,
+          identity: identityOf(tls),
+          isVerified,
+          memberAt,
+          isUsable,
+          networkEpoch,
+        },
         this.#runtime,
       );
     };
@@ -143,8 +152,7 @@ class ProfiledUpstreams {
         name,
         port,
         transport,
-        tier: rung.tier,
-        identity: identityOf(rung.tls),
+        ...rung,
         addresses: this.#addressesOf(name),
         memberAt: (address) => this.#buildAt({ ...plan, address }, rung),
         networkEpoch: () => this.#exchanger.networkEpoch,
@@ -218,7 +226,7 @@ class ProfiledUpstreams {
     const addresses = this.#addressesOf(name);
     return ladder.rungs
       .filter(isAuthenticated)
-      .map((rung) => new WhileKnown(this.#member(ladder, rung), () => addresses.current.length > 0));
+      .map((rung) => new WhileKnown(this.#member(ladder, rung), () => addresses.told.length > 0));
   }
 
   #poolOf(upstreams: readonly PoolMember[]): UpstreamPool {

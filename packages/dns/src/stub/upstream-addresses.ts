@@ -65,11 +65,19 @@ export class UpstreamAddresses {
     this.#fetching = new SingleFetch({ what, timeoutMs: FETCH_MS, run }, runtime.clock);
   }
 
-  /** Those that were told last, then those that were good before; families take turns. */
+  /** Those that were told last; those that were good before as long as none was. */
+  get told(): readonly string[] {
+    return this.#known?.addresses ?? this.#good;
+  }
+
+  /** With those that were good before besides, for whoever has to prove who it is there. */
   get current(): readonly string[] {
-    const told = this.#known?.addresses ?? [];
-    const good = this.#options.memory.lastGood(this.#options.name);
-    return told.length === 0 ? good : [...told, ...good.filter((address) => !told.includes(address))];
+    const { told } = this;
+    return [...told, ...this.#good.filter((address) => !told.includes(address))];
+  }
+
+  get #good(): readonly string[] {
+    return this.#options.memory.lastGood(this.#options.name);
   }
 
   /** Who told the addresses. */
@@ -89,17 +97,22 @@ export class UpstreamAddresses {
     return this.current.length === 0 && this.#recentFailure() !== undefined;
   }
 
-  /** At least one address, at once when some are known. Rejects as the lookup does, or at the caller's end of time. */
-  async find(waiting: Waiting): Promise<readonly string[]> {
-    const { current } = this;
-    if (current.length > 0) {
+  /**
+   * Settles when there is an address, at once when some are known; `fresh` does not mean those of old, as long as others may be told.
+   * Rejects as the lookup does, or at the caller's end of time.
+   */
+  async find(waiting: Waiting, which: "any" | "fresh"): Promise<void> {
+    if (this.#known !== undefined || (which === "any" && this.#good.length > 0)) {
       if (this.#isDue()) this.#fetching.start();
-      return current;
+      return;
     }
-    const failure = this.#recentFailure();
-    if (failure !== undefined) throw failure.problem;
-    await this.#fetching.wait(waiting);
-    return this.current;
+    try {
+      const failure = this.#recentFailure();
+      if (failure !== undefined) throw failure.problem;
+      await this.#fetching.wait(waiting);
+    } catch (cause) {
+      if (this.#good.length === 0 || !DnsError.is(cause)) throw cause;
+    }
   }
 
   /** Nobody answered at these addresses: tells whether there are others now. */

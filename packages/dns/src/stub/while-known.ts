@@ -1,5 +1,4 @@
-/** A member of a pool that is asked only while something is true, and otherwise lets others go first and fails at once. */
-import { DnsError } from "@sotto/dns/runtime";
+/** A member of a pool that is asked only while something is true, and is passed over otherwise. */
 import type { PoolMember, Query, QueryContext, Reply } from "@sotto/dns/transport";
 
 export class WhileKnown implements PoolMember {
@@ -23,14 +22,15 @@ export class WhileKnown implements PoolMember {
     return this.#member.networkEpoch ?? 0;
   }
 
+  get isAbsent(): boolean {
+    return !this.#isKnown();
+  }
+
   get isBackedOff(): boolean {
-    return !this.#isKnown() || this.#member.isBackedOff === true;
+    return this.#member.isBackedOff === true;
   }
 
   respond(query: Query, context: QueryContext): Promise<Reply> {
-    if (this.#isKnown()) return this.#member.respond(query, context);
-    return Promise.reject(
-      new DnsError("ERR_UNREACHABLE", "its own address is not known yet", { stage: "resolve" }),
-    );
+    return this.#member.respond(query, context);
   }
 }

@@ -42,6 +42,9 @@ class FakeUpstream implements PoolMember {
   hoped = 0;
   behaviour: number | DnsErrorCode = Rcode.NoError;
   isBackedOff = false;
+  isAbsent = false;
+  /** Becomes absent by being asked. */
+  turnsOutAbsent = false;
   networkEpoch = 0;
   /** Until it is resolved nothing is answered. */
   gate: Promise<void> | undefined = undefined;
@@ -54,6 +57,7 @@ class FakeUpstream implements PoolMember {
     this.asked++;
     if (context.isLastHope === true) this.hoped++;
     await this.gate;
+    this.isAbsent ||= this.turnsOutAbsent;
     if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
     const message = makeMessage({ isResponse: true, rcode: this.behaviour });
     const { protection, exchangeMs } = this;
@@ -277,6 +281,30 @@ test("weaker protection waits for all that are known to do better on this networ
   for (const upstream of upstreams) upstream.networkEpoch++;
   await ask();
   assert.deepEqual(await ask(), [0, 0, 1], "on this network it has not been seen yet");
+});
+
+test("who is absent is passed over, which is no failure of anybody", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  first.isAbsent = true;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [0, 1]);
+  first.isAbsent = false;
+  first.turnsOutAbsent = true;
+  first.behaviour = "ERR_UNREACHABLE";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 2], "it had to find out first");
+  assert.deepEqual(
+    pool.standings().map(({ state, failures }) => `${state} ${failures}`),
+    ["untried 0", "clear 0"],
+  );
+  second.behaviour = "ERR_TIMEOUT";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_TIMEOUT"),
+  );
+  second.isAbsent = true;
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), /nobody is there to be asked/);
 });
 
 test("who cannot be connected with is not tried in another way", async () => {

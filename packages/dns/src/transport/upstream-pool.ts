@@ -75,7 +75,10 @@ export class UpstreamPool implements Responder {
     let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
     let unreachable: ReadonlySet<string> = NONE;
-    for (const member of this.#inOrder()) {
+    const inOrder = this.#inOrder();
+    if (inOrder.length === 0)
+      throw new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", { stage: "resolve" });
+    for (const member of inOrder) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
       // A reply is a reply: another one is not worth less protection, and who cannot be connected with cannot at all.
@@ -128,7 +131,7 @@ export class UpstreamPool implements Responder {
   #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const [only] = this.#members;
-    if (only !== undefined && this.#members.length === 1) {
+    if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
       this.#noticeNetwork(only);
       return this.#members;
     }

@@ -7,6 +7,7 @@ import {
   lintUpstream,
   parseResolvConf,
   readUpstream,
+  requireCredentials,
   requireFindable,
   type UpstreamPlan,
 } from "@sotto/dns/stub";
@@ -38,7 +39,9 @@ export function toStub(
     report(["upstreams"], "names nobody to ask, such as tls://dns.example?ip=192.0.2.1");
   if (profile === "strict")
     for (const [i, plan] of plans.entries())
-      if (!hasCredentials(plan))
+      if (!hasCredentials(plan) && stub.discovery === "verified")
+        report(["upstreams", i], problemOf(() => requireCredentials(plan, "verified")) ?? "");
+      else if (!hasCredentials(plan))
         report(
           ["upstreams", i],
           `the strict profile needs a name or a pin to know ${plan.label} by (RFC 8310 §6.6); or say profile: opportunistic`,
@@ -62,6 +65,7 @@ export function toStub(
       profile,
       plans,
       bootstrap,
+      discovery: stub.discovery ?? (profile === "opportunistic" ? "verified" : "off"),
       addressStateFile: stateFile === undefined ? undefined : resolve(folder, stateFile),
       manners: {
         tryTimeoutMs: known(tryParseDuration(stub["try-timeout"])),

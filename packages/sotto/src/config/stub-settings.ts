@@ -77,6 +77,10 @@ export const stub = z.strictObject({
     description:
       "File in which are kept the addresses at which upstreams without configured ones last proved who they are: used at once after a start, and when nobody tells others. Absent: they are looked up again after a start.",
   }),
+  discovery: z.enum(["off", "verified"]).optional().meta({
+    description:
+      "verified: an upstream of which only the address is given is asked for its designated resolvers that speak TLS (RFC 9462); they are used before itself when their certificate is for that address, and one on another port of a private address for encryption alone. Absent: verified with the opportunistic profile. The strict profile cannot rest on it, because the upstream would be asked in clear, and could tell anything (RFC 8310 §7.3).",
+  }),
   "never-clear": z.boolean().default(false).meta({
     description:
       "The opportunistic profile without its last step: encrypted at least, whoever the server is.",

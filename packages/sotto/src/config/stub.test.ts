@@ -190,6 +190,19 @@ test("whoever can only ask itself is told so before it tries", () => {
   );
 });
 
+test("designated resolvers are looked for unless the profile is strict, which cannot rest on them [8310-7.3-a]", () => {
+  assert.equal(zoneOf("stub: { upstreams: [192.0.2.1], profile: opportunistic }").discovery, "verified");
+  assert.equal(
+    zoneOf("stub: { upstreams: [192.0.2.1], profile: opportunistic, discovery: off }").discovery,
+    "off",
+  );
+  assert.equal(zoneOf("stub: { upstreams: [192.0.2.1@853#a.example] }").discovery, "off");
+  assert.match(
+    problemsOf("stub: { upstreams: [192.0.2.1], discovery: verified }").join(),
+    /upstreams\[0\]: upstream 192\.0\.2\.1 would have to be asked in clear .* 192\.0\.2\.1@853#192\.0\.2\.1/,
+  );
+});
+
 test("resolv.conf tells bootstrap servers, and that it names this resolver only", () => {
   const told: string[] = [];
   const ourselves = [{ address: "127.0.0.1", port: 53 }];

@@ -48,6 +48,7 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "stub.addresses": "info",
   "stub.addresses-failed": "warn",
   "stub.address-memory-refused": "warn",
+  "stub.designation": "info",
   "recursor.priming-failed": "warn",
   "anchors.key-changed": "info",
   "anchors.not-validated": "warn",
