@@ -24,6 +24,7 @@ import {
 import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
+import { checkOptions, checkQuery } from "./check-options.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
 import { queryOf } from "./internal-query.ts";
@@ -78,6 +79,7 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   /** Throws ERR_CONFIG that tells what is wrong; sends nothing yet. */
   constructor(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()) {
+    checkOptions(options);
     this.#runtime = runtime;
     const needsSystem = options.upstreams === undefined || options.search === "system";
     const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
@@ -108,8 +110,9 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   async query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
     if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
-    const qtype = typeof type === "number" ? type : rrTypeFromText(type);
+    const qtype = typeof type === "string" ? rrTypeFromText(type) : type;
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
+    checkQuery(name, qtype, options);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
     for (const candidate of this.#candidates(name, qtype, options)) {

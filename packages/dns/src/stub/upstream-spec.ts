@@ -2,6 +2,7 @@
 import { DnsError, type Endpoint } from "@sotto/dns/runtime";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { addressToText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { checkUpstream } from "./check-options.ts";
 import type { DaneMode } from "./dane-upstream.ts";
 
 /** An upstream as an object. */
@@ -59,10 +60,17 @@ export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
 }
 
 function fromObject(spec: UpstreamSpec): UpstreamPlan {
+  checkUpstream(spec);
   const literal = tryParseAddress(spec.address);
   if (!literal.ok) throw new DnsError("ERR_CONFIG", `upstream address ${literal.problem}`);
   const address = addressToText(literal.value);
-  const { name, pins = [], trustAnchorsPem } = spec;
+  const { pins = [], trustAnchorsPem } = spec;
+  const name = spec.name?.replace(/\.$/, "");
+  if (name !== undefined && !isServerName(name))
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${address}: ${JSON.stringify(spec.name)} is no name that a certificate can have; other letters are written as xn--`,
+    );
   for (const pin of pins)
     if (!PIN.test(pin))
       throw new DnsError(
@@ -75,7 +83,7 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
   if (!isTls && hasCredentials)
     throw new DnsError("ERR_CONFIG", `upstream ${address}: a name or a pin needs TLS, not ${transport}`);
   const dane = spec.dane === "off" ? undefined : spec.dane;
-  if (dane !== undefined && (name === undefined || tryParseAddress(name).ok || !tryParseName(name).ok))
+  if (dane !== undefined && (name === undefined || !canHaveTlsa(name)))
     throw new DnsError("ERR_CONFIG", `upstream ${address}: DANE needs the upstream's name`);
   const { port, clearPort = CLEAR_PORT } = spec;
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
@@ -99,6 +107,16 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
       endpoint: { address, port: transport === "tls" ? clearPort : (port ?? clearPort) },
     },
   };
+}
+
+/** An address has none, and its owner name is longer (RFC 6698 §3). */
+function canHaveTlsa(name: string): boolean {
+  return !tryParseAddress(name).ok && tryParseName(`_65535._tcp.${name}`).ok;
+}
+
+/** An address or a name of letters, digits and hyphens (RFC 9525 §2); underscores are seen, too. */
+function isServerName(name: string): boolean {
+  return tryParseAddress(name).ok || (/^[A-Za-z0-9._-]+$/.test(name) && tryParseName(name).ok);
 }
 
 const TLS_PORT = 853;
