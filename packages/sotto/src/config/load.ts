@@ -320,10 +320,23 @@ function toForwardZones(
     toForwardZone(zone, (message) => report(["forward-zones", i, "upstreams"], message)),
   );
   const { stub } = checked;
-  if (purpose === "stub")
+  if (purpose === "stub") {
+    refuseOtherRoots(checked, report);
     return [toStub(stub, folder, (key, message) => report(["stub", ...key], message)), ...zones];
+  }
   if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
   return zones;
+}
+
+/** Another zone of that name would be asked in place of the stub's upstreams, whatever their profile is. */
+function refuseOtherRoots(
+  checked: Settings,
+  report: (path: readonly PropertyKey[], message: string) => void,
+): void {
+  for (const key of ["forward-zones", "stub-zones"] as const)
+    for (const [i, { name }] of checked[key].entries())
+      if (parseName(name).isRoot)
+        report([key, i, "name"], "the root is the stub's own: stub.upstreams are asked for everything");
 }
 
 function toForwardZone(
