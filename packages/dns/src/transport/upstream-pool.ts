@@ -121,7 +121,7 @@ export class UpstreamPool implements Responder {
     }
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+    return [...this.#chosen(good).sort(byTier), ...avoided.sort(byTier), ...backedOff.sort(bySoonest)];
   }
 
   #chosen(good: Standing[]): Standing[] {
