@@ -91,7 +91,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
     this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
-    this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
+    this.#cache =
+      cacheBytesMax > 0
+        ? new AnswerCache(cacheBytesMax, () => this.#exchanger.networkEpoch, runtime.clock)
+        : undefined;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
     this.#validator = makeValidator(options.validate, runtime);
@@ -149,7 +152,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     return { ...answer, values };
   }
 
-  /** The machine is on another network: connections are opened anew and what was learnt of servers is forgotten. */
+  /**
+   * The machine is on another network: connections are opened anew, and what was learnt of servers is forgotten, as are answers that
+   * neither came from an upstream that proved who it is nor were validated.
+   */
   networkChanged(): void {
     this.#exchanger.networkChanged();
   }
