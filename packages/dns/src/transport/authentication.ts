@@ -84,8 +84,20 @@ export function authenticate(security: ChannelSecurity, policy: TlsPolicy, wallM
 
 function nameProblemOf(leaf: PresentedCertificate, name: string): string | undefined {
   if (certifiesName(leaf, name)) return undefined;
-  return `the certificate is not for ${name} but for ${leaf.subjectAltNames.join(", ") || "no name at all"}`;
+  return `the certificate is not for ${name} but for ${namesText(leaf.subjectAltNames)}`;
 }
+
+/** Certificates may have thousands of names, and this goes into logs. */
+function namesText(names: readonly string[]): string {
+  if (names.length === 0) return "no name at all";
+  const more = names.length - NAMES_TOLD_MAX;
+  const told = names.slice(0, NAMES_TOLD_MAX).map((name) => name.slice(0, NAME_CHARACTERS_MAX));
+  return told.join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+const NAMES_TOLD_MAX = 8;
+/** `DNS:` and the longest name. */
+const NAME_CHARACTERS_MAX = 258;
 
 function failure(problem: string): Authentication {
   return { isAuthenticated: false, problem };
