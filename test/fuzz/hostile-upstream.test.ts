@@ -30,7 +30,7 @@ import {
 import { Dice, mutate } from "./mutate.ts";
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_129);
-const RUNS = process.env["CI"] === "true" ? 2000 : 150;
+const RUNS = process.env["CI"] === "true" ? 2000 : 100;
 const ONLY = process.env["FUZZ_ONLY"];
 const QUESTIONS = 12;
 const TIMEOUT_MS = 5000;
@@ -64,7 +64,7 @@ const NAMES = [
   "www.nsec3",
   "no.nsec3",
 ];
-const TYPES = ["A", "AAAA", "MX", "ANY", "CNAME", "DS", "RRSIG", "HTTPS"];
+const TYPES = ["A", "AAAA", "MX", "ANY", "CNAME", "NS", "RRSIG", "HTTPS"];
 const NAMED = `${SERVER.address}@853#dns.example`;
 const DANE = `tls://dns.example?ip=${SERVER.address}&dane=`;
 
@@ -80,6 +80,10 @@ const CLIENTS: readonly StubResolverOptions[] = [
 class HostileWorld {
   readonly world: SimWorld;
   readonly dice: Dice;
+  /** Types of questions that came in clear, and over TLS. */
+  readonly clear: RRType[] = [];
+  readonly encrypted: RRType[] = [];
+  isImpostor = false;
 
   constructor(seed: number) {
     this.world = simRuntime(seed);
@@ -90,18 +94,21 @@ class HostileWorld {
   async serve(): Promise<void> {
     const network = this.world.network.host([SERVER.address]);
     await FakeUdpServer.open(network, (query) => this.#datagrams(query));
-    const behave = (query: Message, stream: FakeStream): void => this.#behave(query, stream);
-    await FakeStreamServer.open(network, behave);
-    const identity =
-      this.dice.roll(4) === 0 ? { ...IDENTITY, subjectAltNames: ["DNS:other.example"] } : IDENTITY;
-    await FakeStreamServer.open(network, behave, { certificatePem: fakeCertificatePem(identity) });
+    await FakeStreamServer.open(network, (query, stream) => this.#behave(query, stream, this.clear));
+    this.isImpostor = this.dice.roll(4) === 0;
+    const identity = this.isImpostor ? { ...IDENTITY, subjectAltNames: ["DNS:other.example"] } : IDENTITY;
+    const certificatePem = fakeCertificatePem(identity);
+    const overTls = (query: Message, stream: FakeStream): void => this.#behave(query, stream, this.encrypted);
+    await FakeStreamServer.open(network, overTls, { certificatePem });
   }
 
   #datagrams(query: Message): Uint8Array[] {
+    this.clear.push(...query.questions.map(({ type }) => type));
     return Array.from({ length: this.dice.roll(4) }, () => this.#lie(query));
   }
 
-  #behave(query: Message, stream: FakeStream): void {
+  #behave(query: Message, stream: FakeStream, seen: RRType[]): void {
+    seen.push(...query.questions.map(({ type }) => type));
     const reply = this.#lie(query);
     switch (this.dice.roll(10)) {
       case 0:
@@ -203,6 +210,19 @@ function isMadeByDname({ owner, type }: ResourceRecord, { answers }: Message): b
   );
 }
 
+/** Nothing in clear, and nothing to a stranger but what its TLSA records need (RFC 8310 §8.2.1). */
+function assertStrict({ profile }: StubResolver, { clear, encrypted, isImpostor }: HostileWorld): void {
+  if (profile !== "strict") return;
+  assert.deepEqual(clear, [], "in clear");
+  const meta: readonly RRType[] = [RRType.TLSA, RRType.DS, RRType.DNSKEY];
+  if (isImpostor)
+    assert.deepEqual(
+      encrypted.filter((type) => !meta.includes(type)),
+      [],
+      "to a stranger",
+    );
+}
+
 async function runOnce(seed: number): Promise<string> {
   const hostile = new HostileWorld(seed);
   const { world, dice } = hostile;
@@ -248,6 +268,7 @@ async function runOnce(seed: number): Promise<string> {
   await world.clock.runUntil(stub.close());
   await world.clock.runUntil(Promise.all(asked));
   await world.clock.advance(20_000);
+  assertStrict(stub, hostile);
   assert.deepEqual(world.clock.pendingTimers, [], "timers are left");
   assert.equal(world.network.use.streams, 0, "streams are left");
   return told.join("\n");
