@@ -84,6 +84,14 @@ test("DANE wants a name that can have records", () => {
     assert.throws(() => make({ upstreams: [{ address: ADDRESS, name, dane: "only" }] }), isConfigProblem);
 });
 
+test("never in clear, an upstream that is asked in clear is none", () => {
+  for (const upstreams of [[`udp://${ADDRESS}`], [NAMED, `tcp://${ADDRESS}`]])
+    assert.throws(
+      () => make({ upstreams, profile: "opportunistic", neverClear: true, hosts: "none" }),
+      isConfigProblem,
+    );
+});
+
 test("a name with its final dot is the same name", async (context) => {
   const world = new StubWorld();
   context.after(() => world.close());

@@ -51,6 +51,7 @@ export function profiledUpstreams(
 ): PoolMember[] {
   if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
   if (profile === "strict") for (const plan of plans) requireCredentials(plan);
+  if (manners.neverClear === true) for (const plan of plans) requireTls(plan, "never-clear does not allow");
   const ladders = plans.map((plan) => ({ plan, ladder: rungs(plan, profile, manners.neverClear === true) }));
   const build: Build = (plan, { tier, tls }) =>
     new Upstream(
@@ -171,12 +172,13 @@ export function hasCredentials({ name, pins }: UpstreamPlan): boolean {
   return name !== undefined || pins.length > 0;
 }
 
+function requireTls({ label, tlsPort }: UpstreamPlan, who: string): void {
+  if (tlsPort === undefined)
+    throw new DnsError("ERR_CONFIG", `upstream ${label} is asked in clear, which ${who}`);
+}
+
 function requireCredentials(plan: UpstreamPlan): void {
-  if (plan.tlsPort === undefined)
-    throw new DnsError(
-      "ERR_CONFIG",
-      `upstream ${plan.label} is asked in clear, which the strict profile never does`,
-    );
+  requireTls(plan, "the strict profile never does");
   if (!hasCredentials(plan))
     throw new DnsError(
       "ERR_CONFIG",

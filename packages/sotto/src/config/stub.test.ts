@@ -89,6 +89,12 @@ test("what a stub cannot do is told with its place", () => {
     problemsOf("stub: { upstreams: [{ address: 192.0.2.1, port: 53, name: a.example }] }").join(),
     /port 53 is for clear DNS/,
   );
+  assert.match(
+    problemsOf(
+      "stub: { upstreams: [192.0.2.1, udp://192.0.2.2], profile: opportunistic, never-clear: true }",
+    ).join(),
+    /^stub\.yaml:1: stub\.upstreams\[1\]: is asked in clear, which never-clear forbids$/,
+  );
   assert.match(problemsOf("stub: { upstreams: [192.0.2.1] }", "serve").join(), /is for `sotto stub`/);
 });
 
