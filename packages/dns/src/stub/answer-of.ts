@@ -72,13 +72,17 @@ function finish(
   const lives = [...aliases, ...records].map(({ ttl }) => ttl);
   if (records.length === 0) lives.push(negativeTtl(message));
   // RFC 2181 §8: a TTL with the top bit set counts as 0.
-  const ttlSeconds = Math.min(...lives.map((ttl) => (ttl > 0x7fff_ffff ? 0 : ttl)));
+  const ttlSeconds = mayBeKept(message) ? Math.min(...lives.map((ttl) => (ttl > 0x7fff_ffff ? 0 : ttl))) : 0;
   return { canonicalName, records, aliases, ttlSeconds };
 }
 
+/** Failures are for the present question only, and so is what was cut off (RFC 2181 §9). */
+function mayBeKept({ rcode, isTruncated }: Message): boolean {
+  return !isTruncated && (rcode === Rcode.NoError || rcode === Rcode.NXDomain);
+}
+
 /** RFC 2308 §5: the smaller of the SOA's TTL and its last field; without a SOA nothing is kept. */
-function negativeTtl({ authorities, rcode }: Message): number {
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return 0;
+function negativeTtl({ authorities }: Message): number {
   const soa = authorities.find(({ type }) => type === RRType.SOA);
   if (soa === undefined || soa.rdata.length < 4) return 0;
   const minimum = new DataView(soa.rdata.buffer, soa.rdata.byteOffset, soa.rdata.length).getUint32(
