@@ -43,10 +43,10 @@ async function judged(name: string, type: string, change: Change = () => ({})): 
   const qtype = rrTypeFromText(type) ?? 0;
   const honest = zones.reply(qname, qtype);
   const message = { ...honest, ...change(honest) };
-  const { verdict, rcode } = await judgeReply(message, qname, qtype, validator, (asked, of) =>
+  const { status, rcode } = await judgeReply(message, qname, qtype, validator, (asked, of) =>
     Promise.resolve(zones.reply(asked, of)),
   );
-  return rcode === message.rcode ? verdict.status : `${verdict.status}, code ${rcode}`;
+  return rcode === message.rcode ? status : `${status}, code ${rcode}`;
 }
 
 const FORGED = parseRecord("www.example. 300 IN A 203.0.113.66");

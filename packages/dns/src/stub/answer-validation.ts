@@ -29,11 +29,10 @@ import { answerOf, isMadeBy, setKey } from "./answer-of.ts";
 export type AskSigned = (name: Name, type: RRType) => Promise<Message | undefined>;
 
 /** What validation makes of a reply. */
-export interface JudgedReply {
-  readonly verdict: Verdict;
+export type JudgedReply = Verdict & {
   /** The reply's code, or what its proofs show instead: that a name exists which the reply denies. */
   readonly rcode: Rcode;
-}
+};
 
 /** Judges a reply with signatures to a question. */
 export async function judgeReply(
@@ -51,7 +50,7 @@ export async function judgeReply(
   const isAnswer = message.rcode === Rcode.NoError;
   let { rcode } = message;
   if (records.length > 0 && !isAnswer)
-    return { verdict: bogus(EdeCode.DnssecBogus, `the reply answers and has the code ${rcode}`), rcode };
+    return { ...bogus(EdeCode.DnssecBogus, `the reply answers and has the code ${rcode}`), rcode };
   // What came along and does not answer neither hides nor weakens what does.
   const answers = signedSets([...aliases, ...records], message);
   const proofs = proofsOf(message);
@@ -59,7 +58,7 @@ export async function judgeReply(
   for (const rrset of answers) {
     if (isSynthesized(rrset, answers)) continue;
     const verdict = await validator.judgeRRset(rrset, proofs, NameClass.root, session);
-    if (verdict.status === "bogus") return { verdict, rcode };
+    if (verdict.status === "bogus") return { ...verdict, rcode };
     verdicts.push(verdict);
   }
   if (records.length === 0 && (isAnswer || message.rcode === Rcode.NXDomain)) {
@@ -73,7 +72,7 @@ export async function judgeReply(
     // A failure denies nothing, and nobody signs signatures.
     verdicts.push(INDETERMINATE);
   }
-  return { verdict: verdicts.length === 0 ? INDETERMINATE : weakest(verdicts), rcode };
+  return { ...(verdicts.length === 0 ? INDETERMINATE : weakest(verdicts)), rcode };
 }
 
 /** DS or DNSKEY of a name, as the validator wants it. */

@@ -171,7 +171,7 @@ export class DaneRecords {
     if (message === undefined) return failed(this.#notToBeHad(failure));
     if (message.rcode !== Rcode.NoError && message.rcode !== Rcode.NXDomain)
       return failed(this.#notToBeHad(undefined, `the reply's code is ${message.rcode}`));
-    const { verdict } = await judgeReply(message, this.owner, RRType.TLSA, this.#validator(), ask);
+    const verdict = await judgeReply(message, this.owner, RRType.TLSA, this.#validator(), ask);
     // What could not be validated because something did not come is no lie of anybody's.
     if (verdict.status === "bogus" && failure !== undefined) return failed(this.#notToBeHad(failure));
     return this.#judged(message, verdict);

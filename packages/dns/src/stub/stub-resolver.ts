@@ -250,7 +250,7 @@ export class StubResolver implements Asker, AsyncDisposable {
         return undefined;
       }
     };
-    const { verdict, rcode } = await judgeReply(reply.message, asked.name, asked.type, validator, ask);
+    const verdict = await judgeReply(reply.message, asked.name, asked.type, validator, ask);
     const { status } = verdict;
     if (status === "bogus") {
       // RFC 4035 §5.5: what is bogus is not given, and why it is not is told (RFC 8914).
@@ -266,7 +266,12 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
     // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
     const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
-    const answer = toAnswer(reply, asked, { ...judged, rcode, authenticData: status === "secure" }, status);
+    const answer = toAnswer(
+      reply,
+      asked,
+      { ...judged, rcode: verdict.rcode, authenticData: status === "secure" },
+      status,
+    );
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
