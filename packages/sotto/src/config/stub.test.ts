@@ -351,6 +351,13 @@ const PASSED_OVER = [
   "log_level",
 ];
 
+test("what stubby.yml asks for and is not given says so", () => {
+  const told = (value: string): string =>
+    load(`${SERVER}tls_min_version: ${value}\n`).warnings.map(problemToText).join();
+  assert.match(told("GETDNS_TLS1_3"), /tls_min_version: .* weaker than the file asks for/);
+  assert.doesNotMatch(told("GETDNS_TLS1_2"), /weaker/);
+});
+
 test("keys of stubby.yml without a counterpart, and unknown ones, are told and change nothing", () => {
   for (const key of [...PASSED_OVER, "tls_authentification"]) {
     const { warnings, config } = load(

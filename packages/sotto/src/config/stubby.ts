@@ -234,7 +234,13 @@ const KEYS: Readonly<Record<string, Read>> = {
   tls_cipher_list: passedOver("is passed over: TLS 1.2 and 1.3 with forward secrecy only (RFC 9325)"),
   tls_ciphersuites: passedOver("is passed over: TLS 1.2 and 1.3 with forward secrecy only (RFC 9325)"),
   tls_curves_list: passedOver("is passed over: the runtime's groups are used"),
-  tls_min_version: passedOver("is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)"),
+  tls_min_version: (reading, value, key) => {
+    const isHigher = constantOf(value) === "TLS1_3";
+    const more = isHigher
+      ? ", which is weaker than the file asks for: TLS 1.3 is preferred, not demanded"
+      : "";
+    reading.warn([key], `is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)${more}`);
+  },
   tls_max_version: passedOver("is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)"),
   follow_redirects: passedOver("is passed over: aliases are always followed"),
   suffix: passedOver("is passed over: a search list is the business of who asks"),
