@@ -19,6 +19,9 @@ const LINTS = [
 /** What attw cannot look at: programs have no types. */
 const WITHOUT_TYPES = new Set(["sotto"]);
 
+/** The optional peer of the library. */
+const KOFFI = "koffi@3.3.4";
+
 /** Runs a command with its output shown; throws when it fails. */
 export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
@@ -57,15 +60,27 @@ export function withConsumer(use) {
   const packages = pack();
   const folder = mkdtempSync(join(tmpdir(), "sotto-consumer-"));
   try {
-    writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
-    const tarballs = packages.map(({ tarball }) => tarball);
-    const flags = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    run("npm", ["install", ...flags, ...tarballs], { cwd: folder });
-    const [dns, sotto] = tarballs;
-    use(packages, { SOTTO_CONSUMER: folder, SOTTO_TARBALL_DNS: dns, SOTTO_TARBALL: sotto });
+    const [dns, sotto] = packages.map(({ tarball }) => tarball);
+    const both = install(join(folder, "both"), [dns, sotto]);
+    const koffi = install(join(folder, "koffi"), [dns, KOFFI]);
+    use(packages, {
+      SOTTO_CONSUMER: both,
+      SOTTO_CONSUMER_KOFFI: koffi,
+      SOTTO_TARBALL_DNS: dns,
+      SOTTO_TARBALL: sotto,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Makes a folder into which packages are installed, as a user would; its scripts stay off, as ours do. */
+function install(folder, packages) {
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+  const flags = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  run("npm", ["install", ...flags, ...packages], { cwd: folder });
+  return folder;
 }
 
 function check() {

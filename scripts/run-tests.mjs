@@ -9,12 +9,15 @@ import { dirname, join } from "node:path";
 /** Tests that need more than `npm ci`: other programs, or packages that were built. They are suites of their own. */
 const APART = ["interop", "packages"].map((name) => join("test", name));
 
+/** Tests of the library that have a program beside them, which runs with the Node of node_modules. */
+const USES_PROGRAMS = new Set([join("test", "integration", "examples.test.ts")]);
+
 const SUITES = {
   unit: { folders: ["packages/dns/src", "packages/sotto/src", "test"], takes: (file) => !isApart(file) },
   // What must work on every Node that the library supports.
   library: {
     folders: ["packages/dns/src", "test/fuzz", "test/integration", "test/simulation"],
-    takes: (file) => !reachesPrograms(file),
+    takes: (file) => USES_PROGRAMS.has(file) || !reachesPrograms(file),
   },
   packages: { folders: ["test/packages"], takes: () => true },
   interop: { folders: ["test/interop"], takes: () => true },

@@ -9,6 +9,8 @@ function given(name: string): string {
 
 /** Outside this tree, so that nothing is found that a user would not have. */
 export const CONSUMER: string = given("SOTTO_CONSUMER");
+/** The library with its optional peer. */
+export const CONSUMER_WITH_KOFFI: string = given("SOTTO_CONSUMER_KOFFI");
 export const TARBALLS: Readonly<Record<"dns" | "sotto", string>> = {
   dns: given("SOTTO_TARBALL_DNS"),
   sotto: given("SOTTO_TARBALL"),
@@ -21,20 +23,16 @@ export interface Ended {
 }
 
 /** Runs a program in the consumer's folder to its end. */
-export function runThere(command: string, args: readonly string[], input?: string): Promise<Ended> {
+export function runThere(command: string, args: readonly string[], cwd = CONSUMER): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = execFile(
-      command,
-      [...args],
-      { cwd: CONSUMER, timeout: 120_000 },
-      (error: ExecFileException | null, stdout, stderr) =>
-        resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
+    const options = { cwd, timeout: 120_000 };
+    execFile(command, [...args], options, (error: ExecFileException | null, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
     );
-    child.stdin?.end(input);
   });
 }
 
 /** Runs this Node with a program as text. */
-export function runText(kind: "module" | "commonjs", text: string): Promise<Ended> {
-  return runThere(process.execPath, [`--input-type=${kind}`, "--eval", text]);
+export function runText(kind: "module" | "commonjs", text: string, cwd = CONSUMER): Promise<Ended> {
+  return runThere(process.execPath, [`--input-type=${kind}`, "--eval", text], cwd);
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { UdpListener } from "@sotto/dns/transport";
 import { encodeMessage, makeMessage, parseRecord, tryDecodeMessage } from "@sotto/dns/wire";
-import { CONSUMER, runText, runThere } from "./consumer.test-support.ts";
+import { CONSUMER, CONSUMER_WITH_KOFFI, runText, runThere } from "./consumer.test-support.ts";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const RUNS_PROGRAMS = major > 24 || (major === 24 && minor >= 21);
@@ -72,6 +72,30 @@ test("node:dns can be taken over", () =>
       await installed.uninstall();`;
     assert.deepEqual(await runText("module", program), { code: 0, stdout: "192.0.2.80\n", stderr: "" });
   }));
+
+/** Whether the system has Fast Open on for servers is another matter: it says so after it took the option. */
+const LISTEN_FAST = `
+  import { nodeRuntime } from "@sotto/dns/runtime/node";
+  const listener = await nodeRuntime().network.listen(
+    { local: { address: "127.0.0.1", port: 0 }, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false, fastOpenQueue: 16 },
+    { onStream: () => undefined, onFailure: () => undefined });
+  console.log(listener.fastOpen);
+  await listener.close();`;
+const OPTION_TAKEN = /^(?:on$|asked for)/m;
+
+test("Fast Open is had with koffi before Node 26, and without it says what to do", {
+  skip: process.platform !== "linux",
+}, async () => {
+  const [without, withKoffi] = await Promise.all([
+    runText("module", LISTEN_FAST),
+    runText("module", LISTEN_FAST, CONSUMER_WITH_KOFFI),
+  ]);
+  assert.match(
+    without.stdout,
+    major < 26 ? /^this needs Node 26 or later, or the package koffi/ : OPTION_TAKEN,
+  );
+  assert.match(withKoffi.stdout, OPTION_TAKEN);
+});
 
 /** The program as a shell finds it, with this Node. */
 const sotto = (...args: string[]): ReturnType<typeof runThere> =>
