@@ -146,7 +146,7 @@ const EXAMPLES: Readonly<Record<string, readonly (readonly [() => readonly strin
       "192.0.2.1 [ 'www.example' ]\n2001:db8::1 [ 'www.example' ]\ngetHostByAddr ENOTFOUND 192.0.2.99",
     ],
   ],
-  "deadlines.ts": [[() => [upstream(), "silent.example"], /^ERR_TIMEOUT: .*\nERR_ABORTED: /]],
+  "deadlines.ts": [[() => [upstream(), "silent.example"], /^ERR_(?:CONNECT_)?TIMEOUT: .*\nERR_ABORTED: /]],
   "cache.ts": [
     [
       () => [upstream(), "www.example"],
