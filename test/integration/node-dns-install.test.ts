@@ -199,7 +199,7 @@ test("events of the library are on diagnostics_channel", async () => {
   const stdout = await runProgram(`
 import { subscribe } from "node:diagnostics_channel";
 import { lookup } from "node:dns/promises";
-install({ upstreams: [dot], hosts: "none", timeoutMs: 500 });
+install({ upstreams: [dot], hosts: "none", timeoutMs: 2000 });
 subscribe("sotto:transport.connection.opened", ({ remote, security }) => console.log("opened", remote.address, security));
 subscribe("sotto:stub.answered", ({ name, answer }) => console.log(name, answer.protection, answer.authenticatedBy));
 subscribe("sotto:stub.failed", ({ name, error }) => console.log(name, error.code));
