@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { ServiceNotifier } from "../../packages/sotto/src/operations/index.ts";
+import { openNotifySocket } from "../integration/foreign-sockets.test-support.ts";
 import { peerTest, runCommand, temporaryFolder } from "./peers.ts";
 
 const UNITS = join(import.meta.dirname, "../../deploy/systemd");
@@ -59,3 +62,29 @@ peerTest("the drop-in for own sockets gives one capability", ["systemd-analyze"]
   assert.equal(open.length, 1);
   assert.match(open[0]?.json_field ?? "", /CAP_NET_BIND_SERVICE/);
 });
+
+peerTest(
+  "without foreign functions systemd-notify tells the service manager",
+  ["systemd-notify"],
+  async (context) => {
+    const folder = temporaryFolder(context);
+    const address = join(folder, "notify");
+    const manager = openNotifySocket(address);
+    context.after(() => manager.close());
+    const problems: string[] = [];
+    const environment: Record<string, string | undefined> = { NOTIFY_SOCKET: address };
+    const notifier = new ServiceNotifier(
+      { environment, pid: process.pid, send: async () => "no foreign functions" },
+      nodeRuntime().clock,
+      {
+        wants: () => true,
+        publish: (name, details) => void problems.push(`${name} ${JSON.stringify(details)}`),
+      },
+    );
+    notifier.ready("serving; upstreams of .: 1 authenticated");
+    const closed = notifier.close();
+    assert.equal(await manager.until(/READY=1/), "READY=1\nSTATUS=serving; upstreams of .: 1 authenticated");
+    await closed;
+    assert.deepEqual(problems, []);
+  },
+);
