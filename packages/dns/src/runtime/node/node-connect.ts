@@ -1,6 +1,6 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
 import { Socket } from "node:net";
-import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ByteStream,
@@ -14,10 +14,10 @@ import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
-import { TLS_SUITES } from "./tls-suites.ts";
+import type { TlsContexts } from "./tls-contexts.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
-export async function openStream(options: ConnectOptions): Promise<ByteStream> {
+export async function openStream(options: ConnectOptions, contexts: TlsContexts): Promise<ByteStream> {
   const { remote, signal, tls } = options;
   if (signal?.aborted === true) throw aborted(remote, "connect");
   const fast = options.fastOpen === true ? await openFastSocket(remote.address) : undefined;
@@ -37,7 +37,7 @@ export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
   if (tls === undefined) return new NodeStream(tcp, undefined, undefined, reader);
   options.onConnected?.();
-  return secure(tcp, tls, options, reader);
+  return secure(tcp, tls, { ...options, contexts }, reader);
 }
 
 /** Tells whether data went with the SYN, as long as the descriptor is this socket's. */
@@ -49,7 +49,7 @@ async function fastOpenReader(fd: number, socket: Socket): Promise<() => boolean
 async function secure(
   tcp: Socket,
   tls: TlsClientOptions,
-  options: ConnectOptions,
+  options: ConnectOptions & { readonly contexts: TlsContexts },
   reader: (() => boolean | undefined) | undefined,
 ): Promise<ByteStream> {
   // A ClientHello with the post-quantum hybrid does not fit into one SYN.
@@ -58,19 +58,13 @@ async function secure(
   try {
     socket = connectTls({
       socket: tcp,
-      // RFC 8310 §9: TLS 1.2 or later.
-      minVersion: "TLSv1.2",
-      ciphers: TLS_SUITES,
+      secureContext: options.contexts.contextFor(tls, groups),
       ALPNProtocols: [...tls.alpn],
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-      ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
-      ...(tls.certificatePem === undefined ? {} : { cert: tls.certificatePem }),
-      ...(tls.keyPem === undefined ? {} : { key: tls.keyPem }),
     });
   } catch (cause) {
     tcp.destroy();
