@@ -10,6 +10,7 @@ import type { ClientLink, LinkTarget } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
 import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
@@ -126,6 +127,14 @@ export class Exchanger {
     if (transport === "udp") return false;
     this.#noticeJump();
     return this.#pool.refusal(this.#targetOf(request, transport), false) !== undefined;
+  }
+
+  /** What is known of the way to a server over that transport; undefined for UDP, where there is none to keep. */
+  connectionStatus(
+    request: Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">,
+  ): ConnectionStatus | undefined {
+    const { transport } = request;
+    return transport === "udp" ? undefined : this.#pool.status(this.#targetOf(request, transport));
   }
 
   #noticeJump(): void {

@@ -6,12 +6,14 @@
  */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import {
   makeStanding,
   noteReply,
   type Standing,
   standingOf,
+  type UpstreamLookup,
   type UpstreamStanding,
 } from "./upstream-standing.ts";
 
@@ -21,10 +23,19 @@ export interface PoolMember extends Responder {
   readonly isBackedOff?: boolean;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
-  readonly endpoint?: Endpoint;
-  readonly transport?: "udp" | "tcp" | "tls";
+  /** Undefined also while it is not known. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** For people: how it must prove who it is; absent: it need not. */
+  readonly identity?: string | undefined;
+  /** For people: the way to it as it is now; absent: nothing is kept between queries. */
+  readonly connectionStatus?: ConnectionStatus | undefined;
+  /** True while there is nothing behind it, as for a designation that nobody made: it is passed over. Absent: never. */
+  readonly isAbsent?: boolean;
+  /** For those whose addresses are not configured. */
+  readonly lookup?: UpstreamLookup | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }
@@ -64,7 +75,10 @@ export class UpstreamPool implements Responder {
     let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
     let unreachable: ReadonlySet<string> = NONE;
-    for (const member of this.#inOrder()) {
+    const inOrder = this.#inOrder();
+    if (inOrder.length === 0)
+      throw new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", { stage: "resolve" });
+    for (const member of inOrder) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
       // A reply is a reply: another one is not worth less protection, and who cannot be connected with cannot at all.
@@ -75,7 +89,7 @@ export class UpstreamPool implements Responder {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
         if (member.told !== reply.protection)
-          this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
+          this.#tell(member, reply.protection, noteRecovery(member, reply, this.#runtime.clock.nowMs()));
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -86,10 +100,14 @@ export class UpstreamPool implements Responder {
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
+        if (member.upstream.isAbsent === true) continue;
         lastFailure = cause;
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
           unreachable = new Set([...unreachable, server]);
-        this.#noteFailure(member, cause);
+        // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
+        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
+          repliedTier = Math.min(repliedTier, tier);
+        else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
@@ -106,26 +124,38 @@ export class UpstreamPool implements Responder {
     return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
   }
 
-  /** Those in good standing first, best protection first; the others by when they may be tried again. */
+  /**
+   * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
+   * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
+   */
   #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const [only] = this.#members;
-    if (only !== undefined && this.#members.length === 1) {
+    if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
       this.#noticeNetwork(only);
       return this.#members;
     }
     const good: Standing[] = [];
+    const known: Standing[] = [];
     const avoided: Standing[] = [];
     const backedOff: Standing[] = [];
     for (const member of this.#members) {
       this.#noticeNetwork(member);
+      if (member.upstream.isAbsent === true) continue;
       if (member.upstream.isBackedOff === true) backedOff.push(member);
-      else if (member.avoidUntilMs > nowMs || member.isProbed) avoided.push(member);
+      else if (member.isProbed) avoided.push(member);
+      else if (member.avoidUntilMs > nowMs) (member.hasReplied ? known : avoided).push(member);
       else good.push(member);
     }
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+    backedOff.sort(bySoonest);
+    if (known.length === 0)
+      return [...this.#chosen(good).sort(byTier), ...avoided.sort(byTier), ...backedOff];
+    const weakest = Math.max(0, ...good.map(({ upstream }) => upstream.tier ?? 0));
+    const isBetter = ({ upstream }: Standing): boolean => (upstream.tier ?? 0) < weakest;
+    const asked = [...this.#chosen(good), ...known.filter(isBetter)].sort(byTier);
+    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided.sort(byTier), ...backedOff];
   }
 
   #chosen(good: Standing[]): Standing[] {
@@ -159,12 +189,15 @@ export class UpstreamPool implements Responder {
     member.networkEpoch = networkEpoch;
     member.failures = 0;
     member.avoidUntilMs = 0;
+    member.hasReplied = false;
   }
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
     if (member.failures === 0 && member.avoidUntilMs === 0) return;
-    const wasNetwork = this.#members.every(({ failures }) => failures > 0);
+    const wasNetwork = this.#members.every(
+      ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
+    );
     for (const one of wasNetwork ? this.#members : [member]) {
       one.failures = 0;
       one.avoidUntilMs = 0;
@@ -187,10 +220,18 @@ export class UpstreamPool implements Responder {
     const nowMs = this.#runtime.clock.nowMs();
     member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
     member.failuresInAll++;
+    member.failuresWhileFailing++;
+    member.failingSinceMs ??= nowMs;
     const { events } = this.#runtime;
     const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
-    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
-    if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack. Said once until it proves it again.
+    if (isOther) {
+      member.hasAuthenticated = false;
+      events.publish("transport.upstream.attack-suspected", {
+        upstream: member.upstream.server,
+        problem: failure.message,
+      });
+    }
     this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
@@ -205,6 +246,32 @@ export class UpstreamPool implements Responder {
   }
 }
 
+/** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
+function isAboutQuestion(
+  { upstream, lastReplyMs }: Standing,
+  { code, stage }: DnsError,
+  nowMs: number,
+): boolean {
+  if (code === "ERR_QUOTA_EXCEEDED") return true;
+  const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
+  return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
+/** What the event of a new state tells: who it is, and how it went before when it had failed. */
+function noteRecovery(
+  member: Standing,
+  { exchange }: Reply,
+  nowMs: number,
+): Readonly<Record<string, unknown>> {
+  const { failingSinceMs, failuresWhileFailing: failures } = member;
+  const by = { authenticatedBy: exchange?.authenticatedBy };
+  member.failingSinceMs = undefined;
+  member.failuresWhileFailing = 0;
+  return failingSinceMs === undefined
+    ? by
+    : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
+}
+
 const NONE: ReadonlySet<string> = new Set();
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
@@ -217,5 +284,12 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
+/** No reply in time over a connection that came about, or one that cannot be read. */
+const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
+/**
+ * A server that replied so lately is there: a silent connection is given up after a second, and what becomes of the next one
+ * is about the server again.
+ */
+const ALIVE_MS = 30_000;
 /** With `fastest`, one query in so many goes to any of them. */
 const EXPLORE_ONE_IN = 32;

@@ -2,7 +2,7 @@
 
 import type { PublishedAnchors, SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
+import type { Discovery, UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
 import type {
   AdmissionLimits,
   ExchangerOptions,
@@ -52,9 +52,23 @@ export type UpstreamConnections = Pick<
   "connectTimeoutMs" | "handshakeTimeoutMs" | "connection"
 >;
 
+/** What openings of captive portals are allowed. */
+export interface PortalConfig {
+  readonly isAllowed: boolean;
+  readonly forMsMax: number;
+  /** Which profile they are an exception from. */
+  readonly profile: UsageProfile;
+}
+
 export interface ProfiledUpstreams {
   readonly profile: UsageProfile;
   readonly plans: readonly UpstreamPlan[];
+  /** Who tells the addresses of those that are known by name only; absent: nobody. */
+  readonly bootstrap?: readonly UpstreamPlan[] | undefined;
+  /** Absent: off. */
+  readonly discovery?: Discovery | undefined;
+  /** Absolute path; absent: addresses are not kept. */
+  readonly addressStateFile?: string | undefined;
   readonly manners: UpstreamManners;
 }
 
@@ -152,6 +166,8 @@ export interface Config {
   readonly forwardZones: readonly ForwardZoneConfig[];
   /** How connections to upstreams are made; a stub has settings for it. */
   readonly upstreamConnections: UpstreamConnections;
+  /** Undefined: not a stub, which alone has portals. */
+  readonly portal: PortalConfig | undefined;
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:

@@ -1,4 +1,5 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
+import { constants } from "node:crypto";
 import { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
@@ -13,11 +14,11 @@ import type {
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
-import { endpointText, toDnsError } from "./system-problem.ts";
-import type { TlsContexts } from "./tls-contexts.ts";
+import { endpointText, toDnsError, unreadable } from "./system-problem.ts";
+import { TLS_SUITES } from "./tls-suites.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
-export async function openStream(options: ConnectOptions, contexts: TlsContexts): Promise<ByteStream> {
+export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   const { remote, signal, tls } = options;
   if (signal?.aborted === true) throw aborted(remote, "connect");
   const fast = options.fastOpen === true ? await openFastSocket(remote.address) : undefined;
@@ -37,7 +38,7 @@ export async function openStream(options: ConnectOptions, contexts: TlsContexts)
   await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
   if (tls === undefined) return new NodeStream(tcp, undefined, undefined, reader);
   options.onConnected?.();
-  return secure(tcp, tls, { ...options, contexts }, reader);
+  return secure(tcp, tls, options, reader);
 }
 
 /** Tells whether data went with the SYN, as long as the descriptor is this socket's. */
@@ -49,7 +50,7 @@ async function fastOpenReader(fd: number, socket: Socket): Promise<() => boolean
 async function secure(
   tcp: Socket,
   tls: TlsClientOptions,
-  options: ConnectOptions & { readonly contexts: TlsContexts },
+  options: ConnectOptions,
   reader: (() => boolean | undefined) | undefined,
 ): Promise<ByteStream> {
   // A ClientHello with the post-quantum hybrid does not fit into one SYN.
@@ -58,13 +59,23 @@ async function secure(
   try {
     socket = connectTls({
       socket: tcp,
-      secureContext: options.contexts.contextFor(tls, groups),
+      // RFC 8310 §9: TLS 1.2 or later.
+      minVersion: "TLSv1.2",
+      // Who the peer is, is looked at once: in TLS 1.2 it could present another certificate later (RFC 9325 §3.5).
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ciphers: TLS_SUITES,
       ALPNProtocols: [...tls.alpn],
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
+      // Without a list Node's own store is used, with NODE_EXTRA_CA_CERTS and --use-system-ca as users know them. It is shared:
+      // a list of the same certificates would be read again for every connection, which takes 11 ms.
+      ...(tls.trustAnchorsPem === undefined ? {} : { ca: [...tls.trustAnchorsPem] }),
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+      ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
+      ...(tls.certificatePem === undefined ? {} : { cert: tls.certificatePem }),
+      ...(tls.keyPem === undefined ? {} : { key: tls.keyPem }),
     });
   } catch (cause) {
     tcp.destroy();
@@ -89,13 +100,25 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
+  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
 
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
+
+/** As {@link clientSecurity}; whatever Node cannot read of a certificate is the peer's doing, and ends the connection. */
+function readSecurity(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+  try {
+    return clientSecurity(socket, tls);
+  } catch (cause) {
+    // Later errors of a socket that nobody waits for any more.
+    socket.on("error", () => undefined);
+    socket.destroy();
+    throw unreadable(`TLS handshake with ${endpointText(remote)}`, cause);
+  }
+}
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {
@@ -178,6 +201,7 @@ function settled(
     };
     socket.once(event, done).once("error", onError).once("close", onEnd).once("end", onEnd);
     signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
   });
 }
 

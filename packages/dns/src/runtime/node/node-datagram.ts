@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
+import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
@@ -30,6 +31,9 @@ export async function openDatagram(
   });
   if (options.isBackground === true) socket.unref();
   const address = socket.address();
+  // An inherited IPv6 socket may speak IPv4, too, and then wants its addresses mapped (RFC 4291 §2.5.5.2).
+  const addressFor = (address: string): string =>
+    isIpv6 && !address.includes(":") ? `::ffff:${address}` : address;
   let isClosed = false;
   const onError = (problem: Error): void => {
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
@@ -47,7 +51,7 @@ export async function openDatagram(
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
       unsent++;
-      if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
+      if (connectTo === undefined) socket.send(octets, to.port, addressFor(to.address), afterSend);
       else socket.send(octets, afterSend);
     },
     close() {
@@ -70,7 +74,7 @@ export async function openDatagram(
 }
 
 /** Binds and connects. */
-async function bind(socket: Socket, { local, connectTo }: DatagramOptions): Promise<void> {
+async function bind(socket: Socket, { local, connectTo, inheritedFd }: DatagramOptions): Promise<void> {
   const { address, port } = local;
   if (connectTo !== undefined && "bindSync" in socket) {
     // Since Node 24. Most of what a socket costs is waiting for what the system does at once.
@@ -78,13 +82,15 @@ async function bind(socket: Socket, { local, connectTo }: DatagramOptions): Prom
     socket.connectSync(connectTo.port, connectTo.address);
     return;
   }
+  const place =
+    inheritedFd === undefined ? { address, port } : { fd: await duplicateDescriptor(inheritedFd) };
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
     const done = (): void => {
       socket.off("error", reject);
       resolve();
     };
-    socket.bind({ address, port, exclusive: true }, () => {
+    socket.bind({ ...place, exclusive: true }, () => {
       if (connectTo === undefined) done();
       // Node reports a failed connect to the callback, not as an event.
       else

@@ -7,19 +7,11 @@ import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
 import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
-import { TlsContexts } from "./tls-contexts.ts";
 
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
-function nodeNetwork(): Network {
-  const contexts = new TlsContexts();
-  return {
-    connect: (options) => openStream(options, contexts),
-    listen: openListener,
-    bindDatagram: openAnyDatagram,
-  };
-}
+const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openAnyDatagram };
 
 /** The real world. Events go to `diagnostics_channel` when nothing else is given. */
 export function nodeRuntime(events: Events = channelEvents): Runtime {
-  return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork(), events };
+  return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork, events };
 }
