@@ -24,7 +24,6 @@ export function checkOptions(options: StubResolverOptions): void {
 /** The same for one upstream. */
 export function checkUpstream(spec: UpstreamSpec): void {
   if (typeof spec !== "object" || spec === null) throw wrong("an upstream", "text or an object", spec);
-  if (spec.address === undefined) throw wrong("upstream address", "an IP address", spec.address);
   check(spec, UPSTREAM, "upstream ");
 }
 
