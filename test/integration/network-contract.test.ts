@@ -412,8 +412,7 @@ test("real network: a stream that was ended and is then reset leaves no handle b
 
 test("real network: a socket in the background does not keep the process, another one does", async () => {
   const { network } = nodeRuntime();
-  const held = (): number =>
-    process.getActiveResourcesInfo().filter((name) => name.startsWith("UDP")).length;
+  const held = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith("UDP")).length;
   const local = { address: "127.0.0.1", port: 0 };
   const quiet = { onMessage: () => undefined, onError: () => undefined };
   const before = held();
