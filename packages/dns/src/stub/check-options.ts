@@ -138,6 +138,7 @@ const UPSTREAM: Checks<UpstreamSpec> = {
 const EXCHANGER: Checks<NonNullable<StubResolverOptions["connection"]>> = {
   localAddresses: listOf(isText, "a list of addresses"),
   udpQueriesMax: numberFrom(1, 65_000, "queries"),
+  sharesUdpSockets: FLAG,
   connectionsMax: numberFrom(1, 65_000, "connections"),
   connectTimeoutMs: MILLISECONDS,
   handshakeTimeoutMs: MILLISECONDS,

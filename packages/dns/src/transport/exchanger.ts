@@ -88,7 +88,13 @@ export class Exchanger {
   async exchange(request: ExchangeRequest): Promise<ExchangeResult> {
     this.#underWay++;
     try {
-      return await this.#exchange(request);
+      this.#refuse(request);
+      this.#noticeJump();
+      if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
+      const overTcp = this.#pool.size > 0 ? await this.#overOpenTcp(request) : undefined;
+      if (overTcp !== undefined) return overTcp;
+      const result = await this.#exchangeOverUdp(request);
+      return result === "truncated" ? await this.#exchangeOverStream(request, "tcp", true) : result;
     } finally {
       this.#underWay--;
       if (this.#underWay === 0) this.#whenIdle?.();
@@ -157,20 +163,11 @@ export class Exchanger {
     await promise;
   }
 
-  async #exchange(request: ExchangeRequest): Promise<ExchangeResult> {
+  #refuse({ transport, server }: ExchangeRequest): void {
     if (this.#isClosing) throw new DnsError("ERR_CLOSED", "the exchanger is closed");
     // RFC 7858 §3.1: port 53 is for clear DNS only.
-    if (request.transport === "tls" && request.server.port === 53)
+    if (transport === "tls" && server.port === 53)
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
-    this.#noticeJump();
-    if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport);
-    if (this.#pool.size > 0) {
-      const overTcp = await this.#overOpenTcp(request);
-      if (overTcp !== undefined) return overTcp;
-    }
-    const result = await this.#exchangeOverUdp(request);
-    if (result !== "truncated") return result;
-    return this.#exchangeOverStream(request, "tcp", true);
   }
 
   /** RFC 7766 §5: an open connection saves the risk of truncation and of forgeries. When it fails there is still UDP. */

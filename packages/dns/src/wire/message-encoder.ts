@@ -71,7 +71,7 @@ export function encodeQuery(query: QueryParts, padBlockOctets = 0): Uint8Array {
       (query.checkingDisabled ? HeaderFlag.CheckingDisabled : 0),
   );
   writer.uint16(1);
-  writer.zeros(6);
+  for (let others = 0; others < 3; others++) writer.uint16(0);
   writer.plainName(question.name);
   writer.uint16(question.type);
   writer.uint16(question.class);
