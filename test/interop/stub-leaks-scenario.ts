@@ -123,7 +123,12 @@ interface Case {
   readonly address?: string;
   /** The upstream is known by its name, and a bootstrap server here tells its address. */
   readonly bootstrap?: string;
+  /** Name for which a captive portal is open at {@link PORTAL}. */
+  readonly portal?: string;
 }
+
+/** An address of this namespace that is not loopback. */
+const PORTAL = "198.18.0.1";
 
 const CASES: readonly Case[] = [
   { what: "all is well", serve: tls(right) },
@@ -148,15 +153,21 @@ const CASES: readonly Case[] = [
   { what: "all is well, by name", serve: tls(right), bootstrap: "127.0.2.1" },
   { what: "by name, forged address", serve: tls(misnamed), bootstrap: "127.0.2.2" },
   { what: "by name, nobody at the address", serve: () => Promise.resolve(), bootstrap: "127.0.2.3" },
+  {
+    what: "portal open for another name, port closed",
+    serve: () => Promise.resolve(),
+    portal: "portal.example",
+  },
   { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
 ];
 
+await bait(PORTAL);
 const file = join(folder, "all.pcap");
 const tshark = await startPeer("tshark", ["-i", "any", "-q", "-w", file], (output) =>
   output.includes("Capturing on"),
 );
 const results = await Promise.all(
-  CASES.map(async ({ what, serve, pin, profile = "strict", address = "", bootstrap }, i) => {
+  CASES.map(async ({ what, serve, pin, profile = "strict", address = "", portal, bootstrap }, i) => {
     const server = address === "" ? `127.0.1.${i + 1}` : address;
     if (address === "") await bait(server);
     await serve(server);
@@ -176,8 +187,13 @@ ${bootstrap === undefined ? "" : `  bootstrap: ["udp://${bootstrap}"]\n`}dnssec:
     if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
     const stub = await startRecursor(loaded.config, nodeRuntime());
     const label = `secret${String(i).padStart(2, "0")}`;
-    const dig = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), `${label}.example`, "A"];
-    const { stdout } = await runCommand("dig", dig);
+    const dig = async (name: string): Promise<string | undefined> => {
+      const words = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), name, "A"];
+      return /status: (\w+)/.exec((await runCommand("dig", words)).stdout)?.[1];
+    };
+    if (portal !== undefined) stub.portal(["open", portal, PORTAL]);
+    const portalStatus = portal && (await dig(portal));
+    const status = await dig(`${label}.example`);
     const [zone] = stub.upstreams();
     await stub.close();
     const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
@@ -186,7 +202,8 @@ ${bootstrap === undefined ? "" : `  bootstrap: ["udp://${bootstrap}"]\n`}dnssec:
       server,
       port,
       label,
-      status: /status: (\w+)/.exec(stdout)?.[1],
+      status,
+      portalStatus,
       stage: failure?.stage,
       problem: failure?.problem,
     };

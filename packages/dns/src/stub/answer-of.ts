@@ -1,5 +1,5 @@
 /** Finds the answer in a message: the end of its aliases, the records there, and how long all that may be kept. */
-import { type Message, Name, Rcode, type ResourceRecord, RRType } from "@sotto/dns/wire";
+import { type Message, Name, Rcode, type ResourceRecord, RRType, uint16At } from "@sotto/dns/wire";
 
 export interface FoundAnswer {
   readonly canonicalName: Name;
@@ -14,16 +14,56 @@ export function answerOf(message: Message, qname: Name, qtype: RRType): FoundAns
   const aliases: ResourceRecord[] = [];
   let current = qname;
   for (let links = 0; links <= ALIASES_MAX; links++) {
-    const records = message.answers.filter(
-      ({ owner, type }) => owner.equals(current) && (type === qtype || qtype === RRType.ANY),
-    );
-    if (records.length > 0) return finish(message, current, records, aliases);
-    const alias = message.answers.find(({ owner, type }) => type === RRType.CNAME && owner.equals(current));
+    const records: ResourceRecord[] = [];
+    // There should be one; who validates has to see all of them.
+    const here: ResourceRecord[] = [];
+    for (const record of message.answers) {
+      const isWanted = record.type === qtype || qtype === RRType.ANY;
+      if (!isWanted && record.type !== RRType.CNAME) continue;
+      if (record.owner.equals(current)) (isWanted ? records : here).push(record);
+    }
+    if (records.length > 0) {
+      if (qtype === RRType.CNAME) aliases.push(...dnamesBehind(records, message));
+      return finish(message, current, records, aliases);
+    }
+    const [alias] = here;
     if (alias === undefined) break;
-    aliases.push(alias);
+    aliases.push(...dnamesBehind(here, message), ...here);
     current = new Name(alias.rdata);
   }
   return finish(message, current, [], aliases);
+}
+
+/** The DNAMEs that make one of these CNAMEs (RFC 6672 §2.2). */
+function dnamesBehind(cnames: readonly ResourceRecord[], { answers }: Message): ResourceRecord[] {
+  return answers.filter(
+    (dname) => dname.type === RRType.DNAME && cnames.some((cname) => isMadeBy(cname, dname)),
+  );
+}
+
+/** True for the CNAME that a DNAME stands for at one name below it. */
+export function isMadeBy(
+  cname: Pick<ResourceRecord, "owner" | "rdata">,
+  dname: Pick<ResourceRecord, "owner" | "rdata">,
+): boolean {
+  if (!cname.owner.isBelow(dname.owner)) return false;
+  const made = cname.owner.replaceSuffix(dname.owner, new Name(dname.rdata));
+  return made?.equals(new Name(cname.rdata)) === true;
+}
+
+/** The message without records in its answer section that are no part of the answer; signatures over those that are stay. */
+export function withoutStrangers(message: Message, { aliases, records }: FoundAnswer): Message {
+  const parts = new Set([...aliases, ...records].map(({ owner, type }) => setKey(owner, type)));
+  const answers = message.answers.filter(({ owner, type, rdata }) => {
+    if (parts.has(setKey(owner, type))) return true;
+    return type === RRType.RRSIG && rdata.length >= 2 && parts.has(setKey(owner, uint16At(rdata, 0)));
+  });
+  return { ...message, answers };
+}
+
+/** Equal for records of one set. */
+export function setKey(owner: Name, type: RRType): string {
+  return String.fromCharCode(type) + owner.key;
 }
 
 function finish(
@@ -32,10 +72,9 @@ function finish(
   records: readonly ResourceRecord[],
   aliases: readonly ResourceRecord[],
 ): FoundAnswer {
-  const lives = [...aliases, ...records].map(({ ttl }) => ttl);
-  if (records.length === 0) lives.push(negativeTtl(message));
-  // RFC 2181 §8: a TTL with the top bit set counts as 0.
-  const ttlSeconds = Math.min(...lives.map((ttl) => (ttl > 0x7fff_ffff ? 0 : ttl)));
+  let ttlSeconds = records.length === 0 ? negativeTtl(message) : Number.POSITIVE_INFINITY;
+  for (const { ttl } of aliases) ttlSeconds = Math.min(ttlSeconds, ttl);
+  for (const { ttl } of records) ttlSeconds = Math.min(ttlSeconds, ttl);
   return { canonicalName, records, aliases, ttlSeconds };
 }
 

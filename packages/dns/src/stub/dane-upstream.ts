@@ -54,6 +54,16 @@ export class DaneUpstream implements PoolMember {
     return this.#member.isBackedOff === true;
   }
 
+  get connectionStatus(): PoolMember["connectionStatus"] {
+    return this.#member.connectionStatus;
+  }
+
+  get identity(): string | undefined {
+    return this.#key === ""
+      ? `TLSA records${this.#options.mode === "only" ? "" : `, or ${this.#member.identity}`}`
+      : this.#member.identity;
+  }
+
   get networkEpoch(): number {
     return this.#member.networkEpoch ?? 0;
   }

@@ -12,6 +12,8 @@ export interface DesignatedUpstreamOptions {
   readonly address: string;
   readonly designations: Designations;
   readonly tier: number;
+  /** How it must prove who it is, for people; undefined: it need not. */
+  readonly identity: string | undefined;
   /** The certificate counts; false: anybody there will do. */
   readonly isVerified: boolean;
   memberAt(endpoint: DesignatedEndpoint): PoolMember;
@@ -47,6 +49,14 @@ export class DesignatedUpstream implements PoolMember {
   get endpoint(): Endpoint | undefined {
     const key = this.#ways.preferred(this.#keys());
     return key === undefined ? undefined : endpointOf(key);
+  }
+
+  get identity(): string | undefined {
+    return this.#options.identity;
+  }
+
+  get connectionStatus(): PoolMember["connectionStatus"] {
+    return this.#ways.preferredMember(this.#keys())?.connectionStatus;
   }
 
   get lookup(): UpstreamLookup {

@@ -1,25 +1,118 @@
 /** Work that several wait for at once: done once, given up when nobody waits any more; each waits as long as it likes. */
-import { type Clock, DnsError } from "@sotto/dns/runtime";
+import { type Clock, DnsError, type Timer } from "@sotto/dns/runtime";
 
 export interface Waiter {
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
-  /** For the error: what is waited for. */
-  readonly what: string;
+  /** For the error: what is waited for; a function where it takes time to tell. */
+  readonly what: string | (() => string);
 }
 
-interface Flight<T> {
-  readonly outcome: Promise<T>;
-  readonly giveUp: AbortController;
+/**
+ * Work under way. It is empty once it is over: maps keep what went through them alive until the next full collection, and a
+ * thousand answers a second are much.
+ */
+class Flight<T> {
   readonly deadlineMs: number;
-  waiting: number;
+  #giveUp: AbortController | undefined = new AbortController();
+  #waits: Wait<T>[] = [];
+
+  constructor(deadlineMs: number) {
+    this.deadlineMs = deadlineMs;
+  }
+
+  /** Undefined once it is over or given up. */
+  get signal(): AbortSignal | undefined {
+    return this.#giveUp?.signal;
+  }
+
+  wait(waiter: Waiter, clock: Clock): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wait = new Wait(waiter, { resolve, reject }, clock, () => this.#left(wait));
+      this.#waits.push(wait);
+    });
+  }
+
+  #left(wait: Wait<T>): void {
+    this.#waits = this.#waits.filter((one) => one !== wait);
+    if (this.#waits.length === 0) this.abort();
+  }
+
+  abort(): void {
+    const giveUp = this.#giveUp;
+    this.#giveUp = undefined;
+    giveUp?.abort();
+  }
+
+  land(value: T): void {
+    for (const wait of this.#end()) wait.land(value);
+  }
+
+  fail(problem: unknown): void {
+    for (const wait of this.#end()) wait.fail(problem);
+  }
+
+  #end(): readonly Wait<T>[] {
+    const waits = this.#waits;
+    this.#waits = [];
+    this.#giveUp = undefined;
+    return waits;
+  }
+}
+
+interface Settle<T> {
+  resolve(value: T): void;
+  reject(problem: unknown): void;
+}
+
+/** One who waits; empty afterwards, too. */
+class Wait<T> {
+  readonly #timer: Timer;
+  #settle: Settle<T> | undefined;
+  #signal: AbortSignal | undefined = undefined;
+  #onAbort: (() => void) | undefined = undefined;
+
+  constructor(waiter: Waiter, settle: Settle<T>, clock: Clock, onLeave: () => void) {
+    this.#settle = settle;
+    const leave = (problem: DnsError): void => {
+      this.fail(problem);
+      onLeave();
+    };
+    const leftMs = Math.max(0, waiter.deadlineMs - clock.nowMs());
+    this.#timer = clock.startTimer("stub query", leftMs, () =>
+      leave(new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" })),
+    );
+    if (waiter.signal === undefined) return;
+    this.#signal = waiter.signal;
+    this.#onAbort = () => leave(aborted(waiter));
+    this.#signal.addEventListener("abort", this.#onAbort);
+  }
+
+  land(value: T): void {
+    this.#end()?.resolve(value);
+  }
+
+  fail(problem: unknown): void {
+    this.#end()?.reject(problem);
+  }
+
+  #end(): Settle<T> | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#timer.cancel();
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onAbort = undefined;
+    this.#signal = undefined;
+    return settle;
+  }
 }
 
 export class Flights<T> {
   readonly #clock: Clock;
+  /** By key; those that others may join. */
   readonly #flights = new Map<string, Flight<T>>();
-  readonly #separate = new Set<AbortController>();
+  readonly #all = new Set<Flight<T>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -37,61 +130,43 @@ export class Flights<T> {
     if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
     const known = this.#flights.get(key);
     // Whoever may wait longer than those before is not served by work that ends with them.
-    if (known?.giveUp.signal.aborted === false && known.deadlineMs >= waiter.deadlineMs)
-      return this.#wait(known, waiter);
-    const giveUp = new AbortController();
-    this.#separate.add(giveUp);
-    const outcome = work(giveUp.signal, waiter.deadlineMs);
-    const flight: Flight<T> = { outcome, giveUp, deadlineMs: waiter.deadlineMs, waiting: 0 };
+    if (known?.signal !== undefined && known.deadlineMs >= waiter.deadlineMs)
+      return known.wait(waiter, this.#clock);
+    const flight = new Flight<T>(waiter.deadlineMs);
+    const { signal } = flight;
+    if (signal === undefined) throw new Error("a flight that has not begun is over");
+    this.#all.add(flight);
     this.#flights.set(key, flight);
-    const forget = (): void => {
-      this.#separate.delete(giveUp);
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    };
-    outcome.then(forget, forget);
-    return this.#wait(flight, waiter);
+    work(signal, waiter.deadlineMs).then(
+      (value) => {
+        this.#forget(key, flight);
+        flight.land(value);
+      },
+      (problem: unknown) => {
+        this.#forget(key, flight);
+        flight.fail(problem);
+      },
+    );
+    return flight.wait(waiter, this.#clock);
   }
 
   /** Gives everything up. */
   close(): void {
-    for (const giveUp of this.#separate) giveUp.abort();
+    for (const flight of this.#all) flight.abort();
   }
 
-  #wait(flight: Flight<T>, waiter: Waiter): Promise<T> {
-    flight.waiting++;
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const { signal, deadlineMs, what } = waiter;
-    const timer = this.#clock.startTimer("stub query", Math.max(0, deadlineMs - this.#clock.nowMs()), () =>
-      leave(new DnsError("ERR_TIMEOUT", `no answer for ${what} in time`, { stage: "query" })),
-    );
-    const onAbort = (): void => leave(aborted(waiter));
-    let isSettled = false;
-    const settle = (): boolean => {
-      if (isSettled) return false;
-      isSettled = true;
-      timer.cancel();
-      signal?.removeEventListener("abort", onAbort);
-      flight.waiting--;
-      return true;
-    };
-    const leave = (problem: DnsError): void => {
-      if (!settle()) return;
-      if (flight.waiting === 0) flight.giveUp.abort();
-      reject(problem);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    flight.outcome.then(
-      (value) => {
-        if (settle()) resolve(value);
-      },
-      (problem: unknown) => {
-        if (settle()) reject(problem);
-      },
-    );
-    return promise;
+  #forget(key: string, flight: Flight<T>): void {
+    this.#all.delete(flight);
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 }
 
-function aborted({ signal, what }: Waiter): DnsError {
-  return new DnsError("ERR_ABORTED", `the question for ${what} was given up`, { cause: signal?.reason });
+function aborted(waiter: Waiter): DnsError {
+  return new DnsError("ERR_ABORTED", `the question for ${textOf(waiter)} was given up`, {
+    cause: waiter.signal?.reason,
+  });
+}
+
+function textOf({ what }: Waiter): string {
+  return typeof what === "string" ? what : what();
 }

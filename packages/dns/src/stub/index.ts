@@ -4,6 +4,7 @@ export { type ProfiledUpstreamsOptions, profiledUpstreams } from "./profiled-ups
 export { parseResolvConf, type SystemConfig } from "./resolv-conf.ts";
 export type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 export { StubResolver, type StubResolverOptions } from "./stub-resolver.ts";
+export { lintUpstream } from "./upstream-lint.ts";
 export { readUpstream, requireFindable, type UpstreamPlan, type UpstreamSpec } from "./upstream-spec.ts";
 export {
   type Discovery,

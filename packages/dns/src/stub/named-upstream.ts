@@ -12,6 +12,8 @@ export interface NamedUpstreamOptions {
   readonly tier: number;
   /** Undefined: in clear. */
   readonly tls: TlsPolicy | undefined;
+  /** How it must prove who it is, for people; undefined: it need not. */
+  readonly identity: string | undefined;
   readonly addresses: UpstreamAddresses;
   memberAt(address: string): PoolMember;
   networkEpoch(): number;
@@ -64,6 +66,14 @@ export class NamedUpstream implements PoolMember {
 
   get networkEpoch(): number {
     return this.#options.networkEpoch();
+  }
+
+  get identity(): string | undefined {
+    return this.#options.identity;
+  }
+
+  get connectionStatus(): PoolMember["connectionStatus"] {
+    return this.#ways.preferredMember(this.#addresses)?.connectionStatus;
   }
 
   get lookup(): UpstreamLookup {

@@ -3,6 +3,7 @@ import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/d
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import {
   type Exchanger,
+  identityOf,
   type PoolMember,
   type TlsPolicy,
   UNAUTHENTICATED_TLS,
@@ -113,7 +114,16 @@ class ProfiledUpstreams {
         this.#buildAt({ ...plan, address: at.address, tlsPort: at.port }, { tier, tls });
       const isVerified = tier === Tier.Authenticated;
       return new DesignatedUpstream(
-        { address, designations, tier, isVerified, memberAt, isUsable, networkEpoch },
+        {
+          address,
+          designations,
+          tier,
+          identity: identityOf(tls),
+          isVerified,
+          memberAt,
+          isUsable,
+          networkEpoch,
+        },
         this.#runtime,
       );
     };
@@ -143,6 +153,7 @@ class ProfiledUpstreams {
         port,
         transport,
         ...rung,
+        identity: identityOf(rung.tls),
         addresses: this.#addressesOf(name),
         memberAt: (address) => this.#buildAt({ ...plan, address }, rung),
         networkEpoch: () => this.#exchanger.networkEpoch,

@@ -1,7 +1,7 @@
 /** Asks recursive resolvers by a usage profile, for programs: the library's front door. */
 import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { nodeRuntime, systemHosts, systemResolvConf } from "@sotto/dns/runtime/node";
+import { nodeRuntime, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   Exchanger,
   type ExchangerOptions,
@@ -23,16 +23,18 @@ import {
 } from "@sotto/dns/wire";
 import type { AddressStore } from "./address-memory.ts";
 import { AnswerCache } from "./answer-cache.ts";
-import { answerOf } from "./answer-of.ts";
+import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
-import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
+import { type Hosts, NO_HOSTS } from "./hosts-file.ts";
+import { hostsReader } from "./hosts-reader.ts";
 import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
 import { profiledUpstreams } from "./profiled-upstreams.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
+import { lintUpstream } from "./upstream-lint.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
 import { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
 
@@ -67,7 +69,7 @@ export interface StubResolverOptions extends UpstreamManners {
   /** Domains for names that are not fully qualified, `system` for those of resolv.conf. Default: none. */
   readonly search?: "system" | readonly string[] | undefined;
   readonly ndots?: number | undefined;
-  /** The hosts file: the system's, the text of one, or none. Default `system`. */
+  /** The hosts file: the system's, read again when it was changed, the text of one, or none. Default `system`. */
   readonly hosts?: "system" | "none" | { readonly text: string } | undefined;
   readonly connection?: ExchangerOptions | undefined;
 }
@@ -81,7 +83,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   readonly #cache: AnswerCache | undefined;
   readonly #flights: Flights<StubAnswer>;
   readonly #validator: Validator | undefined;
-  readonly #hosts: Hosts;
+  readonly #hosts: () => Hosts;
   readonly #search: SearchOptions;
   readonly #searchesByDefault: boolean;
   readonly #timeoutMs: number;
@@ -95,9 +97,12 @@ export class StubResolver implements Asker, AsyncDisposable {
     const hasNamesOnly = given?.every(({ address }) => address === undefined) === true;
     const system = parseResolvConf(needsSystem || hasNamesOnly ? systemResolvConf() : "");
     const plans = given ?? system.servers.map(readUpstream);
+    for (const plan of plans)
+      for (const problem of lintUpstream(plan))
+        runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
     const bootstrap = options.bootstrap ?? (this.profile === "opportunistic" && hasNamesOnly ? "system" : []);
-    this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
+    this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
     const upstreams = profiledUpstreams(
@@ -119,7 +124,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
     this.#validator = makeValidator(options.validate, runtime);
-    this.#hosts = hostsOf(options.hosts);
+    this.#hosts = hostsReader(options.hosts);
     this.#searchesByDefault = options.search !== undefined;
     this.#search = {
       domains: options.search === "system" ? system.search : (options.search ?? []).map(domainOf),
@@ -138,9 +143,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
-    for (const candidate of this.#candidates(name, options)) {
+    for (const candidate of this.#candidates(name, qtype, options)) {
       const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
-      if (answer.records.length > 0) return answer;
+      // What somebody has broken must not send us on to a name that is theirs.
+      if (answer.records.length > 0 || answer.security === "bogus") return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
       // A name that exists without the type is still a better answer than that another one does not exist.
       if (first === undefined || (isThere && first.message.rcode === Rcode.NXDomain)) first = answer;
@@ -194,9 +200,15 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   /** Publishes `stub.answered` and `stub.failed`, when somebody listens. */
-  async #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+  #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+    const { events } = this.#runtime;
+    return events.wants("stub.answered") || events.wants("stub.failed")
+      ? this.#telling(name, type, answering)
+      : answering;
+  }
+
+  async #telling(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
     const { events, clock } = this.#runtime;
-    if (!events.wants("stub.answered") && !events.wants("stub.failed")) return answering;
     const startMs = clock.nowMs();
     try {
       const answer = await answering;
@@ -209,46 +221,51 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
   }
 
-  #candidates(name: string | Name, options: QueryOptions): readonly Name[] {
+  #candidates(name: string | Name, type: RRType, options: QueryOptions): readonly Name[] {
     if (name instanceof Name) return [name];
     const domains = (options.search ?? this.#searchesByDefault) ? this.#search.domains : [];
-    return searchCandidates(name, { ...this.#search, domains });
+    const candidates = searchCandidates(name, { ...this.#search, domains });
+    if (candidates.length < 2) return candidates;
+    // What is answered here is not looked for in a domain, where others would learn of it and could answer (RFC 7686 §2).
+    const bare = tryParseName(name);
+    const isOurs = bare.ok && localAnswer(bare.value, type, this.#hostsFor(options)) !== undefined;
+    return isOurs ? [bare.value] : candidates;
+  }
+
+  #hostsFor({ hosts }: QueryOptions): Hosts {
+    return hosts === false ? NO_HOSTS : this.#hosts();
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
-    const local = localAnswer(name, type, options.hosts === false ? NO_HOSTS : this.#hosts);
+    const local = localAnswer(name, type, this.#hostsFor(options));
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
     const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
     const checkingDisabled = options.checkingDisabled ?? false;
     const key = `${type} ${Number(dnssecOk)} ${Number(checkingDisabled)} ${name.key}`;
     const cached = this.#cache?.find(key);
     if (cached !== undefined) return Promise.resolve(cached);
+    const validator = checkingDisabled ? undefined : this.#validator;
     const work = async (signal: AbortSignal, untilMs: number): Promise<StubAnswer> => {
-      const answer = await this.#findOut({
-        name,
-        type,
-        dnssecOk,
-        checkingDisabled,
-        signal,
-        deadlineMs: untilMs,
-      });
+      const asked = { name, type, dnssecOk, checkingDisabled, signal, deadlineMs: untilMs };
+      const answer =
+        validator === undefined ? await this.#unjudged(asked) : await this.#judged(asked, validator);
       this.#cache?.store(key, name, answer);
       return answer;
     };
     return this.#flights.join(
       key,
-      { deadlineMs, signal: options.signal, what: `${name} at ${this.#who()}` },
+      { deadlineMs, signal: options.signal, what: () => this.#whatOf(name) },
       work,
     );
   }
 
-  async #findOut(asked: Asked): Promise<StubAnswer> {
-    const validator = asked.checkingDisabled ? undefined : this.#validator;
-    const reply = await this.#ask({
-      ...asked,
-      checkingDisabled: asked.checkingDisabled || validator !== undefined,
-    });
-    if (validator === undefined) return toAnswer(reply, asked, reply.message, "indeterminate");
+  async #unjudged(asked: Asked): Promise<StubAnswer> {
+    const reply = await this.#ask(asked);
+    return toAnswer(reply, asked, reply.message, "indeterminate");
+  }
+
+  async #judged(asked: Asked, validator: Validator): Promise<StubAnswer> {
+    const reply = await this.#ask({ ...asked, checkingDisabled: true });
     const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
       try {
         return (await this.#signed(name, type, asked)).message;
@@ -271,7 +288,9 @@ export class StubResolver implements Asker, AsyncDisposable {
       };
       return { ...toAnswer(reply, asked, message, status), extendedErrors: verdict.errors, ttlSeconds: 0 };
     }
-    const answer = toAnswer(reply, asked, { ...reply.message, authenticData: status === "secure" }, status);
+    // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
+    const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
+    const answer = toAnswer(reply, asked, { ...judged, authenticData: status === "secure" }, status);
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
@@ -284,20 +303,19 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (cached !== undefined) return Promise.resolve(cached);
     const work = async (own: AbortSignal, untilMs: number): Promise<StubAnswer> => {
       const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
-      const reply = await this.#ask(asked);
-      const answer = toAnswer(reply, asked, reply.message, "indeterminate");
+      const answer = await this.#unjudged(asked);
       this.#cache?.store(key, name, answer);
       return answer;
     };
-    return this.#flights.join(key, { deadlineMs, signal, what: `${name} at ${this.#who()}` }, work);
+    return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
   }
 
   #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
     return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
   }
 
-  #who(): string {
-    return this.#pool.standings().length === 1 ? "the upstream" : "any upstream";
+  #whatOf(name: Name): string {
+    return `${name} at ${this.#pool.standings().length === 1 ? "the upstream" : "any upstream"}`;
   }
 }
 
@@ -347,11 +365,6 @@ function makeValidator(validate: StubResolverOptions["validate"], { clock }: Run
 
 function anchorsOf(validate: StubResolverOptions["validate"]): readonly TrustAnchor[] {
   return validate === undefined || typeof validate === "boolean" ? rootAnchors() : validate;
-}
-
-function hostsOf(hosts: StubResolverOptions["hosts"] = "system"): Hosts {
-  if (hosts === "none") return NO_HOSTS;
-  return parseHosts(hosts === "system" ? systemHosts() : hosts.text);
 }
 
 function domainOf(text: string): Name {

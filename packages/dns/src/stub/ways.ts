@@ -35,6 +35,12 @@ export class Ways {
     return good !== undefined && keys.includes(good) ? good : keys[0];
   }
 
+  /** The way of {@link preferred}, when somebody has asked for it before. */
+  preferredMember(keys: readonly string[]): PoolMember | undefined {
+    const key = this.preferred(keys);
+    return key === undefined ? undefined : this.#members.get(key);
+  }
+
   /** Rejects, as members do, with the failure that tells most. Other keys than these are forgotten. */
   async ask(keys: readonly string[], query: Query, context: QueryContext): Promise<Reply> {
     this.#forgetOthers(keys);

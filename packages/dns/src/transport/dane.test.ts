@@ -77,9 +77,11 @@ test("PKIX usages want what PKIX wants besides", async () => {
     const of = (certificate: TestCertificate): Uint8Array[] => [
       tlsaRdata(`${usage} 1 1`, usage === 0 ? root : certificate),
     ];
-    assert.equal(
+    assert.match(
       told(judge(presenting([leaf, middle, root]), of(leaf))),
-      `not: ${name} ${usage} 1 1: certificate path: unable to verify the first certificate`,
+      new RegExp(
+        `^not: ${name} ${usage} 1 1: certificate path: unable to verify the first certificate; CN=root `,
+      ),
     );
     assert.equal(
       told(judge(presenting([misnamed, root], good), of(misnamed))),

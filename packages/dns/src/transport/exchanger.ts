@@ -10,11 +10,13 @@ import type { ClientLink, LinkTarget } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
 import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
+import { UdpSockets } from "./udp-sockets.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
 export interface ExchangerOptions {
@@ -24,6 +26,8 @@ export interface ExchangerOptions {
   readonly connection?: Partial<ConnectionLimits> | undefined;
   /** UDP queries under way at once. Default {@link UDP_QUERIES_MAX_DEFAULT}. */
   readonly udpQueriesMax?: number | undefined;
+  /** Queries to a server share a few UDP sockets: for stubs, whose servers are few. Default false: each has its own. */
+  readonly sharesUdpSockets?: boolean | undefined;
   /** Servers to which connections or tickets are kept. Default {@link CONNECTIONS_MAX_DEFAULT}. */
   readonly connectionsMax?: number | undefined;
   /** Default {@link CONNECT_TIMEOUT_MS_DEFAULT}. */
@@ -39,12 +43,15 @@ export class Exchanger {
   readonly #runtime: Runtime;
   readonly #timing: UdpTiming;
   readonly #pool: ConnectionPool;
-  readonly #giveUps = new Set<() => void>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #giveUps = new Set<GiveUp>();
+  /** Exchanges. */
+  #underWay = 0;
+  #whenIdle: (() => void) | undefined = undefined;
   /** Servers that answered in another case. */
   readonly #caseless = new Set<string>();
   readonly #cookies: ClientCookies;
   readonly #roundTrips = new RoundTrips();
+  readonly #udpSockets: UdpSockets;
   #udpQueries = 0;
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
@@ -57,6 +64,7 @@ export class Exchanger {
     this.#runtime = runtime;
     this.#cookies = new ClientCookies(runtime.random);
     this.#wallOffsetMs = runtime.clock.wallMs() - runtime.clock.nowMs();
+    this.#udpSockets = new UdpSockets(options.sharesUdpSockets ?? false, runtime);
     this.#timing = { ...UDP_TIMING_DEFAULT, ...options.udp };
     this.#pool = new ConnectionPool(
       {
@@ -77,14 +85,14 @@ export class Exchanger {
   }
 
   /** Asks once. DNS errors are replies; rejects only with a `DnsError` that tells stage and code. */
-  exchange(request: ExchangeRequest): Promise<ExchangeResult> {
-    const running = this.#exchange(request);
-    this.#underWay.add(running);
-    const forget = (): void => {
-      this.#underWay.delete(running);
-    };
-    running.then(forget, forget);
-    return running;
+  async exchange(request: ExchangeRequest): Promise<ExchangeResult> {
+    this.#underWay++;
+    try {
+      return await this.#exchange(request);
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#whenIdle?.();
+    }
   }
 
   /**
@@ -95,6 +103,7 @@ export class Exchanger {
     this.#networkEpoch++;
     this.#wallOffsetMs = this.#runtime.clock.wallMs() - this.#runtime.clock.nowMs();
     this.#pool.networkChanged();
+    this.#udpSockets.networkChanged();
     this.#cookies.forgetAll();
     this.#roundTrips.forgetAll();
     this.#runtime.events.publish("transport.network-changed", {});
@@ -114,6 +123,14 @@ export class Exchanger {
     return this.#pool.refusal(this.#targetOf(request, transport), false) !== undefined;
   }
 
+  /** What is known of the way to a server over that transport; undefined for UDP, where there is none to keep. */
+  connectionStatus(
+    request: Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">,
+  ): ConnectionStatus | undefined {
+    const { transport } = request;
+    return transport === "udp" ? undefined : this.#pool.status(this.#targetOf(request, transport));
+  }
+
   #noticeJump(): void {
     const { clock } = this.#runtime;
     const offsetMs = clock.wallMs() - clock.nowMs();
@@ -125,8 +142,19 @@ export class Exchanger {
   /** Gives up what is under way, closes every connection and waits until all are gone. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    for (const giveUp of [...this.#giveUps]) giveUp();
-    await Promise.all([this.#pool.close(), Promise.allSettled([...this.#underWay])]);
+    for (const giveUp of [...this.#giveUps]) giveUp.now();
+    await Promise.all([this.#pool.close(), this.#udpSockets.close(), this.#idle()]);
+  }
+
+  async #idle(): Promise<void> {
+    if (this.#underWay === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#whenIdle;
+    this.#whenIdle = () => {
+      before?.();
+      resolve();
+    };
+    await promise;
   }
 
   async #exchange(request: ExchangeRequest): Promise<ExchangeResult> {
@@ -136,8 +164,10 @@ export class Exchanger {
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
     this.#noticeJump();
     if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport);
-    const overTcp = await this.#overOpenTcp(request);
-    if (overTcp !== undefined) return overTcp;
+    if (this.#pool.size > 0) {
+      const overTcp = await this.#overOpenTcp(request);
+      if (overTcp !== undefined) return overTcp;
+    }
     const result = await this.#exchangeOverUdp(request);
     if (result !== "truncated") return result;
     return this.#exchangeOverStream(request, "tcp", true);
@@ -207,7 +237,7 @@ export class Exchanger {
           question: request.question,
           mixesCase: request.mixCase === true && !this.#caseless.has(place),
           server,
-          localAddress: this.#localAddress(request, false),
+          socket: this.#udpSockets.take(server, this.#localAddress(request, false)),
           deadlineMs: request.deadlineMs,
           onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
           timing: {
@@ -317,22 +347,12 @@ export class Exchanger {
 
   /** Calls `giveUp` when the caller aborts or the exchanger closes; gives the way to take that back. */
   #onGiveUp(request: ExchangeRequest, giveUp: () => void): () => void {
-    const { signal } = request;
-    const forget = (): void => {
-      signal?.removeEventListener("abort", once);
-      this.#giveUps.delete(once);
-    };
-    const once = (): void => {
-      forget();
-      giveUp();
-    };
-    if (signal?.aborted === true || this.#isClosing) {
+    if (request.signal?.aborted === true || this.#isClosing) {
       giveUp();
       return () => undefined;
     }
-    signal?.addEventListener("abort", once);
-    this.#giveUps.add(once);
-    return forget;
+    const given = new GiveUp(giveUp, request.signal, this.#giveUps);
+    return () => given.forget();
   }
 
   /** A drawn address spreads UDP queries; streams always take the first, or each would need its own connection. */
@@ -344,6 +364,34 @@ export class Exchanger {
     const isIpv6 = request.server.address.includes(":");
     const own = this.#options.localAddresses?.filter((address) => address.includes(":") === isIpv6) ?? [];
     return isStream || own.length < 2 ? own[0] : own[this.#runtime.random.below(own.length)];
+  }
+}
+
+/** A way to give a query up, in the set of all of them as long as it is under way, and empty afterwards (see `Flights`). */
+class GiveUp {
+  readonly #all: Set<GiveUp>;
+  #run: (() => void) | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(run: () => void, signal: AbortSignal | undefined, all: Set<GiveUp>) {
+    this.#run = run;
+    this.#signal = signal;
+    this.#all = all;
+    all.add(this);
+    signal?.addEventListener("abort", this.now);
+  }
+
+  readonly now = (): void => {
+    const run = this.#run;
+    this.forget();
+    run?.();
+  };
+
+  forget(): void {
+    this.#all.delete(this);
+    this.#signal?.removeEventListener("abort", this.now);
+    this.#signal = undefined;
+    this.#run = undefined;
   }
 }
 

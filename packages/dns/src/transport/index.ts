@@ -7,6 +7,7 @@ export {
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
 export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+export type { ConnectionStatus } from "./connection-status.ts";
 export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
 export {
@@ -45,7 +46,7 @@ export {
 export { type TlsaRecord, usableTlsa } from "./tlsa.ts";
 export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
 export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";
-export { Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
+export { identityOf, Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
 export {
   tryParseUpstreamAddress,
   tryParseWrittenUpstream,

@@ -6,6 +6,7 @@
  */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import {
   makeStanding,
@@ -27,6 +28,10 @@ export interface PoolMember extends Responder {
   readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** For people: how it must prove who it is; absent: it need not. */
+  readonly identity?: string | undefined;
+  /** For people: the way to it as it is now; absent: nothing is kept between queries. */
+  readonly connectionStatus?: ConnectionStatus | undefined;
   /** True while there is nothing behind it, as for a designation that nobody made: it is passed over. Absent: never. */
   readonly isAbsent?: boolean;
   /** For those whose addresses are not configured. */
@@ -69,7 +74,7 @@ export class UpstreamPool implements Responder {
     let lastResort: Reply | undefined;
     let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
-    const unreachable = new Set<string>();
+    let unreachable: ReadonlySet<string> = NONE;
     const inOrder = this.#inOrder();
     if (inOrder.length === 0)
       throw new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", { stage: "resolve" });
@@ -83,7 +88,8 @@ export class UpstreamPool implements Responder {
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
-        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
+        if (member.told !== reply.protection)
+          this.#tell(member, reply.protection, noteRecovery(member, reply, this.#runtime.clock.nowMs()));
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -96,8 +102,12 @@ export class UpstreamPool implements Responder {
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         if (member.upstream.isAbsent === true) continue;
         lastFailure = cause;
-        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
-        this.#noteFailure(member, cause);
+        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
+          unreachable = new Set([...unreachable, server]);
+        // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
+        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
+          repliedTier = Math.min(repliedTier, tier);
+        else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
@@ -118,8 +128,13 @@ export class UpstreamPool implements Responder {
    * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
    * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
    */
-  #inOrder(): Standing[] {
+  #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
+    const [only] = this.#members;
+    if (only !== undefined && this.#members.length === 1) {
+      this.#noticeNetwork(only);
+      return this.#members;
+    }
     const good: Standing[] = [];
     const known: Standing[] = [];
     const avoided: Standing[] = [];
@@ -178,6 +193,7 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
+    if (member.failures === 0 && member.avoidUntilMs === 0) return;
     const wasNetwork = this.#members.every(
       ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
     );
@@ -203,10 +219,18 @@ export class UpstreamPool implements Responder {
     const nowMs = this.#runtime.clock.nowMs();
     member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
     member.failuresInAll++;
+    member.failuresWhileFailing++;
+    member.failingSinceMs ??= nowMs;
     const { events } = this.#runtime;
     const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
-    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
-    if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack. Said once until it proves it again.
+    if (isOther) {
+      member.hasAuthenticated = false;
+      events.publish("transport.upstream.attack-suspected", {
+        upstream: member.upstream.server,
+        problem: failure.message,
+      });
+    }
     this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
@@ -221,6 +245,33 @@ export class UpstreamPool implements Responder {
   }
 }
 
+/** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
+function isAboutQuestion(
+  { upstream, lastReplyMs }: Standing,
+  { code, stage }: DnsError,
+  nowMs: number,
+): boolean {
+  if (code === "ERR_QUOTA_EXCEEDED") return true;
+  const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
+  return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
+/** What the event of a new state tells: who it is, and how it went before when it had failed. */
+function noteRecovery(
+  member: Standing,
+  { exchange }: Reply,
+  nowMs: number,
+): Readonly<Record<string, unknown>> {
+  const { failingSinceMs, failuresWhileFailing: failures } = member;
+  const by = { authenticatedBy: exchange?.authenticatedBy };
+  member.failingSinceMs = undefined;
+  member.failuresWhileFailing = 0;
+  return failingSinceMs === undefined
+    ? by
+    : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
+}
+
+const NONE: ReadonlySet<string> = new Set();
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
 const AVOID_MS = 5000;
@@ -232,5 +283,12 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
+/** No reply in time over a connection that came about, or one that cannot be read. */
+const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
+/**
+ * A server that replied so lately is there: a silent connection is given up after a second, and what becomes of the next one
+ * is about the server again.
+ */
+const ALIVE_MS = 30_000;
 /** With `fastest`, one query in so many goes to any of them. */
 const EXPLORE_ONE_IN = 32;

@@ -10,6 +10,7 @@ import {
   tryReadExtendedError,
 } from "@sotto/dns/wire";
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { ExchangeResult } from "./exchange-request.ts";
 import type { Exchanger } from "./exchanger.ts";
 import type { Query, QueryContext, Reply } from "./responder.ts";
@@ -33,10 +34,12 @@ export interface UpstreamOptions {
   readonly keepalive?: boolean | undefined;
 }
 
-type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch">;
+type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch" | "connectionStatus">;
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
 export class Upstream implements PoolMember {
+  readonly tier: number;
+  readonly server: string;
   readonly #options: UpstreamOptions;
   readonly #exchanger: UpstreamExchanger;
   readonly #runtime: Runtime;
@@ -44,6 +47,9 @@ export class Upstream implements PoolMember {
   #plainUntilMs = 0;
 
   constructor(options: UpstreamOptions, exchanger: UpstreamExchanger, runtime: Runtime) {
+    const { transport, endpoint } = options;
+    this.tier = options.tier ?? 0;
+    this.server = `${transport === "udp" ? "udp" : "tcp"} ${endpoint.address} ${endpoint.port}`;
     this.#options = options;
     this.#exchanger = exchanger;
     this.#runtime = runtime;
@@ -57,18 +63,25 @@ export class Upstream implements PoolMember {
     return this.#options.transport;
   }
 
-  get tier(): number {
-    return this.#options.tier ?? 0;
-  }
-
-  get server(): string {
-    const { transport, endpoint } = this.#options;
-    return `${transport === "udp" ? "udp" : "tcp"} ${endpoint.address} ${endpoint.port}`;
-  }
-
   get isBackedOff(): boolean {
+    return this.#exchanger.isBackedOff(this.#way);
+  }
+
+  get connectionStatus(): ConnectionStatus | undefined {
+    return this.#exchanger.connectionStatus(this.#way);
+  }
+
+  get identity(): string | undefined {
+    return identityOf(this.#options.tls);
+  }
+
+  get #way(): {
+    readonly transport: UpstreamOptions["transport"];
+    readonly server: Endpoint;
+    readonly tls: TlsPolicy | undefined;
+  } {
     const { transport, endpoint, tls } = this.#options;
-    return this.#exchanger.isBackedOff({ transport, server: endpoint, tls });
+    return { transport, server: endpoint, tls };
   }
 
   get networkEpoch(): number {
@@ -106,7 +119,7 @@ export class Upstream implements PoolMember {
       checkingDisabled: view.checkingDisabled,
       // RFC 6840 §5.7: AD in a query asks for AD in the reply.
       authenticData: view.authenticData,
-      edns: withEdns ? makeEdns({ dnssecOk: view.dnssecOk }) : undefined,
+      edns: !withEdns ? undefined : view.dnssecOk ? WITH_DNSSEC : WITHOUT_DNSSEC,
       deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
       signal: context.signal,
       tls,
@@ -119,14 +132,27 @@ export class Upstream implements PoolMember {
   }
 }
 
+/** How a peer must prove who it is, for people; undefined: it need not. */
+export function identityOf(tls: TlsPolicy | undefined): string | undefined {
+  if (tls === undefined || tls.authenticate === "no") return undefined;
+  const { authName, pins, tlsa } = tls;
+  const means: string[] = [];
+  if (authName !== undefined) means.push(`name ${authName}`);
+  if (tlsa !== undefined)
+    means.push(tlsa.length === 1 ? "its TLSA record" : `one of ${tlsa.length} TLSA records`);
+  if (pins.length > 0) means.push(pins.length === 1 ? `pin sha256:${pins[0]}` : `one of ${pins.length} pins`);
+  return means.join(" and ");
+}
+
 function rejectsEdns(reply: Message): boolean {
   return reply.edns === undefined && (reply.rcode === Rcode.FormErr || reply.rcode === Rcode.NotImp);
 }
 
 /** RFC 8914 §3: a forwarder may pass on what its upstream says about the answer. */
-function extendedErrorsOf(message: Message): ExtendedError[] {
+function extendedErrorsOf({ edns }: Message): readonly ExtendedError[] {
+  if (edns === undefined || edns.options.length === 0) return NO_ERRORS;
   const errors: ExtendedError[] = [];
-  for (const option of message.edns?.options ?? []) {
+  for (const option of edns.options) {
     if (option.code !== EdnsOptionCode.ExtendedError || errors.length >= EXTENDED_ERRORS_MAX) continue;
     const error = tryReadExtendedError(option.data);
     if (error.ok) errors.push(error.value);
@@ -144,6 +170,9 @@ export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefin
   return { ...UNAUTHENTICATED_TLS, serverName, authName, pins, authenticate: isStrict ? "required" : "no" };
 }
 
+const WITH_DNSSEC = makeEdns({ dnssecOk: true });
+const WITHOUT_DNSSEC = makeEdns();
+const NO_ERRORS: readonly ExtendedError[] = [];
 /** What a stub waits for one try (RFC 1035 §7.2 and resolv.conf say five seconds); two upstreams fit into ten. */
 const QUERY_TIMEOUT_MS_DEFAULT = 4000;
 /** More than resolvers send; the rest would only make our reply longer. */

@@ -30,6 +30,8 @@ export interface ForwardZoneStatus {
   /** `as written` without a profile. */
   readonly profile: "strict" | "opportunistic" | "as written";
   readonly choice: string;
+  /** How the profile is kept now: what protected the latest reply; failing when nobody who was asked answers. */
+  readonly state: UpstreamStatus["state"];
   readonly upstreams: readonly UpstreamStatus[];
 }
 
@@ -90,11 +92,13 @@ function addressFile(path: string): AddressStore {
 }
 
 export function forwardZoneStatus({ name, responder, config }: Forwarder): ForwardZoneStatus {
+  const standings = responder.standings();
   return {
     zone: name.toString(),
     profile: config.profiled?.profile ?? "as written",
     choice: config.choice,
-    upstreams: responder.standings().map(({ upstream, ...standing }) => ({
+    state: stateOf(standings),
+    upstreams: standings.map(({ upstream, ...standing }) => ({
       address: upstream.endpoint?.address ?? upstream.lookup?.name ?? "",
       port: upstream.endpoint?.port ?? upstream.lookup?.port ?? 0,
       lookup: upstream.lookup,
@@ -103,6 +107,14 @@ export function forwardZoneStatus({ name, responder, config }: Forwarder): Forwa
       ...standing,
     })),
   };
+}
+
+function stateOf(standings: readonly UpstreamStanding[]): UpstreamStanding["state"] {
+  const working = standings
+    .filter(({ state }) => state !== "failing" && state !== "untried")
+    .sort((a, b) => (a.lastReplyAgoMs ?? 0) - (b.lastReplyAgoMs ?? 0));
+  const isFailing = standings.some(({ state }) => state === "failing");
+  return working[0]?.state ?? (isFailing ? "failing" : "untried");
 }
 
 const RUNGS = ["authenticated", "encrypted", "clear"] as const;

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { DnsError, type Endpoint } from "@sotto/dns/runtime";
 import {
   hasCredentials,
+  lintUpstream,
   parseResolvConf,
   readUpstream,
   requireCredentials,
@@ -11,8 +12,8 @@ import {
   type UpstreamPlan,
 } from "@sotto/dns/stub";
 import { Name } from "@sotto/dns/wire";
-import type { ForwardZoneConfig, UpstreamConnections } from "./config.ts";
-import { known } from "./load-listeners.ts";
+import type { ForwardZoneConfig, PortalConfig, UpstreamConnections } from "./config.ts";
+import { bounded, known } from "./load-listeners.ts";
 import { tryParsePin } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
 import { tryParseDuration } from "./units.ts";
@@ -25,12 +26,13 @@ export function toStub(
   stub: StubSettings,
   folder: string,
   ourselves: readonly Endpoint[],
-  report: Report,
+  { report, warn }: Record<"report" | "warn", Report>,
 ): ForwardZoneConfig {
   // RFC 8310 §5: nobody gets less than the best without having said so.
   const profile = stub.profile ?? "strict";
   const plans = stub.upstreams.flatMap((upstream, i) => {
     const plan = planOf(upstream, folder, (message) => report(["upstreams", i], message));
+    for (const lint of plan === undefined ? [] : lintUpstream(plan)) warn(["upstreams", i], lint);
     return plan === undefined ? [] : [plan];
   });
   if (stub.upstreams.length === 0)
@@ -154,7 +156,7 @@ function planOf(
     if (typeof upstream === "string") return readUpstream(upstream);
     const { authorities, pins, "clear-port": clearPort, ...rest } = upstream;
     const trustAnchorsPem =
-      authorities === undefined ? undefined : [readFileSync(resolve(folder, authorities), "utf8")];
+      authorities === undefined ? undefined : [readAuthorities(resolve(folder, authorities))];
     return readUpstream({
       ...rest,
       clearPort,
@@ -167,6 +169,14 @@ function planOf(
   }
 }
 
+/** Without a certificate in it nobody could ever be authenticated. */
+function readAuthorities(file: string): string {
+  const pem = readFileSync(file, "utf8");
+  if (!/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(pem))
+    throw new DnsError("ERR_CONFIG", `authorities: ${file} holds no certificate in PEM`);
+  return pem;
+}
+
 export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {
   if (stub.upstreams.length === 0) return {};
   return {
@@ -175,3 +185,16 @@ export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {
     connection: { idleTimeoutMs: known(tryParseDuration(stub["idle-timeout"])) },
   };
 }
+
+export function toPortal({ stub }: Settings, report: (message: string) => void): PortalConfig {
+  return {
+    isAllowed: stub.portal.allowed,
+    forMsMax: bounded(stub.portal["for-max"], PORTAL_MS_MIN, PORTAL_MS_MAX, report),
+    profile: stub.profile ?? "strict",
+  };
+}
+
+/** Less is no opening. */
+const PORTAL_MS_MIN = 10_000;
+/** Who needs longer opens again, and has been reminded by then. */
+const PORTAL_MS_MAX = 15 * 60_000;

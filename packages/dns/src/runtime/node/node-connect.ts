@@ -1,6 +1,6 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
 import { Socket } from "node:net";
-import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ByteStream,
@@ -13,7 +13,7 @@ import type {
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
-import { endpointText, toDnsError } from "./system-problem.ts";
+import { endpointText, toDnsError, unreadable } from "./system-problem.ts";
 import { TLS_SUITES } from "./tls-suites.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
@@ -65,7 +65,9 @@ async function secure(
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
+      // Without a list Node's own store is used, with NODE_EXTRA_CA_CERTS and --use-system-ca as users know them. It is shared:
+      // a list of the same certificates would be read again for every connection, which takes 11 ms.
+      ...(tls.trustAnchorsPem === undefined ? {} : { ca: [...tls.trustAnchorsPem] }),
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
       ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
@@ -95,13 +97,25 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
+  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
 
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
+
+/** As {@link clientSecurity}; whatever Node cannot read of a certificate is the peer's doing, and ends the connection. */
+function readSecurity(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+  try {
+    return clientSecurity(socket, tls);
+  } catch (cause) {
+    // Later errors of a socket that nobody waits for any more.
+    socket.on("error", () => undefined);
+    socket.destroy();
+    throw unreadable(`TLS handshake with ${endpointText(remote)}`, cause);
+  }
+}
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {
