@@ -121,10 +121,10 @@ interface Case {
   readonly pin?: string;
   readonly profile?: string;
   readonly address?: string;
-  /** The upstream is known by its name, and a bootstrap server here tells its address. */
-  readonly bootstrap?: string;
   /** Name for which a captive portal is open at {@link PORTAL}. */
   readonly portal?: string;
+  /** The upstream is known by its name, and a bootstrap server here tells its address. */
+  readonly bootstrap?: string;
 }
 
 /** An address of this namespace that is not loopback. */
@@ -150,14 +150,14 @@ const CASES: readonly Case[] = [
     serve: raw((socket) => socket.once("data", () => socket.resetAndDestroy())),
   },
   { what: "closed after the first octets", serve: raw((socket) => socket.once("data", () => socket.end())) },
-  { what: "all is well, by name", serve: tls(right), bootstrap: "127.0.2.1" },
-  { what: "by name, forged address", serve: tls(misnamed), bootstrap: "127.0.2.2" },
-  { what: "by name, nobody at the address", serve: () => Promise.resolve(), bootstrap: "127.0.2.3" },
   {
     what: "portal open for another name, port closed",
     serve: () => Promise.resolve(),
     portal: "portal.example",
   },
+  { what: "all is well, by name", serve: tls(right), bootstrap: "127.0.2.1" },
+  { what: "by name, forged address", serve: tls(misnamed), bootstrap: "127.0.2.2" },
+  { what: "by name, nobody at the address", serve: () => Promise.resolve(), bootstrap: "127.0.2.3" },
   { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
 ];
 

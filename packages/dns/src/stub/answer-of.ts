@@ -72,15 +72,22 @@ function finish(
   records: readonly ResourceRecord[],
   aliases: readonly ResourceRecord[],
 ): FoundAnswer {
+  // RFC 2181 §8: a TTL with the top bit set counts as 0.
+  const lifeOf = (ttl: number): number => (ttl > 0x7fff_ffff ? 0 : ttl);
   let ttlSeconds = records.length === 0 ? negativeTtl(message) : Number.POSITIVE_INFINITY;
-  for (const { ttl } of aliases) ttlSeconds = Math.min(ttlSeconds, ttl);
-  for (const { ttl } of records) ttlSeconds = Math.min(ttlSeconds, ttl);
+  if (!mayBeKept(message)) ttlSeconds = 0;
+  for (const { ttl } of aliases) ttlSeconds = Math.min(ttlSeconds, lifeOf(ttl));
+  for (const { ttl } of records) ttlSeconds = Math.min(ttlSeconds, lifeOf(ttl));
   return { canonicalName, records, aliases, ttlSeconds };
 }
 
+/** Failures are for the present question only, and so is what was cut off (RFC 2181 §9). */
+function mayBeKept({ rcode, isTruncated }: Message): boolean {
+  return !isTruncated && (rcode === Rcode.NoError || rcode === Rcode.NXDomain);
+}
+
 /** RFC 2308 §5: the smaller of the SOA's TTL and its last field; without a SOA nothing is kept. */
-function negativeTtl({ authorities, rcode }: Message): number {
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return 0;
+function negativeTtl({ authorities }: Message): number {
   const soa = authorities.find(({ type }) => type === RRType.SOA);
   if (soa === undefined || soa.rdata.length < 4) return 0;
   const minimum = new DataView(soa.rdata.buffer, soa.rdata.byteOffset, soa.rdata.length).getUint32(

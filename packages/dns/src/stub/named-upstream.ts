@@ -1,6 +1,14 @@
 /** An upstream that is known by name, at the addresses that the name has at the time of the query (RFC 8310 §7.2). */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
-import type { PoolMember, Query, QueryContext, Reply, TlsPolicy, UpstreamLookup } from "@sotto/dns/transport";
+import {
+  identityOf,
+  type PoolMember,
+  type Query,
+  type QueryContext,
+  type Reply,
+  type TlsPolicy,
+  type UpstreamLookup,
+} from "@sotto/dns/transport";
 import { RRType } from "@sotto/dns/wire";
 import type { UpstreamAddresses } from "./upstream-addresses.ts";
 import { Ways } from "./ways.ts";
@@ -12,8 +20,6 @@ export interface NamedUpstreamOptions {
   readonly tier: number;
   /** Undefined: in clear. */
   readonly tls: TlsPolicy | undefined;
-  /** How it must prove who it is, for people; undefined: it need not. */
-  readonly identity: string | undefined;
   readonly addresses: UpstreamAddresses;
   memberAt(address: string): PoolMember;
   networkEpoch(): number;
@@ -69,7 +75,7 @@ export class NamedUpstream implements PoolMember {
   }
 
   get identity(): string | undefined {
-    return this.#options.identity;
+    return identityOf(this.#options.tls);
   }
 
   get connectionStatus(): PoolMember["connectionStatus"] {

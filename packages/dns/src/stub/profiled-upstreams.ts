@@ -25,6 +25,7 @@ import {
   hasCredentials,
   type Rung,
   requireCredentials,
+  requireTls,
   rungs,
   Tier,
   type UpstreamManners,
@@ -77,6 +78,7 @@ class ProfiledUpstreams {
     const { plans, profile, manners, addressStore, discovery = "off" } = options;
     if (plans.length === 0) throw new DnsError("ERR_CONFIG", "no upstream is given");
     if (profile === "strict") for (const plan of plans) requireCredentials(plan, discovery);
+    if (manners.neverClear === true) for (const plan of plans) requireTls(plan, "never-clear does not allow");
     requireFindable(plans, options.bootstrap ?? []);
     this.#options = options;
     this.#exchanger = exchanger;
@@ -153,7 +155,6 @@ class ProfiledUpstreams {
         port,
         transport,
         ...rung,
-        identity: identityOf(rung.tls),
         addresses: this.#addressesOf(name),
         memberAt: (address) => this.#buildAt({ ...plan, address }, rung),
         networkEpoch: () => this.#exchanger.networkEpoch,

@@ -25,6 +25,7 @@ import type { AddressStore } from "./address-memory.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
+import { checkOptions, checkQuery } from "./check-options.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS } from "./hosts-file.ts";
 import { hostsReader } from "./hosts-reader.ts";
@@ -91,6 +92,7 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   /** Throws ERR_CONFIG that tells what is wrong; sends nothing yet. */
   constructor(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()) {
+    checkOptions(options);
     this.#runtime = runtime;
     const given = options.upstreams?.map(readUpstream);
     const needsSystem = given === undefined || options.search === "system" || options.bootstrap === "system";
@@ -120,7 +122,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     );
     this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
-    this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
+    this.#cache =
+      cacheBytesMax > 0
+        ? new AnswerCache(cacheBytesMax, () => this.#exchanger.networkEpoch, runtime.clock)
+        : undefined;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
     this.#validator = makeValidator(options.validate, runtime);
@@ -139,8 +144,9 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   async query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
     if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
-    const qtype = typeof type === "number" ? type : rrTypeFromText(type);
+    const qtype = typeof type === "string" ? rrTypeFromText(type) : type;
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
+    checkQuery(name, qtype, options);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
     for (const candidate of this.#candidates(name, qtype, options)) {
@@ -177,7 +183,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     return { ...answer, values };
   }
 
-  /** The machine is on another network: connections are opened anew and what was learnt of servers is forgotten. */
+  /**
+   * The machine is on another network: connections are opened anew, and what was learnt of servers is forgotten, as are answers that
+   * neither came from an upstream that proved who it is nor were validated.
+   */
   networkChanged(): void {
     this.#exchanger.networkChanged();
   }
@@ -290,7 +299,12 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
     // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
     const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
-    const answer = toAnswer(reply, asked, { ...judged, authenticData: status === "secure" }, status);
+    const answer = toAnswer(
+      reply,
+      asked,
+      { ...judged, rcode: verdict.rcode, authenticData: status === "secure" },
+      status,
+    );
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;

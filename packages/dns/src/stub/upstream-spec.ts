@@ -2,6 +2,7 @@
 import { DnsError } from "@sotto/dns/runtime";
 import { tryParseWrittenUpstream } from "@sotto/dns/transport";
 import { addressToText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { checkUpstream } from "./check-options.ts";
 import type { DaneMode } from "./dane-upstream.ts";
 
 /** An upstream as an object. */
@@ -65,14 +66,21 @@ export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
 }
 
 function fromObject(spec: UpstreamSpec): UpstreamPlan {
+  checkUpstream(spec);
   const address = spec.address === undefined ? undefined : literalOf(spec.address);
-  const who = address ?? spec.name ?? "";
-  if (address === undefined && !isDomainName(spec.name))
+  const name = spec.name?.replace(/\.$/, "");
+  const who = address ?? name ?? "";
+  if (address === undefined && (name === undefined || !isDomainName(name)))
     throw new DnsError(
       "ERR_CONFIG",
       `upstream ${JSON.stringify(who)}: an address or a domain name is needed`,
     );
-  const { name, pins = [], trustAnchorsPem } = spec;
+  if (name !== undefined && !isServerName(name))
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${who}: ${JSON.stringify(spec.name)} is no name that a certificate can have; other letters are written as xn--`,
+    );
+  const { pins = [], trustAnchorsPem } = spec;
   for (const pin of pins)
     if (!PIN.test(pin))
       throw new DnsError(
@@ -85,7 +93,7 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
   if (!isTls && hasCredentials)
     throw new DnsError("ERR_CONFIG", `upstream ${who}: a name or a pin needs TLS, not ${transport}`);
   const dane = spec.dane === "off" ? undefined : spec.dane;
-  if (dane !== undefined && !isDomainName(name))
+  if (dane !== undefined && (name === undefined || !canHaveTlsa(name)))
     throw new DnsError("ERR_CONFIG", `upstream ${who}: DANE needs the upstream's name`);
   const { port, clearPort = CLEAR_PORT } = spec;
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
@@ -144,8 +152,18 @@ function literalOf(text: string): string {
   return addressToText(literal.value);
 }
 
-function isDomainName(name: string | undefined): boolean {
-  return name !== undefined && name !== "" && !tryParseAddress(name).ok && tryParseName(name).ok;
+function isDomainName(name: string): boolean {
+  return name !== "" && !tryParseAddress(name).ok && tryParseName(name).ok;
+}
+
+/** An address has none, and its owner name is longer (RFC 6698 §3). */
+function canHaveTlsa(name: string): boolean {
+  return !tryParseAddress(name).ok && tryParseName(`_65535._tcp.${name}`).ok;
+}
+
+/** An address or a name of letters, digits and hyphens (RFC 9525 §2); underscores are seen, too. */
+function isServerName(name: string): boolean {
+  return tryParseAddress(name).ok || (/^[A-Za-z0-9._-]+$/.test(name) && tryParseName(name).ok);
 }
 
 const TLS_PORT = 853;

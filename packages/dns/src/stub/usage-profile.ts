@@ -84,13 +84,15 @@ export function hasCredentials({ name, pins }: UpstreamPlan): boolean {
   return name !== undefined || pins.length > 0;
 }
 
+/** Throws ERR_CONFIG for an upstream that is not asked over TLS. */
+export function requireTls({ label, tlsPort }: UpstreamPlan, who: string): void {
+  if (tlsPort === undefined)
+    throw new DnsError("ERR_CONFIG", `upstream ${label} is asked in clear, which ${who}`);
+}
+
 /** Throws ERR_CONFIG for an upstream that could not prove who it is (8310-6.6-a, 8310-6.6-b). */
 export function requireCredentials(plan: UpstreamPlan, discovery: Discovery): void {
-  if (plan.tlsPort === undefined)
-    throw new DnsError(
-      "ERR_CONFIG",
-      `upstream ${plan.label} is asked in clear, which the strict profile never does`,
-    );
+  requireTls(plan, "the strict profile never does");
   if (hasCredentials(plan)) return;
   // RFC 8310 §7.3: what a server says of itself in clear is no secure source.
   if (discovery === "verified")

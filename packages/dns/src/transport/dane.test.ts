@@ -247,3 +247,16 @@ test("without a usable record, or without a certificate, nobody is authenticated
   for (const usage of [2, 3])
     assert.equal(judge(security, [tlsaRdata(`${usage} 1 1`, leaf)]).isAuthenticated, false);
 });
+
+test("within dates that cannot be read no certificate is valid", async () => {
+  const direct = await makeCertificate({ subject: "leaf", issuer: root, names: [NAME] });
+  const utcTime = Buffer.from("170d", "hex");
+  const from = Buffer.from(root.der).indexOf(utcTime);
+  for (const at of [from, Buffer.from(root.der).indexOf(utcTime, from + 1)]) {
+    const der = Buffer.from(root.der);
+    der.write("soon or later", at + utcTime.length, "latin1");
+    const undated = { ...root, der: new Uint8Array(der) };
+    const record = tlsaRdata("2 0 1", undated);
+    assert.match(told(judge(presenting([direct, undated]), [record])), /^not: .*(expired|not yet valid)/);
+  }
+});

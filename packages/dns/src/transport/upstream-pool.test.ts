@@ -395,3 +395,17 @@ test("who asks more than may wait gets an error, and nobody less protection for 
   await pool.respond(queryOf(), contextOf(world));
   assert.deepEqual(counts(upstreams), [2, 0]);
 });
+
+test("when all have failed lately the better protected are still asked first [8310-A-a]", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [authenticated, clear, other] = upstreams;
+  assert.ok(authenticated !== undefined && clear !== undefined && other !== undefined);
+  clear.tier = 2;
+  for (const upstream of upstreams) upstream.behaviour = "ERR_CONNECT_TIMEOUT";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)));
+  assert.deepEqual(counts(upstreams), [1, 1, 1]);
+  clear.behaviour = Rcode.NoError;
+  other.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 2]);
+});

@@ -131,7 +131,7 @@ export class UpstreamPool implements Responder {
   #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
     const [only] = this.#members;
-    if (only !== undefined && this.#members.length === 1) {
+    if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
       this.#noticeNetwork(only);
       return this.#members;
     }
@@ -150,11 +150,12 @@ export class UpstreamPool implements Responder {
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
     backedOff.sort(bySoonest);
-    if (known.length === 0) return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff];
+    if (known.length === 0)
+      return [...this.#chosen(good).sort(byTier), ...avoided.sort(byTier), ...backedOff];
     const weakest = Math.max(0, ...good.map(({ upstream }) => upstream.tier ?? 0));
     const isBetter = ({ upstream }: Standing): boolean => (upstream.tier ?? 0) < weakest;
     const asked = [...this.#chosen(good), ...known.filter(isBetter)].sort(byTier);
-    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided, ...backedOff];
+    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided.sort(byTier), ...backedOff];
   }
 
   #chosen(good: Standing[]): Standing[] {

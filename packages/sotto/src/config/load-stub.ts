@@ -46,6 +46,10 @@ export function toStub(
           ["upstreams", i],
           `the strict profile needs a name or a pin to know ${plan.label} by (RFC 8310 §6.6); or say profile: opportunistic`,
         );
+  if (stub["never-clear"])
+    for (const [i, plan] of plans.entries())
+      if (plan.tlsPort === undefined)
+        report(["upstreams", i], "is asked in clear, which never-clear forbids");
   for (const [i, plan] of plans.entries())
     if (isOneOf(plan, ourselves))
       report(["upstreams", i], `${plan.label} is this resolver itself, which would ask itself`);

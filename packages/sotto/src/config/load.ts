@@ -350,16 +350,27 @@ function toForwardZones(
     return config;
   });
   const { stub } = checked;
-  if (purpose === "stub")
-    return [
-      toStub(stub, folder, ourselves, {
-        report: (key, message) => report(["stub", ...key], message),
-        warn: (key, message) => warn(["stub", ...key], message),
-      }),
-      ...zones,
-    ];
+  if (purpose === "stub") {
+    refuseOtherRoots(checked, report);
+    const own = toStub(stub, folder, ourselves, {
+      report: (key, message) => report(["stub", ...key], message),
+      warn: (key, message) => warn(["stub", ...key], message),
+    });
+    return [own, ...zones];
+  }
   if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
   return zones;
+}
+
+/** Another zone of that name would be asked in place of the stub's upstreams, whatever their profile is. */
+function refuseOtherRoots(
+  checked: Settings,
+  report: (path: readonly PropertyKey[], message: string) => void,
+): void {
+  for (const key of ["forward-zones", "stub-zones"] as const)
+    for (const [i, { name }] of checked[key].entries())
+      if (parseName(name).isRoot)
+        report([key, i, "name"], "the root is the stub's own: stub.upstreams are asked for everything");
 }
 
 function toForwardZone(

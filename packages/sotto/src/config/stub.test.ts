@@ -235,6 +235,12 @@ test("what a stub cannot do is told with its place", () => {
     problemsOf("stub: { upstreams: [{ address: 192.0.2.1, port: 53, name: a.example }] }").join(),
     /port 53 is for clear DNS/,
   );
+  assert.match(
+    problemsOf(
+      "stub: { upstreams: [192.0.2.1, udp://192.0.2.2], profile: opportunistic, never-clear: true }",
+    ).join(),
+    /^stub\.yaml:1: stub\.upstreams\[1\]: is asked in clear, which never-clear forbids$/,
+  );
   assert.match(problemsOf("stub: { upstreams: [192.0.2.1] }", "serve").join(), /is for `sotto stub`/);
 });
 
@@ -357,6 +363,31 @@ test("keys of stubby.yml without a counterpart, and unknown ones, are told and c
     );
     assert.equal(config.forwardZones[0]?.profiled?.profile, "strict");
   }
+});
+
+test("what says how a server is known and cannot be read is a problem, never as if it were not there", () => {
+  const wrong: readonly [text: string, expected: RegExp][] = [
+    [`tls_authentication: GETDNS_AUTHENTICATON_REQUIRED\n${SERVER}`, /tls_authentication: may be/],
+    [`tls_authentication: yes\n${SERVER}`, /tls_authentication: may be/],
+    [`tls_ca_file: [a.pem]\n${SERVER}`, /tls_ca_file: must be text/],
+    [`tls_port: secure\n${SERVER}`, /tls_port: must be a number/],
+    [`dns_transport_list: [constructor]\n${SERVER}`, /may have GETDNS_TRANSPORT_TLS/],
+    [SERVER.replace('"dns.example"', "[dns.example]"), /tls_auth_name: must be text/],
+    [SERVER.replace('"dns.example"', '""'), /tls_auth_name: must be text/],
+    [SERVER.replace("      - digest", "        digest"), /tls_pubkey_pinset: must be a list/],
+  ];
+  for (const [text, expected] of wrong) assert.match(problemsOf(text).join(), expected, text);
+});
+
+test("no other zone takes the place of the stub's upstreams", () => {
+  const stub = "stub: { upstreams: [192.0.2.1@853#dns.example] }\n";
+  for (const zones of [
+    'forward-zones: [{ name: ".", upstreams: ["udp://192.0.2.7"] }]',
+    'stub-zones: [{ name: ".", servers: ["192.0.2.7"] }]',
+  ])
+    assert.match(problemsOf(`${stub}${zones}`).join(), /the root is the stub's own/, zones);
+  const own = `${stub}forward-zones: [{ name: corp.example, upstreams: ["udp://192.0.2.7"] }]`;
+  assert.deepEqual(problemsOf(own), []);
 });
 
 test("a broken stubby.yml is refused with places", () => {

@@ -1,4 +1,5 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
+import { constants } from "node:crypto";
 import { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
@@ -60,6 +61,8 @@ async function secure(
       socket: tcp,
       // RFC 8310 §9: TLS 1.2 or later.
       minVersion: "TLSv1.2",
+      // Who the peer is, is looked at once: in TLS 1.2 it could present another certificate later (RFC 9325 §3.5).
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ciphers: TLS_SUITES,
       ALPNProtocols: [...tls.alpn],
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
@@ -198,6 +201,7 @@ function settled(
     };
     socket.once(event, done).once("error", onError).once("close", onEnd).once("end", onEnd);
     signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
   });
 }
 

@@ -33,4 +33,4 @@ export function detectSystem(machine: Machine): Detected {
 }
 
 /** What resolved's own DNS listener has. */
-export const RESOLVED_ADDRESS = "127.0.0.53";
+const RESOLVED_ADDRESS = "127.0.0.53";

@@ -152,8 +152,10 @@ function timersText(connection: Connection): string {
   return parts.join("; ");
 }
 
-function failureLines({ lastFailure, failuresInARow }: UpstreamStatus): string[] {
-  if (lastFailure === undefined) return [];
+function failureLines({ lastFailure, failuresInARow, lookup }: UpstreamStatus): string[] {
+  // What was not found has been told.
+  const isTold = lookup?.lastFailure !== undefined && lastFailure?.stage === "resolve";
+  if (lastFailure === undefined || isTold) return [];
   const { agoMs, stage = "query", code, problem } = lastFailure;
   const repeated = failuresInARow > 1 ? ` (${failuresInARow} rounds in a row)` : "";
   return [field("last failure", `${durationText(agoMs)} ago at ${stage}: ${problem} (${code})${repeated}`)];
