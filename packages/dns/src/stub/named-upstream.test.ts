@@ -346,6 +346,10 @@ test("a name that nobody can be asked about is an error of configuration", () =>
   refuses({ upstreams: [NAME] }, /nobody can be asked for it: .*\?ip=ADDRESS.*bootstrap/);
   refuses({ upstreams: [NAME, "tls://other.example"] }, /nobody can be asked/);
   refuses({ upstreams: [NAME], bootstrap: ["tls://other.example"] }, /bootstrap server .* has no address/);
+  refuses(
+    { upstreams: [NAME], bootstrap: [`tls://boot.example?ip=${BOOTSTRAP}&dane=only`] },
+    /cannot be known by DANE/,
+  );
   refuses({ upstreams: [{ name: "192.0.2.1" }], bootstrap: [BOOTSTRAP] }, /an address or a domain name/);
   refuses({ upstreams: [{}] }, /an address or a domain name/);
   refuses({ upstreams: ["udp://dns.example"] }, /only tls can check/);

@@ -48,7 +48,7 @@ export interface StubResolverOptions extends UpstreamManners {
   /**
    * Who is asked for the addresses of upstreams without one, as `tls://dns.example`, and for nothing else (RFC 8310 §7.2), when no other
    * upstream can be: upstreams with addresses, asked as they are written, or `system` for those of resolv.conf. Default: `system`
-   * with the opportunistic profile, else none, so that nothing leaves in clear unasked.
+   * with the opportunistic profile when no upstream has an address, else none, so that nothing leaves in clear unasked.
    */
   readonly bootstrap?: "system" | readonly (string | UpstreamSpec)[] | undefined;
   /** Keeps addresses that were good for the next start. Default: they are kept in memory. */
@@ -96,14 +96,14 @@ export class StubResolver implements Asker, AsyncDisposable {
     this.#runtime = runtime;
     const given = options.upstreams?.map(readUpstream);
     const needsSystem = given === undefined || options.search === "system" || options.bootstrap === "system";
-    const hasNameOnly = given?.some(({ address }) => address === undefined) === true;
-    const system = parseResolvConf(needsSystem || hasNameOnly ? systemResolvConf() : "");
+    const hasNamesOnly = given?.every(({ address }) => address === undefined) === true;
+    const system = parseResolvConf(needsSystem || hasNamesOnly ? systemResolvConf() : "");
     const plans = given ?? system.servers.map(readUpstream);
     for (const plan of plans)
       for (const problem of lintUpstream(plan))
         runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
-    const bootstrap = options.bootstrap ?? (this.profile === "opportunistic" && hasNameOnly ? "system" : []);
+    const bootstrap = options.bootstrap ?? (this.profile === "opportunistic" && hasNamesOnly ? "system" : []);
     this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };

@@ -125,12 +125,18 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
  * that have addresses can be asked: with the strict profile they prove who they are.
  */
 export function requireFindable(plans: readonly UpstreamPlan[], bootstrap: readonly UpstreamPlan[]): void {
-  for (const { label, address } of bootstrap)
+  for (const { label, address, dane } of bootstrap) {
     if (address === undefined)
       throw new DnsError(
         "ERR_CONFIG",
         `bootstrap server ${label} has no address, by which alone it can be found`,
       );
+    if (dane !== undefined)
+      throw new DnsError(
+        "ERR_CONFIG",
+        `bootstrap server ${label} cannot be known by DANE, whose records would have to be looked up first; give a name or a pin`,
+      );
+  }
   const named = plans.find(({ address }) => address === undefined);
   if (named === undefined || bootstrap.length > 0 || plans.some(({ address }) => address !== undefined))
     return;

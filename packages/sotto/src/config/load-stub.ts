@@ -89,8 +89,8 @@ function bootstrapOf(
   ourselves: readonly Endpoint[],
   report: Report,
 ): readonly UpstreamPlan[] | undefined {
-  const hasNameOnly = plans.some(({ address }) => address === undefined);
-  const chosen = bootstrap ?? (profile === "opportunistic" && hasNameOnly ? "system" : []);
+  const hasNamesOnly = plans.length > 0 && plans.every(({ address }) => address === undefined);
+  const chosen = bootstrap ?? (profile === "opportunistic" && hasNamesOnly ? "system" : []);
   if (chosen === "system") return systemServers(readResolvConf(), ourselves, report);
   const servers = chosen.map(readUpstream);
   // A loop would only be noticed when nothing is found.

@@ -71,7 +71,7 @@ export const stub = z.strictObject({
     .optional()
     .meta({
       description:
-        "Who is asked for the addresses of upstreams that are known by name only, and for nothing else (RFC 8310 §7.2), when no other upstream tells them: upstreams with addresses, asked as they are written (with a name or a pin: authenticated; tls://ADDRESS: encrypted; ADDRESS: encrypted where it can be, else in clear), or `system`: the servers of resolv.conf. What they say proves nothing; the certificate does. Absent: system with the opportunistic profile; nobody with the strict one, because the name could leave in clear.",
+        "Who is asked for the addresses of upstreams that are known by name only, and for nothing else (RFC 8310 §7.2), when no other upstream tells them: upstreams with addresses, asked as they are written (with a name or a pin: authenticated; tls://ADDRESS: encrypted; ADDRESS: encrypted where it can be, else in clear), or `system`: the servers of resolv.conf. What they say proves nothing; the certificate does. Absent: system with the opportunistic profile when no upstream has an address; nobody with the strict one, because the name could leave in clear.",
     }),
   "state-file": z.string().optional().meta({
     description:
