@@ -6,7 +6,7 @@ import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
-import type { Name, Parsed, RRType } from "@sotto/dns/wire";
+import { type Name, Name as NameClass, type Parsed, type RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
 import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
@@ -165,6 +165,9 @@ class RecursorDaemon implements RunningServer {
       this.#portal?.close("the network changed");
       this.#engine.exchanger.networkChanged();
       this.#listeners.networkChanged();
+      // What anybody may have told is good on the network only on which it was.
+      if (this.#engine.forwardZones.some(({ config }) => config.profiled?.profile === "opportunistic"))
+        this.flush(NameClass.root, "zone");
     };
     this.#networkWatch = new NetworkWatch(runtime.clock, onOtherNetwork, lookAtNetwork);
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
