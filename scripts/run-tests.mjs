@@ -12,12 +12,15 @@ const APART = ["interop", "packages"].map((name) => join("test", name));
 /** Tests of the library that have a program beside them, which runs with the Node of node_modules. */
 const USES_PROGRAMS = new Set([join("test", "integration", "examples.test.ts")]);
 
+/** Compares times of small and large messages: that work is linear does not depend on the Node, and once is often enough. */
+const TIMED = new Set([join("test", "fuzz", "linear-work.test.ts")]);
+
 const SUITES = {
   unit: { folders: ["packages/dns/src", "packages/sotto/src", "test"], takes: (file) => !isApart(file) },
   // What must work on every Node that the library supports.
   library: {
     folders: ["packages/dns/src", "test/fuzz", "test/integration", "test/simulation"],
-    takes: (file) => USES_PROGRAMS.has(file) || !reachesPrograms(file),
+    takes: (file) => !TIMED.has(file) && (USES_PROGRAMS.has(file) || !reachesPrograms(file)),
   },
   packages: { folders: ["test/packages"], takes: () => true },
   interop: { folders: ["test/interop"], takes: () => true },
