@@ -32,7 +32,7 @@ export async function runRounds(options: RoundsOptions): Promise<Figures[]> {
   const { clients, facts, concurrencies, rounds, roundMs, watch } = options;
   const running = await Promise.all(clients.map((client) => ClientProcess.start(client, facts)));
   try {
-    for (const one of running) await one.run({ concurrency: 10, durationMs: WARM_MS });
+    for (const one of running) await one.run(WARM_UP);
     const figures: Figures[] = [];
     for (const concurrency of concurrencies) {
       const taken = new Map(running.map((one) => [one, [] as Round[]]));
@@ -117,5 +117,5 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0;
 }
 
-/** For the compiler and the first connection. */
-const WARM_MS = 600;
+/** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */
+const WARM_UP: RoundOrder = { concurrency: 20, durationMs: 4000, lookupsMax: 30_000 };

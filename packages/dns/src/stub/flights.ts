@@ -112,7 +112,8 @@ export class Flights<T> {
   readonly #clock: Clock;
   /** By key; those that others may join. */
   readonly #flights = new Map<string, Flight<T>>();
-  readonly #all = new Set<Flight<T>>();
+  /** Those that another one with more time has taken the place of. */
+  readonly #replaced = new Set<Flight<T>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -135,7 +136,7 @@ export class Flights<T> {
     const flight = new Flight<T>(waiter.deadlineMs);
     const { signal } = flight;
     if (signal === undefined) throw new Error("a flight that has not begun is over");
-    this.#all.add(flight);
+    if (known !== undefined) this.#replaced.add(known);
     this.#flights.set(key, flight);
     work(signal, waiter.deadlineMs).then(
       (value) => {
@@ -152,12 +153,12 @@ export class Flights<T> {
 
   /** Gives everything up. */
   close(): void {
-    for (const flight of this.#all) flight.abort();
+    for (const flight of [...this.#flights.values(), ...this.#replaced]) flight.abort();
   }
 
   #forget(key: string, flight: Flight<T>): void {
-    this.#all.delete(flight);
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    else this.#replaced.delete(flight);
   }
 }
 
