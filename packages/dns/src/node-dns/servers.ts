@@ -37,9 +37,9 @@ export function namedServer(upstream: string | UpstreamSpec): NamedServer {
   return { upstream, text: typeof upstream === "string" ? upstream : readUpstream(upstream).label };
 }
 
-/** What has an address is checked in full by `readUpstream`. */
+/** What has an address or a name is checked in full by `readUpstream`. */
 function isSpec(value: unknown): value is UpstreamSpec {
-  return typeof value === "object" && value !== null && "address" in value;
+  return typeof value === "object" && value !== null && ("address" in value || "name" in value);
 }
 
 function readServer(text: string): NamedServer {
