@@ -1,0 +1,136 @@
+/**
+ * Run inside namespaces of its own (`recovery-network.ts`): all stubs ask the same servers at the same time, one event after
+ * another happens to them, and each gets fresh stubs and servers. Prints one JSON line per event.
+ */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { EVENTS, type RecoveryEvent, type Scene } from "./recovery-events.ts";
+import { DEADLINE_MS, measure, type RecoveryCell } from "./recovery-measures.ts";
+import { buildNetwork, SERVER_ADDRESSES } from "./recovery-network.ts";
+import {
+  AUTH_NAME,
+  delay,
+  Server,
+  type ServerName,
+  type StubName,
+  startStub,
+  until,
+} from "./recovery-programs.ts";
+import { Stream } from "./recovery-stream.ts";
+
+/** What to run, as JSON in the first argument. */
+export interface WorldPlan {
+  readonly servers: readonly ServerName[];
+  readonly stubs: readonly StubName[];
+  /** Ids of events, in this order. */
+  readonly events: readonly string[];
+  /** Longer events are cut to this, milliseconds. */
+  readonly lastsMsMax: number;
+  /** How long stubs may take to come back before nobody waits any longer, milliseconds. */
+  readonly observeMsMax: number;
+}
+
+/** What became of the stubs in one event. */
+export interface WorldResult {
+  readonly event: string;
+  readonly servers: readonly ServerName[];
+  readonly cells: readonly RecoveryCell[];
+}
+
+// Written so by recovery.ts and stub-recovery.test.ts.
+const plan = JSON.parse(process.argv[2] ?? "") as WorldPlan;
+const folder = mkdtempSync(join(tmpdir(), "sotto-recovery-"));
+
+async function makeCertificates(): Promise<Scene["certificates"]> {
+  const authority = await makeAuthority("recovery authority", Date.now());
+  writeFileSync(join(folder, "ca.pem"), authority.certificatePem);
+  const [first, second, misnamed] = await Promise.all([
+    authority.issue([AUTH_NAME], Date.now()),
+    authority.issue([AUTH_NAME], Date.now()),
+    authority.issue(["other.example"], Date.now()),
+  ]);
+  return { first, second, misnamed };
+}
+
+async function play(event: RecoveryEvent, certificates: Scene["certificates"]): Promise<WorldResult> {
+  const own = join(folder, event.id);
+  const servers = plan.servers.map(
+    (name, i) => new Server(name, SERVER_ADDRESSES[i] ?? "", join(own, name), event.serverIdleMs),
+  );
+  await Promise.all(servers.map((server) => server.start(certificates.first)));
+  const stubs = plan.stubs.map((name, i) =>
+    startStub(name, PORT + i, {
+      addresses: servers.map(({ address }) => address),
+      authorityFile: join(folder, "ca.pem"),
+      pins:
+        event.isPinned === true
+          ? [certificates.first, certificates.second].map((pair) => spkiPin(pair.certificatePem))
+          : [],
+      folder: join(own, `stub ${i}`),
+    }),
+  );
+  const startMs = performance.now();
+  const now = (): number => performance.now() - startMs;
+  const streams = plan.stubs.map((_, i) => new Stream(PORT + i, startMs));
+  const scene: Scene = { servers, stubs, streams, certificates };
+  try {
+    for (const [i, stream] of streams.entries())
+      await until(
+        () => {
+          stream.send();
+          return delay(100).then(() => stream.sent.some(({ isGood }) => isGood));
+        },
+        () => `${plan.stubs[i]} does not answer:\n${stubs[i]?.output}`,
+      );
+    for (const stream of streams) stream.flow();
+    await delay(WARM_MS);
+    const lastsMs = Math.min(event.lastsMs, plan.lastsMsMax);
+    const beginMs = now();
+    await event.begin(scene, lastsMs);
+    const restMs = beginMs + lastsMs - now();
+    if (restMs > 0) await delay(restMs);
+    await event.end?.(scene);
+    const endMs = now();
+    await untilSteady(streams, now, endMs + plan.observeMsMax);
+    for (const stream of streams) stream.pause();
+    await delay(DEADLINE_MS);
+    return {
+      event: event.id,
+      servers: plan.servers,
+      cells: plan.stubs.map((stub, i) => measure(stub, streams[i]?.sent ?? [], beginMs, endMs)),
+    };
+  } finally {
+    for (const stream of streams) stream.close();
+    await Promise.all([...stubs, ...servers].map((one) => one.end("SIGKILL")));
+    event.tidy?.();
+  }
+}
+
+/** Until all that was asked in four seconds was answered; not before those asked in the disturbance had their time. */
+async function untilSteady(streams: readonly Stream[], now: () => number, latestMs: number): Promise<void> {
+  const earliestMs = now() + STEADY_MS + 2000;
+  const isSteady = ({ sent }: Stream): boolean =>
+    sent.every(
+      ({ atMs, isGood }) => isGood || atMs < now() - STEADY_MS - SLOW_MS || atMs > now() - SLOW_MS,
+    );
+  for (; now() < latestMs; await delay(100)) if (now() > earliestMs && streams.every(isSteady)) return;
+}
+
+/** Where the first stub listens; the next ones follow. */
+const PORT = 5301;
+/** Enough for connections to be open and known to work. */
+const WARM_MS = 2500;
+const STEADY_MS = 4000;
+/** An answer may take so long and still count as steady. */
+const SLOW_MS = 1000;
+
+buildNetwork();
+const certificates = await makeCertificates();
+for (const id of plan.events) {
+  const event = EVENTS.find((one) => one.id === id);
+  if (event === undefined) throw new Error(`there is no event ${id}`);
+  process.stdout.write(`${JSON.stringify(await play(event, certificates))}\n`);
+}
+process.exit(0);
