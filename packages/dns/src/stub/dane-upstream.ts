@@ -54,6 +54,10 @@ export class DaneUpstream implements PoolMember {
     return this.#member.isBackedOff;
   }
 
+  get mayBeTried(): boolean | undefined {
+    return this.#member.mayBeTried;
+  }
+
   get networkEpoch(): number {
     return this.#member.networkEpoch;
   }

@@ -414,7 +414,7 @@ test("a connection with an outstanding query is not idle", () => {
   assert.deepEqual(bench.calls, []);
 });
 
-test("a connection that has never answered is given up before its queries' deadline, one that has is not", () => {
+test("a connection that has never answered is given up before its queries' deadline, one that has when it falls silent", () => {
   const fresh = new Bench({ firstAnswerTimeoutMs: 5000, idleTimeoutMs: 60_000 });
   const first = fresh.ask("a.example.", { deadlineMs: 60_000 });
   fresh.sent();
@@ -428,13 +428,51 @@ test("a connection that has never answered is given up before its queries' deadl
   proven.receive(frameMessage(replyTo(only(proven.sent()))));
   const second = proven.ask("b.example.", { deadlineMs: 60_000 });
   proven.sent();
-  proven.passUntil(30_000);
+  proven.passUntil(1499);
   assert.deepEqual(second.outcomes, []);
+  proven.passUntil(1500);
+  assert.equal(second.outcomes[0]?.kind, "lost");
+});
+
+test("queries that were sent into the same silence are lost together, so that they go on at once", () => {
+  const bench = new Bench({ silenceTimeoutMs: 1500, idleTimeoutMs: 60_000 });
+  bench.ask("a.example.", { deadlineMs: 9000 });
+  bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
+  const asked = [0, 500, 1400].map((atMs) => {
+    bench.passUntil(atMs);
+    const { outcomes } = bench.ask(`at-${atMs}.example.`, { deadlineMs: 9000 });
+    bench.sent();
+    return outcomes;
+  });
+  bench.passUntil(1499);
+  assert.deepEqual(asked.flat(), []);
+  bench.passUntil(1500);
+  const kinds = asked.map((outcomes) => outcomes.map(({ kind }) => kind));
+  assert.deepEqual(kinds, [["lost"], ["lost"], ["lost"]]);
+  assert.deepEqual(bench.calls, ["end"]);
+  assert.equal(bench.machine.pending, 0);
+});
+
+test("a server that takes long is waited for twice as long as it took last", () => {
+  const bench = new Bench({ answerAfterPauseTimeoutMs: 1000, idleTimeoutMs: 60_000 });
+  bench.ask("a.example.", { deadlineMs: 9000 });
+  bench.receive(frameMessage(replyTo(only(bench.sent()))), 1200);
+  bench.passUntil(5000);
+  const { outcomes } = bench.ask("b.example.", { deadlineMs: 60_000 });
+  bench.sent();
+  bench.passUntil(7399);
+  assert.deepEqual(outcomes, []);
+  bench.passUntil(7400);
+  assert.equal(outcomes[0]?.kind, "lost");
 });
 
 test("a connection that is silent after a pause loses its query in time for another try, and gets no more [7858-3.4-d]", () => {
   const afterPause = (pauseMs: number): { bench: Bench; outcomes: QueryOutcome[] } => {
-    const bench = new Bench({ answerAfterPauseTimeoutMs: 2000, idleTimeoutMs: 60_000 });
+    const bench = new Bench({
+      answerAfterPauseTimeoutMs: 2000,
+      silenceTimeoutMs: 6000,
+      idleTimeoutMs: 60_000,
+    });
     bench.ask("a.example.");
     bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
     bench.passUntil(pauseMs);

@@ -33,7 +33,7 @@ export interface UpstreamOptions {
   readonly keepalive?: boolean | undefined;
 }
 
-type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch">;
+type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch" | "mayBeTried">;
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
 export class Upstream implements PoolMember {
@@ -69,6 +69,11 @@ export class Upstream implements PoolMember {
   get isBackedOff(): boolean {
     const { transport, endpoint, tls } = this.#options;
     return this.#exchanger.isBackedOff({ transport, server: endpoint, tls });
+  }
+
+  get mayBeTried(): boolean | undefined {
+    const { transport, endpoint, tls } = this.#options;
+    return this.#exchanger.mayBeTried({ transport, server: endpoint, tls });
   }
 
   get networkEpoch(): number {
