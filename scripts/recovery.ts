@@ -42,8 +42,17 @@ async function runWorld(plan: WorldPlan): Promise<WorldResult[]> {
 }
 const list = <T extends string>(given: string | undefined, all: readonly T[]): T[] =>
   all.filter((one) => given === undefined || given.split(",").includes(one));
-const common = { stubs: list(options.stubs, STUB_NAMES), lastsMsMax: options.quick ? 6000 : 60_000, observeMsMax: options.quick ? 15_000 : 45_000 };
-const events = list(options.events, EVENTS.map(({ id }) => id));
+const common = {
+  stubs: list(options.stubs, STUB_NAMES),
+  lastsMsMax: options.quick ? 6000 : 60_000,
+  observeMsMax: options.quick ? 15_000 : 45_000,
+};
+const events = list(
+  options.events,
+  EVENTS.map(({ id }) => id),
+);
 const results = await Promise.all([
-  ...list(options.servers, SERVER_NAMES).map((server) => runWorld({ ...common, servers: [server], events: events.filter((id) => id !== "first-black-hole") })),
+  ...list(options.servers, SERVER_NAMES).map((server) =>
+    runWorld({ ...common, servers: [server], events: events.filter((id) => id !== "first-black-hole") }),
+  ),
 ]);

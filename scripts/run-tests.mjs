@@ -1,14 +1,23 @@
-// Finds the test files of a suite and runs them with the Node of node_modules:
-// `node scripts/run-tests.mjs unit|interop [part of a file name …] [--flag-of-node …]`.
+// Finds the test files of a suite and runs them with the Node of node_modules, or with the one that --node=PATH names:
+// `node scripts/run-tests.mjs unit|library|packages|interop [part of a file name …] [--node=PATH] [--flag-of-node …]`.
 // Plain JavaScript, because the installed Node may be too old for the sources.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+
+/** Tests that need more than `npm ci`: other programs, or packages that were built. They are suites of their own. */
+const APART = ["interop", "packages"].map((name) => join("test", name));
 
 const SUITES = {
-  unit: ["packages/dns/src", "packages/sotto/src", "test"],
-  interop: ["test/interop"],
+  unit: { folders: ["packages/dns/src", "packages/sotto/src", "test"], takes: (file) => !isApart(file) },
+  // What must work on every Node that the library supports.
+  library: {
+    folders: ["packages/dns/src", "test/fuzz", "test/integration", "test/simulation"],
+    takes: (file) => !reachesPrograms(file),
+  },
+  packages: { folders: ["test/packages"], takes: () => true },
+  interop: { folders: ["test/interop"], takes: () => true },
 };
 
 /** Longest run of one test, milliseconds: a test that hangs fails, and the others still tell what they know. */
@@ -23,31 +32,53 @@ function testFiles(folder) {
     .sort();
 }
 
+function isApart(file) {
+  return APART.some((folder) => file.startsWith(folder));
+}
+
+/** True when a file or what it imports uses the programs, by import or by path; certificates from `operations` do not count. */
+function reachesPrograms(file, seen = new Set()) {
+  if (seen.has(file) || !existsSync(file)) return false;
+  seen.add(file);
+  const text = readFileSync(file, "utf8");
+  if (/packages\/sotto\/(?!src\/operations\/)/.test(text)) return true;
+  return [...text.matchAll(/\bfrom "(\.[^"]+\.ts)"/g)]
+    .map(([, specifier]) => join(dirname(file), specifier))
+    .filter((target) => !target.startsWith("packages"))
+    .some((target) => reachesPrograms(target, seen));
+}
+
 process.chdir(join(import.meta.dirname, ".."));
 const [suite = "", ...rest] = process.argv.slice(2);
 const parts = rest.filter((word) => !word.startsWith("--"));
-const flags = rest.filter((word) => word.startsWith("--"));
-const folders = Object.hasOwn(SUITES, suite) ? SUITES[suite] : undefined;
-if (folders === undefined) {
-  console.error("usage: node scripts/run-tests.mjs unit|interop [part of a file name …] [--flag-of-node …]");
+const flags = rest.filter((word) => word.startsWith("--") && !word.startsWith("--node="));
+const chosen = Object.hasOwn(SUITES, suite) ? SUITES[suite] : undefined;
+if (chosen === undefined) {
+  const suites = Object.keys(SUITES).join("|");
+  console.error(
+    `usage: node scripts/run-tests.mjs ${suites} [part of a file name …] [--node=PATH] [--flag-of-node …]`,
+  );
   process.exit(1);
 }
-const node = join("node_modules", ".bin", "node");
+const named = rest.find((word) => word.startsWith("--node="))?.slice("--node=".length);
+const node = named ?? join("node_modules", ".bin", "node");
 if (!existsSync(node)) {
-  console.error(`${node} is missing: run npm ci first (Node 26 comes from there)`);
+  console.error(
+    `${node} is missing: run npm ${named === undefined ? "ci" : "run test:nodes"} first (Node comes from there)`,
+  );
   process.exit(1);
 }
-const isInterop = (file) => file.startsWith(join("test", "interop"));
-const files = folders
+const files = chosen.folders
   .flatMap(testFiles)
-  .filter((file) => isInterop(file) === (suite === "interop"))
+  .filter(chosen.takes)
   .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
 if (files.length === 0) {
   console.error(`no test file found for ${[suite, ...parts].join(" ")}`);
   process.exit(1);
 }
-// Interop tests start servers: one file at a time, so that ports and timing are their own.
-const concurrency = suite === "interop" ? 1 : Math.max(2, availableParallelism());
+// Interop tests start servers, tests of packages install: one file at a time, so that ports and timing are their own.
+const concurrency =
+  chosen === SUITES.interop || chosen === SUITES.packages ? 1 : Math.max(2, availableParallelism());
 const result = spawnSync(
   node,
   [

@@ -120,4 +120,3 @@ export const INSIDE: readonly string[] = [
   "--kill-child=SIGKILL",
   "--mount-proc",
 ];
-

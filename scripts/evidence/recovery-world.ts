@@ -112,9 +112,7 @@ async function play(event: RecoveryEvent, certificates: Scene["certificates"]): 
 async function untilSteady(streams: readonly Stream[], now: () => number, latestMs: number): Promise<void> {
   const earliestMs = now() + STEADY_MS + 2000;
   const isSteady = ({ sent }: Stream): boolean =>
-    sent.every(
-      ({ atMs, isGood }) => isGood || atMs < now() - STEADY_MS - SLOW_MS || atMs > now() - SLOW_MS,
-    );
+    sent.every(({ atMs, isGood }) => isGood || atMs < now() - STEADY_MS - SLOW_MS || atMs > now() - SLOW_MS);
   for (; now() < latestMs; await delay(100)) if (now() > earliestMs && streams.every(isSteady)) return;
 }
 

@@ -112,7 +112,41 @@ const CALLS: Readonly<Record<string, (dns: Table) => unknown>> = {
   "an order of results": (dns) => dns["setDefaultResultOrder"]?.("x"),
   "an order of results for promises": (dns) => dns.promises["setDefaultResultOrder"]?.("x"),
   "the order of results": (dns) => dns["getDefaultResultOrder"]?.(),
+  "options of a prototype": (dns) => dns.promises["lookup"]?.("192.0.2.1", Object.create({ all: true })),
+  "options of a class": (dns) => dns.promises["lookup"]?.("192.0.2.1", new Everything()),
+  "promisified: a family by name": (dns) => made(dns, "lookup")("192.0.2.1", { family: "IPv4" }),
+  "promisified: a list": (dns) => made(dns, "lookup")("192.0.2.1", { all: true }),
+  "promisified: a family": (dns) => made(dns, "lookup")("192.0.2.1", 5),
+  "promisified: a number as name": (dns) => made(dns, "lookup")(5),
+  "promisified: nothing": (dns) => made(dns, "lookup")(),
+  "promisified: lookupService of no address": (dns) => made(dns, "lookupService")("x", 1),
+  "promisified: lookupService with too little": (dns) => made(dns, "lookupService")("127.0.0.1"),
+  "old spellings of an address": (dns) => dns.promises["lookup"]?.("127.1"),
+  "an address as one number": (dns) => dns.promises["lookup"]?.("2130706433", { all: true }),
+  "an address in octal and hexadecimal": (dns) => dns.promises["lookup"]?.("010.0xA.511"),
+  "an old spelling for the other family": (dns) => dns.promises["lookup"]?.("127.1", 6),
+  "an old spelling for the other family, mapped": (dns) =>
+    dns.promises["lookup"]?.("127.1", { family: 6, hints: nodeDns.V4MAPPED }),
+  "wide digits": (dns) => dns.promises["lookup"]?.("１２７.1"),
+  "a literal in order": (dns) => dns.promises["lookup"]?.("::1", { all: true, order: "ipv4first" }),
+  "hints below": (dns) => dns["lookup"]?.("x", { hints: -1 }, done),
+  "hints that are no number": (dns) => dns.promises["lookup"]?.("192.0.2.1", { hints: Number.NaN }),
+  "false as name": (dns) => dns.promises["lookup"]?.(false),
+  "a resolver that is called": (dns) => Reflect.apply(dns.Resolver, undefined, []),
+  "options as rrtype": (dns) => dns["resolve"]?.("x", { ttl: true }, done),
+  "options behind the callback": (dns) => dns["resolve4"]?.("x", done, { ttl: true }),
+  "no timeout": (dns) => void new dns.Resolver({ timeout: 0 }),
 };
+
+class Everything {
+  get all(): boolean {
+    return true;
+  }
+}
+
+function made(dns: Table, method: string): (...given: unknown[]) => unknown {
+  return promisify(dns[method] ?? assert.fail(method));
+}
 
 test("arguments are taken and refused as Node does, with the same errors", async () => {
   const differences: string[] = [];
@@ -135,6 +169,15 @@ test("servers are told as Node tells them", () => {
     "[2001:db8::4]:5353",
     "2001:DB8:0::5",
     "fe80::1%lo",
+    "[fe80::2%lo]:5353",
+    "192.0.2.1:53",
+    "192.0.2.6:0",
+    "[2001:db8::6]:0",
+    "192.0.2.7:00053",
+    "192.0.2.8:65535",
+    "::ffff:192.0.2.9",
+    "192.0.2.1",
+    "[2001:db8::4]:5353",
   ];
   const [theirs, mine] = [new nodeDns.Resolver(), new ours.Resolver()];
   for (const resolver of [theirs, mine]) resolver.setServers(servers);
@@ -154,8 +197,21 @@ test("everything that Node exports is there", () => {
       if (typeof their !== "function" && typeof their !== "object") assert.equal(my, their, `${name}.${key}`);
     }
   }
+  for (const method of Object.keys(nodeDns.Resolver.prototype))
+    assert.ok(Object.hasOwn(ours.Resolver.prototype, method), `${method} is the class's own`);
   for (const key of ["cancel", "getServers", "setServers", "setLocalAddress"])
     assert.equal(typeof Reflect.get(ours.promises.Resolver.prototype, key), "function", key);
+});
+
+test("functions have the names and lengths of Node's own", () => {
+  const shapes = (dns: Table): string[] =>
+    [dns, dns.promises].flatMap((table, form) =>
+      Object.keys(nodeDns.promises)
+        .filter((key) => typeof table[key] === "function" && !/^(?:setServers|Resolver)$/.test(key))
+        .map((key) => `${key} ${table[key]?.name} ${form === 0 ? table[key]?.length : ""}`)
+        .sort(),
+    );
+  assert.deepEqual(shapes(OURS), shapes(THEIRS));
 });
 
 test("promisified lookups give objects, as Node's do", async () => {

@@ -125,6 +125,66 @@ is();
   ]);
 });
 
+test("what others wrapped before or around it stays theirs", async () => {
+  const stdout = await runProgram(`
+import dns from "node:dns";
+const own = dns.lookup;
+const wrap = (name) => { const inner = dns.lookup; dns.lookup = (...given) => { console.log(name); return inner(...given); }; return dns.lookup; };
+const before = wrap("before");
+const first = install({ upstreams: [dot], hosts: "none" });
+const around = wrap("around");
+const second = install({ upstreams: [dot], hosts: "none" });
+await first.uninstall();
+await new Promise((resolve) => dns.lookup("www.example", 4, (error, address) => resolve(console.log(address))));
+await second.uninstall();
+console.log(dns.lookup === around, dns.resolve4 === first.dns.resolve4);
+dns.lookup = before;
+const third = install({ upstreams: [dot], hosts: "none" });
+await third.uninstall();
+await third.uninstall();
+console.log(dns.lookup === before);
+dns.lookup("127.0.0.1", (error, address) => console.log(address));
+`);
+  assert.deepEqual(stdout.split("\n"), ["127.0.0.1", "true false", "true", "before", "127.0.0.1"]);
+});
+
+test("functions held beyond their time fail and ask nobody else", async () => {
+  server.seen.length = 0;
+  const stdout = await runProgram(`
+import dns from "node:dns";
+const installed = install({ upstreams: [dot], hosts: "none" });
+const { lookup, promises } = dns;
+const { resolve4 } = promises;
+await installed.uninstall();
+lookup("www.example", (error) => console.log(error.code, error.cause.code));
+resolve4("www.example").catch((error) => console.log(error.code, error.cause.code));
+`);
+  assert.deepEqual(stdout.split("\n").sort(), ["EAI_AGAIN ERR_CLOSED", "ECANCELLED ERR_CLOSED"]);
+  assert.deepEqual(server.seen, []);
+});
+
+test("a worker installs for itself", async () => {
+  server.seen.length = 0;
+  const stdout = await runProgram(`
+import { Worker } from "node:worker_threads";
+import { lookup } from "node:dns/promises";
+const text = \`
+import dns, { lookup } from "node:dns";
+import { install } from "@sotto/dns/node-dns";
+import { workerData } from "node:worker_threads";
+const before = dns.lookup;
+install({ upstreams: [workerData], hosts: "none" });
+console.log(dns.lookup === before);
+lookup("www.example", 4, (error, address) => console.log(error?.code ?? address));
+\`;
+install({ upstreams: [dot], hosts: "none" });
+const worker = new Worker(text, { eval: true, execArgv: ["--conditions=source", "--input-type=module"], workerData: dot });
+await new Promise((resolve) => worker.on("exit", resolve));
+console.log((await lookup("www.example", 4)).address);
+`);
+  assert.equal(stdout, "false\n127.0.0.1\n127.0.0.1");
+});
+
 test("a process that must be strict stays so when somebody sets other servers", async () => {
   const stdout = await runProgram(`
 import dns from "node:dns";

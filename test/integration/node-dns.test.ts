@@ -227,6 +227,46 @@ test("addresses with their TTL are what Node gives", async () => {
   if (differences.length > 0) assert.fail(differences.join("\n"));
 });
 
+test("a name that has no form in ASCII is not asked, and no other one in its place", async () => {
+  const asks = async (name: string): Promise<unknown> => {
+    server.seen.length = 0;
+    const resolver = new ours.promises.Resolver();
+    resolver.setServers([server.clear]);
+    const [, error] = await outcome(() => resolver.resolve4(name));
+    const code: unknown = Reflect.get(Object(error), "code");
+    return [code, [...new Set(server.seen.map((one) => one.name))]];
+  };
+  for (const name of [
+    "ü/x.example",
+    "ü?x.example",
+    "ü:80",
+    "ü%2e.example",
+    "a\u200db.example",
+    "\ud800.example",
+  ])
+    assert.deepEqual(await asks(name), ["EBADNAME", []], inspect(name));
+  assert.deepEqual(await asks("１２７.1"), ["ENOTFOUND", ["127.1."]]);
+  assert.deepEqual(await asks("Ü.example."), ["ENOTFOUND", ["xn--tda.example."]]);
+});
+
+/** undici's cache counts in milliseconds: what was given in seconds ended 1000 times too early. */
+test("lookupOrigin gives undici a TTL in milliseconds", async () => {
+  const facade = createDns({ upstreams: [`udp://${server.clear}`], hosts: "none" });
+  const look = (name: string): Promise<unknown> =>
+    called((callback) => facade.lookupOrigin(new URL(`http://${name}`), { family: "IPv4" }, callback));
+  assert.deepEqual(await look("four.example"), [[{ address: "192.0.2.4", family: 4, ttl: 300_000 }]]);
+  assert.deepEqual(await look("[::1]:80"), [[{ address: "::1", family: 6, ttl: 1000 }]]);
+  await facade.close();
+});
+
+test("a timeout of 0 is none of ours, as with Node", async () => {
+  for (const Resolver of [nodeDns.promises.Resolver, ours.promises.Resolver]) {
+    const resolver = new Resolver({ timeout: 0, tries: 2 });
+    resolver.setServers([server.clear]);
+    assert.deepEqual(await resolver.resolve4("four.example"), ["192.0.2.4"]);
+  }
+});
+
 test("reverse gives what Node's gives", async () => {
   const differences: string[] = [];
   for (const address of [

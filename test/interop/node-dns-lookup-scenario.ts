@@ -58,6 +58,19 @@ const NAMES = [
   "nowhere",
   "absent.",
   "onlysix",
+  "127.1",
+  "0x7f.0.0.1",
+  "2130706433",
+  "010.1.2",
+  "1.2.3.4.5",
+  "256.1.1.1",
+  "08.1",
+  "4294967296",
+  "127.1.",
+  "192.0.2.77.",
+  "１２７.1",
+  "ü/x.example",
+  "fe80::1%lo",
 ];
 const { ADDRCONFIG, ALL, V4MAPPED } = nodeDns;
 const OPTIONS = [

@@ -113,3 +113,21 @@ upstream_recursive_servers:
     }
   }
 });
+
+peerTest(
+  "stubby.yml as Debian installs it is shown as our own file, and its single pins are told",
+  ["stubby"],
+  async () => {
+    const shown = await runSotto(["show", "--effective", "--config", "/etc/stubby/stubby.yml"]);
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.match(shown.stdout, /^ {2}profile: strict$/m);
+    assert.match(shown.stdout, /^ {2}choice: round-robin$/m);
+    assert.match(shown.stdout, /^ {2}idle-timeout: 10000ms$/m);
+    assert.match(
+      shown.stdout,
+      /- address: 145\.100\.185\.15\n +transport: tls\n +name: dnsovertls\.sinodun\.com\n/,
+    );
+    assert.doesNotMatch(shown.stderr, /is no key of Stubby/);
+    assert.match(shown.stderr, /stubby\.yml:\d+: upstream_recursive_servers\[0\]: has one pin/);
+  },
+);

@@ -19,6 +19,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   // `new StubResolver({ upstreams })` has to work in a program without anything else, so it knows the real world as a default.
   stub: ["wire", "runtime", "runtime/node", "transport", "cache", "dnssec"],
   "node-dns": ["wire", "runtime", "runtime/node", "stub"],
+  // The file `packages/dns/src/index.ts`, which is the package's root entry.
+  root: ["wire", "runtime", "stub"],
   testing: ["wire", "runtime", "transport", "dnssec"],
   // The programs.
   recursor: ["wire", "runtime", "transport", "cache", "dnssec"],
@@ -106,8 +108,12 @@ const NODE_MODULES_OF: Readonly<Record<string, readonly string[]>> = { wire: [],
 /** Longest file, lines. Tables of IANA may be longer. */
 export const FILE_LINES_MAX = 600;
 
-/** The room of a source file, undefined outside the packages and for files beside the rooms. */
+/** The one file beside the rooms: it passes on what most programs need. */
+const ROOT_ENTRY = "packages/dns/src/index.ts";
+
+/** The room of a source file, undefined outside the packages and for other files beside the rooms. */
 export function roomOf(path: string): string | undefined {
+  if (path === ROOT_ENTRY) return "root";
   const [, room, inner] = /^packages\/(?:dns|sotto)\/src\/([^/]+)\/(?:([^/]+)\/)?/.exec(path) ?? [];
   if (room === "runtime" && inner === "node") return "runtime/node";
   if (room === "tools" && inner !== undefined) return `tools/${inner}`;
@@ -232,7 +238,7 @@ export function unusedExports(tree: Tree): string[] {
   const imports = new Map([...tree].map(([path, text]) => [path, importsOf(path, text)]));
   const uses = new Set<Use>();
   for (const [path, found] of imports) {
-    const isPublic = /^packages\/dns\/src\/[^/]+\/(?:node\/)?index\.ts$/.test(path);
+    const isPublic = /^packages\/dns\/src\/(?:[^/]+\/(?:node\/)?)?index\.ts$/.test(path);
     for (const { target, names, isReExport } of found) {
       if (target === undefined || (isReExport && !isPublic)) continue;
       for (const name of names) addUse(uses, imports, target, name);

@@ -152,12 +152,13 @@ function namesIn(clause: string): string[] {
     .filter((name) => name !== "");
 }
 
-const SHARED_PACKAGE = "@sotto/dns/";
+const SHARED_PACKAGE = "@sotto/dns";
 
 function targetOf(path: string, specifier: string): string | undefined {
   if (specifier.startsWith(".")) return normalize(join(dirname(path), specifier));
-  if (specifier.startsWith(SHARED_PACKAGE))
-    return `packages/dns/src/${specifier.slice(SHARED_PACKAGE.length)}/index.ts`;
+  if (specifier === SHARED_PACKAGE) return "packages/dns/src/index.ts";
+  if (specifier.startsWith(`${SHARED_PACKAGE}/`))
+    return `packages/dns/src/${specifier.slice(SHARED_PACKAGE.length + 1)}/index.ts`;
   return undefined;
 }
 

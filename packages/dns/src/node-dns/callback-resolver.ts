@@ -1,7 +1,7 @@
 /** `dns.Resolver` over a channel. */
 import { type AnyCallback, requireCallback, requireString, wrongType } from "./argument-checks.ts";
 import { defineMethod, questionOf, ResolverBase, wantsTtl } from "./promise-resolver.ts";
-import { QUESTIONS, type Question, resolveRecords, reverseNames } from "./resolve.ts";
+import { QUESTIONS, type Question, REVERSE, resolveRecords, reverseNames } from "./resolve.ts";
 
 /**
  * Hands a result to a callback outside of the promise: what a callback throws is an uncaught exception, as with Node, and no
@@ -46,9 +46,11 @@ export class CallbackResolver extends ResolverBase {
   }
 }
 
+Object.defineProperty(CallbackResolver.prototype.reverse, "name", { value: REVERSE });
+
 for (const question of QUESTIONS) {
-  const method = function (this: ResolverBase, name: unknown, ...rest: unknown[]): object {
-    return rest.length > 1 ? ask(this, question, name, rest[1], rest[0]) : ask(this, question, name, rest[0]);
+  const method = function (this: ResolverBase, name: unknown, last: unknown, ...more: unknown[]): object {
+    return more.length > 0 ? ask(this, question, name, more[0], last) : ask(this, question, name, last);
   };
   defineMethod(CallbackResolver.prototype, question, method);
 }

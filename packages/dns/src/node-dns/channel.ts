@@ -148,10 +148,10 @@ function patienceOf(options: unknown): number | undefined {
   requireInteger(timeout, "options.timeout", -1, 0x7fff_ffff);
   requireInteger(tries, "options.tries", 1, 0x7fff_ffff);
   requireInteger(maxTimeout, "options.maxTimeout", 0, 0xffff_ffff);
-  const isSilent = timeout < 0 && given["tries"] === undefined && maxTimeout === 0;
+  const isSilent = timeout <= 0 && given["tries"] === undefined && maxTimeout === 0;
   if (isSilent) return undefined;
   let patienceMs = 0;
-  let tryMs = timeout < 0 ? TRY_MS_DEFAULT : timeout;
+  let tryMs = timeout <= 0 ? TRY_MS_DEFAULT : timeout;
   for (let i = 0; i < Math.min(tries, TRIES_MAX); i++) {
     patienceMs += maxTimeout > 0 ? Math.min(tryMs, maxTimeout) : tryMs;
     tryMs *= 2;

@@ -36,18 +36,29 @@ export interface MoreDns {
   resolveSvcb(hostname: string, callback: ServiceCallback): void;
   /** The whole message with its protection and security, as `StubResolver.query`. */
   query(name: string, type: RRType | string, options?: QueryOptions): Promise<StubAnswer>;
-  /** For undici's `interceptors.dns({ lookup })`: takes an origin and gives addresses with their TTL. */
+  /** For undici's `interceptors.dns({ lookup })`: takes an origin and gives addresses with their TTL in its unit. */
   lookupOrigin(
     origin: URL | { readonly hostname: string },
     options:
-      | { readonly family?: number | null | undefined; readonly affinity?: 4 | 6 | null | undefined }
+      | {
+          readonly family?: number | "IPv4" | "IPv6" | null | undefined;
+          readonly affinity?: 4 | 6 | null | undefined;
+        }
       | undefined,
-    callback: (error: Error | null, addresses: FoundAddress[]) => void,
+    callback: (error: Error | null, addresses: OriginAddress[]) => void,
   ): void;
   /** Who is asked now; changes with `setServers`. */
   readonly resolver: StubResolver;
   /** Gives up what is under way and closes all connections. */
   close(): Promise<void>;
+}
+
+/** An address as undici's cache keeps it. */
+export interface OriginAddress {
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** Milliseconds. */
+  readonly ttl: number;
 }
 
 /** The promise forms of the same. */
@@ -87,33 +98,37 @@ class Facade {
   }
 
   /** Both classes of resolver share the servers, the connections and the cache until they set others. */
-  #classes(): { Resolver: object; promises: object } {
+  #callbackClass(): object {
     const defaults = this.#defaults;
-    return {
-      Resolver: class Resolver extends CallbackResolver {
-        constructor(options?: unknown) {
-          super(new Channel(defaults, options));
-        }
-      },
-      promises: class Resolver extends PromiseResolver {
-        constructor(options?: unknown) {
-          super(new Channel(defaults, options));
-        }
-      },
-    };
+    class Resolver extends CallbackResolver {
+      constructor(options?: unknown) {
+        super(new Channel(defaults, options));
+      }
+    }
+    return withOwnMethods(Resolver, CallbackResolver);
+  }
+
+  #promiseClass(): object {
+    const defaults = this.#defaults;
+    class Resolver extends PromiseResolver {
+      constructor(options?: unknown) {
+        super(new Channel(defaults, options));
+      }
+    }
+    return withOwnMethods(Resolver, PromiseResolver);
   }
 
   #makeModule(): object {
-    const lookup = this.#lookup.bind(this);
-    const lookupService = this.#lookupService.bind(this);
-    Object.defineProperty(lookup, promisify.custom, { value: this.#lookupPromise.bind(this) });
-    Object.defineProperty(lookupService, promisify.custom, { value: this.#lookupServicePromise.bind(this) });
+    const lookup = named("lookup", 3, this.#lookup.bind(this));
+    const lookupService = named("lookupService", 3, this.#lookupService.bind(this));
+    makePromisable(lookup, ["address", "family"]);
+    makePromisable(lookupService, ["hostname", "service"]);
     const { ADDRCONFIG, ALL, V4MAPPED } = nodeDns;
     const facade = this;
     return {
       lookup,
       lookupService,
-      Resolver: this.#classes().Resolver,
+      Resolver: this.#callbackClass(),
       ...this.#shared(),
       ADDRCONFIG,
       ALL,
@@ -132,9 +147,9 @@ class Facade {
 
   #makePromises(): object {
     return {
-      lookup: this.#lookupPromise.bind(this),
-      lookupService: this.#lookupServicePromise.bind(this),
-      Resolver: this.#classes().promises,
+      lookup: named("lookup", 2, this.#lookupPromise.bind(this)),
+      lookupService: named("lookupService", 2, this.#lookupServicePromise.bind(this)),
+      Resolver: this.#promiseClass(),
       ...this.#shared(),
       ...bound(this.#methods, () => this.#resolvers),
     };
@@ -187,7 +202,7 @@ class Facade {
     // The address of a URL stands in brackets.
     const hostname = origin.hostname.replace(/^\[(.*)\]$/, "$1");
     this.#addresses(hostname, wanted).then(
-      (found) => queueMicrotask(() => callback(null, found)),
+      (found) => queueMicrotask(() => callback(null, found.map(originAddress))),
       (error: Error) => queueMicrotask(() => callback(error, [])),
     );
   }
@@ -226,16 +241,50 @@ function last(options: unknown): unknown {
 /** Methods of the resolver that is the default now, to be called on their own. */
 function bound(methods: readonly string[], target: () => ResolverBase): object {
   return Object.fromEntries(
-    methods.map((method) => [
-      method,
-      (...given: unknown[]): unknown => {
+    methods.map((method) => {
+      // Each method of the list is defined on both kinds of resolvers.
+      const { name, length } = methodOf(target(), method);
+      const call = (...given: unknown[]): unknown => {
         const resolver = target();
-        // Each method of the list is defined on both kinds of resolvers.
-        const call = Reflect.get(resolver, method) as (...given: unknown[]) => unknown;
-        return Reflect.apply(call, resolver, given);
-      },
-    ]),
+        return Reflect.apply(methodOf(resolver, method), resolver, given);
+      };
+      return [method, named(`bound ${name}`, length, call)];
+    }),
   );
+}
+
+type Call = (...given: unknown[]) => unknown;
+
+function methodOf(resolver: ResolverBase, method: string): Call {
+  return Reflect.get(resolver, method) as Call;
+}
+
+/** With the name and the length of Node's own, which tools that wrap or print functions look at. */
+function named<T extends Call>(name: string, length: number, call: T): T {
+  return Object.defineProperties(call, { name: { value: name }, length: { value: length } });
+}
+
+/** What `util.promisify` makes of a call: wrong arguments reject, several results become an object. */
+function makePromisable(call: Call, names: readonly string[]): void {
+  const promised = (...given: unknown[]): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      call(...given, (error: Error | null, ...results: unknown[]) => {
+        if (error !== null) reject(error);
+        else if (results.length === 1) resolve(results[0]);
+        else resolve(Object.fromEntries(names.map((name, at) => [name, results[at]])));
+      });
+    });
+  Object.defineProperty(call, promisify.custom, { value: promised });
+}
+
+/** The questions are the class's own, as in Node, where programs that watch them replace them. */
+function withOwnMethods<T extends { readonly prototype: object }>(
+  made: T,
+  from: { readonly prototype: object },
+): T {
+  const { constructor: _, ...methods } = Object.getOwnPropertyDescriptors(from.prototype);
+  Object.defineProperties(made.prototype, methods);
+  return made;
 }
 
 function nonEmpty(hostname: unknown): string {
@@ -247,6 +296,11 @@ function requireAddress(address: unknown): string {
   requireString(address, "address");
   if (isIP(address) === 0) throw wrongValue("address", address);
   return address;
+}
+
+/** What may not be kept must still be there when undici looks for what it was given. */
+function originAddress({ address, family, ttl }: FoundAddress): OriginAddress {
+  return { address, family, ttl: Math.max(ttl, 1) * 1000 };
 }
 
 function shortOf({ address, family }: FoundAddress): { address: string; family: 4 | 6 } {

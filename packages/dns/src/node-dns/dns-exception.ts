@@ -86,6 +86,7 @@ export function codeOfError(error: DnsError): string {
 }
 
 /** Numbers of libuv for what getaddrinfo says. */
+export const UV_EAI_ADDRFAMILY = -3000;
 export const UV_EAI_AGAIN = -3001;
 export const UV_EAI_NODATA = -3007;
 export const UV_EAI_NONAME = -3008;

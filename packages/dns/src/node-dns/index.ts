@@ -1,4 +1,10 @@
-export { createDns, type MoreDns, type MorePromises, type NodeDns } from "./create-dns.ts";
+export {
+  createDns,
+  type MoreDns,
+  type MorePromises,
+  type NodeDns,
+  type OriginAddress,
+} from "./create-dns.ts";
 export * from "./default-dns.ts";
 // biome-ignore lint/style/noDefaultExport: programs write `import dns from "node:dns"`.
 export { dns as default } from "./default-dns.ts";

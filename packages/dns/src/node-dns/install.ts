@@ -15,11 +15,16 @@ export interface InstalledDns extends Disposable, AsyncDisposable {
   uninstall(): Promise<void>;
 }
 
-/** The latest one is in force; each can be taken away at any time. */
-const layers: NodeDns[] = [];
+/** One function of a module that ours stands in for. */
+interface Replacement {
+  readonly target: object;
+  readonly key: string;
+  readonly ours: unknown;
+  before: unknown;
+}
 
-/** What the process had before. */
-const originals = { callbacks: { ...nodeDns }, promises: { ...nodePromises } };
+/** The latest one is in force; each can be taken away at any time. */
+const layers: (readonly Replacement[])[] = [];
 
 /**
  * Replaces the functions of `node:dns` and `node:dns/promises` in this thread. Functions that somebody took out of the module
@@ -27,16 +32,14 @@ const originals = { callbacks: { ...nodeDns }, promises: { ...nodePromises } };
  */
 export function install(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()): InstalledDns {
   const dns = createDns(options, runtime);
-  layers.push(dns);
-  apply();
-  const remove = (): void => {
-    const at = layers.indexOf(dns);
-    if (at < 0) return;
-    layers.splice(at, 1);
-    apply();
-  };
+  // `promises` is a module of its own, which others hold: it is changed, not replaced.
+  const layer = [...replacements(nodeDns, dns), ...replacements(nodePromises, dns.promises)];
+  layers.push(layer);
+  for (const { target, key, ours } of layer) Reflect.set(target, key, ours);
+  // So that `import { lookup } from "node:dns"` follows.
+  syncBuiltinESMExports();
   const uninstall = (): Promise<void> => {
-    remove();
+    remove(layer);
     return dns.close();
   };
   return {
@@ -50,18 +53,26 @@ export function install(options: StubResolverOptions = {}, runtime: Runtime = no
   };
 }
 
-function apply(): void {
-  const now = layers.at(-1);
-  replace(nodeDns, originals.callbacks, now);
-  replace(nodePromises, originals.promises, now?.promises);
-  // So that `import { lookup } from "node:dns"` follows.
-  syncBuiltinESMExports();
+/** Every call and class that both have. */
+function replacements(target: object, ours: object): Replacement[] {
+  return Object.entries(target).flatMap(([key, before]: [string, unknown]) => {
+    const own: unknown = Reflect.get(ours, key);
+    return typeof before === "function" && typeof own === "function"
+      ? [{ target, key, ours: own, before }]
+      : [];
+  });
 }
 
-/** Every call and class that both have; `promises` is a module of its own, which others hold: it is changed, not replaced. */
-function replace(target: object, original: object, ours: object | undefined): void {
-  for (const [key, value] of Object.entries(original)) {
-    if (typeof value !== "function") continue;
-    Reflect.set(target, key, (ours === undefined ? undefined : Reflect.get(ours, key)) ?? value);
+/** What somebody else has put in the place of ours since then stays; it may be a tool that watches the calls. */
+function remove(layer: readonly Replacement[]): void {
+  const at = layers.indexOf(layer);
+  if (at < 0) return;
+  layers.splice(at, 1);
+  const above = layers.slice(at).flat();
+  for (const { target, key, ours, before } of layer) {
+    if (Reflect.get(target, key) === ours) Reflect.set(target, key, before);
+    for (const other of above)
+      if (other.target === target && other.key === key && other.before === ours) other.before = before;
   }
+  syncBuiltinESMExports();
 }

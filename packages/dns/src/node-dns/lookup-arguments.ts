@@ -50,7 +50,8 @@ export function readLookupOptions(
     return { ...silent, family: options };
   }
   if (typeof options !== "object") throw wrongType("options", "of type object or integer", options);
-  return readFields({ ...options }, silent, isCallback);
+  // Inherited ones count, too: options may be an instance of a class. What a field holds is checked below.
+  return readFields(options as Readonly<Record<string, unknown>>, silent, isCallback);
 }
 
 function readFields(

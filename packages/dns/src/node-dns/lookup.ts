@@ -5,7 +5,15 @@ import type { MachineFamilies } from "@sotto/dns/runtime/node";
 import type { StubAnswer } from "@sotto/dns/stub";
 import { addressToText, Rcode, RRType } from "@sotto/dns/wire";
 import type { Channel } from "./channel.ts";
-import { causeOfAnswer, dnsException, UV_EAI_AGAIN, UV_EAI_NODATA, UV_EAI_NONAME } from "./dns-exception.ts";
+import {
+  causeOfAnswer,
+  dnsException,
+  UV_EAI_ADDRFAMILY,
+  UV_EAI_AGAIN,
+  UV_EAI_NODATA,
+  UV_EAI_NONAME,
+} from "./dns-exception.ts";
+import { ipv4OfNumbers } from "./ipv4-of-numbers.ts";
 import type { Family, LookupArguments, ResultOrder } from "./lookup-arguments.ts";
 import { ADDRCONFIG, ALL, V4MAPPED } from "./lookup-arguments.ts";
 import { asciiName, reverseNames } from "./resolve.ts";
@@ -13,7 +21,7 @@ import { asciiName, reverseNames } from "./resolve.ts";
 export interface FoundAddress {
   readonly address: string;
   readonly family: 4 | 6;
-  /** Seconds; what undici's cache wants to know. */
+  /** Seconds. */
   readonly ttl: number;
 }
 
@@ -26,8 +34,11 @@ export async function lookupAddresses(
 ): Promise<FoundAddress[]> {
   const literal = isIP(hostname);
   if (literal === 4 || literal === 6) return [{ address: hostname, family: literal, ttl: 0 }];
+  const name = asciiName(hostname);
+  const numeric = ipv4OfNumbers(name);
   const asked = familiesFor(family, hints, machine);
-  const tries = await Promise.all(asked.map((one) => tryFamily(channel, hostname, one)));
+  if (numeric !== undefined) return [numericAddress(numeric, hostname, family, asked)];
+  const tries = await Promise.all(asked.map((one) => tryFamily(channel, name, one)));
   let found = tries.flatMap(({ addresses }) => addresses);
   if (family === 6 && (hints & V4MAPPED) !== 0) found = mapped(found, hints);
   if (found.length > 0) return inOrder(found, order, machine);
@@ -37,6 +48,17 @@ export async function lookupAddresses(
     throw dnsException("ENOTFOUND", CALL, hostname, { errno });
   }
   throw dnsException("EAI_AGAIN", CALL, hostname, { errno: UV_EAI_AGAIN, cause: failed.cause });
+}
+
+/** An address in the old spellings, which are no names to ask for. */
+function numericAddress(
+  address: string,
+  hostname: string,
+  family: Family,
+  asked: readonly (4 | 6)[],
+): FoundAddress {
+  if (!asked.includes(4)) throw dnsException("EAI_ADDRFAMILY", CALL, hostname, { errno: UV_EAI_ADDRFAMILY });
+  return family === 6 ? { address: MAPPED + address, family: 6, ttl: 0 } : { address, family: 4, ttl: 0 };
 }
 
 /** getaddrinfo(3): with AI_ADDRCONFIG a family is asked for only when the machine has it; with neither, that says nothing. */
@@ -58,10 +80,10 @@ interface Tried {
   readonly cause?: unknown;
 }
 
-async function tryFamily(channel: Channel, hostname: string, family: 4 | 6): Promise<Tried> {
+async function tryFamily(channel: Channel, name: string, family: 4 | 6): Promise<Tried> {
   const type = family === 4 ? RRType.A : RRType.AAAA;
   try {
-    const answer = await channel.ask(asciiName(hostname), type, {});
+    const answer = await channel.ask(name, type, {});
     const { rcode } = answer.message;
     const exists = rcode === Rcode.NoError;
     return {

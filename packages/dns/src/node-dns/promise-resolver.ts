@@ -1,7 +1,7 @@
 /** `dns.promises.Resolver` over a channel. */
 import { requireString, wrongValue } from "./argument-checks.ts";
 import type { Channel } from "./channel.ts";
-import { QUESTIONS, type Question, resolveRecords, reverseNames } from "./resolve.ts";
+import { QUESTIONS, type Question, REVERSE, resolveRecords, reverseNames } from "./resolve.ts";
 
 const BY_RRTYPE: ReadonlyMap<string, Question> = new Map(QUESTIONS.map((one) => [one.rrtype, one]));
 
@@ -60,6 +60,8 @@ export class PromiseResolver extends ResolverBase {
     return (async () => reverseNames(ResolverBase.channelOf(this), address))();
   }
 }
+
+Object.defineProperty(PromiseResolver.prototype.reverse, "name", { value: REVERSE });
 
 for (const question of QUESTIONS) {
   const method = function (this: ResolverBase, name: unknown, options?: unknown): Promise<unknown> {

@@ -98,11 +98,25 @@ async function askFor(
   }
 }
 
-/** A name with its labels in letters of ASCII (RFC 5891); as it is when that cannot be. */
+/**
+ * A name with its labels in letters of ASCII (RFC 5891); as it is when that cannot be, and then it cannot be asked. `domainToASCII`
+ * reads the host of a URL: it would stop at `/` or `?`, and make an address of digits at the end.
+ */
 export function asciiName(name: string): string {
-  for (let at = 0; at < name.length; at++) if (name.charCodeAt(at) > 0x7f) return domainToASCII(name) || name;
-  return name;
+  if (!hasForeignLetters(name) || URL_PUNCTUATION.test(name)) return name;
+  const [bare, dot] = name.endsWith(".") ? [name.slice(0, -1), "."] : [name, ""];
+  const converted = domainToASCII(`${bare}.${LETTERS}`);
+  return converted === "" ? name : converted.slice(0, -LETTERS.length - 1) + dot;
 }
+
+function hasForeignLetters(name: string): boolean {
+  for (let at = 0; at < name.length; at++) if (name.charCodeAt(at) > 0x7f) return true;
+  return false;
+}
+
+const URL_PUNCTUATION = /[\p{Cc} #%/:<>?@[\\\]^|]/u;
+/** A last label with which no name looks like an address. */
+const LETTERS = "a";
 
 /** The name that an address has in `in-addr.arpa` or `ip6.arpa` (RFC 1035 §3.5, RFC 3596 §2.5). */
 function reverseName(address: string): string | undefined {
@@ -117,5 +131,6 @@ function reverseName(address: string): string | undefined {
     .join(".")}.ip6.arpa.`;
 }
 
-const REVERSE = "getHostByAddr";
+/** Name of the call in errors. */
+export const REVERSE = "getHostByAddr";
 const UV_EINVAL = -22;

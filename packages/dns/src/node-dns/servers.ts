@@ -14,10 +14,15 @@ export interface NamedServer {
 export function readServers(servers: unknown): NamedServer[] {
   if (!Array.isArray(servers)) throw wrongType("servers", "an instance of Array", servers);
   const given: readonly unknown[] = servers;
-  return given.map((server, index) => {
-    if (isSpec(server)) return { upstream: server, text: readUpstream(server).label };
+  const seen = new Set<string>();
+  return given.flatMap((server, index) => {
+    if (isSpec(server)) return [{ upstream: server, text: readUpstream(server).label }];
     if (typeof server !== "string") throw wrongType(`servers[${index}]`, "of type string", server);
-    return readServer(server);
+    const one = readServer(server);
+    // As c-ares does, which asks nobody twice.
+    if (seen.has(one.text)) return [];
+    seen.add(one.text);
+    return [one];
   });
 }
 
@@ -35,9 +40,9 @@ function readServer(text: string): NamedServer {
   if (isIP(text) !== 0) return clear(text, PORT);
   const [, bracketed, bracketedPort] = /^\[([^[\]]*)\](?::(\d+))?$/.exec(text) ?? [];
   if (bracketed !== undefined && isIP(bracketed) !== 0)
-    return clear(bracketed, requirePort(Number(bracketedPort ?? PORT)));
+    return clear(bracketed, requirePort(Number(bracketedPort ?? PORT)) || PORT);
   const [, address, port] = /^([^:]+):(\d+)$/.exec(text) ?? [];
-  if (address !== undefined && isIP(address) !== 0) return clear(address, requirePort(Number(port)));
+  if (address !== undefined && isIP(address) !== 0) return clear(address, requirePort(Number(port)) || PORT);
   if (!/:\/\/|[@#]/.test(text)) throw wrongAddress(text);
   return { upstream: readUpstream(text) && text, text };
 }

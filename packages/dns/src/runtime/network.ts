@@ -170,6 +170,12 @@ export interface ListenOptions {
   readonly proxy?: ProxyOptions | undefined;
   /** Connections that may wait with data from their SYN (RFC 7413 §4.2); undefined or 0 leaves Fast Open off. */
   readonly fastOpenQueue?: number | undefined;
+  /**
+   * Descriptor of a TCP socket that is bound already, as service managers pass them (sd_listen_fds(3)); `local` is then for
+   * messages only, and who bound it has decided about `reusePort`. It stays open for another listener later where the
+   * platform duplicates descriptors (Linux, Node 26); elsewhere it ends with the listener.
+   */
+  readonly inheritedFd?: number | undefined;
 }
 
 /** What may change while a listener is open. */
@@ -235,6 +241,10 @@ export interface DatagramOptions {
   /** When set, only datagrams of this peer arrive, and ICMP errors are reported. */
   readonly connectTo: Endpoint | undefined;
   readonly reusePort: boolean;
+  /** As in {@link ListenOptions}, a UDP socket; an inherited one on all addresses does not choose where answers come from. */
+  readonly inheritedFd?: number | undefined;
+  /** The process may end although the socket is open. Default false. */
+  readonly isBackground?: boolean | undefined;
 }
 
 /** Everything that leaves or enters the machine. All promises reject with a `DnsError`. */

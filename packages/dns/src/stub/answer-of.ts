@@ -1,5 +1,5 @@
 /** Finds the answer in a message: the end of its aliases, the records there, and how long all that may be kept. */
-import { type Message, Name, Rcode, type ResourceRecord, RRType } from "@sotto/dns/wire";
+import { type Message, Name, Rcode, type ResourceRecord, RRType, uint16At } from "@sotto/dns/wire";
 
 export interface FoundAnswer {
   readonly canonicalName: Name;
@@ -17,13 +17,50 @@ export function answerOf(message: Message, qname: Name, qtype: RRType): FoundAns
     const records = message.answers.filter(
       ({ owner, type }) => owner.equals(current) && (type === qtype || qtype === RRType.ANY),
     );
-    if (records.length > 0) return finish(message, current, records, aliases);
-    const alias = message.answers.find(({ owner, type }) => type === RRType.CNAME && owner.equals(current));
+    if (records.length > 0) {
+      if (qtype === RRType.CNAME) aliases.push(...dnamesBehind(records, message));
+      return finish(message, current, records, aliases);
+    }
+    // There should be one; who validates has to see all of them.
+    const here = message.answers.filter(({ owner, type }) => type === RRType.CNAME && owner.equals(current));
+    const [alias] = here;
     if (alias === undefined) break;
-    aliases.push(alias);
+    aliases.push(...dnamesBehind(here, message), ...here);
     current = new Name(alias.rdata);
   }
   return finish(message, current, [], aliases);
+}
+
+/** The DNAMEs that make one of these CNAMEs (RFC 6672 §2.2). */
+function dnamesBehind(cnames: readonly ResourceRecord[], { answers }: Message): ResourceRecord[] {
+  return answers.filter(
+    (dname) => dname.type === RRType.DNAME && cnames.some((cname) => isMadeBy(cname, dname)),
+  );
+}
+
+/** True for the CNAME that a DNAME stands for at one name below it. */
+export function isMadeBy(
+  cname: Pick<ResourceRecord, "owner" | "rdata">,
+  dname: Pick<ResourceRecord, "owner" | "rdata">,
+): boolean {
+  if (!cname.owner.isBelow(dname.owner)) return false;
+  const made = cname.owner.replaceSuffix(dname.owner, new Name(dname.rdata));
+  return made?.equals(new Name(cname.rdata)) === true;
+}
+
+/** The message without records in its answer section that are no part of the answer; signatures over those that are stay. */
+export function withoutStrangers(message: Message, { aliases, records }: FoundAnswer): Message {
+  const parts = new Set([...aliases, ...records].map(({ owner, type }) => setKey(owner, type)));
+  const answers = message.answers.filter(({ owner, type, rdata }) => {
+    if (parts.has(setKey(owner, type))) return true;
+    return type === RRType.RRSIG && rdata.length >= 2 && parts.has(setKey(owner, uint16At(rdata, 0)));
+  });
+  return { ...message, answers };
+}
+
+/** Equal for records of one set. */
+export function setKey(owner: Name, type: RRType): string {
+  return String.fromCharCode(type) + owner.key;
 }
 
 function finish(

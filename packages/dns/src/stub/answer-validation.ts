@@ -3,7 +3,9 @@
  * DNSKEY asked of upstreams, too. It trusts no AD bit.
  */
 import {
+  bogus,
   type Evidence,
+  INDETERMINATE,
   type SignedRRset,
   ValidationBudget,
   type ValidationSession,
@@ -12,6 +14,7 @@ import {
   weakest,
 } from "@sotto/dns/dnssec";
 import {
+  EdeCode,
   type Message,
   type Name,
   Name as NameClass,
@@ -20,7 +23,7 @@ import {
   RRType,
   uint16At,
 } from "@sotto/dns/wire";
-import { answerOf } from "./answer-of.ts";
+import { answerOf, isMadeBy, setKey } from "./answer-of.ts";
 
 /** Asks a question with DO and CD; undefined when nothing came. */
 export type AskSigned = (name: Name, type: RRType) => Promise<Message | undefined>;
@@ -37,9 +40,13 @@ export async function judgeReply(
     budget: new ValidationBudget(),
     ask: (name, type) => evidence(name, type, ask),
   };
-  const answers = signedSets(message.answers, message);
+  const { canonicalName, records, aliases } = answerOf(message, qname, qtype);
+  const isAnswer = message.rcode === Rcode.NoError;
+  if (records.length > 0 && !isAnswer)
+    return bogus(EdeCode.DnssecBogus, `the reply answers and has the code ${message.rcode}`);
+  // What came along and does not answer neither hides nor weakens what does.
+  const answers = signedSets([...aliases, ...records], message);
   const proofs = proofsOf(message);
-  const { canonicalName, records } = answerOf(message, qname, qtype);
   const verdicts: Verdict[] = [];
   for (const rrset of answers) {
     if (isSynthesized(rrset, answers)) continue;
@@ -47,13 +54,16 @@ export async function judgeReply(
     if (verdict.status === "bogus") return verdict;
     verdicts.push(verdict);
   }
-  if (records.length === 0 && (message.rcode === Rcode.NoError || message.rcode === Rcode.NXDomain)) {
+  if (records.length === 0 && (isAnswer || message.rcode === Rcode.NXDomain)) {
     const soa = signedSets(message.authorities, message).find(({ type }) => type === RRType.SOA);
     const kind = message.rcode === Rcode.NXDomain ? "nxdomain" : "nodata";
     const denial = { qname: canonicalName, qtype, kind, soa, proofs } as const;
     verdicts.push(await validator.judgeDenial(denial, NameClass.root, session));
+  } else if (records.length === 0 || qtype === RRType.RRSIG) {
+    // A failure denies nothing, and nobody signs signatures.
+    verdicts.push(INDETERMINATE);
   }
-  return weakest(verdicts);
+  return verdicts.length === 0 ? INDETERMINATE : weakest(verdicts);
 }
 
 /** DS or DNSKEY of a name, as the validator wants it. */
@@ -80,17 +90,21 @@ function proofsOf(message: Message): SignedRRset[] {
 }
 
 /** RFC 6672 §5.3.1: a CNAME that a DNAME beside it makes is not signed, and judged by the DNAME. */
-function isSynthesized(rrset: SignedRRset, all: readonly SignedRRset[]): boolean {
-  if (rrset.type !== RRType.CNAME || rrset.signatures.length > 0) return false;
-  const [target] = rrset.rdatas;
-  return all.some(({ owner, type, rdatas }) => {
-    if (type !== RRType.DNAME || !rrset.owner.isBelow(owner)) return false;
-    const made = rrset.owner.replaceSuffix(owner, new NameClass(rdatas[0] ?? NameClass.root.wire));
-    return made !== undefined && target !== undefined && made.equals(new NameClass(target));
-  });
+function isSynthesized(
+  { owner, type, rdatas, signatures }: SignedRRset,
+  all: readonly SignedRRset[],
+): boolean {
+  const [rdata] = rdatas;
+  if (type !== RRType.CNAME || signatures.length > 0 || rdata === undefined || rdatas.length > 1)
+    return false;
+  return all.some(
+    (dname) =>
+      dname.type === RRType.DNAME &&
+      dname.rdatas.some((target) => isMadeBy({ owner, rdata }, { owner: dname.owner, rdata: target })),
+  );
 }
 
-/** The sets of a section with the signatures over them, wherever in the message these stand. */
+/** The sets of some records with the signatures over them, wherever in the message these stand; as many as a message holds. */
 function signedSets(section: readonly ResourceRecord[], message: Message): SignedRRset[] {
   const sets = new Map<
     string,
@@ -101,30 +115,22 @@ function signedSets(section: readonly ResourceRecord[], message: Message): Signe
   >();
   for (const { owner, type, ttl, rdata } of section) {
     if (type === RRType.RRSIG) continue;
-    const key = keyOf(owner, type);
+    const key = setKey(owner, type);
     const known = sets.get(key);
-    if (known === undefined) {
-      if (sets.size >= SETS_MAX) break;
-      sets.set(key, { owner, type, ttlSeconds: ttl, rdatas: [rdata], signatures: [] });
-    } else {
+    if (known === undefined) sets.set(key, { owner, type, ttlSeconds: ttl, rdatas: [rdata], signatures: [] });
+    else {
       known.rdatas.push(rdata);
       known.ttlSeconds = Math.min(known.ttlSeconds, ttl);
     }
   }
   for (const { owner, type, rdata } of [...message.answers, ...message.authorities]) {
     if (type !== RRType.RRSIG || rdata.length < 2) continue;
-    const covered = sets.get(keyOf(owner, uint16At(rdata, 0)));
+    const covered = sets.get(setKey(owner, uint16At(rdata, 0)));
     if (covered !== undefined && covered.signatures.length < SIGNATURES_MAX) covered.signatures.push(rdata);
   }
   return [...sets.values()];
 }
 
-function keyOf(owner: Name, type: RRType): string {
-  return String.fromCharCode(type) + owner.key;
-}
-
-/** An alias chain with its denials has about fifty. */
-const SETS_MAX = 256;
 const SIGNATURES_MAX = 16;
 /** NSEC3 needs three sets for a name error and a wildcard (RFC 5155 §7.2). */
 const PROOFS_MAX = 8;

@@ -58,6 +58,16 @@ export class DaneUpstream implements PoolMember {
     return this.#member.mayBeTried;
   }
 
+  get connectionStatus(): Upstream["connectionStatus"] {
+    return this.#member.connectionStatus;
+  }
+
+  get identity(): string | undefined {
+    return this.#key === ""
+      ? `TLSA records${this.#options.mode === "only" ? "" : `, or ${this.#member.identity}`}`
+      : this.#member.identity;
+  }
+
   get networkEpoch(): number {
     return this.#member.networkEpoch;
   }

@@ -24,7 +24,6 @@ const ONION = parseName("onion.");
 /** The message that answers a question here; undefined for what upstreams are asked. */
 export function localAnswer(name: Name, type: RRType, hosts: Hosts): Message | undefined {
   if (name.isAtOrBelow(INVALID) || name.isAtOrBelow(ONION)) return messageOf(name, type, [], Rcode.NXDomain);
-  const text = name.toString().replace(/\.$/, "").toLowerCase();
   const pointers = type === RRType.PTR ? hosts.names.get(addressOf(name) ?? "") : undefined;
   if (pointers !== undefined)
     return messageOf(
@@ -32,7 +31,7 @@ export function localAnswer(name: Name, type: RRType, hosts: Hosts): Message | u
       type,
       pointers.flatMap((target) => pointer(name, target)),
     );
-  const known = hosts.addresses.get(text) ?? (name.isAtOrBelow(LOCALHOST) ? LOOPBACK : undefined);
+  const known = addressesOf(name, hosts) ?? (name.isAtOrBelow(LOCALHOST) ? LOOPBACK : undefined);
   // Other types of such a name do not exist: what is local is not for others to tell about.
   if (known === undefined) return undefined;
   return messageOf(
@@ -40,6 +39,11 @@ export function localAnswer(name: Name, type: RRType, hosts: Hosts): Message | u
     type,
     known.flatMap((address) => addressRecord(name, type, address)),
   );
+}
+
+function addressesOf(name: Name, { addresses }: Hosts): readonly string[] | undefined {
+  if (addresses.size === 0) return undefined;
+  return addresses.get(name.toString().replace(/\.$/, "").toLowerCase());
 }
 
 function messageOf(

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
 import { fakePin } from "@sotto/dns/testing";
-import { encodeMessage, parseRecord, Rcode, RRType, recordToText } from "@sotto/dns/wire";
+import {
+  encodeMessage,
+  parseRecord,
+  Rcode,
+  type ResourceRecord,
+  RRType,
+  recordToText,
+} from "@sotto/dns/wire";
 import { NOW_SECONDS } from "../dnssec/test-signer.test-support.ts";
 import { ZoneWorld } from "../dnssec/zone-world.test-support.ts";
 import { IDENTITY, replyTo } from "../transport/client-fakes.test-support.ts";
@@ -173,16 +180,36 @@ test("the search list is gone through in the order of resolv.conf", async (conte
   assert.deepEqual(asked, ["alone."]);
 });
 
+test("what is answered here is nobody's business, whatever the search list (RFC 6761 §6.3, RFC 7686 §2)", async (context) => {
+  const world = worldFor(context);
+  await world.serve();
+  const hosts = { text: "192.0.2.7 printer\n" };
+  const stub = world.stub({ upstreams: [NAMED], search: ["a.test"], ndots: 2, hosts });
+  const ask = async (name: string, type: string): Promise<string> => {
+    const { protection, message, records } = await world.settled(stub.query(name, type));
+    return `${protection} ${message.rcode} ${records.length}`;
+  };
+  assert.equal(await ask("localhost", "A"), "local 0 1", "and not localhost.a.test");
+  assert.equal(await ask("localhost", "MX"), "local 0 0");
+  assert.equal(await ask("printer", "A"), "local 0 1");
+  assert.equal(await ask("printer", "AAAA"), "local 0 0");
+  assert.equal(await ask("hidden.onion", "A"), "local 3 0");
+  assert.equal(await ask("x.invalid", "A"), "local 3 0");
+  assert.equal(world.tlsQueries, 0);
+});
+
 test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)", async (context) => {
   const world = worldFor(context);
   const zones = new ZoneWorld([
     { origin: ".", text: "" },
     { origin: "example.", text: "www A 192.0.2.1\nalias CNAME www\n*.wild A 192.0.2.2\n" },
-    { origin: "plain.", text: "www A 192.0.2.3\n", keys: [] },
+    { origin: "plain.", text: "www A 192.0.2.3\nwww.example TXT x\n", keys: [] },
   ]);
   await world.serve();
   world.world.clock.jumpWall(NOW_SECONDS * 1000 - world.world.clock.wallMs());
   let lies = false;
+  let forgets = false;
+  let strangers: ResourceRecord[] = [];
   world.answer = (query) => {
     const [question] = query.questions;
     assert.ok(question !== undefined);
@@ -190,7 +217,13 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
     const answers = reply.answers.map((record) =>
       lies && record.type === RRType.A ? { ...record, rdata: Uint8Array.of(6, 6, 6, 6) } : record,
     );
-    return encodeMessage({ ...reply, id: query.id, authenticData: true, answers });
+    return encodeMessage({
+      ...reply,
+      id: query.id,
+      authenticData: true,
+      answers: [...strangers, ...answers],
+      authorities: forgets && question.type === RRType.TXT ? [] : reply.authorities,
+    });
   };
   const stub = world.stub({ upstreams: [NAMED], validate: [zones.anchor(".")] });
   const ask = async (name: string, type = "A"): Promise<string> => {
@@ -203,11 +236,26 @@ test("what an upstream says is validated here, whatever it claims (RFC 4033 §7)
   assert.equal(await ask("nothing.example"), "secure 3 0 true");
   assert.equal(await ask("www.example", "MX"), "secure 0 0 true");
   assert.equal(await ask("www.plain"), "insecure 0 1 false");
+  strangers = [parseRecord("www.plain. 300 IN A 192.0.2.3")];
+  stub.flush();
+  const { message: whole } = await world.settled(stub.query("www.example", "A"));
+  assert.equal(whole.authenticData, true);
+  assert.ok(
+    whole.answers.every(({ owner }) => owner.toString() === "www.example."),
+    "AD speaks of what was judged only",
+  );
   lies = true;
   stub.flush();
   assert.equal(await ask("www.example"), "bogus 2 0 false");
   const told = await world.settled(stub.query("www.example", "A"));
   assert.notEqual(told.extendedErrors.length, 0, "why it is bogus");
+  lies = false;
+  forgets = true;
+  const searching = world.stub({ upstreams: [NAMED], validate: [zones.anchor(".")], search: ["plain"] });
+  const searched = await world.settled(searching.query("www.example", "TXT"));
+  assert.equal(searched.security, "bogus", "nobody else's answer stands for one that was broken");
+  forgets = false;
+  lies = true;
   assert.equal(
     (await world.settled(stub.query("www.example", "A", { checkingDisabled: true }))).records.length,
     1,

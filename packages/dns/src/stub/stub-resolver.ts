@@ -22,7 +22,7 @@ import {
   tryParseName,
 } from "@sotto/dns/wire";
 import { AnswerCache } from "./answer-cache.ts";
-import { answerOf } from "./answer-of.ts";
+import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
@@ -31,6 +31,7 @@ import { localAnswer } from "./local-answers.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
+import { lintUpstream } from "./upstream-lint.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
 import {
   hasCredentials,
@@ -82,8 +83,11 @@ export class StubResolver implements Asker, AsyncDisposable {
     const needsSystem = options.upstreams === undefined || options.search === "system";
     const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
     const plans = (options.upstreams ?? system.servers).map(readUpstream);
+    for (const plan of plans)
+      for (const problem of lintUpstream(plan))
+        runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
-    this.#exchanger = new Exchanger(options.connection ?? {}, runtime);
+    this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
     const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
@@ -112,9 +116,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
-    for (const candidate of this.#candidates(name, options)) {
+    for (const candidate of this.#candidates(name, qtype, options)) {
       const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
-      if (answer.records.length > 0) return answer;
+      // What somebody has broken must not send us on to a name that is theirs.
+      if (answer.records.length > 0 || answer.security === "bogus") return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
       // A name that exists without the type is still a better answer than that another one does not exist.
       if (first === undefined || (isThere && first.message.rcode === Rcode.NXDomain)) first = answer;
@@ -183,14 +188,23 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
   }
 
-  #candidates(name: string | Name, options: QueryOptions): readonly Name[] {
+  #candidates(name: string | Name, type: RRType, options: QueryOptions): readonly Name[] {
     if (name instanceof Name) return [name];
     const domains = (options.search ?? this.#searchesByDefault) ? this.#search.domains : [];
-    return searchCandidates(name, { ...this.#search, domains });
+    const candidates = searchCandidates(name, { ...this.#search, domains });
+    if (candidates.length < 2) return candidates;
+    // What is answered here is not looked for in a domain, where others would learn of it and could answer (RFC 7686 §2).
+    const bare = tryParseName(name);
+    const isOurs = bare.ok && localAnswer(bare.value, type, this.#hostsFor(options)) !== undefined;
+    return isOurs ? [bare.value] : candidates;
+  }
+
+  #hostsFor({ hosts }: QueryOptions): Hosts {
+    return hosts === false ? NO_HOSTS : this.#hosts;
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
-    const local = localAnswer(name, type, options.hosts === false ? NO_HOSTS : this.#hosts);
+    const local = localAnswer(name, type, this.#hostsFor(options));
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
     const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
     const checkingDisabled = options.checkingDisabled ?? false;
@@ -211,7 +225,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     };
     return this.#flights.join(
       key,
-      { deadlineMs, signal: options.signal, what: `${name} at ${this.#who()}` },
+      { deadlineMs, signal: options.signal, what: () => this.#whatOf(name) },
       work,
     );
   }
@@ -245,7 +259,9 @@ export class StubResolver implements Asker, AsyncDisposable {
       };
       return { ...toAnswer(reply, asked, message, status), extendedErrors: verdict.errors, ttlSeconds: 0 };
     }
-    const answer = toAnswer(reply, asked, { ...reply.message, authenticData: status === "secure" }, status);
+    // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
+    const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
+    const answer = toAnswer(reply, asked, { ...judged, authenticData: status === "secure" }, status);
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
@@ -263,15 +279,15 @@ export class StubResolver implements Asker, AsyncDisposable {
       this.#cache?.store(key, name, answer);
       return answer;
     };
-    return this.#flights.join(key, { deadlineMs, signal, what: `${name} at ${this.#who()}` }, work);
+    return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
   }
 
   #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
     return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
   }
 
-  #who(): string {
-    return this.#pool.standings().length === 1 ? "the upstream" : "any upstream";
+  #whatOf(name: Name): string {
+    return `${name} at ${this.#pool.standings().length === 1 ? "the upstream" : "any upstream"}`;
   }
 }
 

@@ -5,6 +5,7 @@ import { type FakeIdentity, fakeCertificatePem, type SimWorld, simRuntime } from
 import type { Message } from "@sotto/dns/wire";
 import {
   CLIENT_ADDRESSES,
+  type FakeStream,
   FakeStreamServer,
   FakeUdpServer,
   IDENTITY,
@@ -19,6 +20,8 @@ export class StubWorld {
   readonly world: SimWorld = simRuntime(1);
   /** What the resolver says; default: an address made from the name. */
   answer: (query: Message) => Uint8Array = replyTo;
+  /** A name that it never answers for. */
+  silentAbout = "";
   /** Queries that came in clear. */
   clear: FakeUdpServer | undefined;
   tls: FakeStreamServer | undefined;
@@ -32,11 +35,23 @@ export class StubWorld {
     hasTls?: boolean;
   } = {}): Promise<void> {
     const network = this.world.network.host([ADDRESS]);
-    this.clear = await FakeUdpServer.open(network, (query) => [this.answer(query)]);
-    if (!hasTls) return;
-    this.tls = await FakeStreamServer.open(network, (query, stream) => stream.reply(this.answer(query)), {
-      certificatePem: fakeCertificatePem(identity),
-    });
+    this.clear = await FakeUdpServer.open(network, (query) =>
+      this.#isSilent(query) ? [] : [this.answer(query)],
+    );
+    if (hasTls) await this.serveTls(identity);
+  }
+
+  /** Opens the port of TLS, anew when it was closed. */
+  async serveTls(identity: FakeIdentity = IDENTITY): Promise<void> {
+    const network = this.world.network.host([ADDRESS]);
+    const reply = (query: Message, stream: FakeStream): void => {
+      if (!this.#isSilent(query)) stream.reply(this.answer(query));
+    };
+    this.tls = await FakeStreamServer.open(network, reply, { certificatePem: fakeCertificatePem(identity) });
+  }
+
+  #isSilent({ questions }: Message): boolean {
+    return questions[0]?.name.toString() === this.silentAbout;
   }
 
   stub(options: StubResolverOptions): StubResolver {

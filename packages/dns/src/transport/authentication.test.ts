@@ -8,6 +8,7 @@ import {
   type TlsPolicy,
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
+import { makeCertificate, presented, presenting } from "./certificates.test-support.ts";
 
 function certificate(parts: Partial<PresentedCertificate> = {}): PresentedCertificate {
   return {
@@ -121,26 +122,26 @@ test("name and pins together must both succeed [8310-6.4-a]", () => {
     assert.equal(judge(security(), policy).isAuthenticated, expected, name);
 });
 
-test("a pin above the leaf counts only on a validated path, not for certificates that were slipped in", () => {
-  const authority = certificate({
-    spkiSha256: "authority-pin",
-    subject: "CN=authority",
-    issuer: "CN=authority",
-  });
-  const stranger = certificate({ spkiSha256: "authority-pin", subject: "CN=stranger" });
-  const policy: TlsPolicy = { ...BY_PIN, pins: ["authority-pin"] };
+/**
+ * Whoever has a certificate of any authority could add another one that bears the authority's name and a pinned key: OpenSSL
+ * passes over it when it builds the path, and it stood right above the leaf in what the server presented.
+ */
+test("a pin above the leaf counts only on a validated path whose signatures lead there [7858-4.2-b]", async () => {
+  const authority = await makeCertificate({ subject: "authority", isAuthority: true });
+  const leaf = await makeCertificate({ subject: "dns.example", issuer: authority });
+  const stranger = await makeCertificate({ subject: "stranger", isAuthority: true });
+  const namesake = await makeCertificate({ subject: "authority", isAuthority: true });
   const cases = [
-    { name: "validated", peerChain: [certificate(), authority], chainProblem: undefined, expected: true },
-    {
-      name: "not validated",
-      peerChain: [certificate(), authority],
-      chainProblem: "self-signed",
-      expected: false,
-    },
-    { name: "slipped in", peerChain: [certificate(), stranger], chainProblem: undefined, expected: false },
+    { name: "validated", above: authority, chainProblem: undefined, expected: true },
+    { name: "not validated", above: authority, chainProblem: "self-signed", expected: false },
+    { name: "slipped in", above: stranger, chainProblem: undefined, expected: false },
+    { name: "slipped in under the name", above: namesake, chainProblem: undefined, expected: false },
   ];
-  for (const { name, peerChain, chainProblem, expected } of cases)
-    assert.equal(judge(security({ peerChain, chainProblem }), policy).isAuthenticated, expected, name);
+  for (const { name, above, chainProblem, expected } of cases) {
+    const policy: TlsPolicy = { ...BY_PIN, pins: [presented(above).spkiSha256] };
+    const given = presenting([leaf, above, authority], { chainProblem });
+    assert.equal(judge(given, policy).isAuthenticated, expected, name);
+  }
 });
 
 test("strict without a name or pin, or without a certificate, authenticates nobody [8310-6.6-a 8310-6.6-c]", () => {

@@ -4,6 +4,7 @@
  */
 import type { ChannelSecurity, PresentedCertificate } from "@sotto/dns/runtime";
 import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { isIssuedBy } from "./certificate-path.ts";
 import { matchDane } from "./dane.ts";
 import { type TlsaRecord, tlsaToText } from "./tlsa.ts";
 
@@ -92,14 +93,14 @@ function failure(problem: string): Authentication {
 
 /**
  * The leaf, whose key the handshake proved. Certificates above it only when the path was validated, and only as far as
- * each one issued the one before: others could be added by anybody.
+ * each one signed the one before: others, of the same names, could be added by anybody.
  */
 function pinnableCertificates(security: ChannelSecurity): PresentedCertificate[] {
   const chain: PresentedCertificate[] = [];
   for (const certificate of security.peerChain) {
     const previous = chain.at(-1);
     if (previous !== undefined) {
-      if (security.chainProblem !== undefined || previous.issuer !== certificate.subject) break;
+      if (security.chainProblem !== undefined || !isIssuedBy(previous.der, certificate.der)) break;
     }
     chain.push(certificate);
   }

@@ -49,7 +49,7 @@ export function pathProblem(
   const path: Step[] = [leaf.value];
   for (let below = leaf.value; ; ) {
     if (keys.some((key) => below.certificate.verify(key))) return undefined;
-    const issuer = authorities.find((step) => !path.includes(step) && isIssuedBy(below, step));
+    const issuer = authorities.find((step) => !path.includes(step) && isStepIssuedBy(below, step));
     if (issuer === undefined) return "the certificates do not lead to an authority that TLSA records name";
     const isAnchor = anchors.isAnchor(issuer.certificate.raw);
     const why = authorityProblem(issuer, path, wallMs) ?? (isAnchor ? undefined : signatureProblem(issuer));
@@ -88,8 +88,13 @@ function readKey(der: Uint8Array): KeyObject | undefined {
   }
 }
 
-/** By name, key identifiers, key usage, and by signature. */
-function isIssuedBy(below: Step, above: Step): boolean {
+/** True when one certificate, DER, was issued under another: by names, key identifiers, key usage, and by signature. */
+export function isIssuedBy(below: Uint8Array, above: Uint8Array): boolean {
+  const [one, issuer] = [tryReadStep(below), tryReadStep(above)];
+  return one.ok && issuer.ok && isStepIssuedBy(one.value, issuer.value);
+}
+
+function isStepIssuedBy(below: Step, above: Step): boolean {
   return below.certificate.checkIssued(above.certificate) && below.certificate.verify(above.key);
 }
 

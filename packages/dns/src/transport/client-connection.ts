@@ -5,7 +5,7 @@
  */
 import type { Random } from "@sotto/dns/runtime";
 import { EdnsOptionCode, FRAME_PREFIX_OCTETS, FrameReader, MessageView, setUint16 } from "@sotto/dns/wire";
-import { idleTimeoutAfterReply } from "./client-keepalive.ts";
+import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { hasQuestion } from "./reply-match.ts";
@@ -68,7 +68,8 @@ export interface ConnectionCounters {
 export class ClientConnection {
   /** How long the connection had been idle when its peer closed it; undefined when that is not how it ended. */
   idleClosedAfterMs: number | undefined = undefined;
-  #hasKeepalive = false;
+  /** What the server's latest reply promised (RFC 7828), milliseconds; undefined without. */
+  promisedIdleMs: number | undefined = undefined;
   readonly counters: ConnectionCounters = { sent: 0, served: 0, late: 0, unexpected: 0 };
   readonly #limits: ConnectionLimits;
   readonly #host: ConnectionHost;
@@ -129,6 +130,11 @@ export class ClientConnection {
   /** How long the connection may now stay without queries, milliseconds. */
   get idleTimeoutMs(): number {
     return this.#idleTimeoutMs;
+  }
+
+  /** When it is closed unless a query comes, monotonic milliseconds; undefined while it is not idle. */
+  get idleClosesAtMs(): number | undefined {
+    return this.#state === "open" && this.pending === 0 ? this.#idleSinceMs + this.#idleTimeoutMs : undefined;
   }
 
   /** The stream is there: what waits is sent at the end of this turn. */
@@ -242,7 +248,12 @@ export class ClientConnection {
 
   /** A peer that closes an idle connection shows how long it keeps one; with keepalive it has said so already. */
   #noteIdleClose(nowMs: number): void {
-    if (this.#state !== "open" || this.pending > 0 || this.counters.served === 0 || this.#hasKeepalive)
+    if (
+      this.#state !== "open" ||
+      this.pending > 0 ||
+      this.counters.served === 0 ||
+      this.promisedIdleMs !== undefined
+    )
       return;
     this.idleClosedAfterMs = nowMs - this.#idleSinceMs;
   }
@@ -365,7 +376,7 @@ export class ClientConnection {
       this.drain(nowMs);
       return;
     }
-    this.#hasKeepalive = data !== undefined;
+    this.promisedIdleMs = promisedIdleMs(data);
     this.#idleTimeoutMs = answer;
     if (this.#awaited === 0) this.#becomeIdle(nowMs);
   }

@@ -27,6 +27,8 @@ export class ClientCookies {
   #secret: Uint8Array;
   /** By server and own address (RFC 9018 §3: a cookie is never used from another address). */
   readonly #serverCookies = new Map<string, Uint8Array>();
+  /** What was made of the secret already. */
+  readonly #clientCookies = new Map<string, Uint8Array>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -74,11 +76,18 @@ export class ClientCookies {
   /** The network is another one: new cookies for everybody, so that nobody recognises us. */
   forgetAll(): void {
     this.#secret = this.#random.octets(SIPHASH_KEY_OCTETS);
+    this.#clientCookies.clear();
     this.#serverCookies.clear();
   }
 
   #clientCookie(key: string): Uint8Array {
-    return sipHash24(this.#secret, utf8.encode(key));
+    const known = this.#clientCookies.get(key);
+    if (known !== undefined) return known;
+    const made = sipHash24(this.#secret, utf8.encode(key));
+    // They can be made again.
+    if (this.#clientCookies.size >= SERVERS_MAX) this.#clientCookies.clear();
+    this.#clientCookies.set(key, made);
+    return made;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Servers for tests of the client side: what they do with a query is a function of the test. */
-import type { ByteStream, Endpoint, Network, TlsServerOptions } from "@sotto/dns/runtime";
+import type { ByteStream, Endpoint, Network, StreamListener, TlsServerOptions } from "@sotto/dns/runtime";
 import { fakeCertificatePem, type SimWorld, simRuntime } from "@sotto/dns/testing";
 import {
   encodeMessage,
@@ -70,6 +70,7 @@ export interface FakeStream {
 /** Accepts streams and hands each query to `onQuery`; keeps everything for the test to look at. */
 export class FakeStreamServer {
   readonly streams: FakeStream[] = [];
+  listener: StreamListener | undefined;
 
   static async open(
     network: Network,
@@ -78,7 +79,7 @@ export class FakeStreamServer {
     local: Endpoint = tls === undefined ? SERVER : TLS_SERVER,
   ): Promise<FakeStreamServer> {
     const server = new FakeStreamServer();
-    await network.listen(
+    server.listener = await network.listen(
       {
         local,
         tls: tls && {

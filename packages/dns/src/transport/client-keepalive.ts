@@ -19,14 +19,19 @@ export function idleTimeoutAfterReply(
   currentMs: number,
   limits: KeepaliveLimits,
 ): number | "drain" {
-  const timeout = data === undefined ? undefined : tryReadKeepalive(data);
-  const units = timeout?.ok === true ? timeout.value : undefined;
+  const timeoutMs = promisedIdleMs(data);
   // Asked and not answered: the server does not support it, whatever it said before.
-  if (units === undefined) return wasAsked ? limits.idleTimeoutMs : currentMs;
-  if (units === 0) return "drain";
-  const timeoutMs = units * KEEPALIVE_UNIT_MS;
+  if (timeoutMs === undefined) return wasAsked ? limits.idleTimeoutMs : currentMs;
+  if (timeoutMs === 0) return "drain";
   // Closing starts before the server's timer ends, which began half a round trip before ours.
   return Math.min(timeoutMs - Math.min(timeoutMs / 2, CLOSE_EARLY_MS), limits.keepaliveMsMax);
+}
+
+/** What the option of a reply promises, milliseconds; undefined when it promises nothing. */
+export function promisedIdleMs(data: Uint8Array | undefined): number | undefined {
+  const timeout = data === undefined ? undefined : tryReadKeepalive(data);
+  const units = timeout?.ok === true ? timeout.value : undefined;
+  return units === undefined ? undefined : units * KEEPALIVE_UNIT_MS;
 }
 
 /** More than a round trip to nearly every server. */

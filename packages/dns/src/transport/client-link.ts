@@ -18,6 +18,8 @@ import { TlsaUsage } from "./tlsa.ts";
 export interface SessionTicket {
   readonly session: Uint8Array;
   readonly authentication: Authentication;
+  /** Wall milliseconds until which that counts, however often the session is resumed in between. */
+  readonly untilWallMs: number;
 }
 
 /** Where to connect and how. */
@@ -99,6 +101,12 @@ export class ClientLink implements ConnectionHost {
     return this.#machine.counters.served;
   }
 
+  /** How it keeps time, for people. */
+  get timers(): Pick<ClientConnection, "idleTimeoutMs" | "promisedIdleMs" | "idleClosesAtMs"> {
+    const { idleTimeoutMs, promisedIdleMs, idleClosesAtMs } = this.#machine;
+    return { idleTimeoutMs, promisedIdleMs, idleClosesAtMs };
+  }
+
   /** How long the connection had been idle when its peer closed it. */
   get idleClosedAfterMs(): number | undefined {
     return this.#machine.idleClosedAfterMs;
@@ -166,7 +174,8 @@ export class ClientLink implements ConnectionHost {
       },
     });
     const nowMs = clock.nowMs();
-    const authentication = tls && stream.security && judge(stream.security, tls, ticket, clock.wallMs());
+    const proved = tls && stream.security && prove(stream.security, tls, ticket, clock.wallMs());
+    const authentication = proved?.authentication;
     this.#stream = stream;
     this.#facts = {
       security: stream.security,
@@ -174,7 +183,7 @@ export class ClientLink implements ConnectionHost {
       connectMs: (tls === undefined ? nowMs : (connectedAtMs ?? nowMs)) - this.startedAtMs,
       handshakeMs: tls === undefined ? 0 : nowMs - (connectedAtMs ?? nowMs),
     };
-    this.#listen(stream, authentication);
+    this.#listen(stream, tls?.authenticate === "no" || authentication?.isAuthenticated ? proved : undefined);
     if (this.#abort.signal.aborted)
       throw new DnsError("ERR_CLOSED", "the exchanger is closed", { stage: "connect" });
     // RFC 8310 §6.6: not one query leaves before the server has proved itself.
@@ -184,7 +193,8 @@ export class ClientLink implements ConnectionHost {
     this.#machine.open(nowMs);
   }
 
-  #listen(stream: ByteStream, authentication: Authentication | undefined): void {
+  /** `proved` goes with the tickets; undefined: they are not kept, or a server that failed once would fail with each of them. */
+  #listen(stream: ByteStream, proved: Omit<SessionTicket, "session"> | undefined): void {
     const { clock } = this.#runtime;
     const machine = this.#machine;
     stream.setHandlers({
@@ -199,9 +209,8 @@ export class ClientLink implements ConnectionHost {
       },
       onDrain: () => machine.drained(),
       onSession: (session) => {
-        // Kept only when this connection satisfied its policy; what it proved travels with the ticket.
-        if (machine.state !== "closed" && authentication !== undefined)
-          this.#options.onTicket({ session: session.slice(), authentication });
+        if (machine.state !== "closed" && proved !== undefined)
+          this.#options.onTicket({ session: session.slice(), ...proved });
       },
     });
   }
@@ -288,15 +297,19 @@ export class ClientLink implements ConnectionHost {
 }
 
 /** A resumed session proves what its full handshake proved; the peer presents nothing again (RFC 8446 §2.2). */
-function judge(
+function prove(
   security: ChannelSecurity,
   policy: TlsPolicy,
   ticket: SessionTicket | undefined,
   wallMs: number,
-): Authentication {
-  return security.resumed && ticket !== undefined
-    ? ticket.authentication
-    : authenticate(security, policy, wallMs);
+): Omit<SessionTicket, "session"> {
+  if (security.resumed && ticket !== undefined)
+    return { authentication: ticket.authentication, untilWallMs: ticket.untilWallMs };
+  const expiries = security.peerChain.map(({ notAfterMs }) => notAfterMs).filter((atMs) => atMs > wallMs);
+  return {
+    authentication: authenticate(security, policy, wallMs),
+    untilWallMs: Math.min(wallMs + PROOF_MS_MAX, ...expiries),
+  };
 }
 
 function notAuthenticated(remote: Endpoint, authentication: Authentication | undefined): DnsError {
@@ -310,5 +323,10 @@ function notAuthenticated(remote: Endpoint, authentication: Authentication | und
 
 /** RFC 7858 §3.2 has no token; `dot` is registered since RFC 7858's successors need it on shared ports. */
 const ALPN: readonly string[] = ["dot"];
+/**
+ * After a day the server shows its certificate again: a key that was withdrawn, or expired, must not live on in tickets that
+ * each resumption renews. A certificate that ends sooner ends this, too. RFC 8446 §4.6.1 allows a ticket seven days.
+ */
+const PROOF_MS_MAX = 86_400_000;
 /** Timers of a busy process come late by much less. */
 const SLEEP_MS = 30_000;

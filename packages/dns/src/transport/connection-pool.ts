@@ -6,6 +6,7 @@ import type { DnsError, Runtime } from "@sotto/dns/runtime";
 import type { TlsPolicy } from "./authentication.ts";
 import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import { type RememberedServer, ServerMemory } from "./server-memory.ts";
 
 export interface PoolOptions {
@@ -88,6 +89,33 @@ export class ConnectionPool {
   ready(target: LinkTarget): ClientLink | undefined {
     const link = this.#entries.get(this.#reuseKey(target))?.link;
     return link?.isReady === true ? link : undefined;
+  }
+
+  /** What is known of the way to that target. */
+  status(target: LinkTarget): ConnectionStatus {
+    const nowMs = this.#runtime.clock.nowMs();
+    const entry = this.#entries.get(this.#reuseKey(target));
+    const link = entry?.link?.takesQueries === true ? entry.link : undefined;
+    const security = link?.facts?.security;
+    const { idleTimeoutMs: ownIdleMs = CONNECTION_LIMITS_DEFAULT.idleTimeoutMs } = this.#options.limits;
+    const learntMs = learntIdleMs(entry?.idleCloses ?? [], ownIdleMs, nowMs);
+    const timers = link?.timers;
+    const closesAtMs = timers?.idleClosesAtMs;
+    return {
+      state: link === undefined ? "none" : link.facts === undefined ? "connecting" : "open",
+      ageMs: link === undefined ? 0 : nowMs - link.startedAtMs,
+      security: security && [security.protocol, security.group].filter(Boolean).join(" "),
+      isResumed: security?.resumed ?? false,
+      inFlight: link?.pending ?? 0,
+      served: link?.repliesServed ?? 0,
+      idleTimeoutMs: timers?.idleTimeoutMs ?? learntMs,
+      promisedIdleMs: timers?.promisedIdleMs,
+      learntIdleMs: learntMs < ownIdleMs ? learntMs : undefined,
+      idleClosesInMs: closesAtMs === undefined ? undefined : Math.max(0, closesAtMs - nowMs),
+      queriesMax: entry && this.#learntMax(entry),
+      tickets: entry?.tickets.length ?? 0,
+      backOff: this.memory.backOff(this.remembered(target), nowMs),
+    };
   }
 
   /** The target as the memory of failures knows it. */
@@ -174,7 +202,7 @@ export class ConnectionPool {
       {
         target,
         // RFC 8446 Appendix C.4: a ticket is used once, so that connections cannot be linked by it.
-        ticket: entry.tickets.pop(),
+        ticket: takeTicket(entry, this.#runtime.clock.wallMs()),
         limits: {
           ...limits,
           queriesMax,
@@ -200,6 +228,13 @@ export class ConnectionPool {
     this.#links.add(link);
     return link;
   }
+}
+
+/** The latest one whose proof still counts. */
+function takeTicket({ tickets }: Entry, wallMs: number): SessionTicket | undefined {
+  for (let ticket = tickets.pop(); ticket !== undefined; ticket = tickets.pop())
+    if (wallMs < ticket.untilWallMs) return ticket;
+  return undefined;
 }
 
 interface IdleClose {

@@ -10,11 +10,13 @@ import type { ClientLink, LinkTarget } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
 import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
+import { UdpSockets } from "./udp-sockets.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
 export interface ExchangerOptions {
@@ -24,6 +26,8 @@ export interface ExchangerOptions {
   readonly connection?: Partial<ConnectionLimits> | undefined;
   /** UDP queries under way at once. Default {@link UDP_QUERIES_MAX_DEFAULT}. */
   readonly udpQueriesMax?: number | undefined;
+  /** Queries to a server share a few UDP sockets: for stubs, whose servers are few. Default false: each has its own. */
+  readonly sharesUdpSockets?: boolean | undefined;
   /** Servers to which connections or tickets are kept. Default {@link CONNECTIONS_MAX_DEFAULT}. */
   readonly connectionsMax?: number | undefined;
   /** Default {@link CONNECT_TIMEOUT_MS_DEFAULT}. */
@@ -45,6 +49,7 @@ export class Exchanger {
   readonly #caseless = new Set<string>();
   readonly #cookies: ClientCookies;
   readonly #roundTrips = new RoundTrips();
+  readonly #udpSockets: UdpSockets;
   #udpQueries = 0;
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
@@ -60,6 +65,7 @@ export class Exchanger {
     this.#runtime = runtime;
     this.#cookies = new ClientCookies(runtime.random);
     this.#wallOffsetMs = runtime.clock.wallMs() - runtime.clock.nowMs();
+    this.#udpSockets = new UdpSockets(options.sharesUdpSockets ?? false, runtime);
     this.#timing = { ...UDP_TIMING_DEFAULT, ...options.udp };
     this.#pool = new ConnectionPool(
       {
@@ -99,6 +105,7 @@ export class Exchanger {
     this.#networkEpoch++;
     this.#wallOffsetMs = this.#runtime.clock.wallMs() - this.#runtime.clock.nowMs();
     this.#pool.networkChanged();
+    this.#udpSockets.networkChanged();
     this.#cookies.forgetAll();
     this.#roundTrips.forgetAll();
     this.#runtime.events.publish("transport.network-changed", {});
@@ -146,6 +153,14 @@ export class Exchanger {
     if (!isFirstLook) this.networkChanged();
   }
 
+  /** What is known of the way to a server over that transport; undefined for UDP, where there is none to keep. */
+  connectionStatus(
+    request: Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">,
+  ): ConnectionStatus | undefined {
+    const { transport } = request;
+    return transport === "udp" ? undefined : this.#pool.status(this.#targetOf(request, transport));
+  }
+
   #noticeJump(): void {
     const { clock } = this.#runtime;
     const offsetMs = clock.wallMs() - clock.nowMs();
@@ -158,7 +173,11 @@ export class Exchanger {
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const giveUp of [...this.#giveUps]) giveUp();
-    await Promise.all([this.#pool.close(), Promise.allSettled([...this.#underWay])]);
+    await Promise.all([
+      this.#pool.close(),
+      this.#udpSockets.close(),
+      Promise.allSettled([...this.#underWay]),
+    ]);
   }
 
   async #exchange(request: ExchangeRequest): Promise<ExchangeResult> {
@@ -239,7 +258,7 @@ export class Exchanger {
           question: request.question,
           mixesCase: request.mixCase === true && !this.#caseless.has(place),
           server,
-          localAddress: this.#localAddress(request, false),
+          socket: this.#udpSockets.take(server, this.#localAddress(request, false)),
           deadlineMs: request.deadlineMs,
           onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
           timing: {

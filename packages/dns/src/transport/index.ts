@@ -7,6 +7,7 @@ export {
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
 export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+export type { ConnectionStatus } from "./connection-status.ts";
 export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
 export {

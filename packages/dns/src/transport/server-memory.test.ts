@@ -81,6 +81,21 @@ test("an address that answers in clear and not over TLS is left alone for an hou
   );
 });
 
+test("who once answered over TLS has it: blocking its port for a while does not send an hour of queries in clear", () => {
+  for (const code of ["ERR_CONNECT_REFUSED", "ERR_CONNECT_TIMEOUT", "ERR_TLS_HANDSHAKE"] as const) {
+    const memory = new ServerMemory();
+    memory.noteSuccess(serverOf(), 0);
+    memory.noteSuccess(serverOf({ key: "clear", isTls: false }), 100);
+    for (let nowMs = 200; nowMs < 60_000; nowMs += 1000) {
+      memory.noteSuccess(serverOf({ key: "clear", isTls: false }), nowMs);
+      assert.ok(patienceAfter(memory, serverOf(), code, nowMs) <= 30_000, code);
+    }
+    const dayMs = 86_400_000;
+    memory.noteSuccess(serverOf({ key: "clear", isTls: false }), dayMs);
+    assert.equal(patienceAfter(memory, serverOf(), code, dayMs), 3_600_000, "that was long ago");
+  }
+});
+
 test("when nobody answers it is the network: short fixed intervals, and the first answer forgives all", () => {
   const memory = new ServerMemory();
   const servers = ["a", "b", "c"].map((key) => serverOf({ key }));

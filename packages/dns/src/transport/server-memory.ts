@@ -14,6 +14,14 @@ export type FailureClass =
   | "authentication"
   | "protocol";
 
+/** For people: a server that is not tried for some time. */
+export interface BackOffStatus {
+  readonly failureClass: FailureClass;
+  readonly failuresInARow: number;
+  /** Milliseconds. Who has nobody else to ask may try sooner. */
+  readonly leftMs: number;
+}
+
 interface Failure {
   readonly problem: DnsError;
   readonly failureClass: FailureClass;
@@ -62,6 +70,11 @@ const WITHOUT_TLS_MS = 3_600_000;
 const WITHOUT_TLS_PINNED_MS = 300_000;
 /** So long after a reply in clear a failure of TLS says that there is none. */
 const CLEAR_REPLY_MS = 60_000;
+/**
+ * So long after a reply over TLS its failures are failures: somebody blocks the port, or the server starts anew. RFC 7858 §3.1
+ * speaks of servers that do not have it, and who can stop them for seconds must not get an hour in clear for it.
+ */
+const TLS_REPLY_MS = 86_400_000;
 /** When nobody has answered for so long, it is the network. */
 const SILENCE_MS = 5000;
 /** How often a network that is gone is tried. */
@@ -90,6 +103,8 @@ export class ServerMemory {
   readonly #servers = new Map<string, Memory>();
   /** Addresses that answered in clear, and when. */
   readonly #clearReplies = new Map<string, number>();
+  /** Addresses that answered over TLS, and when. */
+  readonly #tlsReplies = new Map<string, number>();
   #lastSuccessMs = Number.NEGATIVE_INFINITY;
 
   /** Why a server is not tried now; undefined when it may be. Whoever has no other hope may try it sooner. */
@@ -99,6 +114,14 @@ export class ServerMemory {
     if (isLastHope && nowMs - failure.triedAtMs >= LAST_HOPE_MS[failure.failureClass]) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
     return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
+  }
+
+  /** The patience with a server that is not tried now; undefined when it may be. */
+  backOff(server: RememberedServer, nowMs: number): BackOffStatus | undefined {
+    const failure = this.#servers.get(server.key)?.failure;
+    if (failure === undefined || nowMs >= failure.untilMs) return undefined;
+    const { failureClass, count, untilMs } = failure;
+    return { failureClass, failuresInARow: count, leftMs: untilMs - nowMs };
   }
 
   /** The same for a server that is being tried since `sinceMs`: after a failure that takes suspiciously long. */
@@ -129,9 +152,9 @@ export class ServerMemory {
   }
 
   #patienceMs(server: RememberedServer, failureClass: FailureClass, count: number, nowMs: number): number {
-    const clearReplyMs = this.#clearReplies.get(server.address);
-    const answersInClear = clearReplyMs !== undefined && nowMs - clearReplyMs < CLEAR_REPLY_MS;
-    if (server.isTls && answersInClear && MEANS_NO_TLS.has(failureClass))
+    const answersInClear = isWithin(this.#clearReplies.get(server.address), CLEAR_REPLY_MS, nowMs);
+    const hasTls = isWithin(this.#tlsReplies.get(server.address), TLS_REPLY_MS, nowMs);
+    if (server.isTls && answersInClear && !hasTls && MEANS_NO_TLS.has(failureClass))
       return server.hasPins ? WITHOUT_TLS_PINNED_MS : WITHOUT_TLS_MS;
     const isNetwork = nowMs - this.#lastSuccessMs > SILENCE_MS && MAY_BE_NETWORK.has(failureClass);
     const [firstMs, mostMs] = PATIENCE_MS[failureClass];
@@ -144,15 +167,9 @@ export class ServerMemory {
   noteSuccess(server: RememberedServer, nowMs: number): void {
     if (nowMs - this.#lastSuccessMs > SILENCE_MS) this.#forgetNetworkFailures();
     this.#lastSuccessMs = nowMs;
-    if (!server.isTls) this.#noteClearReply(server.address, nowMs);
+    noteReply(server.isTls ? this.#tlsReplies : this.#clearReplies, server.address, nowMs);
     const memory = this.#servers.get(server.key);
     if (memory?.failure !== undefined) memory.failure = undefined;
-  }
-
-  #noteClearReply(address: string, nowMs: number): void {
-    this.#clearReplies.delete(address);
-    this.#clearReplies.set(address, nowMs);
-    if (this.#clearReplies.size > SERVERS_MAX) dropFirst(this.#clearReplies);
   }
 
   #forgetNetworkFailures(): void {
@@ -170,6 +187,7 @@ export class ServerMemory {
   forgetAll(): void {
     this.#servers.clear();
     this.#clearReplies.clear();
+    this.#tlsReplies.clear();
   }
 
   #memoryOf(key: string): Memory {
@@ -186,6 +204,16 @@ function remembered(problem: DnsError, remark: string): DnsError {
     cause: problem,
     ...(problem.stage === undefined ? {} : { stage: problem.stage }),
   });
+}
+
+function noteReply(replies: Map<string, number>, address: string, nowMs: number): void {
+  replies.delete(address);
+  replies.set(address, nowMs);
+  if (replies.size > SERVERS_MAX) dropFirst(replies);
+}
+
+function isWithin(atMs: number | undefined, spanMs: number, nowMs: number): boolean {
+  return atMs !== undefined && nowMs - atMs < spanMs;
 }
 
 function dropFirst(map: Map<string, unknown>): void {

@@ -31,6 +31,8 @@ export interface StreamServiceOptions {
   /** Asks for TCP Fast Open (RFC 7413); default off. */
   readonly fastOpen?: boolean | undefined;
   readonly reusePort?: boolean;
+  /** Descriptor of a socket that is bound already, see `ListenOptions`. */
+  readonly inheritedFd?: number | undefined;
 }
 
 /** What may change while a listener is open. */
@@ -90,6 +92,7 @@ export class StreamService implements SessionOwner {
         tls: options.tls,
         handshakeTimeoutMs: service.#terms.limits.handshakeTimeoutMs,
         reusePort: options.reusePort ?? false,
+        inheritedFd: options.inheritedFd,
         proxy: options.proxy,
         fastOpenQueue: options.fastOpen === true ? FAST_OPEN_QUEUE : undefined,
       },

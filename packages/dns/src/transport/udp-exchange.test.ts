@@ -13,7 +13,7 @@ import {
   SERVER,
 } from "./client-fakes.test-support.ts";
 import { Exchanger } from "./exchanger.ts";
-import { WRONG_REPLIES_MAX } from "./udp-exchange.ts";
+import { WRONG_REPLIES_MAX } from "./udp-socket.ts";
 
 test("every query has a fresh id and a fresh source port", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();

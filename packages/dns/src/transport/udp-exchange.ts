@@ -1,11 +1,12 @@
 /**
- * One query over UDP: a socket of its own, so that the source port is fresh for every query (RFC 5452 §9.2), sent again
- * with growing patience. What does not match is ignored: a forged reply must not end the wait for the right one.
+ * One query over UDP, sent again with growing patience. What does not match is ignored: a forged reply must not end the wait
+ * for the right one.
  */
-import { type DatagramSocket, DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
-import { EdnsOptionCode, HEADER_OCTETS, MessageView, type Question, setUint16 } from "@sotto/dns/wire";
+import { DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
+import { EdnsOptionCode, HEADER_OCTETS, type MessageView, type Question, setUint16 } from "@sotto/dns/wire";
 import type { CookieVerdict } from "./client-cookies.ts";
 import { hasQuestion } from "./reply-match.ts";
+import type { UdpSocket, UdpWaiter } from "./udp-socket.ts";
 
 /** How often and when a query is sent again. */
 export interface UdpTiming {
@@ -24,7 +25,8 @@ export interface UdpQuery {
   /** Spells the name in random case, which a reply must repeat (draft-vixie-dnsext-dns0x20). */
   readonly mixesCase: boolean;
   readonly server: Endpoint;
-  readonly localAddress: string | undefined;
+  /** The query is added to it, and removed when it is over. */
+  readonly socket: UdpSocket;
   readonly deadlineMs: number;
   /** Calls back when the query is given up, at once when it already was; gives the way to take that back. */
   readonly onGiveUp: (giveUp: () => void) => () => void;
@@ -48,7 +50,6 @@ export interface UdpReply {
   readonly inAllMs: number;
   /** Milliseconds from the last sending. */
   readonly exchangeMs: number;
-  readonly wrongReplies: number;
 }
 
 /** Sends the query and waits for its reply; rejects with a `DnsError`. */
@@ -62,56 +63,44 @@ interface Doubts {
   readonly hasOtherCase: boolean;
 }
 
-class UdpExchange {
+class UdpExchange implements UdpWaiter {
   readonly #query: UdpQuery;
   readonly #runtime: Runtime;
   #octets: Uint8Array = NO_OCTETS;
   readonly #id: number;
-  readonly #view = new MessageView();
   readonly #outcome = Promise.withResolvers<UdpReply>();
-  #socket: DatagramSocket | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #isDone = false;
   #sends = 0;
   #firstSentAtMs = 0;
   #sentAtMs = 0;
-  #wrongReplies = 0;
   #isAwaitingCookie = false;
 
   constructor(query: UdpQuery, runtime: Runtime) {
     this.#query = query;
     this.#runtime = runtime;
-    this.#id = runtime.random.uint16();
+    this.#id = query.socket.add(this);
   }
 
   async run(): Promise<UdpReply> {
-    const { onGiveUp, server, localAddress } = this.#query;
+    const { onGiveUp, socket } = this.#query;
     const forget = onGiveUp(() =>
-      this.#fail(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" })),
+      this.fail(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" })),
     );
     try {
-      if (!this.#isDone) await this.#open(server, localAddress);
+      if (socket.local !== undefined) this.start(socket.local);
       return await this.#outcome.promise;
     } finally {
-      this.#isDone = true;
       this.#timer?.cancel();
       forget();
-      await this.#socket?.close();
+      const closing = socket.remove(this.#id);
+      if (closing !== undefined) await closing;
     }
   }
 
-  async #open(server: Endpoint, localAddress: string | undefined): Promise<void> {
-    const any = server.address.includes(":") ? "::" : "0.0.0.0";
-    this.#socket = await this.#runtime.network.bindDatagram(
-      // Connected: the system drops what other addresses send, and reports ICMP refusals.
-      { local: { address: localAddress ?? any, port: 0 }, connectTo: server, reusePort: false },
-      {
-        onMessage: (octets, from) => this.#receive(octets, from),
-        onError: (problem) => this.#fail(problem),
-      },
-    );
+  start(local: Endpoint): void {
     if (this.#isDone) return;
-    this.#octets = this.#query.octetsFrom(this.#socket.local).slice();
+    this.#octets = this.#query.octetsFrom(local).slice();
     setUint16(this.#octets, 0, this.#id);
     if (this.#query.mixesCase) this.#mixCase();
     this.#send();
@@ -119,12 +108,12 @@ class UdpExchange {
 
   #send(): void {
     const { clock } = this.#runtime;
-    const { deadlineMs, timing, server } = this.#query;
+    const { deadlineMs, timing, socket } = this.#query;
     const nowMs = clock.nowMs();
     if (this.#sends === 0) this.#firstSentAtMs = nowMs;
     this.#sends++;
     this.#sentAtMs = nowMs;
-    this.#socket?.send(this.#octets, server);
+    socket.send(this.#octets);
     if (this.#isDone) return;
     const leftMs = deadlineMs - nowMs;
     const patienceMs = timing.firstPatienceMs * 2 ** (this.#sends - 1);
@@ -134,26 +123,18 @@ class UdpExchange {
     );
   }
 
-  #receive(octets: Uint8Array, from: Endpoint): void {
-    if (this.#isDone) return;
-    const view = this.#view;
+  receive(octets: Uint8Array, from: Endpoint): boolean {
+    if (this.#isDone) return true;
+    const { view } = this.#query.socket;
     const problem = view.reset(octets);
-    if (!this.#isReply(view, from, problem) || this.#judgeCookie(view, problem) === "wrong") {
-      this.#wrongReplies++;
-      if (this.#wrongReplies > WRONG_REPLIES_MAX)
-        this.#fail(
-          new DnsError(
-            "ERR_REPLY_UNUSABLE",
-            `more than ${WRONG_REPLIES_MAX} datagrams claim to be the reply of ${from.address} and are not; ask over TCP`,
-            { stage: "query" },
-          ),
-        );
-      return;
-    }
-    const lacksCookie = this.#judgeCookie(view, problem) === "missing";
+    if (!this.#isReply(view, from, problem)) return false;
+    const cookie = this.#judgeCookie(view, problem);
+    if (cookie === "wrong") return false;
+    const lacksCookie = cookie === "missing";
     const hasOtherCase = !this.#hasSentCase(view);
     if (lacksCookie || hasOtherCase) this.#awaitBetter(octets.slice(), { lacksCookie, hasOtherCase });
     else this.#finish(octets.slice(), { lacksCookie, hasOtherCase });
+    return true;
   }
 
   /** RFC 4343: case means nothing to servers, and nearly all repeat the question as it came. */
@@ -195,7 +176,7 @@ class UdpExchange {
   }
 
   #finish(octets: Uint8Array, { lacksCookie, hasOtherCase }: Doubts): void {
-    const view = this.#view;
+    const { view } = this.#query.socket;
     // Compression pointers lead to the question, so its own spelling brings back that of all other names.
     if (this.#query.mixesCase && (octets[4] !== 0 || octets[5] !== 0))
       octets.set(this.#query.question.name.wire, HEADER_OCTETS);
@@ -211,7 +192,6 @@ class UdpExchange {
       hasOtherCase,
       inAllMs: this.#runtime.clock.nowMs() - this.#firstSentAtMs,
       exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
-      wrongReplies: this.#wrongReplies,
     });
   }
 
@@ -236,16 +216,16 @@ class UdpExchange {
   }
 
   #timeOut(): void {
-    const { server } = this.#query;
-    const wrong = this.#wrongReplies === 0 ? "" : `, but ${this.#wrongReplies} datagrams that do not match`;
-    this.#fail(
+    const { server, socket } = this.#query;
+    const wrong = socket.wrongReplies === 0 ? "" : `, but ${socket.wrongReplies} datagrams that do not match`;
+    this.fail(
       new DnsError("ERR_TIMEOUT", `no reply from ${server.address} port ${server.port} over UDP${wrong}`, {
         stage: "query",
       }),
     );
   }
 
-  #fail(problem: Error): void {
+  fail(problem: Error): void {
     if (this.#isDone) return;
     this.#isDone = true;
     const { server } = this.#query;
@@ -263,8 +243,6 @@ class UdpExchange {
 const NO_OCTETS = new Uint8Array(0);
 /** FORMERR, SERVFAIL, NOTIMP, REFUSED: what a server says that did not get as far as the question. */
 const ERRORS_WITHOUT_QUESTION: ReadonlySet<number> = new Set([1, 2, 4, 5]);
-/** Wrong datagrams that are ignored. Chance brings a few, a forger who guesses ids brings thousands. */
-export const WRONG_REPLIES_MAX = 100;
 /** Much longer than it takes to race a forged datagram, and less than a person notices. */
 const COOKIE_PATIENCE_MS = 200;
 

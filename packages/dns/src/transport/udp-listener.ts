@@ -11,6 +11,8 @@ export interface UdpListenerOptions {
   readonly inFlightMax?: number;
   /** Proxies whose datagrams begin with a PROXY header; its `place` has no meaning here. */
   readonly proxy?: ProxyOptions | undefined;
+  /** Descriptor of a socket that is bound already, see `DatagramOptions`. */
+  readonly inheritedFd?: number | undefined;
 }
 
 /** Enough for 10,000 queries per second that take a second each, and a few megabytes. */
@@ -53,7 +55,12 @@ export class UdpListener {
   ): Promise<UdpListener> {
     const listener = new UdpListener(options, handler, runtime);
     listener.#socket = await runtime.network.bindDatagram(
-      { local: options.local, connectTo: undefined, reusePort: options.reusePort ?? false },
+      {
+        local: options.local,
+        connectTo: undefined,
+        reusePort: options.reusePort ?? false,
+        inheritedFd: options.inheritedFd,
+      },
       {
         onMessage: (octets, from, via) => listener.#receive(octets, from, via),
         onError: (problem) => runtime.events.publish("udp.socket-error", { problem: problem.message }),

@@ -290,4 +290,46 @@ test("an upstream that proved who it was and does not any more is told of as an 
   const [standing] = pool.standings();
   assert.equal(standing?.state, "failing");
   assert.equal(standing?.lastFailure?.code, "ERR_TLS_NOT_AUTHENTICATED");
+  for (let i = 0; i < 5; i++) {
+    await world.clock.advance(60_000);
+    await pool.respond(queryOf(), contextOf(world));
+  }
+  assert.equal(world.events.named("transport.upstream.attack-suspected").length, 1, "said once");
+  first.behaviour = Rcode.NoError;
+  await world.clock.advance(60_000);
+  await pool.respond(queryOf(), contextOf(world));
+  const recovered = world.events.named("transport.upstream.working").at(-1);
+  assert.deepEqual([recovered?.["from"], recovered?.["failures"]], ["failing", 6]);
+  first.behaviour = "ERR_TLS_NOT_AUTHENTICATED";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.equal(
+    world.events.named("transport.upstream.attack-suspected").length,
+    2,
+    "and again after it was right",
+  );
+});
+
+test("replies are counted by what protected them", async () => {
+  const { world, pool, upstreams } = poolOf(1);
+  const [upstream] = upstreams;
+  assert.ok(upstream !== undefined);
+  for (const protection of ["authenticated", "encrypted", "encrypted", "clear"] as const) {
+    upstream.protection = protection;
+    await pool.respond(queryOf(), contextOf(world));
+  }
+  assert.deepEqual(pool.standings()[0]?.repliesBy, { authenticated: 1, encrypted: 2, clear: 1 });
+});
+
+test("who asks more than may wait gets an error, and nobody less protection for it", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  second.tier = 2;
+  first.behaviour = "ERR_QUOTA_EXCEEDED";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_QUOTA_EXCEEDED"),
+  );
+  first.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 0]);
 });

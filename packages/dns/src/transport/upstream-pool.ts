@@ -7,6 +7,7 @@
  */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { Query, QueryContext, Reply, Responder } from "./responder.ts";
 import {
   makeStanding,
@@ -29,6 +30,10 @@ export interface PoolMember extends Responder {
   readonly transport?: "udp" | "tcp" | "tls";
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
+  /** For people: how it must prove who it is; absent: it need not. */
+  readonly identity?: string | undefined;
+  /** For people: the way to it as it is now; absent: nothing is kept between queries. */
+  readonly connectionStatus?: ConnectionStatus | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }
@@ -105,7 +110,8 @@ export class UpstreamPool implements Responder {
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
         noteReply(member, reply, this.#runtime.clock.nowMs());
-        this.#tell(member, reply.protection, { authenticatedBy: reply.exchange?.authenticatedBy });
+        if (member.told !== reply.protection)
+          this.#tell(member, reply.protection, noteRecovery(member, reply, this.#runtime.clock.nowMs()));
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -119,7 +125,10 @@ export class UpstreamPool implements Responder {
         round.lastFailure = cause;
         round.hasPassing ||= CODES_THAT_PASS.has(cause.code);
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
-        this.#noteFailure(member, cause);
+        // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
+        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
+          repliedTier = Math.min(repliedTier, tier);
+        else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
@@ -218,10 +227,18 @@ export class UpstreamPool implements Responder {
     const nowMs = this.#runtime.clock.nowMs();
     member.lastFailure = { atMs: nowMs, code: failure.code, stage: failure.stage, problem: failure.message };
     member.failuresInAll++;
+    member.failuresWhileFailing++;
+    member.failingSinceMs ??= nowMs;
     const { events } = this.#runtime;
     const isOther = failure.code === "ERR_TLS_NOT_AUTHENTICATED" && member.hasAuthenticated;
-    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack.
-    if (isOther) events.publish("transport.upstream.attack-suspected", { problem: failure.message });
+    // RFC 8310 §6.5: it proved who it was before, so this is probably an attack. Said once until it proves it again.
+    if (isOther) {
+      member.hasAuthenticated = false;
+      events.publish("transport.upstream.attack-suspected", {
+        upstream: member.upstream.server,
+        problem: failure.message,
+      });
+    }
     this.#tell(member, "failing", { code: failure.code, stage: failure.stage, problem: failure.message });
     // Queries that fail together, or because all upstreams do, are one failure.
     if (member.avoidUntilMs > nowMs) return;
@@ -241,6 +258,32 @@ interface Round {
   /** Some failure was of a kind that passes by itself. */
   hasPassing: boolean;
   lastFailure: DnsError | undefined;
+}
+
+/** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
+function isAboutQuestion(
+  { upstream, lastReplyMs }: Standing,
+  { code, stage }: DnsError,
+  nowMs: number,
+): boolean {
+  if (code === "ERR_QUOTA_EXCEEDED") return true;
+  const isAlive = lastReplyMs !== undefined && nowMs - lastReplyMs < ALIVE_MS;
+  return isAlive && upstream.transport === "tls" && stage === "query" && CODES_OF_QUESTION.has(code);
+}
+
+/** What the event of a new state tells: who it is, and how it went before when it had failed. */
+function noteRecovery(
+  member: Standing,
+  { exchange }: Reply,
+  nowMs: number,
+): Readonly<Record<string, unknown>> {
+  const { failingSinceMs, failuresWhileFailing: failures } = member;
+  const by = { authenticatedBy: exchange?.authenticatedBy };
+  member.failingSinceMs = undefined;
+  member.failuresWhileFailing = 0;
+  return failingSinceMs === undefined
+    ? by
+    : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
 }
 
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
@@ -269,5 +312,12 @@ const CODES_THAT_PASS: ReadonlySet<string> = new Set([
 const FORGETFUL_RETRY_MS = 1000;
 /** So that what happened is told, and not only that the time is up. */
 const FAILURE_MARGIN_MS = 100;
+/** No reply in time over a connection that came about, or one that cannot be read. */
+const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
+/**
+ * A server that replied so lately is there: a silent connection is given up after a second, and what becomes of the next one
+ * is about the server again.
+ */
+const ALIVE_MS = 30_000;
 /** With `fastest`, one query in so many goes to any of them. */
 const EXPLORE_ONE_IN = 32;

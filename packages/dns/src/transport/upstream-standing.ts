@@ -1,5 +1,6 @@
 /** What a pool remembers of an upstream: how it did lately, and for people, how it has done in all. */
 
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { ExchangeFacts, Protection, Reply } from "./responder.ts";
 import type { PoolMember } from "./upstream-pool.ts";
 
@@ -29,7 +30,11 @@ export interface Standing {
   lastExchange: ExchangeFacts | undefined;
   lastReplyMs: number | undefined;
   replies: number;
+  readonly repliesBy: Record<Exclude<Protection, "local">, number>;
   failuresInAll: number;
+  /** Since the last reply, and since when; 0 and undefined while it works. */
+  failuresWhileFailing: number;
+  failingSinceMs: number | undefined;
   repliesOnReused: number;
   handshakes: number;
   resumptions: number;
@@ -43,7 +48,13 @@ export interface UpstreamStanding {
   /** `untried`, what its last reply was protected by, or that it fails. */
   readonly state: "untried" | "failing" | Protection;
   readonly authenticatedBy: string | undefined;
+  /** How it must prove who it is; undefined: it need not. */
+  readonly identity: string | undefined;
+  /** The way to it as it is now; undefined when nothing is kept between queries. */
+  readonly connection: ConnectionStatus | undefined;
   readonly replies: number;
+  /** Of `replies`, by what protected them. */
+  readonly repliesBy: Readonly<Record<Exclude<Protection, "local">, number>>;
   readonly failures: number;
   /** Failures since the last reply. */
   readonly failuresInARow: number;
@@ -71,7 +82,10 @@ export function makeStanding(upstream: PoolMember): Standing {
     lastExchange: undefined,
     lastReplyMs: undefined,
     replies: 0,
+    repliesBy: { authenticated: 0, encrypted: 0, clear: 0 },
     failuresInAll: 0,
+    failuresWhileFailing: 0,
+    failingSinceMs: undefined,
     repliesOnReused: 0,
     handshakes: 0,
     resumptions: 0,
@@ -82,6 +96,7 @@ export function makeStanding(upstream: PoolMember): Standing {
 /** Counts a reply. */
 export function noteReply(member: Standing, { exchange, protection }: Reply, nowMs: number): void {
   member.replies++;
+  if (protection !== "local") member.repliesBy[protection]++;
   member.lastReplyMs = nowMs;
   if (protection === "authenticated") member.hasAuthenticated = true;
   if (exchange === undefined) return;
@@ -102,7 +117,10 @@ export function standingOf(member: Standing, nowMs: number): UpstreamStanding {
     upstream,
     state: failures > 0 ? "failing" : lastState,
     authenticatedBy: lastExchange?.authenticatedBy,
+    identity: upstream.identity,
+    connection: upstream.connectionStatus,
     replies,
+    repliesBy: { ...member.repliesBy },
     failures: member.failuresInAll,
     failuresInARow: failures,
     reuseRatio: replies === 0 ? 0 : member.repliesOnReused / replies,

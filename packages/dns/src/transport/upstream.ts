@@ -10,6 +10,7 @@ import {
   tryReadExtendedError,
 } from "@sotto/dns/wire";
 import { type TlsPolicy, UNAUTHENTICATED_TLS } from "./authentication.ts";
+import type { ConnectionStatus } from "./connection-status.ts";
 import type { ExchangeResult } from "./exchange-request.ts";
 import type { Exchanger } from "./exchanger.ts";
 import type { Query, QueryContext, Reply } from "./responder.ts";
@@ -33,7 +34,10 @@ export interface UpstreamOptions {
   readonly keepalive?: boolean | undefined;
 }
 
-type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch" | "mayBeTried">;
+type UpstreamExchanger = Pick<
+  Exchanger,
+  "exchange" | "isBackedOff" | "networkEpoch" | "connectionStatus" | "mayBeTried"
+>;
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
 export class Upstream implements PoolMember {
@@ -67,13 +71,28 @@ export class Upstream implements PoolMember {
   }
 
   get isBackedOff(): boolean {
+    return this.#exchanger.isBackedOff(this.#way);
+  }
+
+  get connectionStatus(): ConnectionStatus | undefined {
+    return this.#exchanger.connectionStatus(this.#way);
+  }
+
+  get identity(): string | undefined {
+    return identityOf(this.#options.tls);
+  }
+
+  get #way(): {
+    readonly transport: UpstreamOptions["transport"];
+    readonly server: Endpoint;
+    readonly tls: TlsPolicy | undefined;
+  } {
     const { transport, endpoint, tls } = this.#options;
-    return this.#exchanger.isBackedOff({ transport, server: endpoint, tls });
+    return { transport, server: endpoint, tls };
   }
 
   get mayBeTried(): boolean | undefined {
-    const { transport, endpoint, tls } = this.#options;
-    return this.#exchanger.mayBeTried({ transport, server: endpoint, tls });
+    return this.#exchanger.mayBeTried(this.#way);
   }
 
   get networkEpoch(): number {
@@ -122,6 +141,18 @@ export class Upstream implements PoolMember {
       isLastHope: context.isLastHope,
     });
   }
+}
+
+/** How a peer must prove who it is, for people; undefined: it need not. */
+function identityOf(tls: TlsPolicy | undefined): string | undefined {
+  if (tls === undefined || tls.authenticate === "no") return undefined;
+  const { authName, pins, tlsa } = tls;
+  const means: string[] = [];
+  if (authName !== undefined) means.push(`name ${authName}`);
+  if (tlsa !== undefined)
+    means.push(tlsa.length === 1 ? "its TLSA record" : `one of ${tlsa.length} TLSA records`);
+  if (pins.length > 0) means.push(pins.length === 1 ? `pin sha256:${pins[0]}` : `one of ${pins.length} pins`);
+  return means.join(" and ");
 }
 
 function rejectsEdns(reply: Message): boolean {

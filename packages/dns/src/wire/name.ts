@@ -359,39 +359,46 @@ export function tryParseName(text: string, origin: Name = Name.root): Parsed<Nam
   if (text === "@") return parsed(origin);
   if (text === ".") return parsed(Name.root);
   if (text === "") return problem("name is empty");
-  const wire: number[] = [0];
+  // Where the length of the label in hand stands; one octet behind the last of the text.
   let labelAt = 0;
-  let absolute = false;
+  let at = 1;
+  let isAbsolute = false;
   for (let i = 0; i < text.length; i++) {
-    absolute = false;
     const character = text.charCodeAt(i);
-    if (character === 0x2e) {
-      if (wire.length - labelAt === 1) return problem(`name ${JSON.stringify(text)} has an empty label`);
-      labelAt = wire.length;
-      wire.push(0);
-      absolute = true;
+    isAbsolute = character === 0x2e;
+    if (isAbsolute) {
+      if (at - labelAt === 1) return problem(`name ${JSON.stringify(text)} has an empty label`);
+      if (at >= NAME_OCTETS_MAX) return tooLong(text);
+      labelAt = at++;
       continue;
     }
-    const escaped = character === 0x5c ? readEscape(text, i) : { octet: character, length: 1 };
-    if (escaped === undefined) return problem(`name ${JSON.stringify(text)} has a bad escape`);
-    if (escaped.octet > 0xff || (character !== 0x5c && escaped.octet > 0x7e)) {
+    let octet = character;
+    if (character === 0x5c) {
+      const escaped = readEscape(text, i);
+      if (escaped === undefined) return problem(`name ${JSON.stringify(text)} has a bad escape`);
+      i += escaped.length - 1;
+      octet = escaped.octet;
+    }
+    if (octet > 0xff || (character !== 0x5c && octet > 0x7e)) {
       return problem(`name ${JSON.stringify(text)} has a character outside ASCII, write it as an A-label`);
     }
-    i += escaped.length - 1;
-    wire.push(escaped.octet);
-    const length = wire.length - labelAt - 1;
-    if (length > LABEL_OCTETS_MAX)
+    if (at - labelAt > LABEL_OCTETS_MAX)
       return problem(`name ${JSON.stringify(text)} has a label of more than 63 octets`);
-    wire[labelAt] = length;
+    if (at >= NAME_OCTETS_MAX) return tooLong(text);
+    scratch[at++] = octet;
+    scratch[labelAt] = at - labelAt - 1;
   }
-  const own = absolute ? wire.slice(0, -1) : wire;
-  const tail = absolute ? Name.root.wire : origin.wire;
-  if (own.length + tail.length > NAME_OCTETS_MAX)
-    return problem(`name ${JSON.stringify(text)} is longer than 255 octets`);
-  const octets = new Uint8Array(own.length + tail.length);
-  octets.set(own);
-  octets.set(tail, own.length);
+  const own = isAbsolute ? at - 1 : at;
+  const tail = isAbsolute ? Name.root.wire : origin.wire;
+  if (own + tail.length > NAME_OCTETS_MAX) return tooLong(text);
+  const octets = newOctets(own + tail.length);
+  for (let i = 0; i < own; i++) octets[i] = scratch[i] ?? 0;
+  octets.set(tail, own);
   return parsed(new Name(octets));
+}
+
+function tooLong(text: string): Parsed<never> {
+  return problem(`name ${JSON.stringify(text)} is longer than 255 octets`);
 }
 
 /** Reads `\DDD` or `\X` at `at`; undefined when it is neither. */

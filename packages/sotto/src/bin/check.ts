@@ -1,4 +1,4 @@
-/** `sotto check FILE`: everything that is wrong with a configuration file, or that it is fine. */
+/** `sotto check FILE`: everything that is wrong with a configuration file of a resolver or a stub, or that it is fine. */
 import { loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
 
@@ -9,8 +9,9 @@ export function runCheck(args: readonly string[], io: ProgramIo): Promise<number
     io.stderr.write("usage: sotto check FILE\n");
     return Promise.resolve(ExitCode.Usage);
   }
-  const loaded = loadConfigFile(file);
+  const loaded = loadConfigFile(file, "either");
   if (loaded.ok) {
+    for (const warning of loaded.warnings) io.stderr.write(`${problemToText(warning)} (warning)\n`);
     io.stdout.write(`${file}: ok\n`);
     return Promise.resolve(ExitCode.Ok);
   }

@@ -15,6 +15,7 @@ const HELP = `sotto control [--socket PATH | --config FILE] [--json] COMMAND
   lookup NAME           who is asked for a name, and what is known of it
   trust                 trust anchors
   upstreams             state, protection and failures of the servers of forward zones
+  portal                captive portals of a stub; sotto stub portal opens and closes them
   reload | stop         read the configuration again; finish and end
 `;
 
@@ -26,6 +27,7 @@ const COMMANDS: ReadonlySet<string> = new Set([
   "lookup",
   "trust",
   "upstreams",
+  "portal",
   "reload",
   "stop",
 ]);
@@ -88,7 +90,7 @@ function socketOf(file: string | undefined, io: ProgramIo): string | undefined {
     );
     return undefined;
   }
-  const loaded = loadConfigFile(file);
+  const loaded = loadConfigFile(file, "either");
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
     return undefined;

@@ -1,11 +1,22 @@
 /**
  * A resolver as a daemon, whatever it resolves by. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and
- * SIGINT drain and end.
+ * SIGINT drain and end. Under a service manager it takes the sockets that it is passed, and tells how it does.
  */
-import { nodeRuntime } from "@sotto/dns/runtime/node";
+import type { Clock } from "@sotto/dns/runtime";
+import { nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
 import { controlCommands, type RunningServer, startRecursor } from "../compose/index.ts";
 import { type LoadedConfig, problemToText } from "../config/index.ts";
-import { ControlServer, ExitCode, type Log, openLog, type ProgramIo } from "../operations/index.ts";
+import {
+  ControlServer,
+  ExitCode,
+  type InheritedSockets,
+  type Log,
+  openLog,
+  type ProgramIo,
+  ServiceNotifier,
+  takeInheritedSockets,
+} from "../operations/index.ts";
+import { statusLine } from "./status-line.ts";
 
 export interface Daemon {
   /** For messages. */
@@ -27,14 +38,15 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   const clock = nodeRuntime().clock;
   const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
   const runtime = nodeRuntime(log.events);
+  const notifier = openNotifier(io, log, clock);
   let server: RunningServer;
   try {
-    server = await startRecursor(loaded.config, runtime);
+    server = await startRecursor(loaded.config, runtime, { sockets: takeSockets(io, log).sockets });
   } catch (error) {
     io.stderr.write(`${program}: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
   }
-  const steering = new Steering(io, log, server, load);
+  const steering = new Steering(io, log, notifier, server, load);
   let control: ControlServer | undefined;
   try {
     control = await openControl(controlSocket ?? loaded.config.controlSocket, server, steering);
@@ -45,10 +57,31 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   }
   // Only now: whoever reads "ready" may send a signal at once.
   announce(server, log);
+  notifier.ready(statusLine(server));
+  notifier.watch(
+    () => steering.isEnding || server.listeners.length > 0,
+    () => (steering.isEnding ? DRAINING : statusLine(server)),
+  );
   await steering.ended;
   await control?.close();
+  await notifier.close();
   return ExitCode.Ok;
 }
+
+function openNotifier({ process = NO_PROCESS }: ProgramIo, { events }: Log, clock: Clock): ServiceNotifier {
+  return new ServiceNotifier({ ...process, send: sendUnixDatagram }, clock, events);
+}
+
+/** Throws when the service manager's variables make no sense. */
+function takeSockets({ process = NO_PROCESS }: ProgramIo, { logger }: Log): InheritedSockets {
+  const taken = takeInheritedSockets(process.environment, process.pid);
+  for (const problem of taken.problems) logger.warn({ problem }, "listener.socket-unused");
+  return taken;
+}
+
+/** For programs within programs, which no service manager knows. */
+const NO_PROCESS: NonNullable<ProgramIo["process"]> = { environment: {}, pid: 0 };
+const DRAINING = "draining: no new connections, answering what was asked";
 
 function announce(server: RunningServer, log: Log): void {
   for (const listener of server.listeners) {
@@ -58,6 +91,7 @@ function announce(server: RunningServer, log: Log): void {
         ...listener.local,
         ...(listener.pin === undefined ? {} : { pin: `sha256:${listener.pin}` }),
         ...(listener.fastOpen === undefined ? {} : { fastOpen: listener.fastOpen }),
+        ...(listener.inherited === undefined ? {} : { inherited: listener.inherited }),
       },
       "listening",
     );
@@ -68,6 +102,7 @@ function announce(server: RunningServer, log: Log): void {
 /** Signals and commands, one after another. A second ending signal ends at once. */
 class Steering {
   readonly #log: Log;
+  readonly #notifier: ServiceNotifier;
   readonly #server: RunningServer;
   readonly #load: () => LoadedConfig;
   readonly #ended = Promise.withResolvers<void>();
@@ -75,8 +110,15 @@ class Steering {
   #isEnding = false;
   #reloading: Promise<unknown> = Promise.resolve();
 
-  constructor(io: ProgramIo, log: Log, server: RunningServer, load: () => LoadedConfig) {
+  constructor(
+    io: ProgramIo,
+    log: Log,
+    notifier: ServiceNotifier,
+    server: RunningServer,
+    load: () => LoadedConfig,
+  ) {
     this.#log = log;
+    this.#notifier = notifier;
     this.#server = server;
     this.#load = load;
     this.#stopListening = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
@@ -92,16 +134,31 @@ class Steering {
     return this.#ended.promise;
   }
 
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
   /** Takes over the configuration; rejects, after saying why, when it cannot. */
   reload(): Promise<readonly string[]> {
-    const reloaded = this.#reloading.then(() => reload(this.#log, this.#server, this.#load));
+    const reloaded = this.#reloading.then(async () => {
+      this.#notifier.reloading();
+      try {
+        return await reload(this.#log, this.#server, this.#load);
+      } finally {
+        // Also when it was refused: the old configuration serves on.
+        if (!this.#isEnding) this.#notifier.ready(statusLine(this.#server));
+      }
+    });
     this.#reloading = reloaded.catch(() => undefined);
     return reloaded;
   }
 
   end(signal: string): void {
     const finished = this.#isEnding ? this.#server.close() : this.#reloading.then(() => this.#server.drain());
-    if (!this.#isEnding) this.#log.logger.info({ signal }, "draining");
+    if (!this.#isEnding) {
+      this.#log.logger.info({ signal }, "draining");
+      this.#notifier.stopping(DRAINING);
+    }
     this.#isEnding = true;
     void finished
       .catch((error: unknown) => this.#log.logger.error({ error: String(error) }, "drain failed"))
@@ -132,6 +189,10 @@ async function openControl(
     lookUp: (name) => server.lookUp(name),
     trust: () => server.trust(),
     upstreams: () => server.upstreams(),
+    get stubStatus() {
+      return server.stubStatus;
+    },
+    portal: (words) => server.portal(words),
     reload: () => steering.reload(),
     stop: () => steering.end("control"),
   });
@@ -144,10 +205,11 @@ function tellStatus(server: RunningServer, log: Log): void {
 }
 
 function listenersOf(server: RunningServer): readonly object[] {
-  return server.listeners.map(({ transport, local, fastOpen, counters }) => ({
+  return server.listeners.map(({ transport, local, fastOpen, inherited, counters }) => ({
     transport,
     ...local,
     fastOpen,
+    inherited,
     counters,
   }));
 }
@@ -159,6 +221,7 @@ async function reload(log: Log, server: RunningServer, load: () => LoadedConfig)
     for (const problem of problems) log.logger.error({}, `reload refused: ${problem}`);
     throw new Error(problems.join("; "));
   }
+  for (const warning of loaded.warnings) log.logger.warn({}, problemToText(warning));
   try {
     const changes = await server.reload(loaded.config);
     log.logger.info({ changes }, "reloaded");

@@ -27,11 +27,12 @@ function show(args: readonly string[], io: ProgramIo): number {
   else if (options.schema === true) io.stdout.write(`${JSON.stringify(settingsSchema(), null, 2)}\n`);
   else {
     const loaded =
-      options.config === undefined ? loadConfig("", "(defaults)") : loadConfigFile(options.config);
+      options.config === undefined ? loadConfig("", "(defaults)") : loadConfigFile(options.config, "either");
     if (!loaded.ok) {
       for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
       return ExitCode.Failed;
     }
+    for (const warning of loaded.warnings) io.stderr.write(`${problemToText(warning)} (warning)\n`);
     io.stdout.write(effectiveSettings(loaded.settings));
   }
   return ExitCode.Ok;

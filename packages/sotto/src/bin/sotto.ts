@@ -50,6 +50,7 @@ async function run(argv: readonly string[], io: ProgramIo): Promise<number> {
 }
 
 const io: ProgramIo = {
+  process: { environment: process.env, pid: process.pid },
   stdout: process.stdout,
   stderr: process.stderr,
   onSignal(signals, heard) {

@@ -2,10 +2,12 @@
  * `sotto stub`: the local resolver that asks others, by a usage profile. Reads sotto's settings with a `stub` section, or
  * Stubby's `stubby.yml` as it is.
  */
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { effectiveSettings, type LoadedConfig, loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
-import { runStubStatus } from "../tools/stub/index.ts";
+import { runStubPortal, runStubStatus } from "../tools/stub/index.ts";
 import { askControl } from "./control-client.ts";
 import { runDaemon } from "./daemon.ts";
 
@@ -15,8 +17,11 @@ const HELP = `sotto stub: a local resolver that asks others, encrypted
                         run; FILE is sotto's own, or stubby.yml unchanged
   sotto stub show --config FILE
                         what the file means, with all defaults
-  sotto stub status [--config FILE | --socket PATH] [--json]
-                        state of the upstreams
+  sotto stub status [--config FILE | --socket PATH] [--json] [--watch]
+                        state of the upstreams; --watch goes on until interrupted
+  sotto stub portal [open --names NAME[,NAME…] --server ADDRESS[@PORT]|system [--for 5m] | close]
+                    [--config FILE | --socket PATH] [--json]
+                        captive portals: for some minutes these names, and nothing else, are asked in clear
 `;
 
 /** Runs a command of the stub; without one, the stub itself. */
@@ -26,9 +31,12 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
     (read === undefined ? io.stderr : io.stdout).write(HELP);
     return Promise.resolve(read === undefined ? ExitCode.Usage : ExitCode.Ok);
   }
-  const { command, config, socket, json } = read;
-  if (command === "status") return status(config, socket, json, io);
-  if (config === undefined || (command !== undefined && command !== "show")) {
+  const { command, action, config, socket } = read;
+  if (command === "status" && action === undefined)
+    return withSocket(read, io, (ask) => runStubStatus(ask, read, nodeRuntime().clock, io));
+  if (command === "portal" && (action === undefined || action === "open" || action === "close"))
+    return withSocket(read, io, (ask) => runStubPortal({ ...read, action }, { ask, readText }, io));
+  if (config === undefined || action !== undefined || (command !== undefined && command !== "show")) {
     io.stderr.write(HELP);
     return Promise.resolve(ExitCode.Usage);
   }
@@ -39,26 +47,33 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
 
 function show(loaded: LoadedConfig, io: ProgramIo): number {
   const told = loaded.ok ? loaded.warnings : loaded.problems;
-  for (const problem of told) io.stderr.write(`${problemToText(problem)}\n`);
+  for (const problem of told) io.stderr.write(`${problemToText(problem)}${loaded.ok ? " (warning)" : ""}\n`);
   if (!loaded.ok) return ExitCode.Failed;
   io.stdout.write(effectiveSettings(loaded.settings));
   return ExitCode.Ok;
 }
 
-async function status(
-  config: string | undefined,
-  given: string | undefined,
-  json: boolean,
+/** Finds the running stub; a usage error when nobody says where it is. */
+async function withSocket(
+  { command, socket, config }: Arguments,
   io: ProgramIo,
+  run: (ask: (words: readonly string[]) => Promise<unknown>) => Promise<number>,
 ): Promise<number> {
-  const socket = given ?? (config === undefined ? undefined : socketOf(config));
-  if (socket === undefined) {
-    io.stderr.write(
-      "sotto stub status: say where the stub listens: --socket PATH as it was started, or --config FILE with control.socket\n",
-    );
-    return ExitCode.Usage;
+  const path = socket ?? (config === undefined ? undefined : socketOf(config));
+  if (path !== undefined) return run((words) => askControl(path, words));
+  io.stderr.write(
+    `sotto stub ${command}: say where the stub listens: --socket PATH as it was started, or --config FILE with control.socket\n`,
+  );
+  return ExitCode.Usage;
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    // Who does DHCP here writes elsewhere.
+    return undefined;
   }
-  return runStubStatus((words) => askControl(socket, words), json, io);
 }
 
 function socketOf(config: string): string | undefined {
@@ -68,9 +83,14 @@ function socketOf(config: string): string | undefined {
 
 interface Arguments {
   readonly command: string | undefined;
+  readonly action: string | undefined;
   readonly config: string | undefined;
   readonly socket: string | undefined;
+  readonly names: string | undefined;
+  readonly server: string | undefined;
+  readonly forText: string | undefined;
   readonly json: boolean;
+  readonly watch: boolean;
   readonly help: boolean;
 }
 
@@ -83,13 +103,18 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       options: {
         config: { type: "string", short: "c" },
         socket: { type: "string" },
+        names: { type: "string" },
+        server: { type: "string" },
+        for: { type: "string" },
         json: { type: "boolean" },
+        watch: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
-    if (positionals.length > 1) return undefined;
-    const { config, socket, json = false, help = false } = values;
-    return { command: positionals[0], config, socket, json, help };
+    const [command, action, ...more] = positionals;
+    if (more.length > 0) return undefined;
+    const { config, socket, names, server, for: forText, json = false, watch = false, help = false } = values;
+    return { command, action, config, socket, names, server, forText, json, watch, help };
   } catch {
     return undefined;
   }

@@ -15,6 +15,10 @@ export interface Controlled {
   lookUp(name: Name): object;
   trust(): object;
   upstreams(): readonly object[];
+  /** Upstreams, portal and answers, for people. */
+  readonly stubStatus: object;
+  /** Opens, closes or tells about captive portals. */
+  portal(words: readonly string[]): object;
   /** Reads the configuration again; what changed. */
   reload(): Promise<readonly string[]>;
   /** Begins to end. */
@@ -35,6 +39,8 @@ export function controlCommands(resolver: Controlled): Readonly<Record<string, C
     lookup: async ([name]) => resolver.lookUp(nameOf(name)),
     trust: async () => resolver.trust(),
     upstreams: async () => ({ zones: resolver.upstreams() }),
+    "stub-status": async () => resolver.stubStatus,
+    portal: async (words) => resolver.portal(words),
     reload: async () => ({ changes: await resolver.reload() }),
     stop: async () => {
       resolver.stop();

@@ -8,10 +8,11 @@ import {
   UdpListener,
 } from "@sotto/dns/transport";
 import type { Config, ListenerConfig } from "../config/index.ts";
-import type { CertificateSummary } from "../operations/index.ts";
+import type { CertificateSummary, InheritedSocket } from "../operations/index.ts";
 import { AccessList } from "../server/index.ts";
 import type { CertificateSource, ListenerCertificates } from "./certificates.ts";
 import { judgeByCertificate } from "./client-access.ts";
+import { placeSockets, type SocketPlaces, socketDirective } from "./inherited-listeners.ts";
 
 /** An open listener. */
 export interface OpenListener {
@@ -24,6 +25,8 @@ export interface OpenListener {
   readonly certificates: readonly CertificateSummary[];
   /** What became of the wish for Fast Open; undefined when it was not asked for. */
   readonly fastOpen?: string | undefined;
+  /** Name of the socket that the service manager passed for it; undefined when it opened its own. */
+  readonly inherited?: string | undefined;
   /** What has happened on it, for status reports. */
   readonly counters: object;
 }
@@ -32,6 +35,7 @@ interface Entry {
   readonly key: string;
   config: ListenerConfig;
   readonly part: UdpListener | StreamService;
+  readonly socket: InheritedSocket | undefined;
   certificates: ListenerCertificates | undefined;
   /** As the part is now. */
   change: StreamServiceChange | undefined;
@@ -50,6 +54,8 @@ export interface ListenerShare {
   readonly handler: MessageHandler;
   readonly admission: Admission;
   readonly certificates: CertificateSource;
+  /** What the service manager has opened; empty: nothing. */
+  readonly sockets: readonly InheritedSocket[];
   /** Keys of tickets now; 48 octets. */
   ticketKeys(): Uint8Array;
 }
@@ -67,12 +73,13 @@ export class ListenerSet {
 
   /** What is open now. */
   get open(): readonly OpenListener[] {
-    return this.#entries.map(({ config, part, certificates }) => ({
+    return this.#entries.map(({ config, part, certificates, socket }) => ({
       transport: config.transport,
       local: part.local,
       pin: certificates?.summaries[0]?.pin,
       certificates: certificates?.summaries ?? [],
       fastOpen: config.fastOpen && part instanceof StreamService ? part.fastOpen : undefined,
+      inherited: socket?.name,
       counters: part.counters,
     }));
   }
@@ -88,9 +95,11 @@ export class ListenerSet {
     const renewals = await Promise.all(
       kept.map((entry) => this.#prepare(entry, wanted.get(entry.key) ?? entry.config, config)),
     );
+    const places = placeSockets(config.listeners, this.#share.sockets);
     const added = await this.#openAll(
       [...wanted].filter(([key]) => !kept.some((entry) => entry.key === key)),
       config,
+      places,
     );
     try {
       renewAll(renewals);
@@ -99,6 +108,7 @@ export class ListenerSet {
       throw error;
     }
     this.#share.admission.setLimits(config.limits);
+    this.#tellSockets(places);
     const removed = this.#entries.filter((entry) => !wanted.has(entry.key));
     this.#entries = [...kept, ...added];
     const deadlineMs = this.#runtime.clock.nowMs() + config.limits.drainTimeoutMs;
@@ -160,10 +170,15 @@ export class ListenerSet {
   }
 
   /** Opens all or none. */
-  async #openAll(wanted: readonly (readonly [string, ListenerConfig])[], config: Config): Promise<Entry[]> {
+  async #openAll(
+    wanted: readonly (readonly [string, ListenerConfig])[],
+    config: Config,
+    places: SocketPlaces,
+  ): Promise<Entry[]> {
     const opened: Entry[] = [];
     try {
-      for (const [key, listener] of wanted) opened.push(await this.#openOne(key, listener, config));
+      for (const [key, listener] of wanted)
+        opened.push(await this.#openOne(key, listener, config, places.of.get(listener)));
     } catch (error) {
       await Promise.all(opened.map(({ part }) => part.close()));
       throw error;
@@ -171,25 +186,57 @@ export class ListenerSet {
     return opened;
   }
 
-  async #openOne(key: string, listener: ListenerConfig, config: Config): Promise<Entry> {
-    const { local, transport, fastOpen } = listener;
-    const { handler, admission } = this.#share;
+  async #openOne(
+    key: string,
+    listener: ListenerConfig,
+    config: Config,
+    socket: InheritedSocket | undefined,
+  ): Promise<Entry> {
+    const { transport, fastOpen } = listener;
+    const { handler, admission, sockets } = this.#share;
+    const place = { local: socket?.local ?? listener.local, inheritedFd: socket?.fd };
     try {
       if (transport === "udp") {
-        const options = { local, proxy: proxyOptions(listener) };
+        const options = { ...place, proxy: proxyOptions(listener) };
         const part = await UdpListener.open(options, handler, this.#runtime);
-        return { key, config: listener, part, certificates: undefined, change: undefined };
+        return { key, config: listener, part, socket, certificates: undefined, change: undefined };
       }
       const certificates = await this.#certificatesFor(listener);
       const change = this.#changeFor(listener, certificates, config);
-      const options = { ...change, local, admission, fastOpen };
+      const options = { ...change, ...place, admission, fastOpen };
       const part = await StreamService.open(options, handler, this.#runtime);
-      return { key, config: listener, part, certificates, change };
+      return { key, config: listener, part, socket, certificates, change };
     } catch (cause) {
       if (DnsError.is(cause, "ERR_CONFIG")) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new DnsError("ERR_CONFIG", `cannot listen on ${describe(listener)}: ${why}`, { cause });
+      const help =
+        socket !== undefined
+          ? `; its socket ${socket.name} is the service manager's, and comes again with a restart`
+          : sockets.length > 0
+            ? `; the service manager passed no socket for it: add ${socketDirective(listener)} to the socket unit`
+            : "";
+      throw new DnsError("ERR_CONFIG", `cannot listen on ${describe(listener)}: ${why}${help}`, { cause });
     }
+  }
+
+  /** What the socket unit and the configuration do not agree about. */
+  #tellSockets({ without, unused }: SocketPlaces): void {
+    const { events } = this.#runtime;
+    for (const { name, layer, local } of unused)
+      events.publish("listener.socket-unused", {
+        socket: name,
+        layer,
+        ...local,
+        problem: "the service manager passed a socket that no listener is configured for",
+        consequence: "what is sent there gets no answer: add a listener, or take it out of the socket unit",
+      });
+    for (const listener of without)
+      events.publish("listener.socket-missing", {
+        transport: listener.transport,
+        ...listener.local,
+        problem: "the service manager passed sockets, but none for this listener",
+        consequence: `it has its own: add ${socketDirective(listener)} to the socket unit`,
+      });
   }
 
   /** Lets clients finish until `deadlineMs`, then closes. */

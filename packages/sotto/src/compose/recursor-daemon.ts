@@ -4,11 +4,11 @@
  */
 import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
-import type { Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
 import type { Name, Parsed, RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
-import { FileWatch, NetworkWatch } from "../operations/index.ts";
+import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
   type AnchorKeeper,
   AuthorityEncryption,
@@ -31,7 +31,10 @@ import { CertificateSource, certificateFilesOf } from "./certificates.ts";
 import { EncryptionFile } from "./encryption-file.ts";
 import { buildForwarders, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
+import { isOurself } from "./is-ourself.ts";
 import { ListenerSet, type OpenListener } from "./listeners.ts";
+import { Portal, type PortalStatus } from "./portal.ts";
+import { type StubStatus, stubStatusOf } from "./stub-status.ts";
 import { TicketKeys } from "./tickets.ts";
 
 /** A resolver that serves clients. */
@@ -54,6 +57,9 @@ export interface RunningServer {
   trust(): { readonly anchors: readonly string[]; readonly negative: readonly string[] };
   /** The upstreams of forward zones. */
   upstreams(): readonly ForwardZoneStatus[];
+  readonly stubStatus: StubStatus;
+  /** Captive portals: `open NAMES SERVER [DURATION]`, `close`, or nothing to look. Throws a `DnsError` that says why not. */
+  portal(words: readonly string[]): PortalStatus;
   /** Stops accepting, lets clients finish for as long as configured, then closes. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -77,6 +83,8 @@ export interface ServerStatus {
 export interface StartOptions {
   /** The world towards upstreams when it is another one than towards clients: the playground's is in memory. */
   readonly upstreamRuntime?: Runtime;
+  /** Sockets that the service manager has opened; listeners take them instead of their own. */
+  readonly sockets?: readonly InheritedSocket[] | undefined;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -98,7 +106,7 @@ export async function startRecursor(
   runtime: Runtime,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const daemon = new RecursorDaemon(config, runtime, options.upstreamRuntime ?? runtime);
+  const daemon = new RecursorDaemon(config, runtime, options);
   await daemon.open();
   return daemon;
 }
@@ -116,13 +124,18 @@ class RecursorDaemon implements RunningServer {
   readonly #certificateWatch: FileWatch;
   readonly #networkWatch: NetworkWatch;
   readonly #encryptionFile: EncryptionFile;
+  readonly #portal: Portal | undefined;
 
-  constructor(config: Config, runtime: Runtime, upstreamRuntime: Runtime) {
+  constructor(config: Config, runtime: Runtime, { upstreamRuntime = runtime, sockets = [] }: StartOptions) {
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
     this.#cache = new MessageCache(cacheOptions(config), runtime.random);
+    const isUs = (server: Endpoint): boolean => isOurself(server, this.listeners);
+    this.#portal =
+      config.portal && new Portal(config.portal, isUs, { ...upstreamRuntime, events: runtime.events });
     this.#lasting = {
+      portal: this.#portal,
       runtime,
       upstreamRuntime,
       drawnCookieSecret: runtime.random.octets(COOKIE_SECRET_OCTETS),
@@ -139,12 +152,14 @@ class RecursorDaemon implements RunningServer {
         handler: this.#handler,
         admission: this.#admission,
         certificates: new CertificateSource(() => runtime.clock.wallMs()),
+        sockets,
         ticketKeys: () => this.#tickets.current,
       },
       runtime,
     );
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
     this.#networkWatch = new NetworkWatch(runtime.clock, () => {
+      this.#portal?.close("the network changed");
       this.#engine.exchanger.networkChanged();
       this.#listeners.networkChanged();
     });
@@ -208,6 +223,18 @@ class RecursorDaemon implements RunningServer {
     return this.#engine.forwardZones.map(forwardZoneStatus);
   }
 
+  get stubStatus(): StubStatus {
+    return stubStatusOf(this.upstreams(), this.#portal?.status, this.#lasting.outcomes);
+  }
+
+  portal([what, ...words]: readonly string[]): PortalStatus {
+    if (this.#portal === undefined)
+      throw new DnsError("ERR_CONFIG", "only `sotto stub` knows captive portals");
+    if (what === "open") return this.#portal.open(words);
+    if (what === "close") return this.#portal.close("closed by command");
+    return this.#portal.status;
+  }
+
   async reload(next: Config): Promise<readonly string[]> {
     const before = this.#config;
     this.#tickets.change(next.tls);
@@ -226,6 +253,7 @@ class RecursorDaemon implements RunningServer {
     this.#engine = buildEngine(next, this.#cache, this.#lasting);
     this.#handler.current = this.#engine.service;
     this.#config = next;
+    if (next.portal !== undefined) this.#portal?.reconfigure(next.portal);
     this.#watchCertificates();
     this.#tellCertificates();
     // Queries that are under way finish with the parts they began with.
@@ -240,6 +268,7 @@ class RecursorDaemon implements RunningServer {
 
   async drain(): Promise<void> {
     this.#stopTimers();
+    await this.#portal?.end();
     await this.#listeners.drain(this.#runtime.clock.nowMs() + this.#config.limits.drainTimeoutMs);
     await closeEngine(this.#engine);
     await this.#encryptionFile.save();
@@ -247,6 +276,7 @@ class RecursorDaemon implements RunningServer {
 
   async close(): Promise<void> {
     this.#stopTimers();
+    await this.#portal?.end();
     await this.#listeners.close();
     await closeEngine(this.#engine);
     await this.#encryptionFile.save();
@@ -317,6 +347,8 @@ export interface Lasting {
   readonly outcomes: OutcomeCounters;
   /** What is known of authorities over TLS. */
   readonly encryption: AuthorityEncryption;
+  /** Undefined: none can be opened. */
+  readonly portal?: Portal | undefined;
 }
 
 export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
@@ -373,6 +405,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       ...config.identity,
       trustAnchors: config.identity.trustAnchors ? () => recursor.trustAnchors.map(tagsText) : undefined,
     },
+    portal: lasting.portal?.member,
     snooping: config.access.snooping,
     localZones: config.localZones,
     privateAddresses: config.resolver.privateAddresses,
@@ -387,6 +420,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       access: config.access,
       cookies: cookieOptions(config, lasting.drawnCookieSecret),
       cache,
+      bypassesCache: lasting.portal && ((view) => lasting.portal?.covers(view) === true),
       prefetch: config.cache.prefetch,
       deadlineMs: config.resolver.deadlineMs,
       outcomes,

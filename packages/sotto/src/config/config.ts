@@ -52,6 +52,14 @@ export type UpstreamConnections = Pick<
   "connectTimeoutMs" | "handshakeTimeoutMs" | "connection"
 >;
 
+/** What openings of captive portals are allowed. */
+export interface PortalConfig {
+  readonly isAllowed: boolean;
+  readonly forMsMax: number;
+  /** Which profile they are an exception from. */
+  readonly profile: UsageProfile;
+}
+
 export interface ProfiledUpstreams {
   readonly profile: UsageProfile;
   readonly plans: readonly UpstreamPlan[];
@@ -152,6 +160,8 @@ export interface Config {
   readonly forwardZones: readonly ForwardZoneConfig[];
   /** How connections to upstreams are made; a stub has settings for it. */
   readonly upstreamConnections: UpstreamConnections;
+  /** Undefined: not a stub, which alone has portals. */
+  readonly portal: PortalConfig | undefined;
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:

@@ -4,6 +4,9 @@ export type {
   DnssecConfig,
   ForwardZoneConfig,
   ListenerConfig,
+  PortalConfig,
 } from "./config.ts";
 export { effectiveSettings, problemToText, settingsReference, settingsSchema } from "./explain.ts";
 export { type ConfigProblem, type LoadedConfig, loadConfig, loadConfigFile } from "./load.ts";
+export { tryParseStubServer } from "./setting-types.ts";
+export { tryParseDuration } from "./units.ts";

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { DnsError } from "@sotto/dns/runtime";
-import { hasCredentials, readUpstream, type UpstreamPlan } from "@sotto/dns/stub";
+import { hasCredentials, lintUpstream, readUpstream, type UpstreamPlan } from "@sotto/dns/stub";
 import { Name } from "@sotto/dns/wire";
-import type { ForwardZoneConfig, UpstreamConnections } from "./config.ts";
-import { known } from "./load-listeners.ts";
+import type { ForwardZoneConfig, PortalConfig, UpstreamConnections } from "./config.ts";
+import { bounded, known } from "./load-listeners.ts";
 import { tryParsePin } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
 import { tryParseDuration } from "./units.ts";
@@ -13,11 +13,12 @@ import { tryParseDuration } from "./units.ts";
 type StubSettings = Settings["stub"];
 type Report = (path: readonly PropertyKey[], message: string) => void;
 
-export function toStub(stub: StubSettings, folder: string, report: Report): ForwardZoneConfig {
+export function toStub(stub: StubSettings, folder: string, report: Report, warn: Report): ForwardZoneConfig {
   // RFC 8310 §5: nobody gets less than the best without having said so.
   const profile = stub.profile ?? "strict";
   const plans = stub.upstreams.flatMap((upstream, i) => {
     const plan = planOf(upstream, folder, (message) => report(["upstreams", i], message));
+    for (const lint of plan === undefined ? [] : lintUpstream(plan)) warn(["upstreams", i], lint);
     return plan === undefined ? [] : [plan];
   });
   if (stub.upstreams.length === 0)
@@ -57,7 +58,7 @@ function planOf(
     if (typeof upstream === "string") return readUpstream(upstream);
     const { authorities, pins, "clear-port": clearPort, ...rest } = upstream;
     const trustAnchorsPem =
-      authorities === undefined ? undefined : [readFileSync(resolve(folder, authorities), "utf8")];
+      authorities === undefined ? undefined : [readAuthorities(resolve(folder, authorities))];
     return readUpstream({
       ...rest,
       clearPort,
@@ -70,6 +71,14 @@ function planOf(
   }
 }
 
+/** Without a certificate in it nobody could ever be authenticated. */
+function readAuthorities(file: string): string {
+  const pem = readFileSync(file, "utf8");
+  if (!/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(pem))
+    throw new DnsError("ERR_CONFIG", `authorities: ${file} holds no certificate in PEM`);
+  return pem;
+}
+
 export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {
   if (stub.upstreams.length === 0) return {};
   return {
@@ -78,3 +87,16 @@ export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {
     connection: { idleTimeoutMs: known(tryParseDuration(stub["idle-timeout"])) },
   };
 }
+
+export function toPortal({ stub }: Settings, report: (message: string) => void): PortalConfig {
+  return {
+    isAllowed: stub.portal.allowed,
+    forMsMax: bounded(stub.portal["for-max"], PORTAL_MS_MIN, PORTAL_MS_MAX, report),
+    profile: stub.profile ?? "strict",
+  };
+}
+
+/** Less is no opening. */
+const PORTAL_MS_MIN = 10_000;
+/** Who needs longer opens again, and has been reminded by then. */
+const PORTAL_MS_MAX = 15 * 60_000;

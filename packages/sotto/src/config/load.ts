@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { hasCredentials, readUpstream } from "@sotto/dns/stub";
+import { hasCredentials, lintUpstream, readUpstream } from "@sotto/dns/stub";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
   addressToText,
@@ -23,7 +23,7 @@ import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneCo
 import { knownKeysAt, suggest } from "./explain.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
-import { toStub, toUpstreamConnections } from "./load-stub.ts";
+import { toPortal, toStub, toUpstreamConnections } from "./load-stub.ts";
 import { tryParseStubServer } from "./setting-types.ts";
 import { type Settings, settings } from "./settings.ts";
 import { looksLikeStubby, readStubby } from "./stubby.ts";
@@ -49,8 +49,8 @@ export type LoadedConfig =
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
-/** Which program the file is for: `stub` needs upstreams, and reads `stubby.yml`, too. */
-export type ConfigPurpose = "serve" | "stub";
+/** Which program the file is for: `stub` needs upstreams, and reads `stubby.yml`, too; `either` is what the file looks like. */
+export type ConfigPurpose = "serve" | "stub" | "either";
 
 /** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
 const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
@@ -64,7 +64,7 @@ export function loadConfigFile(file: string, purpose: ConfigPurpose = "serve"): 
 }
 
 /** Checks the text of a configuration file; `file` is for messages and for the folder of files it names. */
-export function loadConfig(text: string, file: string, purpose: ConfigPurpose = "serve"): LoadedConfig {
+export function loadConfig(text: string, file: string, wanted: ConfigPurpose = "serve"): LoadedConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const syntax = document.errors.map((error) => ({
@@ -74,23 +74,27 @@ export function loadConfig(text: string, file: string, purpose: ConfigPurpose = 
     message: `not valid YAML: ${error.message}`,
   }));
   if (syntax.length > 0) return failed(syntax);
-  const source = { file, document, lines };
   const warnings: ConfigProblem[] = [];
   let value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
-  if (purpose === "stub" && looksLikeStubby(value)) {
-    const placed = (path: readonly PropertyKey[], message: string): ConfigProblem => {
-      return { file, line: lineOf(document, lines, path, false), path: pathText(path), message };
-    };
-    const read = readStubby(value);
-    warnings.push(...read.warnings.map(({ path, message }) => placed(path, message)));
+  const purpose = wanted === "either" ? purposeOf(value) : wanted;
+  const read = purpose === "stub" && looksLikeStubby(value) ? readStubby(value) : undefined;
+  const source = { file, document, lines, isStubby: read !== undefined };
+  if (read !== undefined) {
+    warnings.push(...read.warnings.map(({ path, message }) => placed(source, path, message)));
     if (read.problems.length > 0)
-      return failed(read.problems.map(({ path, message }) => placed(path, message)));
+      return failed(read.problems.map(({ path, message }) => placed(source, path, message)));
     value = read.settings;
   }
   const checked = settings.safeParse(purpose === "stub" ? withStubListeners(value) : value);
   if (!checked.success)
     return failed(checked.error.issues.flatMap((issue) => issueProblems(issue, document, lines, file)));
   return toConfig(checked.data, source, purpose, warnings);
+}
+
+/** Whose file it is by its looks. */
+function purposeOf(value: unknown): "serve" | "stub" {
+  const isStub = looksLikeStubby(value) || (typeof value === "object" && value !== null && "stub" in value);
+  return isStub ? "stub" : "serve";
 }
 
 /** A stub serves its own machine, in clear over loopback. */
@@ -122,6 +126,8 @@ interface Source {
   readonly file: string;
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
+  /** Stubby's file, in which things stand elsewhere. */
+  readonly isStubby: boolean;
 }
 
 /** A Zod issue as problems with lines; unknown keys become one problem each, with a suggestion. */
@@ -183,14 +189,14 @@ function lineOf(
 function toConfig(
   checked: Settings,
   source: Source,
-  purpose: ConfigPurpose,
-  warnings: readonly ConfigProblem[],
+  purpose: "serve" | "stub",
+  warnings: ConfigProblem[],
 ): LoadedConfig {
   const problems: ConfigProblem[] = [];
-  const report = (path: readonly PropertyKey[], message: string): void => {
-    const line = lineOf(source.document, source.lines, path, false);
-    problems.push({ file: source.file, line, path: pathText(path), message });
-  };
+  const report = (path: readonly PropertyKey[], message: string): void =>
+    void problems.push(placed(source, path, message));
+  const warn = (path: readonly PropertyKey[], message: string): void =>
+    void warnings.push(placed(source, path, message));
   const folder = dirname(resolve(source.file));
   const listeners = checked.listen.map((listener, i) =>
     toListener(listener, checked.limits, folder, (message) => report(["listen", i], message)),
@@ -234,8 +240,12 @@ function toConfig(
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
-    forwardZones: toForwardZones(checked, purpose, folder, report),
+    forwardZones: toForwardZones(checked, purpose, folder, { report, warn }),
     upstreamConnections: toUpstreamConnections(checked),
+    portal:
+      purpose === "stub"
+        ? toPortal(checked, (message) => report(["stub", "portal", "for-max"], message))
+        : undefined,
     stubZones: checked["stub-zones"].map(toStubZone),
     localZones: {
       builtin: checked["local-zones"].builtin,
@@ -249,6 +259,15 @@ function toConfig(
     log: checked.log,
   };
   return problems.length === 0 ? { ok: true, config, settings: checked, warnings } : failed(problems);
+}
+
+/** A problem with its place in the file. */
+function placed(source: Source, path: readonly PropertyKey[], message: string): ConfigProblem {
+  const [section, list, ...rest] = path;
+  const isUpstream = source.isStubby && section === "stub" && list === "upstreams";
+  const own = isUpstream ? ["upstream_recursive_servers", ...rest] : path;
+  const line = lineOf(source.document, source.lines, own, false);
+  return { file: source.file, line, path: pathText(own), message };
 }
 
 function toCache(checked: Settings, report: (key: string, message: string) => void): Config["cache"] {
@@ -312,16 +331,27 @@ function toPrivateAddresses({ resolver }: Settings): Config["resolver"]["private
 
 function toForwardZones(
   checked: Settings,
-  purpose: ConfigPurpose,
+  purpose: "serve" | "stub",
   folder: string,
-  report: (path: readonly PropertyKey[], message: string) => void,
+  { report, warn }: Record<"report" | "warn", (path: readonly PropertyKey[], message: string) => void>,
 ): ForwardZoneConfig[] {
-  const zones = checked["forward-zones"].map((zone, i) =>
-    toForwardZone(zone, (message) => report(["forward-zones", i, "upstreams"], message)),
-  );
+  const zones = checked["forward-zones"].map((zone, i) => {
+    const config = toForwardZone(zone, (message) => report(["forward-zones", i, "upstreams"], message));
+    for (const [j, upstream] of config.upstreams.entries())
+      for (const lint of lintUpstream(upstream)) warn(["forward-zones", i, "upstreams", j], lint);
+    return config;
+  });
   const { stub } = checked;
   if (purpose === "stub")
-    return [toStub(stub, folder, (key, message) => report(["stub", ...key], message)), ...zones];
+    return [
+      toStub(
+        stub,
+        folder,
+        (key, message) => report(["stub", ...key], message),
+        (key, message) => warn(["stub", ...key], message),
+      ),
+      ...zones,
+    ];
   if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
   return zones;
 }

@@ -45,6 +45,16 @@ function tryReadUpstream(value: string): Parsed<string> {
   }
 }
 
+const portal = z.strictObject({
+  allowed: z.boolean().default(true).meta({
+    description:
+      "Whether `sotto stub portal open` may do anything. Whoever may connect with the control socket may ask for it.",
+  }),
+  "for-max": duration()
+    .default("15m")
+    .meta({ description: "Longest opening, 15m at most; it closes by itself." }),
+});
+
 export const stub = z.strictObject({
   upstreams: z.array(upstream).default([]).meta({
     description:
@@ -75,5 +85,9 @@ export const stub = z.strictObject({
   }),
   "hide-client-subnet": z.boolean().default(true).meta({
     description: "Asks upstreams not to pass on anybody's address (RFC 8310 §11.1).",
+  }),
+  portal: portal.prefault({}).meta({
+    description:
+      "Captive portals: by command, for some names and some minutes, questions go in clear (RFC 8310 §6.6).",
   }),
 });

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { problemToText } from "./explain.ts";
 import { type LoadedConfig, loadConfig } from "./load.ts";
 
 const PIN = "62lKu9HsDVbyiPenApnc4sfmSYTHOVfFgL3pyB+cBL4=";
+const BACKUP_PIN = "foxZRnIh9gZpWnl+zEiKa0EJ2rdCGroMWm02gaxSc9Q=";
 
 function load(text: string): LoadedConfig & { ok: true } {
   const loaded = loadConfig(text, "stub.yaml", "stub");
@@ -70,6 +74,61 @@ stub:
   assert.deepEqual(problemsOf(`${zone}, profile: strict }`, "serve"), []);
 });
 
+test("an upstream with one pin is told of, wherever it stands, and works [7858-4.2-a]", () => {
+  const warningsOf = (text: string, purpose: "stub" | "serve" | "either" = "stub"): string[] => {
+    const loaded = loadConfig(text, "stub.yaml", purpose);
+    assert.ok(loaded.ok);
+    return loaded.warnings.map(problemToText);
+  };
+  const at = (place: string) =>
+    new RegExp(`^stub\\.yaml:${place}: has one pin: .*backup key.*RFC 7858 §4\\.2`);
+  const pins = (...all: string[]): string =>
+    `stub:\n  upstreams:\n    - tls://192.0.2.1?${all.map((pin) => `pin=sha256:${pin}`).join("&")}\n`;
+  for (const purpose of ["stub", "either"] as const) {
+    const [warning = "", ...more] = warningsOf(pins(PIN), purpose);
+    assert.match(warning, at("3: stub\\.upstreams\\[0\\]"));
+    assert.deepEqual(more, []);
+  }
+  assert.deepEqual(warningsOf(pins(PIN, BACKUP_PIN)), []);
+  assert.equal(warningsOf(pins(PIN, PIN)).length, 1, "the same twice is one");
+  assert.deepEqual(warningsOf("stub: { upstreams: [192.0.2.1@853#dns.example] }"), []);
+  assert.match(
+    warningsOf(
+      `forward-zones:\n  - name: corp.example.\n    upstreams: ["tls://192.0.2.1?pin=sha256:${PIN}"]`,
+      "serve",
+    )[0] ?? "",
+    at("3: forward-zones\\[0\\]\\.upstreams\\[0\\]"),
+  );
+  assert.match(
+    warningsOf(
+      `upstream_recursive_servers:\n  - address_data: 192.0.2.1\n    tls_pubkey_pinset:\n      - { digest: sha256, value: "${PIN}" }\n`,
+    )[0] ?? "",
+    at("2: upstream_recursive_servers\\[0\\]"),
+  );
+});
+
+test("a file is read as what it looks like when nobody says for which program it is", () => {
+  const isStub = (text: string): boolean => {
+    const loaded = loadConfig(text, "a.yaml", "either");
+    assert.ok(loaded.ok, loaded.ok ? "" : loaded.problems.map(problemToText).join());
+    return loaded.config.portal !== undefined;
+  };
+  assert.equal(isStub("stub: { upstreams: [192.0.2.1@853#dns.example] }"), true);
+  assert.equal(isStub(SERVER), true);
+  assert.equal(isStub("resolver: { port: 53 }"), false);
+  assert.equal(isStub(""), false);
+});
+
+test("authorities without a certificate are refused: with them nobody could ever be authenticated", (context) => {
+  const file = join(mkdtempSync(join(tmpdir(), "sotto-config-")), "ca.pem");
+  context.after(() => rmSync(dirname(file), { recursive: true }));
+  writeFileSync(file, "# the bundle was not installed\n");
+  assert.match(
+    problemsOf(`stub: { upstreams: [{ address: 192.0.2.1, authorities: ${file}, name: a.example }] }`).join(),
+    /upstreams\[0\]: authorities: .*ca\.pem holds no certificate in PEM/,
+  );
+});
+
 test("what a stub cannot do is told with its place", () => {
   assert.deepEqual(problemsOf("stub: {}"), [
     "stub.yaml:1: stub.upstreams: names nobody to ask, such as tls://dns.example?ip=192.0.2.1",
@@ -98,6 +157,8 @@ const SERVER = `upstream_recursive_servers:
     tls_pubkey_pinset:
       - digest: "sha256"
         value: ${PIN}
+      - digest: "sha256"
+        value: ${BACKUP_PIN}
 `;
 
 test("stubby.yml as Debian ships it is a strict stub", () => {
@@ -117,7 +178,7 @@ ${SERVER}`);
   const [zone] = loaded.config.forwardZones;
   assert.equal(zone?.profiled?.profile, "strict");
   assert.equal(zone?.choice, "round-robin");
-  assert.deepEqual(zone?.profiled?.plans[0]?.pins, [PIN]);
+  assert.deepEqual(zone?.profiled?.plans[0]?.pins, [PIN, BACKUP_PIN]);
   assert.equal(loaded.config.dnssec.validation, false);
   assert.deepEqual(
     loaded.config.listeners.map(({ transport, local }) => `${transport} ${local.address} ${local.port}`),
@@ -205,7 +266,7 @@ test("keys of stubby.yml without a counterpart, and unknown ones, are told and c
     assert.equal(warnings.length, 1, key);
     assert.match(
       problemToText(warnings[0] ?? { file: "", line: 0, path: "", message: "" }),
-      new RegExp(`^stub\\.yaml:8: ${key}: `),
+      new RegExp(`^stub\\.yaml:10: ${key}: `),
     );
     assert.equal(config.forwardZones[0]?.profiled?.profile, "strict");
   }

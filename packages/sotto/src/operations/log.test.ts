@@ -38,6 +38,24 @@ test("a repeated event writes ten lines in ten seconds and then says how many it
   assert.equal(JSON.parse(lines[10] ?? "{}").suppressed, 90);
 });
 
+test("an event that goes on for an hour writes about a hundred lines, which account for all of it", () => {
+  const { lines, clock, log } = fixture("json");
+  for (let i = 0; i < 36_000; i++) {
+    clock.now = i * 100;
+    log.events.publish("listener.failed", { i });
+  }
+  assert.ok(lines.length > 50 && lines.length < 150, `${lines.length} lines`);
+  clock.now += 600_000;
+  log.events.publish("listener.failed", { i: "the last" });
+  const told = lines.reduce((sum, line) => sum + 1 + (JSON.parse(line).suppressed ?? 0), 0);
+  assert.equal(told, 36_001);
+  clock.now += 600_000;
+  for (let i = 0; i < 12; i++) log.events.publish("listener.failed", { i });
+  clock.now += 10_000;
+  log.events.publish("listener.failed", { i: "after calm times" });
+  assert.equal(JSON.parse(lines.at(-1) ?? "{}").suppressed, 2, "short windows again");
+});
+
 test("text lines hold time, level, event and details", () => {
   const { lines, log } = fixture("text");
   log.events.publish("listener.failed", { address: "192.0.2.1", port: 853 });

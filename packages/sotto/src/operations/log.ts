@@ -13,9 +13,13 @@ export interface LogOptions {
   readonly stream: { write(line: string): unknown; readonly isTTY?: boolean | undefined };
 }
 
-/** Lines of one event name within a window; more are counted and summed up in one line at the next window. */
+/**
+ * Lines of one event name within a window; more are counted and summed up in one line at the next window. Who goes on writes in
+ * windows that double up to the longest: about a hundred lines in the first hour of whatever goes wrong.
+ */
 const LINES_PER_WINDOW_MAX = 10;
 const WINDOW_MS = 10_000;
+const WINDOW_MS_MAX = 600_000;
 /** Event names that are tracked; they are constants of our sources, so this is a guard against a mistake only. */
 const TRACKED_NAMES_MAX = 500;
 
@@ -23,6 +27,9 @@ const TRACKED_NAMES_MAX = 500;
 const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "server.bug": "error",
   "listener.failed": "warn",
+  "listener.socket-missing": "warn",
+  "listener.socket-unused": "warn",
+  "service.not-told": "warn",
   "udp.socket-error": "warn",
   "stream.handshake-failed": "info",
   "stream.proxy-failed": "warn",
@@ -35,6 +42,9 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "transport.upstream.working": "info",
   "transport.upstream.attack-suspected": "error",
   "transport.network-changed": "info",
+  "portal.opened": "warn",
+  "portal.open": "warn",
+  "portal.closed": "warn",
   "recursor.priming-failed": "warn",
   "anchors.key-changed": "info",
   "anchors.not-validated": "warn",
@@ -45,6 +55,7 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
 
 interface Window {
   startMs: number;
+  lengthMs: number;
   lines: number;
 }
 
@@ -81,10 +92,13 @@ export function openLog(options: LogOptions, clock: Clock): Log {
 /** -1 when the line must not be written, else how many were not since the last one. */
 function admit(windows: Map<string, Window>, name: string, nowMs: number): number {
   const window = windows.get(name);
-  if (window === undefined || nowMs - window.startMs >= WINDOW_MS) {
+  if (window === undefined || nowMs - window.startMs >= window.lengthMs) {
     if (window === undefined && windows.size >= TRACKED_NAMES_MAX) windows.clear();
-    windows.set(name, { startMs: nowMs, lines: 1 });
-    return Math.max(0, (window?.lines ?? 0) - LINES_PER_WINDOW_MAX);
+    const suppressed = Math.max(0, (window?.lines ?? 0) - LINES_PER_WINDOW_MAX);
+    const isOver = window === undefined || suppressed === 0;
+    const lengthMs = isOver ? WINDOW_MS : Math.min(window.lengthMs * 2, WINDOW_MS_MAX);
+    windows.set(name, { startMs: nowMs, lengthMs, lines: 1 });
+    return suppressed;
   }
   window.lines += 1;
   return window.lines <= LINES_PER_WINDOW_MAX ? 0 : -1;

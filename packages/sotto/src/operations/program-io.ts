@@ -4,7 +4,12 @@ export interface ProgramIo {
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean | undefined };
   /** Calls back at each of these signals until the result is called. */
   onSignal(signals: readonly NodeJS.Signals[], heard: (signal: NodeJS.Signals) => void): () => void;
+  /** Its environment, whose entries may be removed, and its number; absent: none was given. */
+  readonly process?: { readonly environment: Environment; readonly pid: number } | undefined;
 }
+
+/** Variables by name. */
+export type Environment = Record<string, string | undefined>;
 
 /** Exit codes of commands other than `query`, which keeps dig's. */
 export const ExitCode = { Ok: 0, Usage: 1, Failed: 2, Internal: 10 } as const;

@@ -5,6 +5,7 @@
  *     access list        query-service, synchronous, before everything        RFC 5358
  *     cache hit          query-service → fast-path, synchronous               architecture §5, §6
  *     server identity    class CH, so that all others see class IN only       RFC 4892
+ *     captive portal     names that an operator opened go to their server     RFC 8310 §6.6
  *     DNS64 reverse      names of made addresses, which local zones may cover      RFC 6147 §5.3.1
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
@@ -19,7 +20,7 @@
  * reply is one that went through the whole pipeline, which is why the cache may stand in front of it; local answers are
  * not cached, and queries without RD never reach the cache.
  */
-import type { Responder } from "@sotto/dns/transport";
+import type { Middleware, Responder } from "@sotto/dns/transport";
 import { type AnyPolicy, anyQueries } from "./middleware/any-queries.ts";
 import { type Dns64Options, dns64, dns64Pointers } from "./middleware/dns64.ts";
 import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
@@ -32,6 +33,8 @@ import { type ServerIdentity, serverIdentity } from "./middleware/server-identit
 export interface PipelineParts {
   /** Absent: nothing is told. */
   readonly identity?: ServerIdentity | undefined;
+  /** Absent: there is none. */
+  readonly portal?: Middleware | undefined;
   /** Prefixes that may ask without RD. */
   readonly snooping?: readonly string[] | undefined;
   readonly localZones: LocalZonesOptions;
@@ -49,6 +52,7 @@ export interface PipelineParts {
 export function buildPipeline(parts: PipelineParts): Responder {
   const members = [
     serverIdentity(parts.identity ?? {}),
+    ...(parts.portal === undefined ? [] : [parts.portal]),
     dns64Pointers(parts.dns64),
     localZones(parts.localZones),
     recursionDesired(parts.snooping ?? []),

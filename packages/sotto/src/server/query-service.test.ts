@@ -84,6 +84,22 @@ test("the first query goes through the pipeline, the second is answered from the
   assert.equal(served.service.outcomes.udp["answered from cache"], 1);
 });
 
+test("questions that bypass the cache for a while neither get what is in it nor change it", async () => {
+  let bypasses = false;
+  const { responder, ask } = serve((query) => address(query), { bypassesCache: () => bypasses });
+  await ask(question);
+  bypasses = true;
+  await ask(question);
+  await ask(question);
+  assert.equal(responder.queries.length, 3);
+  await ask(queryOctets("other.example."));
+  bypasses = false;
+  await ask(question);
+  assert.equal(responder.queries.length, 4, "as it was kept before");
+  await ask(queryOctets("other.example."));
+  assert.equal(responder.queries.length, 5);
+});
+
 test("a cached answer grows old and is asked for again", async () => {
   const served = serve(address);
   await served.ask(question);

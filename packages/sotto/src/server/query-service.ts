@@ -34,6 +34,8 @@ export interface QueryServiceOptions {
   readonly access?: AccessOptions | undefined;
   /** Undefined: nothing is cached here. */
   readonly cache: MessageCache | undefined;
+  /** Questions whose answers are neither taken from the cache nor kept, as it is at that moment. Absent: none. */
+  readonly bypassesCache?: ((view: MessageView) => boolean) | undefined;
   /** Longest time for one query; after it the client gets SERVFAIL. Default {@link DEADLINE_MS_DEFAULT}. */
   readonly deadlineMs?: number | undefined;
   /** Renews cached answers that are asked for in the last tenth of their life. Default true. */
@@ -59,6 +61,7 @@ export class QueryService implements MessageHandler {
   readonly #responder: Responder;
   readonly #cache: MessageCache | undefined;
   readonly #fastPath: FastPath | undefined;
+  readonly #bypassesCache: ((view: MessageView) => boolean) | undefined;
   readonly #cookies: ServerCookies | undefined;
   readonly #access: AccessList;
   readonly #deadlineMs: number;
@@ -74,6 +77,7 @@ export class QueryService implements MessageHandler {
     this.outcomes = options.outcomes ?? makeOutcomeCounters();
     this.#responder = options.responder;
     this.#cache = options.cache;
+    this.#bypassesCache = options.bypassesCache;
     this.#cookies = options.cookies && new ServerCookies(options.cookies, () => runtime.clock.wallMs());
     this.#fastPath =
       options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock, this.#cookies);
@@ -101,7 +105,7 @@ export class QueryService implements MessageHandler {
       if (acceptance.kind === "reject") return this.#reject(acceptance, view, channel);
       if (this.#lacksCookie(view, channel))
         return this.#count("refused", channel, this.#bare(view, channel, Rcode.BadCookie, NO_ERRORS));
-      const cached = this.#fastPath?.answer(view, channel);
+      const cached = this.#bypassesCache?.(view) === true ? undefined : this.#fastPath?.answer(view, channel);
       if (cached !== undefined) {
         if (this.#prefetches && this.#fastPath?.wasAging === true) this.#refresh(octets.slice());
         return this.#count("answered from cache", channel, cached);
@@ -247,7 +251,8 @@ export class QueryService implements MessageHandler {
       }),
       { writer: this.#writer },
     );
-    const lifeSeconds = rcode === message.rcode ? cacheLifeSeconds(view, reply) : 0;
+    const isKept = rcode === message.rcode && this.#bypassesCache?.(view) !== true;
+    const lifeSeconds = isKept ? cacheLifeSeconds(view, reply) : 0;
     if (lifeSeconds > 0) this.#cache?.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
     return { base, rcode };
   }

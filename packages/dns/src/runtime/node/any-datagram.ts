@@ -2,7 +2,7 @@
  * UDP sockets as the program asks for them: one socket each, but for listeners on all addresses (0.0.0.0, ::). Those have
  * a socket for every address of the machine besides the common one, because an answer must come from the address that was
  * asked (RFC 2181 §4.1), and Node can neither tell nor choose it on a common socket. What comes to addresses that only
- * the routing table knows is still answered, from the address that the system prefers.
+ * the routing table knows, or by an inherited socket, is still answered, from the address that the system prefers.
  */
 import { networkInterfaces } from "node:os";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
@@ -18,7 +18,8 @@ export async function openAnyDatagram(
   ownAddresses: OwnAddresses = systemAddresses,
 ): Promise<DatagramSocket> {
   const { address } = options.local;
-  const isForAll = options.connectTo === undefined && (address === "0.0.0.0" || address === "::");
+  const isOwn = options.connectTo === undefined && options.inheritedFd === undefined;
+  const isForAll = isOwn && (address === "0.0.0.0" || address === "::");
   if (!isForAll) return openDatagram(options, handlers);
   // Shared ports hide that somebody else has this one: the first try does not share.
   const { port } = options.reusePort ? options.local : await tryPort(options);

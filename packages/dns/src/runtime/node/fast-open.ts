@@ -1,58 +1,27 @@
 /**
- * TCP Fast Open on Linux (RFC 7413): the socket options that Node does not know, set through its foreign function
- * interface. Where something is missing, connections and listeners are ordinary ones and the status says why.
+ * TCP Fast Open on Linux (RFC 7413): the socket options that Node does not know, set through system calls. Where something is
+ * missing, connections and listeners are ordinary ones and the status says why.
  */
 import { readFileSync } from "node:fs";
-import * as net from "node:net";
+import type { Server } from "node:net";
+import { systemCalls } from "./system-calls.ts";
 
-/** The system calls that are needed. */
-interface SystemCalls {
-  socket(domain: number, type: number, protocol: number): number;
-  setsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: number): number;
-  getsockopt(fd: number, level: number, option: number, value: Uint8Array, octets: Uint8Array): number;
-}
-
-let loading: Promise<SystemCalls | string> | undefined;
-
-/** The calls, or why they cannot be made. Loaded once, when first asked for. */
-function systemCalls(): Promise<SystemCalls | string> {
-  loading ??= load();
-  return loading;
-}
-
-async function load(): Promise<SystemCalls | string> {
-  if (process.platform !== "linux") return `not supported on ${process.platform}`;
-  try {
-    const { dlopen } = await import("node:ffi");
-    const { functions } = dlopen(null, {
-      socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
-      setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
-      getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
-    });
-    return {
-      socket: (domain, type, protocol) => Number(functions.socket(domain, type, protocol)),
-      setsockopt: (fd, level, option, value, octets) =>
-        Number(functions.setsockopt(fd, level, option, value, octets)),
-      getsockopt: (fd, level, option, value, octets) =>
-        Number(functions.getsockopt(fd, level, option, value, octets)),
-    };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return `this Node has no foreign function interface (26 or later has): ${why}`;
-  }
-}
-
-/** A socket that is bound and asks for Fast Open, and the status of that wish. */
-export async function bindFastOpen(
-  options: { host: string; port: number; reusePort: boolean; ipv6Only: boolean },
-  queue: number,
-): Promise<{ readonly bound: net.BoundSocket | undefined; readonly status: string }> {
+/** Asks for Fast Open on a server that listens, and tells what became of the wish; `queue` as in RFC 7413 §4.2. */
+export async function askFastOpen(server: Server, queue: number): Promise<string> {
   const calls = await systemCalls();
-  if (typeof calls === "string") return { bound: undefined, status: calls };
-  if (!("BoundSocket" in net)) return { bound: undefined, status: "this Node cannot bind before it listens" };
-  const bound = new net.BoundSocket(options);
-  const failed = calls.setsockopt(bound.fd(), IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
-  return { bound, status: failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT) };
+  if (typeof calls === "string") return calls;
+  const fd = descriptorOf(server);
+  if (fd === undefined) return "this Node does not tell the descriptor of a listening socket";
+  // Linux takes the option from listening sockets, too.
+  const failed = calls.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
+  return failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT);
+}
+
+/** Node keeps it in an inner handle: the same from 22 to 26. */
+function descriptorOf(server: Server): number | undefined {
+  const handle: unknown = Reflect.get(server, "_handle");
+  const fd: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+  return typeof fd === "number" && fd >= 0 ? fd : undefined;
 }
 
 /** A descriptor that asks for Fast Open when it connects; undefined where that cannot be had. */

@@ -6,3 +6,4 @@ export {
   systemHosts,
   systemResolvConf,
 } from "./system-files.ts";
+export { sendUnixDatagram } from "./unix-datagram.ts";

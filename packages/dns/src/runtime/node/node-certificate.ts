@@ -6,12 +6,17 @@ import type { PresentedCertificate } from "../network.ts";
 /** Certificates looked at; real chains have two to four. */
 const CHAIN_CERTIFICATES_MAX = 10;
 
-/** Leaf first; empty when the peer presented none or the session was resumed. */
+/**
+ * Leaf first; empty when the peer presented none or the session was resumed. Ends before a certificate whose key cannot be
+ * read: whoever presents it says what stands there, and what is behind it leads nowhere.
+ */
 export function readPeerChain(socket: TLSSocket): PresentedCertificate[] {
   const chain: PresentedCertificate[] = [];
   let certificate = socket.getPeerX509Certificate();
   while (certificate !== undefined && chain.length < CHAIN_CERTIFICATES_MAX) {
-    chain.push(describe(certificate));
+    const described = tryDescribe(certificate);
+    if (described === undefined) break;
+    chain.push(described);
     const issuer: X509Certificate | undefined = certificate.issuerCertificate;
     if (issuer === undefined || issuer.fingerprint256 === certificate.fingerprint256) break;
     certificate = issuer;
@@ -27,11 +32,12 @@ export function readTrustAnchor(
   let { raw, issuerCertificate: issuer } = socket.getPeerCertificate(true);
   for (let i = 0; issuer !== undefined && !issuer.raw.equals(raw) && i < CHAIN_CERTIFICATES_MAX; i++)
     ({ raw, issuerCertificate: issuer } = issuer);
-  return presented.some(({ der }) => raw.equals(der)) ? undefined : describe(new X509Certificate(raw));
+  return presented.some(({ der }) => raw.equals(der)) ? undefined : tryDescribe(new X509Certificate(raw));
 }
 
-function describe(certificate: X509Certificate): PresentedCertificate {
-  const spki = certificate.publicKey.export({ type: "spki", format: "der" });
+function tryDescribe(certificate: X509Certificate): PresentedCertificate | undefined {
+  const spki = tryReadSpki(certificate);
+  if (spki === undefined) return undefined;
   return {
     der: new Uint8Array(certificate.raw),
     spkiSha256: createHash("sha256").update(spki).digest("base64"),
@@ -41,6 +47,15 @@ function describe(certificate: X509Certificate): PresentedCertificate {
     notBeforeMs: Date.parse(certificate.validFrom),
     notAfterMs: Date.parse(certificate.validTo),
   };
+}
+
+function tryReadSpki(certificate: X509Certificate): Buffer | undefined {
+  try {
+    return certificate.publicKey.export({ type: "spki", format: "der" });
+  } catch {
+    // Of a kind that OpenSSL does not know, or no key at all.
+    return undefined;
+  }
 }
 
 function oneLine(name: string): string {

@@ -1,6 +1,6 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
 import { Socket } from "node:net";
-import { connect as connectTls, rootCertificates, type TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ByteStream,
@@ -65,7 +65,9 @@ async function secure(
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ca: tls.trustAnchorsPem === undefined ? [...rootCertificates] : [...tls.trustAnchorsPem],
+      // Without a list Node's own store is used, with NODE_EXTRA_CA_CERTS and --use-system-ca as users know them. It is shared:
+      // a list of the same certificates would be read again for every connection, which takes 11 ms.
+      ...(tls.trustAnchorsPem === undefined ? {} : { ca: [...tls.trustAnchorsPem] }),
       ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
       ...(groups === undefined ? {} : { ecdhCurve: groups.join(":") }),
       ...(tls.session === undefined ? {} : { session: Buffer.from(tls.session) }),
@@ -95,13 +97,24 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, clientSecurity(socket, tls), undefined, reader);
+  const stream = new NodeStream(socket, securityOf(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
 
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
+
+/** What the handshake established; a peer that presents what cannot be read gets no connection. */
+function securityOf(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+  try {
+    return clientSecurity(socket, tls);
+  } catch (cause) {
+    socket.on("error", () => undefined);
+    socket.destroy();
+    throw toDnsError(cause, `TLS with ${endpointText(remote)}`, "handshake", "ERR_TLS_HANDSHAKE");
+  }
+}
 
 /** What the handshake established, seen from the client. */
 function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOptions): ChannelSecurity {

@@ -1,13 +1,14 @@
 /** UDP sockets. */
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
+import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
 const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 
-/** Binds, and connects when asked to. */
+/** Binds, and connects when asked to. Rejects with a `DnsError`. */
 export async function openDatagram(
   options: DatagramOptions,
   handlers: DatagramHandlers,
@@ -24,26 +25,15 @@ export async function openDatagram(
   const what = isClient
     ? `UDP socket to ${endpointText(connectTo)}`
     : `listening on ${endpointText(local)} (UDP)`;
-  await new Promise<void>((resolve, reject) => {
-    const onError = (problem: Error): void => {
-      socket.close();
-      reject(toDnsError(problem, what, isClient ? "connect" : "listen"));
-    };
-    socket.once("error", onError);
-    const done = (): void => {
-      socket.off("error", onError);
-      resolve();
-    };
-    socket.bind({ address: local.address, port: local.port, exclusive: true }, () => {
-      if (connectTo === undefined) done();
-      // Node reports a failed connect to the callback, not as an event.
-      else
-        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
-          problem === undefined || problem === null ? done() : onError(problem),
-        );
-    });
+  await bind(socket, options).catch((problem: unknown) => {
+    socket.close();
+    throw toDnsError(problem, what, isClient ? "connect" : "listen");
   });
+  if (options.isBackground === true) socket.unref();
   const address = socket.address();
+  // An inherited IPv6 socket may speak IPv4, too, and then wants its addresses mapped (RFC 4291 §2.5.5.2).
+  const addressFor = (address: string): string =>
+    isIpv6 && !address.includes(":") ? `::ffff:${address}` : address;
   let isClosed = false;
   const onError = (problem: Error): void => {
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
@@ -61,7 +51,7 @@ export async function openDatagram(
     send(octets: Uint8Array, to: Endpoint) {
       if (isClosed) return;
       unsent++;
-      if (connectTo === undefined) socket.send(octets, to.port, to.address, afterSend);
+      if (connectTo === undefined) socket.send(octets, to.port, addressFor(to.address), afterSend);
       else socket.send(octets, afterSend);
     },
     close() {
@@ -81,4 +71,32 @@ export async function openDatagram(
     handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
   );
   return opened;
+}
+
+/** Binds and connects. */
+async function bind(socket: Socket, { local, connectTo, inheritedFd }: DatagramOptions): Promise<void> {
+  const { address, port } = local;
+  if (connectTo !== undefined && "bindSync" in socket) {
+    // Since Node 24. Most of what a socket costs is waiting for what the system does at once.
+    socket.bindSync({ address, port });
+    socket.connectSync(connectTo.port, connectTo.address);
+    return;
+  }
+  const place =
+    inheritedFd === undefined ? { address, port } : { fd: await duplicateDescriptor(inheritedFd) };
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    const done = (): void => {
+      socket.off("error", reject);
+      resolve();
+    };
+    socket.bind({ ...place, exclusive: true }, () => {
+      if (connectTo === undefined) done();
+      // Node reports a failed connect to the callback, not as an event.
+      else
+        socket.connect(connectTo.port, connectTo.address, (problem?: Error) =>
+          problem === undefined || problem === null ? done() : reject(problem),
+        );
+    });
+  });
 }

@@ -1,5 +1,5 @@
 /** Listening sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
-import { type AddressInfo, type BoundSocket, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
@@ -11,13 +11,14 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
-import { bindFastOpen } from "./fast-open.ts";
+import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
+import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
 import { keepLastWriteApart } from "./tls-records.ts";
 
@@ -75,26 +76,16 @@ class NodeListener implements StreamListener {
   }
 
   async open(): Promise<void> {
-    const { local, reusePort, fastOpenQueue = 0 } = this.#options;
+    const { local, fastOpenQueue = 0 } = this.#options;
     const what = `listening on ${endpointText(local)}`;
-    const place = { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
-    let bound: BoundSocket | undefined;
-    if (fastOpenQueue > 0) {
-      try {
-        ({ bound, status: this.fastOpen } = await bindFastOpen(place, fastOpenQueue));
-      } catch (problem) {
-        throw toDnsError(problem, what, "listen");
-      }
-    }
+    const place = await this.#place();
     await new Promise<void>((resolve, reject) => {
       const onError = (problem: Error): void => reject(toDnsError(problem, what, "listen"));
       this.#server.once("error", onError);
-      const onListening = (): void => {
+      this.#server.listen({ ...place, backlog: BACKLOG }, () => {
         this.#server.off("error", onError);
         resolve();
-      };
-      if (bound === undefined) this.#server.listen({ ...place, backlog: BACKLOG }, onListening);
-      else this.#server.listen(bound, BACKLOG, onListening);
+      });
     });
     const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
     this.local = { address: address.address, port: address.port };
@@ -106,6 +97,16 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+    if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(this.#server, fastOpenQueue);
+  }
+
+  /** Where to listen, or the socket that somebody else has bound; Node closes our descriptor of it. */
+  async #place(): Promise<
+    { fd: number } | { host: string; port: number; reusePort: boolean; ipv6Only: boolean }
+  > {
+    const { local, reusePort, inheritedFd } = this.#options;
+    if (inheritedFd !== undefined) return { fd: await duplicateDescriptor(inheritedFd) };
+    return { host: local.address, port: local.port, reusePort, ipv6Only: local.address.includes(":") };
   }
 
   #accept(socket: Socket): void {

@@ -1,1 +1,2 @@
+export { type PortalCommand, runStubPortal } from "./portal.ts";
 export { runStubStatus } from "./status.ts";

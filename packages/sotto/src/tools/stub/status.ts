@@ -1,57 +1,54 @@
-/** `sotto stub status`: each upstream, how it is reached, and why not. */
-import type { ForwardZoneStatus, UpstreamStatus } from "../../compose/index.ts";
+/** `sotto stub status`: each upstream, how it is reached, by which timers, and why not; once, or again and again. */
+import type { Clock } from "@sotto/dns/runtime";
+import type { StubStatus } from "../../compose/index.ts";
 import { ExitCode, type ProgramIo } from "../../operations/index.ts";
+import { coloured, plain, statusText } from "./status-text.ts";
 
-/** Asks for the upstreams and prints them; `json` prints what came. */
+export interface StatusCommand {
+  /** One object a line instead of a page. */
+  readonly json: boolean;
+  /** Goes on until a signal ends it. */
+  readonly watch: boolean;
+}
+
+/** Asks for the status and prints it. */
 export async function runStubStatus(
   ask: (words: readonly string[]) => Promise<unknown>,
-  json: boolean,
-  io: Pick<ProgramIo, "stdout" | "stderr">,
+  { json, watch }: StatusCommand,
+  clock: Clock,
+  io: ProgramIo,
 ): Promise<number> {
-  let answer: unknown;
+  const isTerminal = io.stdout.isTTY === true;
+  let isEnding = false;
+  const ending = Promise.withResolvers<void>();
+  const stopListening = io.onSignal(watch ? ["SIGINT", "SIGTERM"] : [], () => {
+    isEnding = true;
+    ending.resolve();
+  });
   try {
-    answer = await ask(["upstreams"]);
+    do {
+      // Our own server's word.
+      const status = (await ask(["stub-status"])) as StubStatus;
+      const text = json ? `${JSON.stringify(status)}\n` : statusText(status, isTerminal ? coloured : plain);
+      io.stdout.write(watch && isTerminal && !json ? `${CLEAR}${text}` : text);
+      if (watch && !isEnding) await Promise.race([pause(clock), ending.promise]);
+    } while (watch && !isEnding);
+    return ExitCode.Ok;
   } catch (error) {
     io.stderr.write(`sotto stub status: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
+  } finally {
+    stopListening();
   }
-  if (json) io.stdout.write(`${JSON.stringify(answer)}\n`);
-  // Our own server's word.
-  else io.stdout.write((answer as { zones: ForwardZoneStatus[] }).zones.map(zoneText).join("\n"));
-  return ExitCode.Ok;
 }
 
-function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus): string {
-  const head = ["upstream", "way", "state", "replies", "failures", "reuse", "handshakes", "time", "next try"];
-  const rows = upstreams.map(rowOf);
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
-    `  ${cells
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join("  ")
-      .trimEnd()}\n`;
-  const failures = upstreams.flatMap(failureText);
-  return `${zone} profile ${profile}, ${choice}\n${line(head)}${rows.map(line).join("")}${failures.join("")}`;
+function pause(clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    clock.startTimer("status watch", WATCH_MS, resolve);
+  });
 }
 
-function rowOf(upstream: UpstreamStatus): string[] {
-  const { address, port, rung, state, replies, failures, reuseRatio } = upstream;
-  return [
-    `${address} port ${port}`,
-    rung,
-    upstream.authenticatedBy === undefined ? state : `${state} by ${upstream.authenticatedBy}`,
-    String(replies),
-    String(failures),
-    replies === 0 ? "-" : `${Math.round(reuseRatio * 100)} %`,
-    `${upstream.fullHandshakes} full, ${upstream.resumedHandshakes} resumed`,
-    upstream.smoothedMs === undefined ? "-" : `${upstream.smoothedMs.toFixed(1)} ms`,
-    upstream.avoidedForMs === 0 ? "now" : `in ${Math.ceil(upstream.avoidedForMs / 1000)} s`,
-  ];
-}
-
-function failureText({ address, port, rung, lastFailure }: UpstreamStatus): string[] {
-  if (lastFailure === undefined) return [];
-  const { agoMs, stage = "query", code, problem } = lastFailure;
-  const ago = `${Math.round(agoMs / 1000)} s ago`;
-  return [`  last failure of ${address} port ${port}, ${rung}: ${ago}, at ${stage}: ${problem} (${code})\n`];
-}
+/** Fast enough for timers that count in seconds. */
+const WATCH_MS = 2000;
+/** Cursor home, and everything gone. */
+const CLEAR = "\u001b[H\u001b[2J";

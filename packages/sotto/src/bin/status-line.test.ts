@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { OpenListener, UpstreamStatus } from "../compose/index.ts";
+import { statusLine } from "./status-line.ts";
+
+function listener(transport: OpenListener["transport"], port: number): OpenListener {
+  return { transport, local: { address: "127.0.0.1", port }, certificates: [], counters: {} };
+}
+
+function upstream(
+  address: string,
+  state: UpstreamStatus["state"],
+): Pick<UpstreamStatus, "address" | "port" | "state"> {
+  return { address, port: 853, state };
+}
+
+test("the status tells where is listened, and of each upstream its best state", () => {
+  const zone = {
+    zone: ".",
+    upstreams: [
+      upstream("192.0.2.1", "failing"),
+      upstream("192.0.2.1", "encrypted"),
+      upstream("192.0.2.2", "authenticated"),
+      upstream("192.0.2.3", "untried"),
+      upstream("192.0.2.4", "untried"),
+    ],
+  };
+  const listeners = [listener("udp", 53), listener("tcp", 53), listener("tls", 853)];
+  assert.equal(
+    statusLine({ listeners, upstreams: () => [zone] }),
+    "serving on 127.0.0.1 port 53 (udp, tcp), 127.0.0.1 port 853 (tls); upstreams of .: 1 authenticated, 1 encrypted, 2 untried",
+  );
+  assert.equal(
+    statusLine({ listeners: [listener("udp", 53)], upstreams: () => [] }),
+    "serving on 127.0.0.1 port 53 (udp)",
+  );
+});

@@ -1,0 +1,41 @@
+/** How a daemon does, in one line, for service managers (`systemctl status`). */
+import type { ForwardZoneStatus, RunningServer, UpstreamStatus } from "../compose/index.ts";
+
+/** As much of a server as the line tells of. */
+interface ToldServer extends Pick<RunningServer, "listeners"> {
+  upstreams(): readonly ToldZone[];
+}
+
+interface ToldZone extends Pick<ForwardZoneStatus, "zone"> {
+  readonly upstreams: readonly Pick<UpstreamStatus, "address" | "port" | "state">[];
+}
+
+/** Where it listens and how its upstreams do. */
+export function statusLine(server: ToldServer): string {
+  const places = new Map<string, string[]>();
+  for (const { transport, local } of server.listeners) {
+    const place = `${local.address} port ${local.port}`;
+    places.set(place, [...(places.get(place) ?? []), transport]);
+  }
+  const serving = [...places].map(([place, transports]) => `${place} (${transports.join(", ")})`);
+  return [`serving on ${serving.join(", ")}`, ...server.upstreams().map(zoneText)].join("; ");
+}
+
+/** A server that is reached in several ways is one server, as good as its best way. */
+function zoneText({ zone, upstreams }: ToldZone): string {
+  const best = new Map<string, { readonly rank: number; readonly text: string }>();
+  for (const { address, port, state } of upstreams) {
+    const server = `${address} port ${port}`;
+    const rank = STATES.indexOf(state);
+    if (rank >= (best.get(server)?.rank ?? -1)) best.set(server, { rank, text: state });
+  }
+  const texts = [...best.values()].map(({ text }) => text);
+  const counts = STATES.toReversed().flatMap((state) => {
+    const count = texts.filter((text) => text === state).length;
+    return count === 0 ? [] : [`${count} ${state}`];
+  });
+  return `upstreams of ${zone}: ${counts.length === 0 ? "none" : counts.join(", ")}`;
+}
+
+/** Worst first. */
+const STATES: readonly string[] = ["untried", "failing", "clear", "encrypted", "authenticated"];

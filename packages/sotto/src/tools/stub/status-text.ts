@@ -1,0 +1,158 @@
+/** The status of a stub as a page for people: words say everything, colours only repeat it. */
+import { styleText } from "node:util";
+import type { ForwardZoneStatus, PortalStatus, StubStatus, UpstreamStatus } from "../../compose/index.ts";
+import { portalBanner } from "./portal-text.ts";
+import { countText, durationText, shareText, wrap } from "./text.ts";
+
+type Style = Parameters<typeof styleText>[0];
+/** Colours a text, or does not. */
+export type Paint = (style: Style, text: string) => string;
+
+export const plain: Paint = (_style, text) => text;
+export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
+
+/** Begins with what must not be overlooked. */
+export function statusText({ portal, answers, zones }: StubStatus, paint: Paint): string {
+  const { answered, fromCache, failed, refused } = answers;
+  const counts = [
+    countText(answered, "answer", "answers"),
+    ...(answered === 0 ? [] : [`${shareText(fromCache, answered)} of them from the cache`]),
+    ...(failed === 0 ? [] : [`${failed} failed`]),
+    ...(refused === 0 ? [] : [`${refused} refused`]),
+  ];
+  const head = [...portalText(portal, paint), field("clients", counts.join(", "), 0)].join("\n");
+  return `${[head, ...zones.map((zone) => zoneText(zone, paint))].join("\n\n")}\n`;
+}
+
+function portalText(portal: PortalStatus | undefined, paint: Paint): string[] {
+  if (portal?.opening !== undefined) return [portalBanner(portal.opening, paint)];
+  if (portal === undefined || portal.queriesInClear === 0 || portal.last === undefined) return [];
+  const { last, queriesInClear } = portal;
+  const text = `closed ${durationText(last.endedAgoMs)} ago (${last.reason}); ${countText(queriesInClear, "question", "questions")} went in clear since the start`;
+  return [field("portal", text, 0)];
+}
+
+function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus, paint: Paint): string {
+  const title = zone === "." ? "everything" : zone;
+  const head = paint("bold", `${title}: profile ${profile}, ${choice}`);
+  const replies = field("replies", sharesText(upstreams), 0);
+  return [`${head}\n${replies}`, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
+}
+
+function sharesText(upstreams: readonly UpstreamStatus[]): string {
+  const sum = (by: keyof UpstreamStatus["repliesBy"]): number =>
+    upstreams.reduce((count, { repliesBy }) => count + repliesBy[by], 0);
+  const all = upstreams.reduce((count, { replies }) => count + replies, 0);
+  if (all === 0) return "none yet";
+  const shares = (["authenticated", "encrypted", "clear"] as const).map(
+    (by) => `${by === "clear" ? "in clear" : by} ${sum(by) === 0 ? "none" : shareText(sum(by), all)}`,
+  );
+  return `${all}: ${shares.join(", ")}`;
+}
+
+const STATES: Readonly<
+  Record<UpstreamStatus["state"], readonly [symbol: string, words: string, style: Style]>
+> = {
+  authenticated: ["✓", "authenticated", "green"],
+  encrypted: ["~", "encrypted, but nobody knows with whom", "yellow"],
+  clear: ["!", "in clear", "red"],
+  local: ["✓", "local", "green"],
+  failing: ["✗", "failing", "red"],
+  untried: ["·", "not asked yet", "dim"],
+};
+
+function upstreamText(upstream: UpstreamStatus, paint: Paint): string {
+  const { address, port, transport, rung, state, authenticatedBy } = upstream;
+  const [symbol, words, style] = STATES[state];
+  const by = state === "authenticated" && authenticatedBy !== undefined ? ` by ${authenticatedBy}` : "";
+  const retry = state === "failing" ? `, next try ${whenText(nextTryMs(upstream))}` : "";
+  const way = `${address} port ${port}, ${transport === "tls" ? "TLS" : transport.toUpperCase()}`;
+  const head = `${symbol} ${way}: ${words}${retry}${by}`;
+  const must = upstream.identity ?? (rung === "clear" ? undefined : "nothing, whoever it is");
+  return [
+    paint(style, wrap(head, 2)),
+    ...(must === undefined ? [] : [field("must prove", must)]),
+    ...(state === "untried" ? [] : activityLines(upstream)),
+    ...failureLines(upstream),
+  ].join("\n");
+}
+
+function activityLines(upstream: UpstreamStatus): string[] {
+  const { replies, failures, reuseRatio, smoothedMs, fullHandshakes, resumedHandshakes, connection } =
+    upstream;
+  const lines: string[] = [];
+  const reuse = `${shareText(Math.round(reuseRatio * replies), replies)} over a connection that was open`;
+  const counts = [
+    countText(replies, "reply", "replies"),
+    ...(replies > 0 && connection !== undefined ? [reuse] : []),
+    ...(smoothedMs === undefined ? [] : [`${durationText(smoothedMs)} each`]),
+    countText(failures, "failure", "failures"),
+  ];
+  lines.push(field("asked", counts.join(", ")));
+  if (connection === undefined) return lines;
+  lines.push(field("connection", connectionText(connection)));
+  if (upstream.transport === "tls")
+    lines.push(
+      field(
+        "handshakes",
+        `${fullHandshakes} full, ${resumedHandshakes} resumed; ${countText(connection.tickets, "ticket", "tickets")} for the next`,
+      ),
+    );
+  lines.push(field("timers", timersText(connection)));
+  return lines;
+}
+
+type Connection = NonNullable<UpstreamStatus["connection"]>;
+
+function connectionText({ state, ageMs, security, isResumed, inFlight, served }: Connection): string {
+  if (state === "none") return "none; the next query opens one";
+  const what = [
+    `${state} for ${durationText(ageMs)}`,
+    ...(security === undefined ? [] : [`${security}${isResumed ? ", resumed" : ""}`]),
+    `${countText(served, "reply", "replies")} over it`,
+    `${countText(inFlight, "query", "queries")} in flight`,
+  ];
+  return what.join("; ");
+}
+
+function timersText(connection: Connection): string {
+  const { state, idleClosesInMs, idleTimeoutMs, promisedIdleMs, learntIdleMs, queriesMax, backOff } =
+    connection;
+  const parts: string[] = [];
+  if (backOff !== undefined)
+    parts.push(
+      `left alone for ${durationText(backOff.leftMs)} (${backOff.failureClass}, ${backOff.failuresInARow} in a row)`,
+    );
+  if (idleClosesInMs !== undefined) parts.push(`closes in ${durationText(idleClosesInMs)} when nobody asks`);
+  else if (state === "none")
+    parts.push(`a connection stays for ${durationText(idleTimeoutMs)} without queries`);
+  else parts.push(`closes after ${durationText(idleTimeoutMs)} without queries`);
+  if (promisedIdleMs !== undefined) parts.push(`the server promised ${durationText(promisedIdleMs)}`);
+  else if (learntIdleMs !== undefined) parts.push("learnt from when the server closes");
+  if (queriesMax !== undefined)
+    parts.push(`at most ${countText(queriesMax, "query", "queries")} on one, as learnt`);
+  return parts.join("; ");
+}
+
+function failureLines({ lastFailure, failuresInARow }: UpstreamStatus): string[] {
+  if (lastFailure === undefined) return [];
+  const { agoMs, stage = "query", code, problem } = lastFailure;
+  const repeated = failuresInARow > 1 ? ` (${failuresInARow} rounds in a row)` : "";
+  return [field("last failure", `${durationText(agoMs)} ago at ${stage}: ${problem} (${code})${repeated}`)];
+}
+
+/** Others are asked first until then, and no connection is tried. */
+function nextTryMs({ avoidedForMs, connection }: UpstreamStatus): number {
+  return Math.max(avoidedForMs, connection?.backOff?.leftMs ?? 0);
+}
+
+function whenText(ms: number): string {
+  return ms === 0 ? "with the next query" : `in ${durationText(Math.max(1000, ms))}`;
+}
+
+function field(name: string, text: string, indent = 2): string {
+  const label = `${" ".repeat(indent)}${name.padEnd(LABEL_COLUMNS)}`;
+  return `${label}${wrap(text, label.length)}`;
+}
+
+const LABEL_COLUMNS = 14;
