@@ -2,7 +2,7 @@
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { StubResolver } from "@sotto/dns/stub";
-import { encodeMessage, makeMessage, Rcode, tryDecodeMessage } from "@sotto/dns/wire";
+import { encodeMessage, type Message, makeMessage, Rcode, tryDecodeMessage } from "@sotto/dns/wire";
 
 interface Options {
   readonly port: number;
@@ -25,7 +25,7 @@ socket.on("message", (octets, from) => {
   const [question] = query.ok ? query.value.questions : [];
   if (!query.ok || question === undefined) return;
   const { id } = query.value;
-  const send = (rcode: Rcode, answers: Parameters<typeof makeMessage>[0]["answers"] = []): void => {
+  const send = (rcode: Rcode, answers: Message["answers"] = []): void => {
     const message = makeMessage({ id, isResponse: true, rcode, questions: [question], answers });
     socket.send(encodeMessage(message), from.port, from.address);
   };

@@ -91,7 +91,8 @@ export class StubResolver implements Asker, AsyncDisposable {
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
     const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
-    this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
+    const patienceMs = options.outagePatienceMs ?? Number.POSITIVE_INFINITY;
+    this.#pool = new UpstreamPool({ upstreams, choice: options.choice, patienceMs }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;

@@ -429,7 +429,7 @@ test("a connection that has never answered is given up before its queries' deadl
   const second = proven.ask("b.example.", { deadlineMs: 60_000 });
   proven.sent();
   proven.passUntil(1499);
-  assert.deepEqual(second.outcomes, []);
+  assert.equal(second.outcomes.length, 0);
   proven.passUntil(1500);
   assert.equal(second.outcomes[0]?.kind, "lost");
 });
@@ -461,7 +461,7 @@ test("a server that takes long is waited for twice as long as it took last", () 
   const { outcomes } = bench.ask("b.example.", { deadlineMs: 60_000 });
   bench.sent();
   bench.passUntil(7399);
-  assert.deepEqual(outcomes, []);
+  assert.equal(outcomes.length, 0);
   bench.passUntil(7400);
   assert.equal(outcomes[0]?.kind, "lost");
 });

@@ -160,7 +160,7 @@ class RecursorDaemon implements RunningServer {
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
     this.#networkWatch = new NetworkWatch(runtime.clock, () => {
       this.#portal?.close("the network changed");
-      this.#engine.exchanger.networkChanged();
+      this.#engine.exchanger.networkMayHaveChanged();
       this.#listeners.networkChanged();
     });
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());

@@ -41,6 +41,7 @@ export function toStub(stub: StubSettings, folder: string, report: Report, warn:
       plans,
       manners: {
         tryTimeoutMs: known(tryParseDuration(stub["try-timeout"])),
+        outagePatienceMs: known(tryParseDuration(stub["outage-patience"])),
         hideClientSubnet: stub["hide-client-subnet"],
         padBlockOctets: stub.padding,
         neverClear: stub["never-clear"],
