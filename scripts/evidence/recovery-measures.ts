@@ -21,10 +21,10 @@ export interface RecoveryCell {
   readonly avoidable: number;
   /** Longest time without a good answer while there were questions. */
   readonly gapMs: number;
-  /** When the disturbance began and ended, and each query: when it was sent, and when it was answered well or null. */
+  /** When the disturbance began and ended, and each query: when it was sent, answered well, and refused. */
   readonly beginMs: number;
   readonly endMs: number;
-  readonly trace: readonly (readonly [atMs: number, answeredMs: number | null, isRefused: 0 | 1])[];
+  readonly trace: readonly (readonly [atMs: number, answeredMs: number | null, refusedMs: number | null])[];
 }
 
 export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, endMs: number): RecoveryCell {
@@ -54,7 +54,7 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
     trace: queries.map((one) => [
       Math.round(one.atMs),
       isAnswered(one) ? Math.round(one.answeredMs ?? 0) : null,
-      isRefused(one) ? 1 : 0,
+      isRefused(one) ? Math.round(one.answeredMs ?? 0) : null,
     ]),
   };
 }

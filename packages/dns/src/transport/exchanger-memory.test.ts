@@ -485,3 +485,35 @@ test("on request a query asks that no part of the client's address is passed on,
   assert.equal(plain, undefined);
   await world.clock.runUntil(exchanger.close());
 });
+
+test("other addresses of ours are noticed by the next query, which goes over a fresh connection", async () => {
+  const { world, serverHost } = exchangerWorld();
+  const server = await FakeStreamServer.open(serverHost, (query, stream) => stream.reply(replyTo(query)));
+  const runtime = world.runtimeOf(CLIENT_ADDRESSES);
+  let own = "192.0.2.1";
+  const { network } = runtime;
+  const moving: Network = {
+    connect: (options) => network.connect(options),
+    listen: (options, handlers) => network.listen(options, handlers),
+    bindDatagram: (options, handlers) => network.bindDatagram(options, handlers),
+    ownAddresses: () => own,
+  };
+  const exchanger = new Exchanger({}, { ...runtime, network: moving });
+  const ask = (): Promise<[string, number]> =>
+    outcomeOf(world, exchanger.exchange(requestOf(world, { transport: "tcp" })));
+  await ask();
+  const epoch = exchanger.networkEpoch;
+  await world.clock.advance(900);
+  own = "203.0.113.1";
+  await ask();
+  assert.deepEqual([server.streams.length, exchanger.networkEpoch], [1, epoch], "a look a second is enough");
+  await world.clock.advance(200);
+  assert.equal((await ask())[0], "ok");
+  assert.deepEqual([server.streams.length, exchanger.networkEpoch], [2, epoch + 1]);
+  exchanger.networkMayHaveChanged();
+  assert.equal(exchanger.networkEpoch, epoch + 1, "nothing has changed since");
+  own = "";
+  exchanger.networkMayHaveChanged();
+  assert.equal(exchanger.networkEpoch, epoch + 2);
+  await world.clock.runUntil(exchanger.close());
+});

@@ -86,7 +86,7 @@ export class UpstreamPool implements Responder {
     let reply = await this.#askAll(query, context, round);
     while (reply === undefined && round.hasPassing && (await this.#waiting.wait(untilMs, context.signal))) {
       round.hasPassing = false;
-      reply = await this.#askAll(query, { ...context, deadlineMs: untilMs }, round);
+      reply = await this.#askAll(query, { signal: context.signal, deadlineMs: untilMs }, round);
     }
     if (reply !== undefined) return reply;
     throw (
@@ -148,7 +148,9 @@ export class UpstreamPool implements Responder {
   /** Those that are backed off come last, when all others have failed: then they are the hope that is left. */
   #ask(member: Standing, query: Query, context: QueryContext, isNeeded: boolean): Promise<Reply> {
     const isLastHope = isNeeded && member.upstream.isBackedOff === true;
-    return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
+    // Contexts may be objects with getters: copying their own properties is not enough.
+    const { signal, deadlineMs } = context;
+    return member.upstream.respond(query, isLastHope ? { signal, deadlineMs, isLastHope } : context);
   }
 
   /** Those in good standing first, best protection first; the others by when they may be tried again. */

@@ -362,7 +362,7 @@ export class Recursor implements Responder {
     let answer = await this.#untilDeadline(judge(), context);
     for (let i = 0; i < WAITS_MAX && isForwarderAway(answer) && clock.nowMs() < untilMs; i++) {
       const deadlineMs = Math.min(context.deadlineMs, untilMs + REPLY_MARGIN_MS);
-      const later = await this.#untilDeadline(judge(), { ...context, deadlineMs });
+      const later = await this.#untilDeadline(judge(), { signal: context.signal, deadlineMs });
       if (later !== tooLate) answer = later;
     }
     return answer;
