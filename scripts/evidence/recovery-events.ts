@@ -43,6 +43,10 @@ const restart = async ({ servers }: Scene, pair: CertificatePair, signal?: NodeJ
 const start = async ({ servers }: Scene, pair: CertificatePair): Promise<void> => {
   await Promise.all(servers.map((server) => server.start(pair)));
 };
+function each<T>(items: readonly T[], act: (item: T) => void): void {
+  for (const item of items) act(item);
+}
+
 const flow = ({ streams }: Scene): void => {
   for (const stream of streams) stream.flow();
 };
@@ -65,8 +69,8 @@ export const EVENTS: readonly RecoveryEvent[] = [
     id: "black-hole",
     title: "the router swallows everything, then no more",
     lastsMs: 20_000,
-    begin: ({ servers }) => servers.forEach(({ address }) => swallow(address)),
-    end: ({ servers }) => servers.forEach(({ address }) => letThrough(address)),
+    begin: ({ servers }) => each(servers, ({ address }) => swallow(address)),
+    end: ({ servers }) => each(servers, ({ address }) => letThrough(address)),
   },
   {
     id: "address-change",
@@ -164,14 +168,14 @@ export const EVENTS: readonly RecoveryEvent[] = [
     id: "server-asleep",
     title: "server suspended",
     lastsMs: 30_000,
-    begin: ({ servers }) => servers.forEach((server) => server.signal("SIGSTOP")),
-    end: ({ servers }) => servers.forEach((server) => server.signal("SIGCONT")),
+    begin: ({ servers }) => each(servers, (server) => server.signal("SIGSTOP")),
+    end: ({ servers }) => each(servers, (server) => server.signal("SIGCONT")),
   },
   {
     id: "first-black-hole",
     title: "the way to the first of several servers swallows everything, then no more",
     lastsMs: 20_000,
-    begin: ({ servers }) => servers.slice(0, 1).forEach(({ address }) => swallow(address)),
-    end: ({ servers }) => servers.slice(0, 1).forEach(({ address }) => letThrough(address)),
+    begin: ({ servers }) => each(servers.slice(0, 1), ({ address }) => swallow(address)),
+    end: ({ servers }) => each(servers.slice(0, 1), ({ address }) => letThrough(address)),
   },
 ];

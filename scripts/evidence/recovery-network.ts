@@ -109,14 +109,3 @@ export function rememberFlows(): void {
   for (const line of run("ip", "-n", "router", "rule", "show").split("\n"))
     if (line.startsWith("20:")) run("ip", "-n", "router", "rule", "del", "pref", "20");
 }
-
-/** The program that {@link buildNetwork} needs to be run by: new namespaces that end with it. */
-export const INSIDE: readonly string[] = [
-  "unshare",
-  "--net",
-  "--mount",
-  "--pid",
-  "--fork",
-  "--kill-child=SIGKILL",
-  "--mount-proc",
-];

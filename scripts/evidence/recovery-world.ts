@@ -1,5 +1,5 @@
 /**
- * Run inside namespaces of its own (`recovery-network.ts`): all stubs ask the same servers at the same time, one event after
+ * Run inside namespaces of its own (`recovery-run.ts`): all stubs ask the same servers at the same time, one event after
  * another happens to them, and each gets fresh stubs and servers. Prints one JSON line per event.
  */
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -7,39 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
 import { EVENTS, type RecoveryEvent, type Scene } from "./recovery-events.ts";
-import { DEADLINE_MS, measure, type RecoveryCell } from "./recovery-measures.ts";
+import { DEADLINE_MS, measure } from "./recovery-measures.ts";
 import { buildNetwork, SERVER_ADDRESSES } from "./recovery-network.ts";
-import {
-  AUTH_NAME,
-  delay,
-  Server,
-  type ServerName,
-  type StubName,
-  startStub,
-  until,
-} from "./recovery-programs.ts";
+import { AUTH_NAME, delay, Server, startStub, until } from "./recovery-programs.ts";
+import type { WorldPlan, WorldResult } from "./recovery-run.ts";
 import { Stream } from "./recovery-stream.ts";
 
-/** What to run, as JSON in the first argument. */
-export interface WorldPlan {
-  readonly servers: readonly ServerName[];
-  readonly stubs: readonly StubName[];
-  /** Ids of events, in this order. */
-  readonly events: readonly string[];
-  /** Longer events are cut to this, milliseconds. */
-  readonly lastsMsMax: number;
-  /** How long stubs may take to come back before nobody waits any longer, milliseconds. */
-  readonly observeMsMax: number;
-}
-
-/** What became of the stubs in one event. */
-export interface WorldResult {
-  readonly event: string;
-  readonly servers: readonly ServerName[];
-  readonly cells: readonly RecoveryCell[];
-}
-
-// Written so by recovery.ts and stub-recovery.test.ts.
+// Written so by recovery-run.ts.
 const plan = JSON.parse(process.argv[2] ?? "") as WorldPlan;
 const folder = mkdtempSync(join(tmpdir(), "sotto-recovery-"));
 
