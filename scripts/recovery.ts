@@ -47,7 +47,14 @@ const plans: WorldPlan[] = servers.map((name) => ({
 const ofSeveral = events.filter((id) => OF_SEVERAL.includes(id));
 if (servers.length > 1) plans.push({ ...common, servers, events: ofSeveral });
 
-const results = (await Promise.all(plans.map((plan) => playWorld(plan, tell)))).flat();
+const results: WorldResult[] = [];
+const played = await Promise.allSettled(plans.map((plan) => playWorld(plan, keep)));
+// What was played before a world failed counts nevertheless.
+for (const one of played)
+  if (one.status === "rejected") {
+    process.stderr.write(`${String(one.reason)}\n`);
+    process.exitCode = 1;
+  }
 const page = recoveryPage(results, options.quick);
 const numbers = `${JSON.stringify({ takenAt: new Date().toISOString(), isQuick: options.quick, results }, withoutTraces, 1)}\n`;
 process.stdout.write(options.json ? numbers : page);
@@ -59,7 +66,9 @@ if (options.write) {
 }
 for (const text of misses(results)) process.stderr.write(`missed: ${text}\n`);
 
-function tell({ event, servers: asked, cells }: WorldResult): void {
+function keep(result: WorldResult): void {
+  results.push(result);
+  const { event, servers: asked, cells } = result;
   for (const { stub, firstGoodMs, lost, early, avoidable, gapMs } of cells)
     process.stderr.write(
       `${asked.join("+")}, ${event}, ${stub}: back after ${firstGoodMs} ms, gap ${gapMs} ms, lost ${lost}, early ${early}, avoidable ${avoidable}\n`,

@@ -11,7 +11,7 @@ import { DEADLINE_MS, measure } from "./recovery-measures.ts";
 import { buildNetwork, SERVER_ADDRESSES } from "./recovery-network.ts";
 import { AUTH_NAME, delay, Server, startStub, until } from "./recovery-programs.ts";
 import type { WorldPlan, WorldResult } from "./recovery-run.ts";
-import { Stream } from "./recovery-stream.ts";
+import { type Sent, Stream } from "./recovery-stream.ts";
 
 // Written so by recovery-run.ts.
 const plan = JSON.parse(process.argv[2] ?? "") as WorldPlan;
@@ -69,7 +69,7 @@ async function play(event: RecoveryEvent, certificates: Scene["certificates"]): 
     const endMs = now();
     await untilSteady(streams, now, endMs + plan.observeMsMax);
     for (const stream of streams) stream.pause();
-    await delay(DEADLINE_MS);
+    await untilAnswered(streams, now);
     return {
       event: event.id,
       servers: plan.servers,
@@ -82,9 +82,17 @@ async function play(event: RecoveryEvent, certificates: Scene["certificates"]): 
   }
 }
 
-/** Until all that was asked in four seconds was answered; not before those asked in the disturbance had their time. */
+/** Until all are answered, or their time is over. */
+async function untilAnswered(streams: readonly Stream[], now: () => number): Promise<void> {
+  const latestMs = now() + DEADLINE_MS;
+  const isOpen = ({ atMs, answeredMs }: Sent): boolean =>
+    answeredMs === undefined && atMs > now() - DEADLINE_MS;
+  while (now() < latestMs && streams.some(({ sent }) => sent.some(isOpen))) await delay(100);
+}
+
+/** Until all that was asked for a while was answered; not before a retry interval and that while are over. */
 async function untilSteady(streams: readonly Stream[], now: () => number, latestMs: number): Promise<void> {
-  const earliestMs = now() + STEADY_MS + 2000;
+  const earliestMs = now() + STEADY_MS + SLOW_MS;
   const isSteady = ({ sent }: Stream): boolean =>
     sent.every(({ atMs, isGood }) => isGood || atMs < now() - STEADY_MS - SLOW_MS || atMs > now() - SLOW_MS);
   for (; now() < latestMs; await delay(100)) if (now() > earliestMs && streams.every(isSteady)) return;
@@ -93,8 +101,8 @@ async function untilSteady(streams: readonly Stream[], now: () => number, latest
 /** Where the first stub listens; the next ones follow. */
 const PORT = 5301;
 /** Enough for connections to be open and known to work. */
-const WARM_MS = 2500;
-const STEADY_MS = 4000;
+const WARM_MS = 2000;
+const STEADY_MS = 3000;
 /** An answer may take so long and still count as steady. */
 const SLOW_MS = 1000;
 
