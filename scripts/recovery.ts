@@ -36,7 +36,7 @@ const common = {
 };
 const events = chosen(
   options.events,
-  EVENTS.map(({ id }) => id),
+  EVENTS.filter(({ isOurs }) => isOurs !== true).map(({ id }) => id),
 );
 const servers = chosen(options.servers, SERVER_NAMES);
 const plans: WorldPlan[] = servers.map((name) => ({

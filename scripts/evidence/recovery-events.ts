@@ -30,6 +30,8 @@ export interface RecoveryEvent {
   readonly isPinned?: boolean;
   /** Servers close connections that have been idle for so long. */
   readonly serverIdleMs?: number;
+  /** It happens to `sotto stub` alone. */
+  readonly isOurs?: boolean;
   readonly begin: (scene: Scene, lastsMs: number) => Promise<void> | void;
   readonly end?: (scene: Scene) => Promise<void> | void;
   /** Puts back what the next event expects. */
@@ -170,6 +172,17 @@ export const EVENTS: readonly RecoveryEvent[] = [
     lastsMs: 30_000,
     begin: ({ servers }) => each(servers, (server) => server.signal("SIGSTOP")),
     end: ({ servers }) => each(servers, (server) => server.signal("SIGCONT")),
+  },
+  {
+    id: "reload",
+    title: "stub reads its configuration again while its server is away",
+    lastsMs: 3000,
+    isOurs: true,
+    begin: ({ servers, stubs }) => {
+      each(servers, ({ address }) => swallow(address));
+      each(stubs, (stub) => stub.reload());
+    },
+    end: ({ servers }) => each(servers, ({ address }) => letThrough(address)),
   },
   {
     id: "first-black-hole",

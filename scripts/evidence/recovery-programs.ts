@@ -19,6 +19,7 @@ interface ServerFiles {
   readonly key: string;
 }
 
+/** Over TLS, and in clear, where nobody may be tempted. */
 type ServerSetup = (address: string, files: ServerFiles, idleMs: number | undefined) => Command;
 
 const unbound: ServerSetup = (address, { folder, certificate, key }, idleMs) => {
@@ -33,6 +34,7 @@ const unbound: ServerSetup = (address, { folder, certificate, key }, idleMs) => 
   do-daemonize: no
   use-syslog: no
   interface: ${address}@853
+  interface: ${address}@53
   access-control: 0.0.0.0/0 allow
   tls-port: 853
   tls-service-key: "${key}"
@@ -53,6 +55,7 @@ const kresd: ServerSetup = (address, { folder, certificate, key }) => {
   writeFileSync(
     file,
     `net.listen('${address}', 853, { kind = 'tls' })
+net.listen('${address}', 53, { kind = 'dns' })
 net.tls('${certificate}', '${key}')
 net.ipv6 = false
 trust_anchors.remove('.')
@@ -74,7 +77,7 @@ const dnsdist: ServerSetup = (address, { folder, certificate, key }, idleMs) => 
   writeFileSync(
     file,
     `addTLSLocal('${address}:853', '${certificate}', '${key}', { provider = 'openssl', maxInFlight = 100 })
-setLocal('127.0.0.1:5399')
+setLocal('${address}:53')
 setACL({ '0.0.0.0/0' })
 setSecurityPollSuffix('')
 ${idleMs === undefined ? "" : `setTCPRecvTimeout(${Math.ceil(idleMs / 1000)})`}
@@ -92,9 +95,11 @@ export const SERVER_NAMES: readonly ServerName[] = ["unbound", "kresd", "dnsdist
 export class Program {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
+  readonly #reloads: boolean;
   #output = "";
 
-  constructor([program, ...args]: Command, folder: string) {
+  constructor([program, ...args]: Command, folder: string, reloads = false) {
+    this.#reloads = reloads;
     this.#child = spawn(program, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
     this.#ended = new Promise((resolve) => {
       this.#child.once("close", () => resolve());
@@ -116,6 +121,11 @@ export class Program {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Has it read its configuration again. */
+  reload(): void {
+    if (this.#reloads) this.#child.kill("SIGHUP");
   }
 
   /** Ends it, by force if need be, and waits for that. */
@@ -240,7 +250,7 @@ export const STUB_NAMES: readonly StubName[] = ["sotto stub", "StubResolver", "s
 /** Starts a stub that listens on a port of 127.0.0.1. */
 export function startStub(name: StubName, port: number, plan: StubPlan): Program {
   mkdirSync(plan.folder, { recursive: true });
-  return new Program(STUBS[name](port, plan), plan.folder);
+  return new Program(STUBS[name](port, plan), plan.folder, name === "sotto stub");
 }
 
 /** Waits until something is so; throws when that takes too long. */

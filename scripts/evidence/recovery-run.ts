@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Captured } from "./recovery-capture.ts";
 import type { RecoveryCell } from "./recovery-measures.ts";
 import type { ServerName, StubName } from "./recovery-programs.ts";
 
@@ -16,6 +17,14 @@ export interface WorldPlan {
   readonly lastsMsMax: number;
   /** How long stubs may take to come back before nobody waits any longer, milliseconds. */
   readonly observeMsMax: number;
+  /** Captures what leaves the client. */
+  readonly captures?: boolean;
+}
+
+/** All that came of a plan. */
+export interface Played {
+  readonly results: readonly WorldResult[];
+  readonly captured: Captured | undefined;
 }
 
 /** What became of the stubs in one event. */
@@ -32,7 +41,7 @@ const INSIDE = ["--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "
 export async function playWorld(
   plan: WorldPlan,
   tell: (result: WorldResult) => void = () => undefined,
-): Promise<WorldResult[]> {
+): Promise<Played> {
   const node = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];
   const world = [join(import.meta.dirname, "recovery-world.ts"), JSON.stringify(plan)];
   const child = spawn("unshare", [...INSIDE, ...node, ...world], { stdio: ["ignore", "pipe", "pipe"] });
@@ -45,15 +54,20 @@ export async function playWorld(
     child.once("close", (code) => resolve(code ?? -1));
   });
   const results: WorldResult[] = [];
+  let captured: Captured | undefined;
   for await (const line of createInterface(child.stdout)) {
-    const result = JSON.parse(line) as WorldResult; // Printed so by recovery-world.ts.
-    results.push(result);
-    tell(result);
+    const printed = JSON.parse(line) as WorldResult | Captured; // Printed so by recovery-world.ts.
+    if ("packets" in printed) {
+      captured = printed;
+      continue;
+    }
+    results.push(printed);
+    tell(printed);
   }
   const code = await ended;
   clearTimeout(timer);
   if (code !== 0) throw new Error(`the world of ${plan.servers.join()} ended with ${code}: ${problem}`);
-  return results;
+  return { results, captured };
 }
 
 /** Longer than all events of a full run take. */

@@ -6,6 +6,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { startCapture } from "./recovery-capture.ts";
 import { EVENTS, type RecoveryEvent, type Scene } from "./recovery-events.ts";
 import { DEADLINE_MS, measure } from "./recovery-measures.ts";
 import { buildNetwork, SERVER_ADDRESSES } from "./recovery-network.ts";
@@ -108,9 +109,15 @@ const SLOW_MS = 1000;
 
 buildNetwork();
 const certificates = await makeCertificates();
+const stopCapture = plan.captures === true ? await startCapture(join(folder, "all.pcap")) : undefined;
 for (const id of plan.events) {
   const event = EVENTS.find((one) => one.id === id);
   if (event === undefined) throw new Error(`there is no event ${id}`);
   process.stdout.write(`${JSON.stringify(await play(event, certificates))}\n`);
+}
+if (stopCapture !== undefined) {
+  const server = new Server("unbound", SERVER_ADDRESSES[0] ?? "", join(folder, "control"));
+  await server.start(certificates.first);
+  process.stdout.write(`${JSON.stringify(await stopCapture(server.address))}\n`);
 }
 process.exit(0);
