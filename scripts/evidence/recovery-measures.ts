@@ -50,7 +50,7 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
     lost: lost.length,
     early: lost.filter(isEarly).length,
     avoidable: lost.filter(({ atMs }) => atMs + DEADLINE_MS - endMs >= ROOM_MS).length,
-    gapMs: Math.round(longestGap(queries, answeredMs)),
+    gapMs: Math.round(longestGap(queries, answeredMs, beginMs)),
     beginMs: Math.round(beginMs),
     endMs: Math.round(endMs),
     trace: queries.map((one) => [
@@ -62,10 +62,10 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
 }
 
 /** From the first question after an answer to the next answer: silence without questions is none. */
-function longestGap(queries: readonly Sent[], answeredMs: readonly number[]): number {
+function longestGap(queries: readonly Sent[], answeredMs: readonly number[], sinceMs: number): number {
   let longest = 0;
-  let from = 0;
-  for (const untilMs of [...answeredMs, queries.at(-1)?.atMs ?? 0]) {
+  let from = sinceMs;
+  for (const untilMs of [...answeredMs.filter((atMs) => atMs > sinceMs), queries.at(-1)?.atMs ?? 0]) {
     const asked = queries.find(({ atMs }) => atMs > from)?.atMs ?? untilMs;
     longest = Math.max(longest, untilMs - Math.max(from, asked));
     from = untilMs;

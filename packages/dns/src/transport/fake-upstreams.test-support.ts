@@ -44,7 +44,7 @@ export class FakeUpstream implements PoolMember {
   mayBeTried: boolean | undefined = undefined;
   networkEpoch = 0;
   /** Until it is resolved nothing is answered. */
-  gate: Promise<void> | undefined = undefined;
+  gate: Promise<void> | ((context: QueryContext) => Promise<void>) | undefined = undefined;
   tier = 0;
   server: string | undefined = undefined;
   exchangeMs = 10;
@@ -53,7 +53,7 @@ export class FakeUpstream implements PoolMember {
   async respond(_query: Query, context: QueryContext): Promise<Reply> {
     this.asked++;
     if (context.isLastHope === true) this.hoped++;
-    await this.gate;
+    await (typeof this.gate === "function" ? this.gate(context) : this.gate);
     if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
     const message = makeMessage({ isResponse: true, rcode: this.behaviour });
     const { protection, exchangeMs } = this;

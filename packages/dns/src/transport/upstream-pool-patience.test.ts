@@ -67,6 +67,23 @@ test("patience ends with a failure that tells what is wrong, and never later tha
   assert.deepEqual(await ask(scene, contextOf(world, 50)), ["ERR_CONNECT_TIMEOUT", 0], "no time to wait");
 });
 
+test("a last try that is cut short by the end of patience does not hide what went wrong before", async () => {
+  const scene = patientPool();
+  const { world, upstream } = scene;
+  upstream.behaviour = "ERR_TLS_HANDSHAKE";
+  upstream.mayBeTried = false;
+  world.clock.startTimer("another try, which takes too long", 4000, () => {
+    upstream.mayBeTried = true;
+    upstream.behaviour = "ERR_CONNECT_TIMEOUT";
+    upstream.gate = ({ deadlineMs }) =>
+      new Promise((resolve) => {
+        world.clock.startTimer("deadline", deadlineMs - world.clock.nowMs(), resolve);
+      });
+  });
+  assert.deepEqual(await ask(scene), ["ERR_TLS_HANDSHAKE", PATIENCE_MS]);
+  assert.equal(scene.pool.standings()[0]?.lastFailure?.code, "ERR_TLS_HANDSHAKE");
+});
+
 test("somebody else in the place of a server, and what is wrong with ourselves, is told at once", async () => {
   const scene = patientPool();
   for (const code of ["ERR_TLS_NOT_AUTHENTICATED", "ERR_CONFIG", "ERR_QUOTA_EXCEEDED"] as const) {

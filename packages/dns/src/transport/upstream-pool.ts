@@ -122,6 +122,8 @@ export class UpstreamPool implements Responder {
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
+        // A try that was cut short by the query's own end tells less than the one before.
+        if (round.lastFailure !== undefined && this.#runtime.clock.nowMs() >= context.deadlineMs) break;
         round.lastFailure = cause;
         round.hasPassing ||= CODES_THAT_PASS.has(cause.code);
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
