@@ -21,7 +21,7 @@ import {
 } from "@sotto/dns/wire";
 import { startRecursor } from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig, problemToText } from "../../packages/sotto/src/config/index.ts";
-import { makeAuthority, spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { makeAuthority, makeSelfSigned, spkiPin } from "../../packages/sotto/src/operations/index.ts";
 import { runCommand, startPeer } from "./peers.ts";
 
 const [, , folder = ""] = process.argv;
@@ -92,7 +92,9 @@ writeFileSync(join(folder, "ca.pem"), trusted.certificatePem);
 const right = await trusted.issue([NAME], Date.now());
 const misnamed = await trusted.issue(["other.example"], Date.now());
 const expired = await trusted.issue([NAME], Date.now() - 20 * 365 * 86_400_000);
-const selfMade = await stranger.issue([NAME], Date.now());
+const early = await trusted.issue([NAME], Date.now() + 20 * 365 * 86_400_000);
+const fromStranger = await stranger.issue([NAME], Date.now());
+const selfSigned = await makeSelfSigned([NAME], Date.now());
 
 const tls =
   (pair: { certificatePem: string; keyPem: string }, more: TlsOptions = {}) =>
@@ -134,7 +136,9 @@ const CASES: readonly Case[] = [
   { what: "all is well", serve: tls(right) },
   { what: "wrong name", serve: tls(misnamed) },
   { what: "expired", serve: tls(expired) },
-  { what: "unknown authority", serve: tls(selfMade) },
+  { what: "not yet valid", serve: tls(early) },
+  { what: "unknown authority", serve: tls(fromStranger) },
+  { what: "self-signed", serve: tls(selfSigned) },
   { what: "wrong pin", serve: tls(right), pin: spkiPin(misnamed.certificatePem) },
   { what: "clear DNS on the port of TLS", serve: raw(answerStream) },
   { what: "port closed", serve: () => Promise.resolve() },

@@ -252,4 +252,6 @@ export interface Network {
   connect(options: ConnectOptions): Promise<ByteStream>;
   listen(options: ListenOptions, handlers: ListenHandlers): Promise<StreamListener>;
   bindDatagram(options: DatagramOptions, handlers: DatagramHandlers): Promise<DatagramSocket>;
+  /** The machine's addresses that others can reach, as a text that differs when they do. Absent: they cannot be seen. */
+  ownAddresses?(): string;
 }

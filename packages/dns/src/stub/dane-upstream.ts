@@ -54,6 +54,10 @@ export class DaneUpstream implements PoolMember {
     return this.#member.isBackedOff === true;
   }
 
+  get mayBeTried(): boolean | undefined {
+    return this.#member.mayBeTried;
+  }
+
   get connectionStatus(): PoolMember["connectionStatus"] {
     return this.#member.connectionStatus;
   }

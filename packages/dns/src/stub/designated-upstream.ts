@@ -51,6 +51,10 @@ export class DesignatedUpstream implements PoolMember {
     return key === undefined ? undefined : endpointOf(key);
   }
 
+  get mayBeTried(): boolean | undefined {
+    return this.#ways.mayBeTried(this.#keys());
+  }
+
   get identity(): string | undefined {
     return this.#options.identity;
   }

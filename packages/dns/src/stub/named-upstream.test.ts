@@ -234,7 +234,7 @@ for (const gone of ["unreachable", "silent"] as const)
 test("many who wait for an address cost one lookup, a failed one is remembered, and not for long", async (context) => {
   const world = await worldFor(context);
   world.tellsAddresses = false;
-  const stub = world.stub({ ...BY_BOOTSTRAP, cacheBytesMax: 0 });
+  const stub = world.stub({ ...BY_BOOTSTRAP, cacheBytesMax: 0, outagePatienceMs: 0 });
   const waiting = Array.from({ length: 20 }, (_, i) => stub.query(`w${i}.example`, "A"));
   const outcomes = await world.settled(Promise.allSettled(waiting));
   assert.ok(outcomes.every(({ status }) => status === "rejected"));

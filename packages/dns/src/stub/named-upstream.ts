@@ -74,6 +74,10 @@ export class NamedUpstream implements PoolMember {
     return this.#options.networkEpoch();
   }
 
+  get mayBeTried(): boolean | undefined {
+    return this.#ways.mayBeTried(this.#addresses);
+  }
+
   get identity(): string | undefined {
     return identityOf(this.#options.tls);
   }

@@ -120,7 +120,8 @@ export class StubResolver implements Asker, AsyncDisposable {
       this.#exchanger,
       runtime,
     );
-    this.#pool = new UpstreamPool({ upstreams, choice: options.choice }, runtime);
+    const patienceMs = options.outagePatienceMs ?? Number.POSITIVE_INFINITY;
+    this.#pool = new UpstreamPool({ upstreams, choice: options.choice, patienceMs }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     this.#cache =
       cacheBytesMax > 0

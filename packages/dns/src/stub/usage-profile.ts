@@ -20,6 +20,11 @@ export const Tier = { Authenticated: 0, Encrypted: 1, Clear: 2 } as const;
 export interface UpstreamManners {
   /** Milliseconds for one try with one upstream. */
   readonly tryTimeoutMs?: number | undefined;
+  /**
+   * How long a question waits, milliseconds, while no upstream can be reached: they are tried every second or two, and the first
+   * reply lets all go on. 0: it fails at once. Default: until its deadline.
+   */
+  readonly outagePatienceMs?: number | undefined;
   /** Asks that nobody behind the server learns of the client's address (RFC 8310 §11.1). Default true. */
   readonly hideClientSubnet?: boolean | undefined;
   /** 0: no padding. Default 128 (RFC 8467 §4.1). */

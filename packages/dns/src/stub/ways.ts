@@ -29,6 +29,13 @@ export class Ways {
     return keys.length > 0 && keys.every((key) => this.#memberFor(key).isBackedOff === true);
   }
 
+  /** As {@link PoolMember.mayBeTried}, of whichever may. */
+  mayBeTried(keys: readonly string[]): boolean | undefined {
+    const each = keys.map((key) => this.#memberFor(key).mayBeTried);
+    if (each.includes(true)) return true;
+    return each.length === 0 || each.includes(undefined) ? undefined : false;
+  }
+
   /** The one that worked last, else the first. */
   preferred(keys: readonly string[]): string | undefined {
     const good = this.#good?.key;

@@ -30,6 +30,10 @@ export class WhileKnown implements PoolMember {
     return this.#member.isBackedOff === true;
   }
 
+  get mayBeTried(): boolean | undefined {
+    return this.#isKnown() ? this.#member.mayBeTried : false;
+  }
+
   respond(query: Query, context: QueryContext): Promise<Reply> {
     return this.#member.respond(query, context);
   }

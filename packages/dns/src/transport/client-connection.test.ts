@@ -1,114 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SeededRandom } from "@sotto/dns/testing";
-import {
-  encodeMessage,
-  FrameReader,
-  frameMessage,
-  type Message,
-  makeEdns,
-  makeKeepalive,
-  makeMessage,
-} from "@sotto/dns/wire";
-import { ClientConnection, UNEXPECTED_MAX } from "./client-connection.ts";
+import { frameMessage, makeEdns, makeKeepalive } from "@sotto/dns/wire";
+import { UNEXPECTED_MAX } from "./client-connection.ts";
 import { decode, questionOf, replyTo } from "./client-fakes.test-support.ts";
-import type { ConnectionLimits } from "./connection-limits.ts";
-import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
-
-/** A machine with a host that only remembers, and a peer that reads what was written. */
-class Bench {
-  readonly machine: ClientConnection;
-  readonly writes: Uint8Array[] = [];
-  readonly calls: string[] = [];
-  timerAtMs: number | undefined = undefined;
-  takesWrites = true;
-  nowMs = 0;
-  #wantsFlush = false;
-  readonly #peer = new FrameReader();
-
-  constructor(limits: Partial<ConnectionLimits> = {}, isOpen = true) {
-    this.machine = new ClientConnection(
-      limits,
-      {
-        write: (octets) => {
-          this.writes.push(octets);
-          return this.takesWrites;
-        },
-        end: () => this.calls.push("end"),
-        reset: () => this.calls.push("reset"),
-        setTimer: (atMs) => {
-          this.timerAtMs = atMs;
-        },
-        requestFlush: () => {
-          this.#wantsFlush = true;
-        },
-      },
-      new SeededRandom(1),
-    );
-    if (isOpen) this.machine.open(0);
-  }
-
-  /** Gives a query; its outcomes are collected. */
-  ask(
-    name: string,
-    parts: Partial<ConnectionQuery> = {},
-  ): { outcomes: QueryOutcome[]; query: ConnectionQuery } {
-    const outcomes: QueryOutcome[] = [];
-    const question = questionOf(name);
-    const query: ConnectionQuery = {
-      octets: encodeMessage(makeMessage({ questions: [question] })),
-      question,
-      deadlineMs: 5000,
-      asksKeepalive: false,
-      settle: (outcome) => outcomes.push(outcome),
-      ...parts,
-    };
-    this.machine.send(query);
-    return { outcomes, query };
-  }
-
-  /** Ends the turn. */
-  turn(): void {
-    if (!this.#wantsFlush) return;
-    this.#wantsFlush = false;
-    this.machine.flush(this.nowMs);
-  }
-
-  /** Queries that were written since the last call. */
-  sent(): Message[] {
-    this.turn();
-    const messages: Message[] = [];
-    for (const octets of this.writes.splice(0))
-      this.#peer.push(octets, (message) => messages.push(decode(message.slice())) > 0);
-    return messages;
-  }
-
-  receive(octets: Uint8Array, nowMs = this.nowMs): void {
-    this.nowMs = nowMs;
-    this.machine.receive(octets, nowMs);
-    this.turn();
-  }
-
-  /** Lets time pass to `nowMs`, firing timers on the way. */
-  passUntil(nowMs: number): void {
-    while (this.timerAtMs !== undefined && this.timerAtMs <= nowMs) {
-      this.nowMs = this.timerAtMs;
-      this.timerAtMs = undefined;
-      this.machine.onTimer(this.nowMs);
-      this.turn();
-    }
-    this.nowMs = nowMs;
-  }
-}
+import { Bench, only } from "./connection-bench.test-support.ts";
+import type { QueryOutcome } from "./connection-query.ts";
 
 function nameOf(outcome: QueryOutcome | undefined): string | undefined {
   return outcome?.kind === "reply" ? decode(outcome.octets).questions[0]?.name.toString() : outcome?.kind;
-}
-
-function only<T>(items: readonly T[]): T {
-  const [first] = items;
-  assert.ok(first !== undefined && items.length === 1, `${items.length} items instead of one`);
-  return first;
 }
 
 test("replies may be cut at every octet, and at every pair of octets [1035-4.2.2-a 7858-3.3-a]", () => {
@@ -412,73 +311,6 @@ test("a connection with an outstanding query is not idle", () => {
   bench.sent();
   bench.passUntil(30_000);
   assert.deepEqual(bench.calls, []);
-});
-
-test("a connection that has never answered is given up before its queries' deadline, one that has is not", () => {
-  const fresh = new Bench({ firstAnswerTimeoutMs: 5000, idleTimeoutMs: 60_000 });
-  const first = fresh.ask("a.example.", { deadlineMs: 60_000 });
-  fresh.sent();
-  fresh.passUntil(4999);
-  assert.deepEqual(first.outcomes, []);
-  fresh.passUntil(5000);
-  assert.deepEqual(first.outcomes, [{ kind: "timeout", wasSent: true }]);
-  assert.deepEqual(fresh.calls, ["end"]);
-  const proven = new Bench({ firstAnswerTimeoutMs: 5000, idleTimeoutMs: 60_000 });
-  proven.ask("a.example.", { deadlineMs: 60_000 });
-  proven.receive(frameMessage(replyTo(only(proven.sent()))));
-  const second = proven.ask("b.example.", { deadlineMs: 60_000 });
-  proven.sent();
-  proven.passUntil(30_000);
-  assert.deepEqual(second.outcomes, []);
-});
-
-test("a connection that is silent after a pause loses its query in time for another try, and gets no more [7858-3.4-d]", () => {
-  const afterPause = (pauseMs: number): { bench: Bench; outcomes: QueryOutcome[] } => {
-    const bench = new Bench({ answerAfterPauseTimeoutMs: 2000, idleTimeoutMs: 60_000 });
-    bench.ask("a.example.");
-    bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
-    bench.passUntil(pauseMs);
-    const { outcomes } = bench.ask("b.example.", { deadlineMs: pauseMs + 5000 });
-    return { bench, outcomes };
-  };
-  const dead = afterPause(1000);
-  dead.bench.sent();
-  dead.bench.passUntil(2999);
-  assert.equal(dead.outcomes.length, 0);
-  dead.bench.passUntil(3000);
-  assert.deepEqual(
-    dead.outcomes.map(({ kind }) => kind),
-    ["lost"],
-  );
-  assert.equal(dead.bench.machine.takesQueries, false);
-  const slow = afterPause(1000);
-  const query = only(slow.bench.sent());
-  slow.bench.ask("c.example.", { deadlineMs: 6000 });
-  slow.bench.receive(frameMessage(replyTo(only(slow.bench.sent()))), 1500);
-  slow.bench.passUntil(5000);
-  assert.equal(slow.outcomes.length, 0, "another reply shows that the connection works");
-  slow.bench.receive(frameMessage(replyTo(query)), 5000);
-  assert.equal(slow.outcomes[0]?.kind, "reply");
-  const busy = afterPause(999);
-  busy.bench.sent();
-  busy.bench.passUntil(5998);
-  assert.deepEqual(busy.outcomes, []);
-  busy.bench.passUntil(5999);
-  assert.deepEqual(busy.outcomes, [{ kind: "timeout", wasSent: true }]);
-});
-
-test("queries with little patience do not keep a dead connection in use", () => {
-  const bench = new Bench({ idleTimeoutMs: 60_000 });
-  bench.ask("a.example.");
-  bench.receive(frameMessage(replyTo(only(bench.sent()))), 0);
-  for (let nowMs = 0; nowMs < 1200; nowMs += 300) {
-    assert.equal(bench.machine.takesQueries, true);
-    assert.equal(bench.machine.isSuspect(nowMs), false);
-    bench.ask("b.example.", { deadlineMs: nowMs + 300 });
-    bench.sent();
-    bench.passUntil(nowMs + 300);
-  }
-  assert.equal(bench.machine.takesQueries, false);
 });
 
 test("what the peer's close of an idle connection teaches, unless it had told its timeout before", () => {

@@ -14,7 +14,7 @@ import {
 } from "@sotto/dns/wire";
 import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
-import type { ConnectionQuery } from "./connection-query.ts";
+import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { hasQuestion } from "./reply-match.ts";
 
 /** What a connection does to its surroundings. Calls never come back into the connection within the same call. */
@@ -96,6 +96,7 @@ export class ClientConnection {
   /** When the first of the queries left since which nothing has arrived. */
   #silentSinceMs: number | undefined = undefined;
   #lastServedMs = 0;
+  #lastReplyTookMs = 0;
   #timerAtMs: number | undefined = undefined;
 
   constructor(limits: Partial<ConnectionLimits>, host: ConnectionHost, random: Random) {
@@ -213,12 +214,12 @@ export class ClientConnection {
     this.#isBlocked = !this.#host.write(batch);
   }
 
-  /** A server may be slow, but a connection has to show first that it is there at all. */
+  /** A server may be slow, but a connection has to show that it is there: sooner after a pause, later when the last reply took long. */
   #patienceMs(nowMs: number): number {
-    if (this.counters.served === 0) return this.#limits.firstAnswerTimeoutMs;
-    return nowMs - this.#lastReceivedMs < PAUSE_MS
-      ? Number.POSITIVE_INFINITY
-      : this.#limits.answerAfterPauseTimeoutMs;
+    const { firstAnswerTimeoutMs, silenceTimeoutMs, answerAfterPauseTimeoutMs } = this.#limits;
+    if (this.counters.served === 0) return firstAnswerTimeoutMs;
+    const hadPause = nowMs - this.#lastReceivedMs >= PAUSE_MS;
+    return Math.max(hadPause ? answerAfterPauseTimeoutMs : silenceTimeoutMs, 2 * this.#lastReplyTookMs);
   }
 
   /** The stream takes octets again. */
@@ -293,20 +294,30 @@ export class ClientConnection {
     const expired = this.#expire(nowMs);
     this.#goOn(nowMs);
     this.#rearm();
-    const repliesServed = this.counters.served;
     for (const { query } of late) query.settle({ kind: "timeout", wasSent: false });
+    let isDead = false;
     for (const { query } of expired) {
-      // A connection that worked and is silent after a pause is as good as closed: a fresh one may do better.
-      if (repliesServed > 0 && nowMs < query.deadlineMs)
-        query.settle({
-          kind: "lost",
-          wasSent: true,
-          repliesServed,
-          wasPassedOver: false,
-          problem: undefined,
-        });
-      else query.settle({ kind: "timeout", wasSent: true });
+      // A connection that worked and is silent is as good as closed: a fresh one may do better.
+      if (this.counters.served > 0 && nowMs < query.deadlineMs) {
+        isDead = true;
+        query.settle(this.#lostInSilence());
+      } else query.settle({ kind: "timeout", wasSent: true });
     }
+    if (isDead) this.#giveUpWaiting(nowMs);
+  }
+
+  /** What was sent into the same silence later need not wait as long to go on over a fresh connection. */
+  #giveUpWaiting(nowMs: number): void {
+    const others = [...this.#flights.values()].filter(({ isAwaited }) => isAwaited);
+    for (const flight of others) this.#abandon(flight, nowMs);
+    this.drain(nowMs);
+    this.#goOn(nowMs);
+    for (const { query } of others) query.settle(this.#lostInSilence());
+  }
+
+  #lostInSilence(): QueryOutcome {
+    const repliesServed = this.counters.served;
+    return { kind: "lost", wasSent: true, repliesServed, wasPassedOver: false, problem: undefined };
   }
 
   /** Ends waiting for what is due; queries whose connection has shown life meanwhile get all of their time. */
@@ -344,6 +355,7 @@ export class ClientConnection {
     this.#awaited--;
     this.counters.served++;
     this.#lastServedMs = nowMs;
+    this.#lastReplyTookMs = nowMs - flight.sentAtMs;
     if (this.#awaited === 0) this.#becomeIdle(nowMs);
     if (problem !== undefined) {
       query.settle({ kind: "malformed", problem });

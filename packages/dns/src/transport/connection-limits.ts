@@ -12,6 +12,8 @@ export interface ConnectionLimits {
   readonly firstAnswerTimeoutMs: number;
   /** From a query after a pause to any octet at all; then a fresh connection is tried with the time that is left. */
   readonly answerAfterPauseTimeoutMs: number;
+  /** The same for a query without a pause before. */
+  readonly silenceTimeoutMs: number;
 }
 
 /** Queries sent and not answered. Unbound sends as many on one connection (`max-reuse-tcp-queries: 200`). */
@@ -27,8 +29,13 @@ const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
 const KEEPALIVE_MS_MAX_DEFAULT = 120_000;
 /** What a stub waits for one try (RFC 1035 §7.2); a server that has never answered gets no longer deadline. */
 const FIRST_ANSWER_TIMEOUT_MS_DEFAULT = 5000;
-/** Half of what an upstream is given in all; more than nearly every answer takes that is worth waiting for. */
-const ANSWER_AFTER_PAUSE_TIMEOUT_MS_DEFAULT = 2000;
+/**
+ * More than nearly every answer takes that is worth waiting for. Too soon costs a handshake and a query that is sent twice; too
+ * late costs whoever asks first after a nap or behind a middlebox that forgot the connection.
+ */
+const ANSWER_AFTER_PAUSE_TIMEOUT_MS_DEFAULT = 1000;
+/** A connection that has just worked deserves more doubt, and the system the time to send three times what was lost. */
+const SILENCE_TIMEOUT_MS_DEFAULT = 1500;
 
 /** The limits that hold unless others are given. */
 export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
@@ -39,4 +46,5 @@ export const CONNECTION_LIMITS_DEFAULT: ConnectionLimits = {
   keepaliveMsMax: KEEPALIVE_MS_MAX_DEFAULT,
   firstAnswerTimeoutMs: FIRST_ANSWER_TIMEOUT_MS_DEFAULT,
   answerAfterPauseTimeoutMs: ANSWER_AFTER_PAUSE_TIMEOUT_MS_DEFAULT,
+  silenceTimeoutMs: SILENCE_TIMEOUT_MS_DEFAULT,
 };

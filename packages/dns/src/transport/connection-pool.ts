@@ -80,7 +80,10 @@ export class ConnectionPool {
     if (link.repliesServed > 0 || link.wasHeldAgainstServer) return;
     link.wasHeldAgainstServer = true;
     const nowMs = this.#runtime.clock.nowMs();
-    this.memory.noteFailure(this.remembered(target), failure, nowMs, link.askedFastOpen);
+    this.memory.noteFailure(this.remembered(target), failure, nowMs, {
+      sinceMs: link.startedAtMs,
+      askedFastOpen: link.askedFastOpen,
+    });
   }
 
   /** The connection to that target when a query can leave on it at once. */

@@ -56,6 +56,9 @@ export class Exchanger {
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
   #wallOffsetMs: number;
+  /** The machine's addresses at the last look; undefined before the first, and where they cannot be seen. */
+  #ownAddresses: string | undefined = undefined;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Counts networks. */
   #networkEpoch = 0;
 
@@ -89,7 +92,7 @@ export class Exchanger {
     this.#underWay++;
     try {
       this.#refuse(request);
-      this.#noticeJump();
+      this.#noticeNetwork();
       if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
       const overTcp = this.#pool.size > 0 ? await this.#overOpenTcp(request) : undefined;
       if (overTcp !== undefined) return overTcp;
@@ -103,7 +106,8 @@ export class Exchanger {
 
   /**
    * The machine is on another network, or was asleep: connections are given up (their queries go on over fresh ones),
-   * and back-off, cookies and what was learnt of servers are forgotten. Clock jumps are noticed without a call.
+   * and back-off, cookies and what was learnt of servers are forgotten. Other addresses and clock jumps are noticed without a
+   * call by the next query.
    */
   networkChanged(): void {
     this.#networkEpoch++;
@@ -117,16 +121,44 @@ export class Exchanger {
 
   /** Grows each time the network is taken for another one. */
   get networkEpoch(): number {
-    this.#noticeJump();
+    this.#noticeNetwork();
     return this.#networkEpoch;
   }
 
   /** True while connections to the server are not tried, because the last ones failed. */
-  isBackedOff(request: Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">): boolean {
+  isBackedOff(request: ServerRequest): boolean {
     const { transport } = request;
     if (transport === "udp") return false;
-    this.#noticeJump();
+    this.#noticeNetwork();
     return this.#pool.refusal(this.#targetOf(request, transport), false) !== undefined;
+  }
+
+  /** True when who has nobody else to ask would be let try it now; undefined over UDP, where no failures are remembered. */
+  mayBeTried(request: ServerRequest): boolean | undefined {
+    const { transport } = request;
+    this.#noticeNetwork();
+    if (transport === "udp") return undefined;
+    return this.#pool.refusal(this.#targetOf(request, transport), true) === undefined;
+  }
+
+  /** The machine may be on another network: looks at once where it can, else takes it for granted. */
+  networkMayHaveChanged(): void {
+    if (this.#runtime.network.ownAddresses === undefined) this.networkChanged();
+    else this.#noticeAddresses();
+  }
+
+  #noticeNetwork(): void {
+    this.#noticeJump();
+    if (this.#runtime.clock.nowMs() - this.#lookedAtMs >= LOOK_MS) this.#noticeAddresses();
+  }
+
+  #noticeAddresses(): void {
+    this.#lookedAtMs = this.#runtime.clock.nowMs();
+    const addresses = this.#runtime.network.ownAddresses?.();
+    if (addresses === this.#ownAddresses) return;
+    const isFirstLook = this.#ownAddresses === undefined;
+    this.#ownAddresses = addresses;
+    if (!isFirstLook) this.networkChanged();
   }
 
   /** What is known of the way to a server over that transport; undefined for UDP, where there is none to keep. */
@@ -391,6 +423,7 @@ class GiveUp {
     this.#run = undefined;
   }
 }
+type ServerRequest = Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">;
 
 /** What a query may still do to get around connections that end. */
 interface Tries {
@@ -428,6 +461,8 @@ const CONNECT_TIMEOUT_MS_DEFAULT = 2500;
 const HANDSHAKE_TIMEOUT_MS_DEFAULT = 2500;
 /** Wall and monotonic time drift apart by less, whoever sets the clock; a suspended machine loses more. */
 const JUMP_MS = 30_000;
+/** While there are queries, which wait no longer than this for a laptop that changes networks; a look costs about 0.1 ms. */
+const LOOK_MS = 1000;
 /** RFC 7766 §6.2.4 wants a retry; more would hammer a server that closes on this very query. */
 const RETRIES_MAX = 1;
 /** Queries that wait behind a server which closes after each reply move on each time; each move saw a reply. */

@@ -112,18 +112,18 @@ test("when nobody answers it is the network: short fixed intervals, and the firs
 test("a path that loses SYNs with data is not given any for an hour [7413-4.1.3.1-a]", () => {
   const memory = new ServerMemory();
   assert.equal(memory.mayFastOpen(serverOf(), 0), true);
-  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0, true);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 0, { askedFastOpen: true });
   assert.equal(memory.refusal(serverOf(), 0), undefined, "an ordinary connection is tried first");
   assert.equal(memory.mayFastOpen(serverOf(), 3_599_999), false);
   assert.equal(memory.mayFastOpen(serverOf({ key: "other" }), 1), true);
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_000), true);
-  memory.noteFailure(serverOf(), failure("ERR_CONNECTION_LOST"), 3_600_000, true);
-  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 3_600_001, true);
+  memory.noteFailure(serverOf(), failure("ERR_CONNECTION_LOST"), 3_600_000, { askedFastOpen: true });
+  memory.noteFailure(serverOf(), failure("ERR_CONNECT_TIMEOUT"), 3_600_001, { askedFastOpen: true });
   assert.notEqual(memory.refusal(serverOf(), 3_600_001), undefined, "it was not Fast Open");
   memory.forgetAll();
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_001), true);
   for (const code of ["ERR_ABORTED", "ERR_TLS_NOT_AUTHENTICATED", "ERR_UNREACHABLE"] as const)
-    memory.noteFailure(serverOf(), failure(code), 3_600_002, true);
+    memory.noteFailure(serverOf(), failure(code), 3_600_002, { askedFastOpen: true });
   assert.equal(memory.mayFastOpen(serverOf(), 3_600_002), true, "SYNs with data had no part in these");
 });
 

@@ -27,7 +27,8 @@ interface Failure {
   readonly failureClass: FailureClass;
   /** In a row. */
   readonly count: number;
-  readonly atMs: number;
+  /** When the try began that failed last. */
+  readonly triedAtMs: number;
   readonly untilMs: number;
 }
 
@@ -78,8 +79,18 @@ const TLS_REPLY_MS = 86_400_000;
 const SILENCE_MS = 5000;
 /** How often a network that is gone is tried. */
 const PROBE_MS = 2000;
-/** How often a server is tried that nobody can stand in for: a reply that comes late is better than none. */
-const LAST_HOPE_MS = 2000;
+/**
+ * How often a server is tried that nobody can stand in for, from one try's beginning to the next one's: a reply that comes late is
+ * better than none. Being turned away costs neither side much.
+ */
+const LAST_HOPE_MS: Readonly<Record<FailureClass, number>> = {
+  unreachable: 1000,
+  refused: 1000,
+  timeout: 2000,
+  handshake: 2000,
+  authentication: 2000,
+  protocol: 1000,
+};
 /** More than connecting and a handshake take nearly everywhere; who comes later would only share in the time-out. */
 const JOIN_MS = 1000;
 /** RFC 7413 §4.1.3.1: a path that loses SYNs with data is not asked again for a while. */
@@ -100,7 +111,7 @@ export class ServerMemory {
   refusal(server: RememberedServer, nowMs: number, isLastHope = false): DnsError | undefined {
     const failure = this.#servers.get(server.key)?.failure;
     if (failure === undefined || nowMs >= failure.untilMs) return undefined;
-    if (isLastHope && nowMs - failure.atMs >= LAST_HOPE_MS) return undefined;
+    if (isLastHope && nowMs - failure.triedAtMs >= LAST_HOPE_MS[failure.failureClass]) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
     return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
   }
@@ -120,8 +131,13 @@ export class ServerMemory {
     return remembered(failure.problem, `it is being tried again since ${Math.ceil(nowMs - sinceMs)} ms`);
   }
 
-  /** A connection did not come about, or never answered. */
-  noteFailure(server: RememberedServer, problem: DnsError, nowMs: number, askedFastOpen = false): void {
+  /** A connection did not come about, or never answered; `sinceMs`: since when it was tried. */
+  noteFailure(
+    server: RememberedServer,
+    problem: DnsError,
+    nowMs: number,
+    { sinceMs = nowMs, askedFastOpen = false }: { sinceMs?: number; askedFastOpen?: boolean } = {},
+  ): void {
     const failureClass = CLASS_OF_CODE[problem.code];
     if (failureClass === undefined) return;
     const memory = this.#memoryOf(server.key);
@@ -132,7 +148,7 @@ export class ServerMemory {
     }
     const count = (memory.failure?.count ?? 0) + 1;
     const patienceMs = this.#patienceMs(server, failureClass, count, nowMs);
-    memory.failure = { problem, failureClass, count, atMs: nowMs, untilMs: nowMs + patienceMs };
+    memory.failure = { problem, failureClass, count, triedAtMs: sinceMs, untilMs: nowMs + patienceMs };
   }
 
   #patienceMs(server: RememberedServer, failureClass: FailureClass, count: number, nowMs: number): number {

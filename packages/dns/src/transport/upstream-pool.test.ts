@@ -1,83 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
-import { type SimWorld, simRuntime } from "@sotto/dns/testing";
-import { encodeMessage, makeMessage, Rcode, tryViewMessage } from "@sotto/dns/wire";
-import { CLIENT_ADDRESSES, questionOf } from "./client-fakes.test-support.ts";
-import type { ExchangeFacts, Protection, Query, QueryContext, Reply } from "./responder.ts";
-import { type PoolMember, type UpstreamChoice, UpstreamPool } from "./upstream-pool.ts";
-
-function queryOf(): Query {
-  const octets = encodeMessage(makeMessage({ id: 1, questions: [questionOf("www.example.")] }));
-  const view = tryViewMessage(octets);
-  if (!view.ok) throw new RangeError(view.problem);
-  const origin = { transport: "internal" as const, remote: undefined, local: undefined, security: undefined };
-  return { octets, view: view.value, origin };
-}
-
-function contextOf(world: SimWorld, withinMs = 10_000): QueryContext {
-  return { signal: new AbortController().signal, deadlineMs: world.clock.nowMs() + withinMs };
-}
-
-const FACTS: ExchangeFacts = {
-  upstream: { address: "192.0.2.1", port: 853 },
-  transport: "tls",
-  protection: "clear",
-  authenticatedBy: undefined,
-  connectionReused: true,
-  sessionResumed: false,
-  security: undefined,
-  connectMs: 0,
-  handshakeMs: 0,
-  exchangeMs: 10,
-  queryOctets: 0,
-  replyOctets: 0,
-  retriedOverTcp: false,
-};
-
-/** A responder that fails or answers as told, and counts. */
-class FakeUpstream implements PoolMember {
-  asked = 0;
-  /** Asked as the last hope. */
-  hoped = 0;
-  behaviour: number | DnsErrorCode = Rcode.NoError;
-  isBackedOff = false;
-  isAbsent = false;
-  /** Becomes absent by being asked. */
-  turnsOutAbsent = false;
-  networkEpoch = 0;
-  /** Until it is resolved nothing is answered. */
-  gate: Promise<void> | undefined = undefined;
-  tier = 0;
-  server: string | undefined = undefined;
-  exchangeMs = 10;
-  protection: Protection = "clear";
-
-  async respond(_query: Query, context: QueryContext): Promise<Reply> {
-    this.asked++;
-    if (context.isLastHope === true) this.hoped++;
-    await this.gate;
-    this.isAbsent ||= this.turnsOutAbsent;
-    if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
-    const message = makeMessage({ isResponse: true, rcode: this.behaviour });
-    const { protection, exchangeMs } = this;
-    const exchange: ExchangeFacts = { ...FACTS, protection, exchangeMs };
-    return { message, security: "indeterminate", protection, extendedErrors: [], exchange };
-  }
-}
-
-function poolOf(
-  count: number,
-  choice: UpstreamChoice = "ordered",
-): { world: SimWorld; pool: UpstreamPool; upstreams: FakeUpstream[] } {
-  const world = simRuntime(1);
-  const upstreams = Array.from({ length: count }, () => new FakeUpstream());
-  return {
-    world,
-    pool: new UpstreamPool({ upstreams, choice }, world.runtimeOf(CLIENT_ADDRESSES)),
-    upstreams,
-  };
-}
+import { DnsError } from "@sotto/dns/runtime";
+import { Rcode } from "@sotto/dns/wire";
+import { contextOf, type FakeUpstream, poolOf, queryOf } from "./fake-upstreams.test-support.ts";
 
 const counts = (upstreams: readonly FakeUpstream[]): number[] => upstreams.map(({ asked }) => asked);
 

@@ -2,7 +2,8 @@
  * Several upstreams in the order of preference. A query goes to the first that is not known to fail, and on to the
  * next when it fails; failures are remembered for a short time, longer each time they repeat. One query at a time finds
  * out whether a failed upstream is back. When all fail it is the network: all are asked, and the first reply forgives
- * all of them. Members of a weaker tier are asked only when those of stronger ones bring no reply (RFC 8310 §5).
+ * all of them; a pool with patience lets queries wait for that as long as their clients do. Members of a weaker tier are
+ * asked only when those of stronger ones bring no reply (RFC 8310 §5).
  */
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
@@ -16,11 +17,14 @@ import {
   type UpstreamLookup,
   type UpstreamStanding,
 } from "./upstream-standing.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /** An upstream, and what it may tell about itself. */
 export interface PoolMember extends Responder {
   /** True while it would fail at once for what happened before; absent: never. */
   readonly isBackedOff?: boolean;
+  /** True when it would be tried for want of anybody else. Absent: it remembers no failures, and is tried now and then. */
+  readonly mayBeTried?: boolean | undefined;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
   /** Undefined also while it is not known. */
@@ -48,19 +52,30 @@ export interface UpstreamPoolOptions {
   readonly upstreams: readonly PoolMember[];
   /** Default `ordered`. */
   readonly choice?: UpstreamChoice | undefined;
+  /**
+   * How long a query waits, milliseconds from when it came and never past its deadline, while no upstream can be reached; they
+   * are tried every second or two meanwhile. Default 0: it fails as soon as all have failed.
+   */
+  readonly patienceMs?: number | undefined;
 }
 
 export class UpstreamPool implements Responder {
   readonly #members: readonly Standing[];
   readonly #choice: UpstreamChoice;
+  readonly #patienceMs: number;
   readonly #runtime: Runtime;
+  readonly #waiting: WaitingRoom;
   #turn = 0;
+  /** When those who waited were last let go for a try. */
+  #triedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UpstreamPoolOptions, runtime: Runtime) {
     if (options.upstreams.length === 0) throw new RangeError("a pool needs at least one upstream");
     this.#members = options.upstreams.map(makeStanding);
     this.#choice = options.choice ?? "ordered";
+    this.#patienceMs = options.patienceMs ?? 0;
     this.#runtime = runtime;
+    this.#waiting = new WaitingRoom(() => this.#isWorthTrying(), runtime.clock);
   }
 
   /** What is known of each upstream, in the configured order. */
@@ -71,8 +86,24 @@ export class UpstreamPool implements Responder {
 
   /** Rejects with the last failure when every upstream failed; a reply of SERVFAIL or REFUSED is kept as a last resort. */
   async respond(query: Query, context: QueryContext): Promise<Reply> {
+    const nowMs = this.#runtime.clock.nowMs();
+    const untilMs = Math.min(nowMs + this.#patienceMs, context.deadlineMs - FAILURE_MARGIN_MS);
+    const round: Round = { hasPassing: false, lastFailure: undefined };
+    let reply = await this.#askAll(query, context, round);
+    while (reply === undefined && round.hasPassing && (await this.#waiting.wait(untilMs, context.signal))) {
+      round.hasPassing = false;
+      reply = await this.#askAll(query, { signal: context.signal, deadlineMs: untilMs }, round);
+    }
+    if (reply !== undefined) return reply;
+    throw (
+      round.lastFailure ??
+      new DnsError("ERR_TIMEOUT", "no time was left to ask an upstream", { stage: "query" })
+    );
+  }
+
+  /** Asks one after another until one replies. */
+  async #askAll(query: Query, context: QueryContext, round: Round): Promise<Reply | undefined> {
     let lastResort: Reply | undefined;
-    let lastFailure: DnsError | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
     let unreachable: ReadonlySet<string> = NONE;
     const inOrder = this.#inOrder();
@@ -101,7 +132,10 @@ export class UpstreamPool implements Responder {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         if (member.upstream.isAbsent === true) continue;
-        lastFailure = cause;
+        // A try that was cut short by the query's own end tells less than the one before.
+        if (round.lastFailure !== undefined && this.#runtime.clock.nowMs() >= context.deadlineMs) break;
+        round.lastFailure = cause;
+        round.hasPassing ||= CODES_THAT_PASS.has(cause.code);
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
           unreachable = new Set([...unreachable, server]);
         // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
@@ -112,16 +146,24 @@ export class UpstreamPool implements Responder {
         if (isProbe) this.#setProbed(member, false);
       }
     }
-    if (lastResort !== undefined) return lastResort;
-    throw (
-      lastFailure ?? new DnsError("ERR_TIMEOUT", "no time was left to ask an upstream", { stage: "query" })
-    );
+    return lastResort;
+  }
+
+  /** Whether somebody would be asked now who was not when all had failed. */
+  #isWorthTrying(): boolean {
+    const nowMs = this.#runtime.clock.nowMs();
+    const isTime = nowMs - this.#triedAtMs >= FORGETFUL_RETRY_MS;
+    const isWorthIt = this.#members.some(({ upstream }) => upstream.mayBeTried ?? isTime);
+    if (isWorthIt) this.#triedAtMs = nowMs;
+    return isWorthIt;
   }
 
   /** Those that are backed off come last, when all others have failed: then they are the hope that is left. */
   #ask(member: Standing, query: Query, context: QueryContext, isNeeded: boolean): Promise<Reply> {
     const isLastHope = isNeeded && member.upstream.isBackedOff === true;
-    return member.upstream.respond(query, isLastHope ? { ...context, isLastHope } : context);
+    // Contexts may be objects with getters: copying their own properties is not enough.
+    const { signal, deadlineMs } = context;
+    return member.upstream.respond(query, isLastHope ? { signal, deadlineMs, isLastHope } : context);
   }
 
   /**
@@ -194,6 +236,7 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
+    this.#waiting.letAllGo();
     if (member.failures === 0 && member.avoidUntilMs === 0) return;
     const wasNetwork = this.#members.every(
       ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
@@ -246,6 +289,13 @@ export class UpstreamPool implements Responder {
   }
 }
 
+/** What one query has seen of failures. */
+interface Round {
+  /** Some failure was of a kind that passes by itself. */
+  hasPassing: boolean;
+  lastFailure: DnsError | undefined;
+}
+
 /** True when what went wrong tells of the question or of ourselves, and nothing of the way to the server. */
 function isAboutQuestion(
   { upstream, lastReplyMs }: Standing,
@@ -284,6 +334,21 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
+/**
+ * What ends with a cable, a router or a server that was away. Somebody else in the place of a server is no such thing: that is told
+ * at once.
+ */
+const CODES_THAT_PASS: ReadonlySet<string> = new Set([
+  ...CODES_OF_UNREACHABLE,
+  "ERR_ADDRESS_NOT_AVAILABLE",
+  "ERR_TIMEOUT",
+  "ERR_TLS_HANDSHAKE",
+  "ERR_CONNECTION_LOST",
+]);
+/** How often upstreams are tried that remember no failures themselves, while queries wait (RFC 9520 §3.2: not within a second). */
+const FORGETFUL_RETRY_MS = 1000;
+/** So that what happened is told, and not only that the time is up. */
+const FAILURE_MARGIN_MS = 100;
 /** No reply in time over a connection that came about, or one that cannot be read. */
 const CODES_OF_QUESTION: ReadonlySet<string> = new Set(["ERR_TIMEOUT", "ERR_MESSAGE_MALFORMED"]);
 /**

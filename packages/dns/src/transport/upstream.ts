@@ -34,7 +34,10 @@ export interface UpstreamOptions {
   readonly keepalive?: boolean | undefined;
 }
 
-type UpstreamExchanger = Pick<Exchanger, "exchange" | "isBackedOff" | "networkEpoch" | "connectionStatus">;
+type UpstreamExchanger = Pick<
+  Exchanger,
+  "exchange" | "isBackedOff" | "networkEpoch" | "connectionStatus" | "mayBeTried"
+>;
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
 export class Upstream implements PoolMember {
@@ -82,6 +85,10 @@ export class Upstream implements PoolMember {
   } {
     const { transport, endpoint, tls } = this.#options;
     return { transport, server: endpoint, tls };
+  }
+
+  get mayBeTried(): boolean | undefined {
+    return this.#exchanger.mayBeTried(this.#way);
   }
 
   get networkEpoch(): number {

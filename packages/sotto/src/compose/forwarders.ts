@@ -20,6 +20,8 @@ import { anchorsOf } from "./anchors.ts";
 export interface Forwarder {
   readonly name: Name;
   readonly responder: UpstreamPool;
+  /** How long queries wait there while no upstream can be reached, milliseconds. */
+  readonly patienceMs: number;
   readonly fallsBack: boolean;
   readonly config: ForwardZoneConfig;
 }
@@ -58,8 +60,9 @@ export function buildForwarders(
   const trustAnchors = dnssec.validation ? validatedFrom : () => anchorsOf(dnssec, runtime);
   return forwardZones.map((config) => {
     const upstreams = upstreamsOf(config, exchanger, trustAnchors, dnssec.validation, runtime);
-    const responder = new UpstreamPool({ upstreams, choice: config.choice }, runtime);
-    return { name: config.name, responder, fallsBack: config.fallsBack, config };
+    const patienceMs = config.profiled?.manners.outagePatienceMs ?? 0;
+    const responder = new UpstreamPool({ upstreams, choice: config.choice, patienceMs }, runtime);
+    return { name: config.name, responder, patienceMs, fallsBack: config.fallsBack, config };
   });
 }
 

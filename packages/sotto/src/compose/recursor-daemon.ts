@@ -163,7 +163,7 @@ class RecursorDaemon implements RunningServer {
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
     const onOtherNetwork = (): void => {
       this.#portal?.close("the network changed");
-      this.#engine.exchanger.networkChanged();
+      this.#engine.exchanger.networkMayHaveChanged();
       this.#listeners.networkChanged();
       // What anybody may have told is good on the network only on which it was.
       if (this.#engine.forwardZones.some(({ config }) => config.profiled?.profile === "opportunistic"))

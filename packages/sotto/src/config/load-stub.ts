@@ -73,6 +73,7 @@ export function toStub(
       addressStateFile: stateFile === undefined ? undefined : resolve(folder, stateFile),
       manners: {
         tryTimeoutMs: known(tryParseDuration(stub["try-timeout"])),
+        outagePatienceMs: known(tryParseDuration(stub["outage-patience"])),
         hideClientSubnet: stub["hide-client-subnet"],
         padBlockOctets: stub.padding,
         neverClear: stub["never-clear"],

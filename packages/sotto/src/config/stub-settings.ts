@@ -91,6 +91,10 @@ export const stub = z.strictObject({
   "try-timeout": duration().default("2s").meta({
     description: "For one try with one upstream, connecting included; then the next is asked.",
   }),
+  "outage-patience": duration().default("4500ms").meta({
+    description:
+      "How long a query waits while no upstream can be reached; they are tried every second or two. Programs wait for five seconds. 0s: it fails at once.",
+  }),
   "connect-timeout": duration().default("1500ms").meta({ description: "For the TCP handshake." }),
   "handshake-timeout": duration().default("1500ms").meta({ description: "For the TLS handshake." }),
   "idle-timeout": duration().default("10s").meta({

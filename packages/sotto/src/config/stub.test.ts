@@ -44,8 +44,8 @@ stub:
     ],
   );
   assert.deepEqual(
-    [manners.tryTimeoutMs, manners.padBlockOctets, manners.hideClientSubnet],
-    [2000, 128, true],
+    [manners.outagePatienceMs, manners.tryTimeoutMs, manners.padBlockOctets, manners.hideClientSubnet],
+    [4500, 2000, 128, true],
   );
   const { config } = load("stub: { upstreams: [192.0.2.1], profile: opportunistic }");
   assert.deepEqual(

@@ -17,6 +17,8 @@ export interface ForwardedZone {
   readonly responder: Responder;
   /** When it fails, authorities are asked. */
   readonly fallsBack?: boolean;
+  /** How long it lets queries wait while it reaches nobody, milliseconds. Default 0. */
+  readonly patienceMs?: number;
 }
 
 export type ConfiguredZone =
@@ -31,6 +33,7 @@ export type ConfiguredZone =
       readonly name: Name;
       readonly responder: Responder;
       readonly fallsBack: boolean;
+      readonly patienceMs: number;
     };
 
 export class ConfiguredZones {
@@ -50,8 +53,8 @@ export class ConfiguredZones {
       };
       this.#zones.set(name.key, { kind: "stub", name, delegation, fallsBack });
     }
-    for (const { name, responder, fallsBack = false } of forwards)
-      this.#zones.set(name.key, { kind: "forward", name, responder, fallsBack });
+    for (const { name, responder, fallsBack = false, patienceMs = 0 } of forwards)
+      this.#zones.set(name.key, { kind: "forward", name, responder, fallsBack, patienceMs });
   }
 
   /** The zone that counts for a name: the longest that is not among the failed ones. */

@@ -184,7 +184,8 @@ export class Iteration {
     const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {
       this.#trace.noteNetworkFailure(said.problem);
-      return this.#fallBack(zone) ?? this.#trace.failed("no reachable authority", zone.name);
+      const reason = zone.patienceMs > 0 ? "no reachable forwarder" : "no reachable authority";
+      return this.#fallBack(zone) ?? this.#trace.failed(reason, zone.name);
     }
     const { scrubbed, extendedErrors } = said;
     const outcome = this.#useAnswer(scrubbed);

@@ -177,7 +177,8 @@ export class Mesh {
     // What other servers would say is not known.
     if (run.avoid !== undefined) return;
     if (outcome.kind !== "failed") this.failures.forget(run.sought);
-    else if (outcome.reason === "closed" || outcome.reason === "busy") return;
+    // RFC 9520 §3.2: that a server does not respond is remembered of the server, there; names fail no longer than it does.
+    else if (["closed", "busy", "no reachable forwarder"].includes(outcome.reason)) return;
     else if (run.depth === 0 || !outcome.isCircumstantial) this.failures.note(run.sought, outcome);
     if (outcome.kind === "failed" && run.depth === 0) this.onFailure(run.sought, outcome);
   }

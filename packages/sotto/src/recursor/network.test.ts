@@ -1,14 +1,15 @@
 /** The recursor on the real client transport over a simulated network: loss, delay, duplicates, slices and TCP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { type SimNetworkOptions, type SimWorld, simRuntime } from "@sotto/dns/testing";
-import { Exchanger, StreamService, UdpListener } from "@sotto/dns/transport";
+import { Exchanger, type Responder, StreamService, UdpListener } from "@sotto/dns/transport";
 import {
   encodeMessage,
   type Message,
   makeEdns,
   makeMessage,
+  Name,
   parseName,
   Rcode,
   RRType,
@@ -134,3 +135,49 @@ test("the same seed gives the same steps at the same times", async () => {
   }
   assert.deepEqual(traces[0], traces[1]);
 });
+
+test("who joins a question that waits for a forwarder waits as long as if it had come first", async () => {
+  const world = simRuntime(1);
+  const { clock } = world;
+  let isBack = false;
+  const responder: Responder = {
+    respond: async (query) => {
+      for (let waitedMs = 0; waitedMs < 4500 && !isBack; waitedMs += 100) await passing(clock, 100);
+      if (!isBack) throw new DnsError("ERR_CONNECT_REFUSED", "nobody listens");
+      const { question } = query.view;
+      const answers = [rr("www.example. 0 A 192.0.2.1")];
+      const message = makeMessage({ isResponse: true, questions: [question], answers });
+      return { message, security: "indeterminate", protection: "authenticated", extendedErrors: [] };
+    },
+  };
+  const recursor = new Recursor(
+    {
+      forwardZones: [{ name: Name.root, responder, patienceMs: 4500 }],
+      rootHints: [],
+      families: ["ipv4"],
+    },
+    { exchange: () => Promise.reject(new DnsError("ERR_UNREACHABLE", "nobody else is asked")) },
+    world.runtimeOf(["192.0.2.1"]),
+  );
+  const ask = async (): Promise<readonly [number, number]> => {
+    const startMs = clock.nowMs();
+    const context = { signal: new AbortController().signal, deadlineMs: startMs + 8000 };
+    const { message } = await recursor.respond(queryOf("www.example.", RRType.A), context);
+    return [message.rcode, clock.nowMs() - startMs];
+  };
+  const first = ask();
+  await clock.advance(3000);
+  const second = ask();
+  await clock.advance(3000);
+  assert.deepEqual(await first, [Rcode.ServFail, 4500]);
+  isBack = true;
+  assert.deepEqual((await clock.runUntil(second))[0], Rcode.NoError, "it had a second and a half left");
+  assert.deepEqual((await clock.runUntil(ask()))[0], Rcode.NoError, "the name's failure is not remembered");
+  await recursor.close();
+});
+
+function passing(clock: SimWorld["clock"], delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.startTimer("passing", delayMs, resolve);
+  });
+}

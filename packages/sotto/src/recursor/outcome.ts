@@ -12,6 +12,8 @@ export interface Sought {
 export type FailureReason =
   /** No server of a zone on the way gave a usable answer. */
   | "no reachable authority"
+  /** The resolvers that are asked in place of authorities could not be reached, although they were waited for. */
+  | "no reachable forwarder"
   /** The work that one client query may cause is used up. */
   | "quota"
   /** Aliases lead back to themselves or on and on. */

@@ -138,6 +138,7 @@ export class Recursor implements Responder {
   readonly #answers: ValidatedAnswers;
   readonly #validator: Validator | undefined;
   readonly #deadlineMs: number;
+  readonly #forwardPatienceMs: number;
   readonly #reports: ErrorReports | undefined;
   readonly #iterations = new Set<Iteration>();
   #isClosed = false;
@@ -156,6 +157,10 @@ export class Recursor implements Responder {
     const isAggressive = options.validation !== undefined && options.aggressiveDenial !== false;
     const denials = isAggressive ? new DenialCache(rrsets, iterationsMax, isValidated, clock) : undefined;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    this.#forwardPatienceMs = Math.max(
+      0,
+      ...(options.forwardZones ?? []).map(({ patienceMs = 0 }) => patienceMs),
+    );
     this.#shared = {
       exchange: options.cookies === false ? reportsOverTcp(exchange) : exchange,
       runtime,
@@ -236,12 +241,13 @@ export class Recursor implements Responder {
     // How a client spells a name is nobody's business, and the same question is asked once (RFC 4343 §3).
     const sought: Sought = { name: view.qname.toLowerCase(), type: view.qtype };
     // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
-    const judged = !view.recursionDesired
-      ? this.#answers.peek(sought, view.checkingDisabled)
-      : context.isRefresh === true
-        ? this.#answers.refresh(sought)
-        : this.#answers.ask(sought, view.checkingDisabled);
-    const answer = await this.#untilDeadline(judged, context);
+    const judge = (): Promise<JudgedOutcome> =>
+      !view.recursionDesired
+        ? this.#answers.peek(sought, view.checkingDisabled)
+        : context.isRefresh === true
+          ? this.#answers.refresh(sought)
+          : this.#answers.ask(sought, view.checkingDisabled);
+    const answer = await this.#patiently(judge, context);
     if (this.#failsSentinel(view, answer)) return emptyReply(view, Rcode.ServFail, []);
     return replyOf(withRemainingTtls(answer, this.#shared.runtime.clock.nowMs()), view);
   }
@@ -349,6 +355,19 @@ export class Recursor implements Responder {
     }
   }
 
+  /** Who joined others that had waited longer for a forwarder, and gave up, goes on waiting for as long as they did. */
+  async #patiently(judge: () => Promise<JudgedOutcome>, context: QueryContext): Promise<JudgedOutcome> {
+    const { clock } = this.#shared.runtime;
+    const untilMs = clock.nowMs() + this.#forwardPatienceMs;
+    let answer = await this.#untilDeadline(judge(), context);
+    for (let i = 0; i < WAITS_MAX && isForwarderAway(answer) && clock.nowMs() < untilMs; i++) {
+      const deadlineMs = Math.min(context.deadlineMs, untilMs + REPLY_MARGIN_MS);
+      const later = await this.#untilDeadline(judge(), { signal: context.signal, deadlineMs });
+      if (later !== tooLate) answer = later;
+    }
+    return answer;
+  }
+
   /** The outcome, or a failure when the client's time is up or it has gone: the run goes on for the cache. */
   async #untilDeadline(outcome: Promise<JudgedOutcome>, context: QueryContext): Promise<JudgedOutcome> {
     const { clock } = this.#shared.runtime;
@@ -390,6 +409,10 @@ function refusal(view: MessageView): Reply | undefined {
 
 const NOBODY: ReadonlySet<string> = new Set();
 
+function isForwarderAway({ outcome }: JudgedOutcome): boolean {
+  return outcome.kind === "failed" && outcome.reason === "no reachable forwarder";
+}
+
 const tooLate: JudgedOutcome = {
   outcome: {
     kind: "failed",
@@ -417,6 +440,8 @@ function makeValidator(options: ValidationOptions, { clock }: Runtime): Validato
 
 /** Clients such as dig wait five seconds and ask again: the second try finds the result of the first. */
 const DEADLINE_MS_DEFAULT = 8000;
+/** More than two take only those that fail at once, for which there is no point in another. */
+const WAITS_MAX = 2;
 /** Time for the SERVFAIL to get through the server before its own deadline. */
 const REPLY_MARGIN_MS = 50;
 /** 16 MiB hold about 20 000 sets. */

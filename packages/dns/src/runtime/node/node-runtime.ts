@@ -7,9 +7,15 @@ import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
 import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
+import { ownAddresses } from "./own-addresses.ts";
 
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
-const nodeNetwork: Network = { connect: openStream, listen: openListener, bindDatagram: openAnyDatagram };
+const nodeNetwork: Network = {
+  connect: openStream,
+  listen: openListener,
+  bindDatagram: openAnyDatagram,
+  ownAddresses,
+};
 
 /** The real world. Events go to `diagnostics_channel` when nothing else is given. */
 export function nodeRuntime(events: Events = channelEvents): Runtime {
