@@ -58,6 +58,18 @@ const fallSilent = async ({ streams }: Scene): Promise<void> => {
   await delay(500);
 };
 
+const fallAsleep = async (scene: Scene): Promise<void> => {
+  await fallSilent(scene);
+  for (const stub of scene.stubs) stub.signal("SIGSTOP");
+  for (const { address } of scene.servers) swallow(address);
+};
+const wakeUp = (scene: Scene): void => {
+  forgetFlows();
+  for (const { address } of scene.servers) letThrough(address);
+  for (const stub of scene.stubs) stub.signal("SIGCONT");
+  flow(scene);
+};
+
 /** Of one server or of all that there are. */
 export const EVENTS: readonly RecoveryEvent[] = [
   {
@@ -153,17 +165,16 @@ export const EVENTS: readonly RecoveryEvent[] = [
     id: "stub-asleep",
     title: "stub suspended; what its servers and a middlebox did meanwhile did not reach it",
     lastsMs: 60_000,
-    begin: async (scene) => {
-      await fallSilent(scene);
-      for (const stub of scene.stubs) stub.signal("SIGSTOP");
-      for (const { address } of scene.servers) swallow(address);
-    },
-    end: (scene) => {
-      forgetFlows();
-      for (const { address } of scene.servers) letThrough(address);
-      for (const stub of scene.stubs) stub.signal("SIGCONT");
-      flow(scene);
-    },
+    begin: fallAsleep,
+    end: wakeUp,
+    tidy: rememberFlows,
+  },
+  {
+    id: "stub-asleep-briefly",
+    title: "the same for six seconds: as a whole night to programs whose clocks stand still in it",
+    lastsMs: 6000,
+    begin: fallAsleep,
+    end: wakeUp,
     tidy: rememberFlows,
   },
   {

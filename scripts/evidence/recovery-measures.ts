@@ -8,7 +8,10 @@ export const DEADLINE_MS = 5000;
 /** One stub in one event. All times are milliseconds. */
 export interface RecoveryCell {
   readonly stub: StubName;
-  /** From the end of the disturbance to the first good answer; null: none came as long as it was observed. */
+  /**
+   * From the end of the disturbance to the first good answer, after the longest silence when that began with it; null: none came
+   * as long as it was observed.
+   */
   readonly firstGoodMs: number | null;
   /** From the end of the disturbance to when the last query was sent that was lost; 0: none was lost after it. */
   readonly settledMs: number;
@@ -40,7 +43,11 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
   const isEarly = (one: Sent): boolean =>
     isRefused(one) && (one.answeredMs ?? 0) - one.atMs < DEADLINE_MS - HURRY_MS;
   const answeredMs = good.flatMap((one) => one.answeredMs ?? []).sort((a, b) => a - b);
-  const firstGood = answeredMs.find((atMs) => atMs >= endMs);
+  const gap = longestGap(queries, answeredMs, beginMs);
+  // What was on its way when it happened says nothing about coming back.
+  const isOfEvent = gap.ms >= SILENCE_MS && gap.sinceMs <= endMs + STARTS_WITHIN_MS;
+  const fromMs = isOfEvent ? Math.max(endMs, gap.sinceMs + gap.ms) : endMs;
+  const firstGood = answeredMs.find((atMs) => atMs >= fromMs);
   const lastLostMs = lost.at(-1)?.atMs ?? endMs;
   return {
     stub,
@@ -50,7 +57,7 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
     lost: lost.length,
     early: lost.filter(isEarly).length,
     avoidable: lost.filter(({ atMs }) => atMs + DEADLINE_MS - endMs >= ROOM_MS).length,
-    gapMs: Math.round(longestGap(queries, answeredMs, beginMs)),
+    gapMs: Math.round(gap.ms),
     beginMs: Math.round(beginMs),
     endMs: Math.round(endMs),
     trace: queries.map((one) => [
@@ -62,17 +69,27 @@ export function measure(stub: StubName, sent: readonly Sent[], beginMs: number, 
 }
 
 /** From the first question after an answer to the next answer: silence without questions is none. */
-function longestGap(queries: readonly Sent[], answeredMs: readonly number[], sinceMs: number): number {
-  let longest = 0;
+function longestGap(queries: readonly Sent[], answeredMs: readonly number[], sinceMs: number): Gap {
+  let longest: Gap = { sinceMs, ms: 0 };
   let from = sinceMs;
   for (const untilMs of [...answeredMs.filter((atMs) => atMs > sinceMs), queries.at(-1)?.atMs ?? 0]) {
     const asked = queries.find(({ atMs }) => atMs > from)?.atMs ?? untilMs;
-    longest = Math.max(longest, untilMs - Math.max(from, asked));
+    const since = Math.max(from, asked);
+    if (untilMs - since > longest.ms) longest = { sinceMs: since, ms: untilMs - since };
     from = untilMs;
   }
   return longest;
 }
 
+interface Gap {
+  readonly sinceMs: number;
+  readonly ms: number;
+}
+
+/** Shorter silences are everyday. */
+const SILENCE_MS = 250;
+/** A silence that began later came of something else. */
+const STARTS_WITHIN_MS = 500;
 /** Whoever answers SERVFAIL must do so a little before the client stops listening; the rest is for a machine that is busy. */
 const HURRY_MS = 750;
 /** One retry interval of the transport, two seconds, and half a second for a machine that is busy. */

@@ -54,17 +54,17 @@ ${table(head, rows)}
 ![Every query of every stub: when it was sent and what became of it](recovery.svg)
 
 **The promise** (issue 5): no more than one retry interval, no query lost that its deadline did not end. The interval is two
-seconds from one try's beginning to the next one's while nothing answers, one where servers turn connections away. ${
+seconds from one try's beginning to the next one's while nothing answers, and half a second where servers turn connections away. ${
     missed.length === 0
       ? "Ours kept it everywhere."
-      : `Ours did not keep it here:\n\n${missed.map((text) => `- ${text}`).join("\n")}\n\nA server with another's certificate is told of at once, by design: somebody else is there, and that does not pass by waiting.`
+      : `Ours did not keep it here:\n\n${missed.map((text) => `- ${text}`).join("\n")}`
   }
 
 **What comes of what**: queries wait while nobody can be reached, and the first reply lets all go (\`transport/upstream-pool.ts\`,
 \`waiting-room.ts\`); a silent connection is given up after a second when it was idle before and after one and a half when it was busy, and what was sent into the
 silence goes on over a fresh one (\`client-connection.ts\`); the next query notices other addresses of ours (\`exchanger.ts\`). Stubby keeps waiting on a dead connection until
 its \`idle_timeout\` of ten seconds has passed, and what was sent into it is lost; where a connection is refused it tries again for
-every query, which is quicker than we are by up to a second and fails every query meanwhile.
+every query, which is quicker than we are by up to half a second and fails every query meanwhile.
 
 **How**: black holes are routes of the router, forgotten connections its rules by source port; suspended means SIGSTOP, for
 the stub together with a black hole and forgotten connections, since packets do not reach a machine that sleeps. Each event has fresh stubs and

@@ -21,7 +21,7 @@ export interface UpstreamManners {
   /** Milliseconds for one try with one upstream. */
   readonly tryTimeoutMs?: number | undefined;
   /**
-   * How long a question waits, milliseconds, while no upstream can be reached: they are tried every second or two, and the first
+   * How long a question waits, milliseconds, while no upstream can be reached: they are tried at least every two seconds, and the first
    * reply lets all go on. 0: it fails at once. Default: until its deadline.
    */
   readonly outagePatienceMs?: number | undefined;

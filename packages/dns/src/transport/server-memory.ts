@@ -29,6 +29,7 @@ interface Failure {
   readonly count: number;
   /** When the try began that failed last. */
   readonly triedAtMs: number;
+  readonly atMs: number;
   readonly untilMs: number;
 }
 
@@ -81,16 +82,18 @@ const SILENCE_MS = 5000;
 const PROBE_MS = 2000;
 /**
  * How often a server is tried that nobody can stand in for, from one try's beginning to the next one's: a reply that comes late is
- * better than none. Being turned away costs neither side much.
+ * better than none. Being turned away costs neither side much, and what does not leave this machine costs nobody anything.
  */
 const LAST_HOPE_MS: Readonly<Record<FailureClass, number>> = {
-  unreachable: 1000,
-  refused: 1000,
+  unreachable: 250,
+  refused: 500,
   timeout: 2000,
   handshake: 2000,
   authentication: 2000,
-  protocol: 1000,
+  protocol: 500,
 };
+/** A try that takes longer than that is not followed by the next one at once, or everybody would wait all the time. */
+const LAST_HOPE_REST_MS = 1000;
 /** More than connecting and a handshake take nearly everywhere; who comes later would only share in the time-out. */
 const JOIN_MS = 1000;
 /** RFC 7413 §4.1.3.1: a path that loses SYNs with data is not asked again for a while. */
@@ -111,7 +114,7 @@ export class ServerMemory {
   refusal(server: RememberedServer, nowMs: number, isLastHope = false): DnsError | undefined {
     const failure = this.#servers.get(server.key)?.failure;
     if (failure === undefined || nowMs >= failure.untilMs) return undefined;
-    if (isLastHope && nowMs - failure.triedAtMs >= LAST_HOPE_MS[failure.failureClass]) return undefined;
+    if (isLastHope && isTimeForHope(failure, nowMs)) return undefined;
     const waitMs = Math.ceil(failure.untilMs - nowMs);
     return remembered(failure.problem, `not tried again for another ${waitMs} ms`);
   }
@@ -148,7 +151,14 @@ export class ServerMemory {
     }
     const count = (memory.failure?.count ?? 0) + 1;
     const patienceMs = this.#patienceMs(server, failureClass, count, nowMs);
-    memory.failure = { problem, failureClass, count, triedAtMs: sinceMs, untilMs: nowMs + patienceMs };
+    memory.failure = {
+      problem,
+      failureClass,
+      count,
+      triedAtMs: sinceMs,
+      atMs: nowMs,
+      untilMs: nowMs + patienceMs,
+    };
   }
 
   #patienceMs(server: RememberedServer, failureClass: FailureClass, count: number, nowMs: number): number {
@@ -197,6 +207,11 @@ export class ServerMemory {
     if (this.#servers.size > SERVERS_MAX) dropFirst(this.#servers);
     return memory;
   }
+}
+
+function isTimeForHope({ failureClass, triedAtMs, atMs }: Failure, nowMs: number): boolean {
+  const everyMs = LAST_HOPE_MS[failureClass];
+  return nowMs - triedAtMs >= everyMs && nowMs - atMs >= Math.min(everyMs, LAST_HOPE_REST_MS);
 }
 
 function remembered(problem: DnsError, remark: string): DnsError {

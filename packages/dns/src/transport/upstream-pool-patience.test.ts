@@ -84,7 +84,21 @@ test("a last try that is cut short by the end of patience does not hide what wen
   assert.equal(scene.pool.standings()[0]?.lastFailure?.code, "ERR_TLS_HANDSHAKE");
 });
 
-test("somebody else in the place of a server, and what is wrong with ourselves, is told at once", async () => {
+test("a server that proved who it is, and now does not, is given another chance while nothing leaves", async () => {
+  const scene = patientPool();
+  const { upstream } = scene;
+  upstream.protection = "authenticated";
+  assert.deepEqual(await ask(scene), ["ok", 0]);
+  upstream.behaviour = "ERR_TLS_NOT_AUTHENTICATED";
+  upstream.mayBeTried = false;
+  scene.world.clock.startTimer("its own certificate again", 2000, () => {
+    upstream.behaviour = Rcode.NoError;
+    upstream.mayBeTried = true;
+  });
+  assert.deepEqual(await ask(scene), ["ok", 2000]);
+});
+
+test("who never proved who it is, and what is wrong with ourselves, is told at once", async () => {
   const scene = patientPool();
   for (const code of ["ERR_TLS_NOT_AUTHENTICATED", "ERR_CONFIG", "ERR_QUOTA_EXCEEDED"] as const) {
     scene.upstream.behaviour = code;

@@ -135,7 +135,7 @@ export class UpstreamPool implements Responder {
         // A try that was cut short by the query's own end tells less than the one before.
         if (round.lastFailure !== undefined && this.#runtime.clock.nowMs() >= context.deadlineMs) break;
         round.lastFailure = cause;
-        round.hasPassing ||= CODES_THAT_PASS.has(cause.code);
+        round.hasPassing ||= passes(member, cause);
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
           unreachable = new Set([...unreachable, server]);
         // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
@@ -334,10 +334,12 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_CONNECT_TIMEOUT",
   "ERR_UNREACHABLE",
 ]);
-/**
- * What ends with a cable, a router or a server that was away. Somebody else in the place of a server is no such thing: that is told
- * at once.
- */
+/** Whether waiting helps. A server that never proved who it is will not do so in a moment; one that did may be given another chance. */
+function passes({ hasAuthenticated }: Standing, { code }: DnsError): boolean {
+  return CODES_THAT_PASS.has(code) || (hasAuthenticated && code === "ERR_TLS_NOT_AUTHENTICATED");
+}
+
+/** What ends with a cable, a router or a server that was away. */
 const CODES_THAT_PASS: ReadonlySet<string> = new Set([
   ...CODES_OF_UNREACHABLE,
   "ERR_ADDRESS_NOT_AVAILABLE",

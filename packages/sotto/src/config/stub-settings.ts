@@ -93,7 +93,7 @@ export const stub = z.strictObject({
   }),
   "outage-patience": duration().default("4500ms").meta({
     description:
-      "How long a query waits while no upstream can be reached; they are tried every second or two. Programs wait for five seconds. 0s: it fails at once.",
+      "How long a query waits while no upstream can be reached; they are tried at least every two seconds. Programs wait for five seconds. 0s: it fails at once.",
   }),
   "connect-timeout": duration().default("1500ms").meta({ description: "For the TCP handshake." }),
   "handshake-timeout": duration().default("1500ms").meta({ description: "For the TLS handshake." }),
