@@ -67,7 +67,7 @@ test("an authority that is not known is named, and whether others were configure
   const alone = presenting([leaf], { chainProblem: unknown });
   assert.equal(
     problemOf(alone, {}),
-    "certificate path: the issuer is not known; its issuer CN=root is not among the authorities that the runtime brings along; a private one has to be configured",
+    "certificate path: the issuer is not known; its issuer CN=root is not among the authorities that are trusted here; a private one has to be configured",
   );
   const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
   assert.match(

@@ -44,7 +44,7 @@ export function pathProblem(
         : `its issuer ${printable(last.issuer)}`;
     const trusted =
       trustAnchorsPem === undefined
-        ? "is not among the authorities that the runtime brings along; a private one has to be configured"
+        ? "is not among the authorities that are trusted here; a private one has to be configured"
         : `is not among the configured authorities (${authoritiesIn(trustAnchorsPem)})`;
     parts.push(`${issuer} ${trusted}`);
   }

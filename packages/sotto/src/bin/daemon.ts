@@ -15,6 +15,7 @@ import {
   type ProgramIo,
   ServiceNotifier,
   takeInheritedSockets,
+  trustSystemAuthorities,
 } from "../operations/index.ts";
 import { statusLine } from "./status-line.ts";
 
@@ -39,6 +40,9 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
   const runtime = nodeRuntime(log.events);
   const notifier = openNotifier(io, log, clock);
+  // Others are authenticated by certificates only when queries are forwarded to them.
+  if (loaded.config.forwardZones.length > 0)
+    log.logger.info({ ...trustSystemAuthorities() }, "authorities for upstreams without their own");
   let server: RunningServer;
   try {
     server = await startRecursor(loaded.config, runtime, { sockets: takeSockets(io, log).sockets });

@@ -32,7 +32,8 @@ const upstream = z.union([
         "Authentication by the TLSA records of _853._tcp.NAME, validated here (RFC 8310 §8.2). prefer: where the name has some, else by name and pins. only: nobody is authenticated without. Default: off.",
     }),
     authorities: z.string().optional().meta({
-      description: "PEM file with the authorities that the certificate must lead to. Absent: the system's.",
+      description:
+        "PEM file with the authorities that the certificate must lead to. Absent: the system's (on Linux those of /etc/ssl), or Node's own where the system has none.",
     }),
   }),
 ]);

@@ -1,3 +1,4 @@
+export { type TrustedAuthorities, trustSystemAuthorities } from "./authorities.ts";
 export {
   type CertificateAuthority,
   type CertificatePair,

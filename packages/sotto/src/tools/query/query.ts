@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
-import type { ProgramIo } from "../../operations/index.ts";
+import { type ProgramIo, trustSystemAuthorities } from "../../operations/index.ts";
 import { parseArguments, QUERIES_MAX, type QuerySpec } from "./arguments.ts";
 import { flagsReference, helpText } from "./help.ts";
 import { QueryExit, runQueries } from "./run-queries.ts";
@@ -30,7 +30,14 @@ export async function runQuery(args: readonly string[], io: ProgramIo, runtime?:
     io.stderr.write(`sotto query: ${batch.problem}\n`);
     return QueryExit.Batch;
   }
-  return runQueries([...queries, ...batch.value], io, runtime ?? nodeRuntime());
+  const all = [...queries, ...batch.value];
+  if (runtime === undefined && all.some(needsAuthorities)) trustSystemAuthorities();
+  return runQueries(all, io, runtime ?? nodeRuntime());
+}
+
+/** By a name, and with nobody named whose word counts. */
+function needsAuthorities({ options }: QuerySpec): boolean {
+  return options.transport === "tls" && options.tlsAuthenticate && options.tlsCaFiles.length === 0;
 }
 
 function usage(io: ProgramIo, text: string): number {
