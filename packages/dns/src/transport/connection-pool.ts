@@ -36,6 +36,8 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #runtime: Runtime;
   readonly #entries = new Map<string, Entry>();
+  /** The last of them, while it is among them. */
+  #latest: Entry | undefined = undefined;
   readonly #links = new Set<ClientLink>();
   readonly memory = new ServerMemory();
   /** Policies hold whole certificates: each is turned into its part of the key once. */
@@ -56,8 +58,11 @@ export class ConnectionPool {
     const key = this.#reuseKey(target);
     const entry = this.#entries.get(key) ?? this.#makeEntry(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    if (entry !== this.#latest) {
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      this.#latest = entry;
+    }
     if (entry.link?.takesQueries !== true) entry.link = this.#open(target, entry);
     return entry.link;
   }

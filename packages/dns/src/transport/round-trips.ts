@@ -12,6 +12,8 @@ interface Estimate {
 export class RoundTrips {
   /** By address and port, least recently measured first. */
   readonly #estimates = new Map<string, Estimate>();
+  /** The last of them, which need not be moved there: a stub has one server, and a map that is written anew each time makes garbage. */
+  #latest: string | undefined = undefined;
 
   /**
    * Milliseconds from the first sending: of a query that was sent again nobody knows which sending was answered, and
@@ -19,7 +21,8 @@ export class RoundTrips {
    */
   note(server: string, roundTripMs: number): void {
     const known = this.#estimates.get(server);
-    this.#estimates.delete(server);
+    if (server !== this.#latest) this.#estimates.delete(server);
+    this.#latest = server;
     this.#estimates.set(server, known === undefined ? first(roundTripMs) : next(known, roundTripMs));
     if (this.#estimates.size <= SERVERS_MAX) return;
     const [oldest] = this.#estimates.keys();
