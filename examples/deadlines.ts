@@ -12,7 +12,7 @@ const told = (error: unknown): void => {
   console.log(`${error.code}: ${error.message}`);
 };
 
-await stub.query(name, "A", { timeoutMs: 200 }).catch(told);
+await stub.query(name, "A", { timeoutMs: 1000 }).catch(told);
 
 const giveUp = new AbortController();
 const answer = stub.query(name, "AAAA", { signal: giveUp.signal }).catch(told);

@@ -15,7 +15,7 @@ for (const name of own.ok ? names.slice(0, -1) : names) {
     name,
     security,
     records.length,
-    ...extendedErrors.map(({ code, text }) => `EDE ${code}: ${text}`),
+    ...extendedErrors.map(({ code, text }) => `EDE ${code}: ${JSON.stringify(text)}`),
   );
 }
 await stub.close();

@@ -41,6 +41,8 @@ test("a done row without a test, an unknown tag, a double id, a stale cell and a
 test("tags are the last brackets of a title when all their words are ids", () => {
   const titles: readonly (readonly [string, readonly string[]])[] = [
     ["a sentence [7766-7-a 7858-3.4-tfo]", ["7766-7-a", "7858-3.4-tfo"]],
+    ["one after the other [7766-7-a] [7858-3.4-tfo 10029]", ["7766-7-a", "7858-3.4-tfo", "10029"]],
+    ["only the last are tags [1, 2] [7766-7-a]", ["7766-7-a"]],
     ["other ids [dot-alpn-a 10029]", ["dot-alpn-a", "10029"]],
     ["not the last [7766-7-a] brackets", []],
     ["an array like [1, 2]", []],

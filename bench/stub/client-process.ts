@@ -7,6 +7,8 @@ export interface RoundOrder {
   /** Questions under way at once. */
   readonly concurrency: number;
   readonly durationMs: number;
+  /** Absent: as many as there is time for. */
+  readonly lookupsMax?: number;
 }
 
 /** What comes back. */
@@ -39,14 +41,15 @@ function nextName(): string {
   return `n${repeats ? number % REPEATED_NAMES : number}-${tag}.${ZONE}`;
 }
 
-async function run({ concurrency, durationMs }: RoundOrder): Promise<Round> {
+async function run(order: RoundOrder): Promise<Round> {
+  const { concurrency, durationMs, lookupsMax = Number.POSITIVE_INFINITY } = order;
   const latencies: number[] = [];
   let lookups = 0;
   const usage = process.resourceUsage();
   const startMs = performance.now();
   const endMs = startMs + durationMs;
   const keepAsking = async (): Promise<void> => {
-    for (let nowMs = performance.now(); nowMs < endMs; ) {
+    for (let nowMs = performance.now(); nowMs < endMs && lookups < lookupsMax; ) {
       await ask(nextName());
       const doneMs = performance.now();
       if (latencies.length < LATENCIES_MAX) latencies.push(doneMs - nowMs);

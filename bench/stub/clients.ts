@@ -1,6 +1,8 @@
 /** The clients that are compared: each asks one question for an A record and checks the answer. */
 import { Resolver } from "node:dns/promises";
+import { readFileSync } from "node:fs";
 import { connect as connectTcp, createServer } from "node:net";
+import { join } from "node:path";
 import { createDns, type NodeDns } from "@sotto/dns/node-dns";
 import { StubResolver, type StubResolverOptions } from "@sotto/dns/stub";
 import { ADDRESS, SERVER_NAME, type ServerFacts } from "./server.ts";
@@ -14,6 +16,8 @@ export interface BenchClient {
   readonly title: string;
   readonly group: Group;
   readonly isOurs: boolean;
+  /** What the others of its group are measured by. Default false. */
+  readonly isYardstick?: boolean;
   /** Names come again, so that caches answer. Default false. */
   readonly repeats?: boolean;
   readonly make: (facts: ServerFacts) => Promise<Ask> | Ask;
@@ -77,7 +81,7 @@ function check(isRight: boolean): void {
 /** A connection to a server of this process, by a name that `lookup` must find. */
 async function connecting(lookup: NodeDns["lookup"] | undefined): Promise<Ask> {
   const server = createServer((socket) => socket.on("error", () => undefined).end());
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, resolve));
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
   return (name) =>
@@ -90,12 +94,22 @@ async function connecting(lookup: NodeDns["lookup"] | undefined): Promise<Ask> {
     });
 }
 
+function versionOf(name: string): string {
+  const file = join(import.meta.dirname, "../../node_modules", name, "package.json");
+  // A package has a version.
+  return `${name} ${(JSON.parse(readFileSync(file, "utf8")) as { version: string }).version}`;
+}
+
+/** A sentence. */
+export const BENCH_VERSIONS = `Compared are c-ares ${process.versions.ares}, ${["dns2", "dohdec", "tangerine"].map(versionOf).join(", ")} with ${versionOf("undici")}.`;
+
 export const CLIENTS: readonly BenchClient[] = [
   {
     key: "cares",
     title: "node:dns (c-ares) resolve4",
     group: "UDP",
     isOurs: false,
+    isYardstick: true,
     make: (facts) => askingResolve4(cares(facts)),
   },
   {
@@ -156,6 +170,7 @@ export const CLIENTS: readonly BenchClient[] = [
     title: "dohdec DNSoverTLS (one connection)",
     group: "DoT",
     isOurs: false,
+    isYardstick: true,
     make: async ({ tlsPort }) => {
       const { DNSoverTLS } = await import("dohdec");
       const client = new DNSoverTLS({ host: "127.0.0.1", port: tlsPort, servername: SERVER_NAME });
@@ -225,6 +240,7 @@ export const CLIENTS: readonly BenchClient[] = [
     title: "node:dns lookup (getaddrinfo of localhost)",
     group: "net.connect by name",
     isOurs: false,
+    isYardstick: true,
     make: async () => {
       const { lookup } = await import("node:dns");
       const given = ((_name: string, ...rest: never[]) =>

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import type { Round, RoundOrder } from "./client-process.ts";
 import type { BenchClient } from "./clients.ts";
+import type { MachineWatch } from "./machine.ts";
 import type { ServerFacts } from "./server.ts";
 
 /** Figures of one client at one concurrency: medians over the rounds. */
@@ -23,14 +24,15 @@ interface RoundsOptions {
   readonly concurrencies: readonly number[];
   readonly rounds: number;
   readonly roundMs: number;
+  readonly watch: MachineWatch;
 }
 
 /** Rejects with what the first client says that fails. */
 export async function runRounds(options: RoundsOptions): Promise<Figures[]> {
-  const { clients, facts, concurrencies, rounds, roundMs } = options;
+  const { clients, facts, concurrencies, rounds, roundMs, watch } = options;
   const running = await Promise.all(clients.map((client) => ClientProcess.start(client, facts)));
   try {
-    for (const one of running) await one.run({ concurrency: 10, durationMs: WARM_MS });
+    for (const one of running) await one.run(WARM_UP);
     const figures: Figures[] = [];
     for (const concurrency of concurrencies) {
       const taken = new Map(running.map((one) => [one, [] as Round[]]));
@@ -42,6 +44,7 @@ export async function runRounds(options: RoundsOptions): Promise<Figures[]> {
     }
     return figures;
   } finally {
+    for (const { pid } of running) if (pid !== undefined) watch.note(pid);
     await Promise.all(running.map((one) => one.stop()));
   }
 }
@@ -65,6 +68,11 @@ class ClientProcess {
     const started = new ClientProcess(client, fork(file, args, { env }));
     await started.#answer();
     return started;
+  }
+
+  /** Undefined once it has ended. */
+  get pid(): number | undefined {
+    return this.#child.exitCode === null ? this.#child.pid : undefined;
   }
 
   async run(order: RoundOrder): Promise<Round> {
@@ -109,5 +117,5 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0;
 }
 
-/** For the compiler and the first connection. */
-const WARM_MS = 600;
+/** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */
+const WARM_UP: RoundOrder = { concurrency: 20, durationMs: 4000, lookupsMax: 30_000 };

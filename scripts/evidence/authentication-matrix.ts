@@ -5,7 +5,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { StubResolver, type UpstreamSpec } from "@sotto/dns/stub";
+import { StubResolver, type StubResolverOptions, type UpstreamSpec } from "@sotto/dns/stub";
 import { NOW_SECONDS } from "../../packages/dns/src/dnssec/test-signer.test-support.ts";
 import {
   AUTHORITY_PEM,
@@ -88,7 +88,7 @@ async function takeCell(
   { certificate = "right", hasTls = true, records = "right", resumes = false }: Situation,
   profile: "strict" | "opportunistic",
 ): Promise<string> {
-  await using server = await MatrixServer.open({ certificate, hasTls, records, dane });
+  const server = await MatrixServer.open({ certificate, hasTls, records, dane });
   const upstream: UpstreamSpec = {
     address: "127.0.0.1",
     transport: "tls",
@@ -97,11 +97,28 @@ async function takeCell(
     trustAnchorsPem: [AUTHORITY_PEM],
     ...spec,
   };
-  const options = { upstreams: [upstream], profile, hosts: "none", cacheBytesMax: 0 } as const;
   const trustAnchors = [server.zones.anchor(".")];
-  let outcome: string;
+  const options = { upstreams: [upstream], profile, hosts: "none", cacheBytesMax: 0, trustAnchors } as const;
   try {
-    await using stub = new StubResolver({ ...options, trustAnchors }, signedRuntime());
+    const outcome = await askServer(options, server, resumes);
+    // RFC 8310 §5: not even questions about the server.
+    return profile === "strict" && server.clearQueries > 0
+      ? `${outcome}, AND SOMETHING WENT IN CLEAR`
+      : outcome;
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+/** No `await using` here and above: Node 22 has no such statement. */
+async function askServer(
+  options: StubResolverOptions,
+  server: MatrixServer,
+  resumes: boolean,
+): Promise<string> {
+  let stub: StubResolver | undefined;
+  try {
+    stub = new StubResolver(options, signedRuntime());
     if (resumes) {
       // Refused or not, only what the second time tells counts.
       await stub.query("www.example", "A").catch(() => undefined);
@@ -109,16 +126,14 @@ async function takeCell(
     }
     const { protection, authenticatedBy, exchange } = await stub.query("www.example", "A");
     const by = authenticatedBy?.replace(/sha256:.*/, "sha256:…");
-    outcome = `${protection}${by === undefined ? "" : ` by ${by}`}${exchange?.sessionResumed === true ? ", resumed" : ""}`;
+    return `${protection}${by === undefined ? "" : ` by ${by}`}${exchange?.sessionResumed === true ? ", resumed" : ""}`;
   } catch (error) {
     if (!DnsError.is(error)) throw error;
-    outcome = `refused: ${error.code}${error.stage === undefined ? "" : ` at ${error.stage}`}`;
-    if (server.questions > 0) outcome += ", AFTER THE QUESTION LEFT";
+    const outcome = `refused: ${error.code}${error.stage === undefined ? "" : ` at ${error.stage}`}`;
+    return server.questions > 0 ? `${outcome}, AFTER THE QUESTION LEFT` : outcome;
+  } finally {
+    await stub?.close();
   }
-  // RFC 8310 §5: not even questions about the server.
-  return profile === "strict" && server.clearQueries > 0
-    ? `${outcome}, AND SOMETHING WENT IN CLEAR`
-    : outcome;
 }
 
 /** The real world, at the time at which the zone's signatures are good. */

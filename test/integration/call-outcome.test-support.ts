@@ -38,6 +38,23 @@ export function called(
 export const brief = (one: unknown): string =>
   inspect(one, { depth: 6, breakLength: Number.POSITIVE_INFINITY });
 
+/** A difference that only older Nodes have: those before a version, `major.minor`. Ours is as Node 26 is on all of them. */
+export interface OldDifference {
+  readonly before: string;
+  readonly why: string;
+  readonly calls: readonly string[];
+}
+
+/** The calls that this Node answers in its older way. */
+export function oldWays(differences: readonly OldDifference[]): ReadonlySet<string> {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const isBefore = (version: string): boolean => {
+    const [otherMajor = 0, otherMinor = 0] = version.split(".").map(Number);
+    return major < otherMajor || (major === otherMajor && minor < otherMinor);
+  };
+  return new Set(differences.flatMap(({ before, calls }) => (isBefore(before) ? calls : [])));
+}
+
 /** Node gives some values a property `type` that is undefined. */
 export function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);

@@ -3,6 +3,7 @@ import { dlopen } from "node:ffi";
 
 const AF_UNIX = 1;
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_CLOEXEC = 0o2_000_000;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -27,16 +28,27 @@ export interface ForeignSocket {
   close(): void;
 }
 
-/** A socket on 127.0.0.1 as a service manager leaves it: bound, TCP also listening, read by nobody. Port 0: any. */
+/** A socket as a service manager leaves it: bound to 127.0.0.1, TCP also listening, read by nobody. Port 0: any. */
 export function foreignSocket(layer: "udp" | "tcp", port = 0): ForeignSocket {
-  const calls = load();
-  const fd = calls.socket(AF_INET, (layer === "udp" ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
   const address = Buffer.alloc(16);
   address.set(new Uint8Array(Uint16Array.of(AF_INET).buffer));
   address.writeUInt16BE(port, 2);
   address.set([127, 0, 0, 1], 4);
-  if (calls.bind(fd, address, address.length) !== 0) throw new Error(`cannot bind ${layer} port ${port}`);
-  if (layer === "tcp" && calls.listen(fd, 16) !== 0) throw new Error(`cannot listen on port ${port}`);
+  return bound(AF_INET, layer, address);
+}
+
+/** A UDP socket on all addresses of both families. */
+export function dualStackSocket(): ForeignSocket {
+  const address = Buffer.alloc(28);
+  address.set(new Uint8Array(Uint16Array.of(AF_INET6).buffer));
+  return bound(AF_INET6, "udp", address);
+}
+
+function bound(family: number, layer: "udp" | "tcp", address: Buffer): ForeignSocket {
+  const calls = load();
+  const fd = calls.socket(family, (layer === "udp" ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+  if (calls.bind(fd, address, address.length) !== 0) throw new Error(`cannot bind a ${layer} socket`);
+  if (layer === "tcp" && calls.listen(fd, 16) !== 0) throw new Error("cannot listen");
   calls.getsockname(fd, address, new Uint8Array(Uint32Array.of(address.length).buffer));
   return { fd, port: address.readUInt16BE(2), close: () => void calls.close(fd) };
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, webcrypto } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { createServer } from "node:tls";
+import { createServer, type TLSSocket, type TlsOptions } from "node:tls";
 import type { ByteStream, Endpoint } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import {
@@ -27,7 +27,12 @@ function withStrangeKey({ der }: TestCertificate): Uint8Array {
 }
 
 /** A server that presents these. */
-async function serve(context: TestContext, chain: readonly Uint8Array[]): Promise<Endpoint> {
+async function serve(
+  context: TestContext,
+  chain: readonly Uint8Array[],
+  options: TlsOptions = {},
+  onSocket: (socket: TLSSocket) => void = () => undefined,
+): Promise<Endpoint> {
   const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", leaf.keys.privateKey));
   const server = createServer(
     {
@@ -35,11 +40,13 @@ async function serve(context: TestContext, chain: readonly Uint8Array[]): Promis
       key: createPrivateKey({ key, format: "der", type: "pkcs8" }).export({ type: "pkcs8", format: "pem" }),
       // It may present what it likes.
       ciphers: "DEFAULT@SECLEVEL=0",
+      ...options,
     },
     (socket) => {
       socket.on("error", () => undefined);
       socket.on("end", () => socket.end());
       socket.resume();
+      onSocket(socket);
     },
   );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -74,4 +81,18 @@ test("a chain ends before a certificate whose key cannot be read", async (contex
   });
   stream.end();
   await closed;
+});
+
+test("a server that was looked at cannot show another certificate over the same connection (RFC 9325 §3.5)", async (context) => {
+  const outcome = Promise.withResolvers<string>();
+  const remote = await serve(context, [leaf.der], { maxVersion: "TLSv1.2" }, (socket) => {
+    socket.once("error", () => outcome.resolve("refused"));
+    socket.renegotiate({}, (error) => outcome.resolve(error === null ? "shaken again" : "refused"));
+  });
+  const stream = await connect(remote);
+  assert.equal(stream.security?.protocol, "TLSv1.2");
+  const nothing = (): undefined => undefined;
+  stream.setHandlers({ onData: nothing, onEnd: nothing, onDrain: nothing, onClose: nothing });
+  assert.equal(await outcome.promise, "refused");
+  stream.reset();
 });

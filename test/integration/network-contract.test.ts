@@ -409,3 +409,18 @@ test("real network: a stream that was ended and is then reset leaves no handle b
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(handles(), before);
 });
+
+test("real network: a socket in the background does not keep the process, another one does", async () => {
+  const { network } = nodeRuntime();
+  const held = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith("UDP")).length;
+  const local = { address: "127.0.0.1", port: 0 };
+  const quiet = { onMessage: () => undefined, onError: () => undefined };
+  const before = held();
+  const echo = await network.bindDatagram({ local, connectTo: undefined, reusePort: false }, quiet);
+  assert.equal(held(), before + 1);
+  const options = { local, connectTo: echo.local, reusePort: false, isBackground: true };
+  const idle = await network.bindDatagram(options, quiet);
+  assert.equal(held(), before + 1);
+  await idle.close();
+  await echo.close();
+});

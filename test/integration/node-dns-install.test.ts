@@ -109,12 +109,11 @@ const own = [dns.lookup, dns.resolve4, dns.Resolver, promises.lookup, promises.R
 const is = () => console.log([dns.lookup, dns.resolve4, dns.Resolver, promises.lookup, promises.Resolver].map((one, i) => one === own[i]).join(), lookup === dns.lookup);
 const first = install({ upstreams: [dot] });
 is();
-{
-  await using second = install({ upstreams: [dot] });
-  console.log(dns.lookup === second.dns.lookup, dns.promises.Resolver === second.dns.promises.Resolver);
-  await first.uninstall();
-  console.log(dns.lookup === second.dns.lookup);
-}
+const second = install({ upstreams: [dot] });
+console.log(dns.lookup === second.dns.lookup, dns.promises.Resolver === second.dns.promises.Resolver);
+await first.uninstall();
+console.log(dns.lookup === second.dns.lookup);
+await second[Symbol.asyncDispose]();
 is();
 `);
   assert.deepEqual(stdout.split("\n"), [
@@ -200,7 +199,7 @@ test("events of the library are on diagnostics_channel", async () => {
   const stdout = await runProgram(`
 import { subscribe } from "node:diagnostics_channel";
 import { lookup } from "node:dns/promises";
-install({ upstreams: [dot], hosts: "none", timeoutMs: 500 });
+install({ upstreams: [dot], hosts: "none", timeoutMs: 2000 });
 subscribe("sotto:transport.connection.opened", ({ remote, security }) => console.log("opened", remote.address, security));
 subscribe("sotto:stub.answered", ({ name, answer }) => console.log(name, answer.protection, answer.authenticatedBy));
 subscribe("sotto:stub.failed", ({ name, error }) => console.log(name, error.code));

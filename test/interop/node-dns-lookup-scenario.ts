@@ -3,12 +3,21 @@
  * `lookup`, which is the C library's getaddrinfo, and ours the same, and prints the differences as JSON.
  */
 import nodeDns from "node:dns";
+import { readFileSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { createDns } from "@sotto/dns/node-dns";
 import { brief, type Outcome, outcome } from "../integration/call-outcome.test-support.ts";
 import { ZoneServer } from "../integration/zone-server.test-support.ts";
 
 const ZONE = `
+foo\\032bar A 192.0.2.21
+-x A 192.0.2.22
+x- A 192.0.2.23
+a_b A 192.0.2.24
+sl/ash A 192.0.2.25
+u\\@ser A 192.0.2.26
+back\\\\slash A 192.0.2.27
+to-odd CNAME foo\\032bar
 www A 192.0.2.1
 four A 192.0.2.4
 six AAAA 2001:db8::6
@@ -71,6 +80,20 @@ const NAMES = [
   "１２７.1",
   "ü/x.example",
   "fe80::1%lo",
+  "foo bar.example",
+  "-x.example",
+  "x-.example",
+  "a_b.example",
+  "sl/ash.example",
+  "u@ser.example",
+  "back\\\\slash.example",
+  "to-odd.example",
+  "http://www.example",
+  "www.example:80",
+  "*.example",
+  "localhost.",
+  "x.localhost",
+  "own-name.example.",
 ];
 const { ADDRCONFIG, ALL, V4MAPPED } = nodeDns;
 const OPTIONS = [
@@ -98,6 +121,12 @@ const MEANT: Readonly<Record<string, string>> = {
   "promises.lookup(localhost, { all: true, family: 4 })": "the same",
   "lookup(localhost, { family: 6, hints: 24, all: true })": "the same",
   "promises.lookup(localhost, { family: 6, hints: 24, all: true })": "the same",
+  "lookup(localhost.,": "loopback names are those of this machine, with a final dot, too (RFC 6761 §6.3)",
+  "promises.lookup(localhost.,": "the same",
+  "lookup(x.localhost,": "the same below it",
+  "promises.lookup(x.localhost,": "the same",
+  "lookup(own-name.example.,": "names of the hosts file have no final dot there and may have one here",
+  "promises.lookup(own-name.example.,": "the same",
   "lookupService(192.0.2.2,": "Node's error of the promise does not tell the address",
   "reverse(127.0.0.1)": "c-ares keeps the name of a hosts line to itself and gives its aliases only",
   "reverse(192.0.2.55)": "the same",
@@ -161,7 +190,38 @@ for (const address of ["127.0.0.1", "192.0.2.55", "192.0.2.1"])
     () => ours.promises.reverse(address),
   );
 
+await followsTheSystem();
 await ours.close();
 await server[Symbol.asyncDispose]();
 for (const call of unmet) differences.push(`${call} does not differ`);
 console.log(JSON.stringify({ calls, differences }));
+
+/** What the system's files say counts from when they are written. */
+async function followsTheSystem(): Promise<void> {
+  const [resolvConf, hosts] = [readFileSync("/etc/resolv.conf", "utf8"), readFileSync("/etc/hosts", "utf8")];
+  const drifting = createDns({ timeoutMs: 1000 });
+  const other = await ZoneServer.open("moved A 192.0.2.12", { address: "127.0.0.9", port: 53 });
+  const told = async (name: string): Promise<string> =>
+    drifting.promises.lookup(name, 4).then(
+      ({ address }) => address,
+      ({ code }) => String(code),
+    );
+  const expect = async (name: string, wanted: string): Promise<void> => {
+    let last = "";
+    // The files are looked at every second.
+    for (let tries = 0; tries < 40 && last !== wanted; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      last = await told(name);
+    }
+    if (last !== wanted) differences.push(`${name} is ${last}, not ${wanted}`);
+  };
+  await expect("moved.example", "ENOTFOUND");
+  writeFileSync("/etc/resolv.conf", "nameserver 127.0.0.9\n");
+  await expect("moved.example", "192.0.2.12");
+  if (drifting.getServers().join() !== "127.0.0.9") differences.push(`servers ${drifting.getServers()}`);
+  writeFileSync("/etc/hosts", `${hosts}192.0.2.99 moved.example\n`);
+  await expect("moved.example", "192.0.2.99");
+  writeFileSync("/etc/resolv.conf", resolvConf);
+  writeFileSync("/etc/hosts", hosts);
+  await Promise.all([drifting.close(), other[Symbol.asyncDispose]()]);
+}

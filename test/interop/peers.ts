@@ -182,13 +182,16 @@ export interface PlaygroundFacts {
   } | null;
 }
 
+/** The Node of the tools: tests of the library run on older ones, too, which are too old for the programs. */
+const PROGRAMS_NODE = join(import.meta.dirname, "../../node_modules/.bin/node");
+
 /** Starts the playground as a user would, on free ports. */
 export async function startPlayground(
   folder: string,
   args: readonly string[] = [],
 ): Promise<{ facts: PlaygroundFacts; peer: RunningPeer }> {
   const command = [...SOTTO, "playground", "--port", "0", "--folder", folder, ...args];
-  const peer = await startPeer(process.execPath, command, (output) => output.includes("Ctrl-C ends"));
+  const peer = await startPeer(PROGRAMS_NODE, command, (output) => output.includes("Ctrl-C ends"));
   const facts: PlaygroundFacts = JSON.parse(readFileSync(join(folder, "playground.json"), "utf8"));
   return { facts, peer };
 }

@@ -29,11 +29,11 @@ const NAME = "dns.example";
 /** Nobody has it; the route leads into a device that swallows everything. */
 const SWALLOWED = "198.18.0.66";
 
-function answerTo(octets: Uint8Array): Uint8Array | undefined {
+function answerTo(octets: Uint8Array, address = "192.0.2.1"): Uint8Array | undefined {
   const query = tryDecodeMessage(octets);
   const [question] = query.ok ? query.value.questions : [];
   if (!query.ok || question === undefined) return undefined;
-  const rdata = Uint8Array.of(192, 0, 2, 1);
+  const rdata = Uint8Array.from(address.split("."), Number);
   const answers =
     question.type === RRType.A
       ? [{ owner: question.name, type: RRType.A, class: RRClass.IN, ttl: 60, rdata }]
@@ -68,16 +68,21 @@ async function listening(server: Server, port: number, address: string): Promise
   server.unref();
 }
 
-/** Clear DNS over UDP and TCP: the bait. */
-async function bait(address: string): Promise<void> {
+/** Clear DNS over UDP that says of every name that it is at that address. */
+async function tell(address: string, told?: string): Promise<void> {
   const socket = createSocket("udp4");
   socket.on("message", (octets, from) => {
-    const answer = answerTo(octets);
+    const answer = answerTo(octets, told);
     if (answer !== undefined) socket.send(answer, from.port, from.address);
   });
   socket.bind(53, address);
   await once(socket, "listening");
   socket.unref();
+}
+
+/** Clear DNS over UDP and TCP: the bait. */
+async function bait(address: string): Promise<void> {
+  await tell(address);
   await listening(createServer(answerStream), 53, address);
 }
 
@@ -118,7 +123,14 @@ interface Case {
   readonly pin?: string;
   readonly profile?: string;
   readonly address?: string;
+  /** Name for which a captive portal is open at {@link PORTAL}. */
+  readonly portal?: string;
+  /** The upstream is known by its name, and a bootstrap server here tells its address. */
+  readonly bootstrap?: string;
 }
+
+/** An address of this namespace that is not loopback. */
+const PORTAL = "198.18.0.1";
 
 const CASES: readonly Case[] = [
   { what: "all is well", serve: tls(right) },
@@ -142,25 +154,36 @@ const CASES: readonly Case[] = [
     serve: raw((socket) => socket.once("data", () => socket.resetAndDestroy())),
   },
   { what: "closed after the first octets", serve: raw((socket) => socket.once("data", () => socket.end())) },
+  {
+    what: "portal open for another name, port closed",
+    serve: () => Promise.resolve(),
+    portal: "portal.example",
+  },
+  { what: "all is well, by name", serve: tls(right), bootstrap: "127.0.2.1" },
+  { what: "by name, forged address", serve: tls(misnamed), bootstrap: "127.0.2.2" },
+  { what: "by name, nobody at the address", serve: () => Promise.resolve(), bootstrap: "127.0.2.3" },
   { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
 ];
 
+await bait(PORTAL);
 const file = join(folder, "all.pcap");
 const tshark = await startPeer("tshark", ["-i", "any", "-q", "-w", file], (output) =>
   output.includes("Capturing on"),
 );
 const results = await Promise.all(
-  CASES.map(async ({ what, serve, pin, profile = "strict", address = "" }, i) => {
+  CASES.map(async ({ what, serve, pin, profile = "strict", address = "", portal, bootstrap }, i) => {
     const server = address === "" ? `127.0.1.${i + 1}` : address;
     if (address === "") await bait(server);
     await serve(server);
+    if (bootstrap !== undefined) await tell(bootstrap, server);
+    const found = bootstrap === undefined ? `address: ${server}, ` : "";
     const port = 5300 + i;
     const loaded = loadConfig(
       `listen: [{ transport: udp, address: 127.0.0.1, port: ${port} }]
 stub:
   profile: ${profile}
-  upstreams: [{ address: ${server}, name: ${NAME}, authorities: ca.pem${pin === undefined ? "" : `, pins: ["sha256:${pin}"]`} }]
-dnssec: { validation: false }
+  upstreams: [{ ${found}name: ${NAME}, authorities: ca.pem${pin === undefined ? "" : `, pins: ["sha256:${pin}"]`} }]
+${bootstrap === undefined ? "" : `  bootstrap: ["udp://${bootstrap}"]\n`}dnssec: { validation: false }
 `,
       join(folder, "stub.yaml"),
       "stub",
@@ -168,8 +191,13 @@ dnssec: { validation: false }
     if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
     const stub = await startRecursor(loaded.config, nodeRuntime());
     const label = `secret${String(i).padStart(2, "0")}`;
-    const dig = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), `${label}.example`, "A"];
-    const { stdout } = await runCommand("dig", dig);
+    const dig = async (name: string): Promise<string | undefined> => {
+      const words = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), name, "A"];
+      return /status: (\w+)/.exec((await runCommand("dig", words)).stdout)?.[1];
+    };
+    if (portal !== undefined) stub.portal(["open", portal, PORTAL]);
+    const portalStatus = portal && (await dig(portal));
+    const status = await dig(`${label}.example`);
     const [zone] = stub.upstreams();
     await stub.close();
     const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
@@ -178,7 +206,8 @@ dnssec: { validation: false }
       server,
       port,
       label,
-      status: /status: (\w+)/.exec(stdout)?.[1],
+      status,
+      portalStatus,
       stage: failure?.stage,
       problem: failure?.problem,
     };

@@ -53,10 +53,17 @@ export function readRows(folder: string): Row[] {
   return rows;
 }
 
-/** The ids in the last bracket group of a test title; empty when its words are not all ids. */
+/** The ids in the bracket groups that end a test title, as far as all words of a group are ids. */
 export function tagsOf(title: string): string[] {
-  const words = /\[([^[\]]+)\]$/.exec(title.trim())?.[1]?.split(/[\s,]+/) ?? [];
-  return words.length > 0 && words.every((word) => ID.test(word)) ? words : [];
+  const ids: string[] = [];
+  let rest = title.trim();
+  for (;;) {
+    const group = /\s*\[([^[\]]+)\]$/.exec(rest);
+    const words = group?.[1]?.split(/[\s,]+/) ?? [];
+    if (group === null || !words.every((word) => ID.test(word))) return ids;
+    ids.unshift(...words);
+    rest = rest.slice(0, group.index);
+  }
 }
 
 const TITLE = /"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`/y;

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { systemResolvConf } from "@sotto/dns/runtime/node";
+import { systemFileStamp, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   parseResolvConf,
   type QueryOptions,
@@ -24,14 +24,14 @@ class Tenancy {
     this.stub = stub;
   }
 
-  async ask(name: string, type: RRType | string, options: QueryOptions): Promise<StubAnswer> {
+  /** Somebody waits for an answer. */
+  enter(): void {
     this.#waiting++;
-    try {
-      return await this.stub.query(name, type, options);
-    } finally {
-      this.#waiting--;
-      this.#closeIfIdle();
-    }
+  }
+
+  leave(): void {
+    this.#waiting--;
+    this.#closeIfIdle();
   }
 
   letGo(): void {
@@ -44,66 +44,122 @@ class Tenancy {
   }
 }
 
+/** Servers, and who asks them. */
+interface Served {
+  readonly servers: readonly NamedServer[];
+  /** Undefined when nobody is asked. */
+  readonly tenancy: Tenancy | undefined;
+}
+
 /** What all channels of one facade start from. */
 export class ChannelDefaults {
   readonly options: StubResolverOptions;
   readonly runtime: Runtime;
-  readonly tenancy: Tenancy;
-  readonly servers: readonly NamedServer[];
+  #served: Served & { readonly tenancy: Tenancy };
+  #stamp = stampOfServers();
+  #resolvConf = systemResolvConf();
+  #isClosed = false;
 
   constructor(options: StubResolverOptions, runtime: Runtime) {
     this.options = options;
     this.runtime = runtime;
-    this.servers = (options.upstreams ?? parseResolvConf(systemResolvConf()).servers).map(namedServer);
-    const upstreams = this.servers.map(({ upstream }) => upstream);
-    this.tenancy = new Tenancy(new StubResolver({ ...options, upstreams }, runtime));
+    this.#served = this.#serve();
+  }
+
+  /** The system's servers are those that it has now, as for getaddrinfo: machines move from network to network. */
+  get served(): Served & { readonly tenancy: Tenancy } {
+    if (this.options.upstreams !== undefined || this.#isClosed) return this.#served;
+    const stamp = stampOfServers();
+    if (stamp === this.#stamp) return this.#served;
+    this.#stamp = stamp;
+    const text = systemResolvConf();
+    // Network managers write the same again.
+    if (text === this.#resolvConf) return this.#served;
+    this.#resolvConf = text;
+    const before = this.#served;
+    this.#served = this.#serve();
+    before.tenancy.letGo();
+    return this.#served;
+  }
+
+  #serve(): Served & { readonly tenancy: Tenancy } {
+    const { options, runtime } = this;
+    const servers = (options.upstreams ?? parseResolvConf(this.#resolvConf).servers).map(namedServer);
+    const upstreams = servers.map(({ upstream }) => upstream);
+    return { servers, tenancy: new Tenancy(new StubResolver({ ...options, upstreams }, runtime)) };
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.#served.tenancy.stub.close();
   }
 
   /** Servers that somebody sets later must keep what the facade promised; but they may promise more. */
   get profile(): StubResolverOptions["profile"] {
-    return this.tenancy.stub.profile === "strict" ? "strict" : this.options.profile;
+    return this.#served.tenancy.stub.profile === "strict" ? "strict" : this.options.profile;
   }
+}
+
+/** Windows keeps its servers in no file: there they are those of the start. */
+function stampOfServers(): string {
+  return systemFileStamp("resolv.conf");
 }
 
 /** `timeout`, `tries` and `maxTimeout` as `new Resolver()` takes them. */
 export class Channel {
   readonly #defaults: ChannelDefaults;
   readonly #timeoutMs: number | undefined;
-  #tenancy: Tenancy;
-  #servers: readonly NamedServer[];
+  /** Undefined: the facade's. */
+  #own: Served | undefined = undefined;
   #localAddresses: readonly string[] | undefined = undefined;
-  #cancelling = new AbortController();
+  /**
+   * One for each question under way, because a signal for all would keep a list of listeners that has to be searched. Empty once it is
+   * over: sets keep what went through them alive until the next full collection.
+   */
+  readonly #underWay = new Set<{ giveUp: AbortController | undefined }>();
 
   constructor(defaults: ChannelDefaults, options?: unknown) {
     this.#defaults = defaults;
     this.#timeoutMs = patienceOf(options);
-    this.#tenancy = defaults.tenancy;
-    this.#servers = defaults.servers;
   }
 
-  ask(name: string, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
-    if (this.#servers.length === 0)
+  get #served(): Served {
+    return this.#own ?? this.#defaults.served;
+  }
+
+  async ask(name: string, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
+    const { servers, tenancy } = this.#served;
+    if (servers.length === 0 || tenancy === undefined)
       throw new DnsError("ERR_CONFIG", "no server is set", { stage: "resolve" });
-    const own = this.#cancelling.signal;
-    const signal = options.signal === undefined ? own : AbortSignal.any([own, options.signal]);
+    const giveUp = new AbortController();
+    const own: { giveUp: AbortController | undefined } = { giveUp };
+    const signal =
+      options.signal === undefined ? giveUp.signal : AbortSignal.any([giveUp.signal, options.signal]);
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    return this.#tenancy.ask(name, type, { ...options, signal, timeoutMs });
+    this.#underWay.add(own);
+    tenancy.enter();
+    try {
+      return await tenancy.stub.query(name, type, { ...options, signal, timeoutMs });
+    } finally {
+      tenancy.leave();
+      this.#underWay.delete(own);
+      own.giveUp = undefined;
+    }
   }
 
   cancel(): void {
-    const cancelling = this.#cancelling;
-    this.#cancelling = new AbortController();
-    cancelling.abort(new DnsError("ERR_ABORTED", "cancel() was called", { stage: "query" }));
+    const reason = new DnsError("ERR_ABORTED", "cancel() was called", { stage: "query" });
+    for (const { giveUp } of [...this.#underWay]) giveUp?.abort(reason);
   }
 
   getServers(): string[] {
-    return this.#servers.map(({ text }) => text);
+    return this.#served.servers.map(({ text }) => text);
   }
 
   setServers(servers: unknown): void {
-    const named = readServers(servers);
+    const named = readServers(servers, this.#served.servers);
     if (named.length > 0) this.#rebuild(named, this.#localAddresses);
-    this.#servers = named;
+    else this.#own = { servers: named, tenancy: this.#own?.tenancy };
   }
 
   setLocalAddress(ipv4: unknown, ipv6?: unknown): void {
@@ -115,28 +171,28 @@ export class Channel {
     if (families[0] === families[1]) throw wrongArgument(`Cannot specify two IPv${families[0]} addresses.`);
     // The unspecified address is what there is without a call.
     const addresses = given.filter((address) => !/^[0:.]+$/.test(address));
-    if (this.#servers.length > 0) this.#rebuild(this.#servers, addresses);
+    const { servers } = this.#served;
+    if (servers.length > 0) this.#rebuild(servers, addresses);
     this.#localAddresses = addresses;
   }
 
   /** Questions under way go on with the servers that they were put to. */
   #rebuild(servers: readonly NamedServer[], localAddresses: readonly string[] | undefined): void {
-    const { options, profile, runtime, tenancy } = this.#defaults;
+    const { options, profile, runtime } = this.#defaults;
     const upstreams = servers.map(({ upstream }) => upstream);
     const connection = { ...options.connection, ...(localAddresses === undefined ? {} : { localAddresses }) };
     const stub = new StubResolver({ ...options, upstreams, profile, connection }, runtime);
-    const before = this.#tenancy;
-    this.#tenancy = new Tenancy(stub);
-    if (before !== tenancy) before.letGo();
+    this.#own?.tenancy?.letGo();
+    this.#own = { servers, tenancy: new Tenancy(stub) };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#tenancy.stub.close(), this.#defaults.tenancy.stub.close()]);
+    await Promise.all([this.#own?.tenancy?.stub.close(), this.#defaults.close()]);
   }
 
   /** The resolver that is asked now. */
   get stub(): StubResolver {
-    return this.#tenancy.stub;
+    return (this.#served.tenancy ?? this.#defaults.served.tenancy).stub;
   }
 }
 

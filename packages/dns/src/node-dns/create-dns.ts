@@ -24,7 +24,7 @@ import {
   readOrder,
   requireHostname,
 } from "./lookup-arguments.ts";
-import { PromiseResolver, type ResolverBase } from "./promise-resolver.ts";
+import { PromiseResolver, ResolverBase } from "./promise-resolver.ts";
 import type { ServiceBinding } from "./record-values.ts";
 import { QUESTIONS } from "./resolve.ts";
 
@@ -105,7 +105,7 @@ class Facade {
         super(new Channel(defaults, options));
       }
     }
-    return withOwnMethods(Resolver, CallbackResolver);
+    return asNodes(Resolver, CallbackResolver, nodeDns.Resolver);
   }
 
   #promiseClass(): object {
@@ -115,7 +115,7 @@ class Facade {
         super(new Channel(defaults, options));
       }
     }
-    return withOwnMethods(Resolver, PromiseResolver);
+    return asNodes(Resolver, PromiseResolver, nodeDns.promises.Resolver);
   }
 
   #makeModule(): object {
@@ -277,14 +277,24 @@ function makePromisable(call: Call, names: readonly string[]): void {
   Object.defineProperty(call, promisify.custom, { value: promised });
 }
 
-/** The questions are the class's own, as in Node, where programs that watch them replace them. */
-function withOwnMethods<T extends { readonly prototype: object }>(
-  made: T,
-  from: { readonly prototype: object },
-): T {
-  const { constructor: _, ...methods } = Object.getOwnPropertyDescriptors(from.prototype);
-  Object.defineProperties(made.prototype, methods);
+/**
+ * The questions are the class's own, as in Node, where programs that watch them replace them; and its resolvers are instances of Node's
+ * class, by which libraries tell those with promises from those with callbacks. None of Node's methods is left to be found.
+ */
+function asNodes<T extends Prototyped>(made: T, from: Prototyped, nodes: Prototyped): T {
+  const base: object = Object.create(nodes.prototype, methodsOf(ResolverBase));
+  Object.defineProperties(made.prototype, methodsOf(from));
+  Object.setPrototypeOf(made.prototype, base);
   return made;
+}
+
+interface Prototyped {
+  readonly prototype: object;
+}
+
+function methodsOf({ prototype }: Prototyped): PropertyDescriptorMap {
+  const { constructor: _, ...methods } = Object.getOwnPropertyDescriptors(prototype);
+  return methods;
 }
 
 function nonEmpty(hostname: unknown): string {

@@ -66,9 +66,19 @@ export function codeOfAnswer({ message }: StubAnswer): string {
 /** What the server told besides its rcode (RFC 8914), as the cause of an exception. */
 export function causeOfAnswer({ extendedErrors }: StubAnswer): DnsError | undefined {
   if (extendedErrors.length === 0) return undefined;
-  const told = extendedErrors.map(({ code, text }) => (text === "" ? `EDE ${code}` : `EDE ${code}: ${text}`));
+  const told = extendedErrors.map(({ code, text }) =>
+    text === "" ? `EDE ${code}` : `EDE ${code}: ${printable(text)}`,
+  );
   return new DnsError("ERR_REPLY_UNUSABLE", told.join("; "), { stage: "query" });
 }
+
+/** A server's words in a message that goes to logs and terminals: one line, nothing that steers them, and not a book. */
+function printable(text: string): string {
+  const line = text.slice(0, TOLD_MAX).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ".");
+  return text.length > TOLD_MAX ? `${line}…` : line;
+}
+
+const TOLD_MAX = 200;
 
 /** Everything else is that no server could be asked. */
 const BY_ERROR: Partial<Readonly<Record<DnsErrorCode, string>>> = {

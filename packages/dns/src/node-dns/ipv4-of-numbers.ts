@@ -5,6 +5,8 @@
 
 /** Dotted quad, undefined for what is no such spelling. */
 export function ipv4OfNumbers(text: string): string | undefined {
+  // What hardly any name does, and every number.
+  if (!/^[0-9]/.test(text)) return undefined;
   const parts = text.split(".", PARTS_MAX + 1);
   if (parts.length > PARTS_MAX || !parts.every((part) => NUMBER.test(part))) return undefined;
   // A leading zero is C's for octal.

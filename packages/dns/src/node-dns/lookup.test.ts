@@ -4,6 +4,8 @@ import type { MachineFamilies } from "@sotto/dns/runtime/node";
 import {
   encodeMessage,
   type Message,
+  makeEdns,
+  makeExtendedError,
   makeMessage,
   parseRecord,
   Rcode,
@@ -121,6 +123,35 @@ test("what failed for a while is told apart from what is not there", async (cont
   assert.deepEqual(await find("half.example"), ["192.0.2.5"]);
 });
 
+test("addresses in old spellings and what is no host name are asked of nobody", async (context) => {
+  const { find, world } = await worldFor(context);
+  const spellings = {
+    "127.1": "127.0.0.1",
+    "0x7f.1.2": "127.1.0.2",
+    "017700000001": "127.0.0.1",
+    "1.2.3": "1.2.0.3",
+  };
+  for (const [text, address] of Object.entries(spellings))
+    assert.deepEqual(await find(text), [address], text);
+  assert.deepEqual(await find("127.1", { family: 6, hints: V4MAPPED }), ["::ffff:127.0.0.1"]);
+  await assert.rejects(find("127.1", { family: 6 }), { code: "EAI_ADDRFAMILY", errno: -3000 });
+  for (const name of [
+    "both.example/",
+    "u@both.example",
+    "both example",
+    "http://both.example",
+    "-both.example",
+    "both\\.example",
+    "ü/x",
+  ])
+    await assert.rejects(find(name), { code: "ENOTFOUND", errno: -3008, hostname: name }, name);
+  assert.equal(world.clearQueries, 0);
+  // Numbers that are too large for an address are names.
+  for (const name of ["256.1.1.1", "1.2.3.4.5", "4294967296", "0x", "08.1"])
+    await assert.rejects(find(name), { code: "ENOTFOUND" }, name);
+  assert.equal(world.clearQueries, 10);
+});
+
 test("the hosts file and localhost need nobody", async (context) => {
   const { find, world, channel } = await worldFor(context, "192.0.2.99 both.example own\n2001:db8::99 own");
   assert.deepEqual(await find("own"), ["2001:db8::99", "192.0.2.99"]);
@@ -132,6 +163,18 @@ test("the hosts file and localhost need nobody", async (context) => {
   // Records are asked for past the hosts file, as by Node.
   const { records } = await world.settled(channel.ask("both.example", "A", { hosts: false }));
   assert.equal(records.length, 2);
+});
+
+test("what a server tells of a failure is in the cause, and steers no terminal", async (context) => {
+  const { find, world } = await worldFor(context);
+  world.answer = (query) => {
+    const text = `blocked\u001b[2J\nby \u202epolicy${"!".repeat(500)}`;
+    const options = [makeExtendedError({ code: 15, text })];
+    const reply = { ...query, isResponse: true, rcode: Rcode.ServFail, edns: makeEdns({ options }) };
+    return encodeMessage(makeMessage(reply));
+  };
+  const told: unknown = await find("www.example").catch(({ cause }) => cause.message);
+  assert.match(String(told), /^EDE 15: blocked\.\[2J\.by \.policy!{50,200}…$/);
 });
 
 test("cancel gives up what is under way and nothing else", async (context) => {
@@ -159,7 +202,7 @@ test("the patience of a resolver is that of its tries, each twice as long as the
     await assert.rejects(world.settled(channel.ask("www.example", "A")), { code: "ERR_TIMEOUT" });
     assert.equal(world.world.clock.nowMs() - startMs, ms);
   }
-  await world.settled(defaults.tenancy.stub.close());
+  await world.settled(defaults.close());
 });
 
 test("servers can be replaced while questions are under way", async (context) => {

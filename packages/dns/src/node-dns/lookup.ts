@@ -36,6 +36,8 @@ export async function lookupAddresses(
   if (literal === 4 || literal === 6) return [{ address: hostname, family: literal, ttl: 0 }];
   const name = asciiName(hostname);
   const numeric = ipv4OfNumbers(name);
+  // As glibc's res_hnok has it: URLs, mail addresses and the like, which programs pass by mistake, are not told to anybody.
+  if (!HOSTNAME.test(name)) throw dnsException("ENOTFOUND", CALL, hostname, { errno: UV_EAI_NONAME });
   const asked = familiesFor(family, hints, machine);
   if (numeric !== undefined) return [numericAddress(numeric, hostname, family, asked)];
   const tries = await Promise.all(asked.map((one) => tryFamily(channel, name, one)));
@@ -164,5 +166,7 @@ export async function lookupNames(
   }
 }
 
+/** Letters, digits, `-`, which is not the first, and `_`, which is in many names though no RFC has it in a host's. */
+const HOSTNAME = /^[a-z0-9_.][a-z0-9_.-]*$/i;
 const CALL = "getaddrinfo";
 const MAPPED = "::ffff:";

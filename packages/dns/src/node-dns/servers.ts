@@ -10,14 +10,20 @@ export interface NamedServer {
   readonly text: string;
 }
 
-/** Throws what Node throws for what is no list of servers, and ERR_CONFIG for upstreams that make no sense. */
-export function readServers(servers: unknown): NamedServer[] {
+/**
+ * Throws what Node throws for what is no list of servers, and ERR_CONFIG for upstreams that make no sense. What `getServers` says of a
+ * known one means that one, with everything it was configured with: programs put their own server before those that there are.
+ */
+export function readServers(servers: unknown, known: readonly NamedServer[]): NamedServer[] {
   if (!Array.isArray(servers)) throw wrongType("servers", "an instance of Array", servers);
   const given: readonly unknown[] = servers;
   const seen = new Set<string>();
+  const left = [...known];
   return given.flatMap((server, index) => {
     if (isSpec(server)) return [{ upstream: server, text: readUpstream(server).label }];
     if (typeof server !== "string") throw wrongType(`servers[${index}]`, "of type string", server);
+    const at = left.findIndex(({ text }) => text === server);
+    if (at >= 0 && isSpec(left[at]?.upstream)) return left.splice(at, 1);
     const one = readServer(server);
     // As c-ares does, which asks nobody twice.
     if (seen.has(one.text)) return [];
@@ -31,9 +37,9 @@ export function namedServer(upstream: string | UpstreamSpec): NamedServer {
   return { upstream, text: typeof upstream === "string" ? upstream : readUpstream(upstream).label };
 }
 
-/** What has an address is checked in full by `readUpstream`. */
+/** What has an address or a name is checked in full by `readUpstream`. */
 function isSpec(value: unknown): value is UpstreamSpec {
-  return typeof value === "object" && value !== null && "address" in value;
+  return typeof value === "object" && value !== null && ("address" in value || "name" in value);
 }
 
 function readServer(text: string): NamedServer {

@@ -1,4 +1,7 @@
-/** Answers by question, with their TTLs, in a budget of bytes. */
+/**
+ * Answers by question, with their TTLs, in a budget of bytes. What nobody has vouched for, neither the upstream by who it is nor
+ * signatures, is good on the network only on which it was told.
+ */
 import { BudgetMap, ENTRY_OVERHEAD_BYTES } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import type { Message, Name, ResourceRecord } from "@sotto/dns/wire";
@@ -10,14 +13,19 @@ interface Entry {
   readonly storedAtMs: number;
   readonly bytes: number;
   readonly expiresAtMs: number;
+  /** Undefined: it is good everywhere. */
+  readonly networkEpoch: number | undefined;
 }
 
 export class AnswerCache {
   readonly #entries: BudgetMap<Entry>;
   readonly #clock: Clock;
+  readonly #networkEpoch: () => number;
 
-  constructor(bytesMax: number, clock: Clock) {
+  /** `networkEpoch` gives a number that changes with the network. */
+  constructor(bytesMax: number, networkEpoch: () => number, clock: Clock) {
     this.#entries = new BudgetMap(bytesMax);
+    this.#networkEpoch = networkEpoch;
     this.#clock = clock;
   }
 
@@ -25,7 +33,9 @@ export class AnswerCache {
   find(key: string): StubAnswer | undefined {
     const nowMs = this.#clock.nowMs();
     const entry = this.#entries.find(key, nowMs);
-    return entry && aged(entry.answer, Math.floor((nowMs - entry.storedAtMs) / 1000));
+    if (entry === undefined) return undefined;
+    if (entry.networkEpoch !== undefined && entry.networkEpoch !== this.#networkEpoch()) return undefined;
+    return aged(entry.answer, Math.floor((nowMs - entry.storedAtMs) / 1000));
   }
 
   /** Keeps an answer for its TTL; one of 0 is for the present question only (RFC 1035 §3.2.1). */
@@ -34,13 +44,16 @@ export class AnswerCache {
     if (ttlSeconds <= 0) return;
     const storedAtMs = this.#clock.nowMs();
     const { answers, authorities, additionals } = answer.message;
+    // Records are parts of the message as it came, padding and all, which stays for as long as one of them.
     const bytes = [...answers, ...authorities, ...additionals].reduce(
       (sum, { owner, rdata }) => sum + owner.wire.length + rdata.length + RECORD_OVERHEAD_BYTES,
-      ENTRY_OVERHEAD_BYTES,
+      ENTRY_OVERHEAD_BYTES + (answer.exchange?.replyOctets ?? 0),
     );
+    const isVouchedFor = answer.protection === "authenticated" || answer.security === "secure";
     this.#entries.store(key, {
       name,
-      answer,
+      answer: withoutChain(answer),
+      networkEpoch: isVouchedFor ? undefined : this.#networkEpoch(),
       storedAtMs,
       bytes,
       expiresAtMs: storedAtMs + ttlSeconds * 1000,
@@ -52,6 +65,14 @@ export class AnswerCache {
     if (name === undefined) this.#entries.clear();
     else this.#entries.deleteWhere((entry) => entry.name.isAtOrBelow(name));
   }
+}
+
+/** Certificates are large, and each connection has its own copy. */
+function withoutChain(answer: StubAnswer): StubAnswer {
+  const { exchange } = answer;
+  if (exchange?.security === undefined) return answer;
+  const { trustAnchor: _, ...security } = exchange.security;
+  return { ...answer, exchange: { ...exchange, security: { ...security, peerChain: [] } } };
 }
 
 function aged(answer: StubAnswer, seconds: number): StubAnswer {

@@ -14,15 +14,18 @@ export function answerOf(message: Message, qname: Name, qtype: RRType): FoundAns
   const aliases: ResourceRecord[] = [];
   let current = qname;
   for (let links = 0; links <= ALIASES_MAX; links++) {
-    const records = message.answers.filter(
-      ({ owner, type }) => owner.equals(current) && (type === qtype || qtype === RRType.ANY),
-    );
+    const records: ResourceRecord[] = [];
+    // There should be one; who validates has to see all of them.
+    const here: ResourceRecord[] = [];
+    for (const record of message.answers) {
+      const isWanted = record.type === qtype || qtype === RRType.ANY;
+      if (!isWanted && record.type !== RRType.CNAME) continue;
+      if (record.owner.equals(current)) (isWanted ? records : here).push(record);
+    }
     if (records.length > 0) {
       if (qtype === RRType.CNAME) aliases.push(...dnamesBehind(records, message));
       return finish(message, current, records, aliases);
     }
-    // There should be one; who validates has to see all of them.
-    const here = message.answers.filter(({ owner, type }) => type === RRType.CNAME && owner.equals(current));
     const [alias] = here;
     if (alias === undefined) break;
     aliases.push(...dnamesBehind(here, message), ...here);
@@ -69,16 +72,22 @@ function finish(
   records: readonly ResourceRecord[],
   aliases: readonly ResourceRecord[],
 ): FoundAnswer {
-  const lives = [...aliases, ...records].map(({ ttl }) => ttl);
-  if (records.length === 0) lives.push(negativeTtl(message));
   // RFC 2181 §8: a TTL with the top bit set counts as 0.
-  const ttlSeconds = Math.min(...lives.map((ttl) => (ttl > 0x7fff_ffff ? 0 : ttl)));
+  const lifeOf = (ttl: number): number => (ttl > 0x7fff_ffff ? 0 : ttl);
+  let ttlSeconds = records.length === 0 ? negativeTtl(message) : Number.POSITIVE_INFINITY;
+  if (!mayBeKept(message)) ttlSeconds = 0;
+  for (const { ttl } of aliases) ttlSeconds = Math.min(ttlSeconds, lifeOf(ttl));
+  for (const { ttl } of records) ttlSeconds = Math.min(ttlSeconds, lifeOf(ttl));
   return { canonicalName, records, aliases, ttlSeconds };
 }
 
+/** Failures are for the present question only, and so is what was cut off (RFC 2181 §9). */
+function mayBeKept({ rcode, isTruncated }: Message): boolean {
+  return !isTruncated && (rcode === Rcode.NoError || rcode === Rcode.NXDomain);
+}
+
 /** RFC 2308 §5: the smaller of the SOA's TTL and its last field; without a SOA nothing is kept. */
-function negativeTtl({ authorities, rcode }: Message): number {
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return 0;
+function negativeTtl({ authorities }: Message): number {
   const soa = authorities.find(({ type }) => type === RRType.SOA);
   if (soa === undefined || soa.rdata.length < 4) return 0;
   const minimum = new DataView(soa.rdata.buffer, soa.rdata.byteOffset, soa.rdata.length).getUint32(

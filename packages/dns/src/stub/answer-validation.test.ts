@@ -43,10 +43,10 @@ async function judged(name: string, type: string, change: Change = () => ({})): 
   const qtype = rrTypeFromText(type) ?? 0;
   const honest = zones.reply(qname, qtype);
   const message = { ...honest, ...change(honest) };
-  const { status } = await judgeReply(message, qname, qtype, validator, (asked, of) =>
+  const { status, rcode } = await judgeReply(message, qname, qtype, validator, (asked, of) =>
     Promise.resolve(zones.reply(asked, of)),
   );
-  return status;
+  return rcode === message.rcode ? status : `${status}, code ${rcode}`;
 }
 
 const FORGED = parseRecord("www.example. 300 IN A 203.0.113.66");
@@ -116,6 +116,14 @@ test("a reply in which nothing could be judged is not secure", async () => {
 test("an answer that says that there is none is a lie", async () => {
   for (const rcode of [Rcode.NXDomain, Rcode.ServFail])
     assert.equal(await judged("www.example.", "A", () => ({ rcode })), "bogus");
+});
+
+test("what proofs show counts, not what the reply calls it (RFC 4035 §5.4)", async () => {
+  const denies: Change = () => ({ rcode: Rcode.NXDomain });
+  assert.equal(await judged("www.example.", "MX", denies), `secure, code ${Rcode.NoError}`);
+  assert.equal(await judged("nothing.example.", "A"), "secure");
+  const concedes: Change = () => ({ rcode: Rcode.NoError });
+  assert.equal(await judged("nothing.example.", "A", concedes), "bogus");
 });
 
 test("records that do not answer are left out, signatures of those that do stay", () => {

@@ -28,6 +28,12 @@ import { answerOf, isMadeBy, setKey } from "./answer-of.ts";
 /** Asks a question with DO and CD; undefined when nothing came. */
 export type AskSigned = (name: Name, type: RRType) => Promise<Message | undefined>;
 
+/** What validation makes of a reply. */
+export type JudgedReply = Verdict & {
+  /** The reply's code, or what its proofs show instead: that a name exists which the reply denies. */
+  readonly rcode: Rcode;
+};
+
 /** Judges a reply with signatures to a question. */
 export async function judgeReply(
   message: Message,
@@ -35,15 +41,16 @@ export async function judgeReply(
   qtype: RRType,
   validator: Validator,
   ask: AskSigned,
-): Promise<Verdict> {
+): Promise<JudgedReply> {
   const session: ValidationSession = {
     budget: new ValidationBudget(),
     ask: (name, type) => evidence(name, type, ask),
   };
   const { canonicalName, records, aliases } = answerOf(message, qname, qtype);
   const isAnswer = message.rcode === Rcode.NoError;
+  let { rcode } = message;
   if (records.length > 0 && !isAnswer)
-    return bogus(EdeCode.DnssecBogus, `the reply answers and has the code ${message.rcode}`);
+    return { ...bogus(EdeCode.DnssecBogus, `the reply answers and has the code ${rcode}`), rcode };
   // What came along and does not answer neither hides nor weakens what does.
   const answers = signedSets([...aliases, ...records], message);
   const proofs = proofsOf(message);
@@ -51,19 +58,21 @@ export async function judgeReply(
   for (const rrset of answers) {
     if (isSynthesized(rrset, answers)) continue;
     const verdict = await validator.judgeRRset(rrset, proofs, NameClass.root, session);
-    if (verdict.status === "bogus") return verdict;
+    if (verdict.status === "bogus") return { ...verdict, rcode };
     verdicts.push(verdict);
   }
   if (records.length === 0 && (isAnswer || message.rcode === Rcode.NXDomain)) {
     const soa = signedSets(message.authorities, message).find(({ type }) => type === RRType.SOA);
     const kind = message.rcode === Rcode.NXDomain ? "nxdomain" : "nodata";
     const denial = { qname: canonicalName, qtype, kind, soa, proofs } as const;
-    verdicts.push(await validator.judgeDenial(denial, NameClass.root, session));
+    const judgement = await validator.judgeDenial(denial, NameClass.root, session);
+    verdicts.push(judgement);
+    rcode = judgement.kind === "nxdomain" ? Rcode.NXDomain : Rcode.NoError;
   } else if (records.length === 0 || qtype === RRType.RRSIG) {
     // A failure denies nothing, and nobody signs signatures.
     verdicts.push(INDETERMINATE);
   }
-  return verdicts.length === 0 ? INDETERMINATE : weakest(verdicts);
+  return { ...(verdicts.length === 0 ? INDETERMINATE : weakest(verdicts)), rcode };
 }
 
 /** DS or DNSKEY of a name, as the validator wants it. */

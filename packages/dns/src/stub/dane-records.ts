@@ -7,11 +7,10 @@
 import { type TrustAnchor, TrustAnchors, Validator, type Verdict } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { type Responder, type TlsaRecord, usableTlsa } from "@sotto/dns/transport";
-import { type Message, type Name, parseName, Rcode, RRType } from "@sotto/dns/wire";
+import { type Message, type Name, parseName, RRType } from "@sotto/dns/wire";
 import { answerOf } from "./answer-of.ts";
-import { judgeReply } from "./answer-validation.ts";
-import { Flights } from "./flights.ts";
-import { queryOf } from "./internal-query.ts";
+import { bogusReason, lookUpMeta } from "./meta-lookup.ts";
+import { SingleFetch, type Waiting } from "./single-fetch.ts";
 
 /** What is known of an upstream's TLSA records. */
 export type TlsaKnowledge =
@@ -41,26 +40,23 @@ interface Known {
   untilMs: number;
 }
 
-/** Who waits, and for how long. */
-interface Waiting {
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 export class DaneRecords {
   readonly owner: Name;
   readonly #options: DaneRecordsOptions;
   readonly #runtime: Runtime;
-  readonly #flights: Flights<Known>;
+  readonly #fetching: SingleFetch<Known>;
   #known: Known | undefined = undefined;
-  /** The end of the fetch that is under way, monotonic milliseconds; undefined: none is. */
-  #fetchUntilMs: number | undefined = undefined;
 
   constructor(options: DaneRecordsOptions, runtime: Runtime) {
     this.owner = parseName(`_${options.port}._tcp.${options.name}`);
     this.#options = options;
     this.#runtime = runtime;
-    this.#flights = new Flights(runtime.clock);
+    const run = async (signal: AbortSignal, deadlineMs: number): Promise<Known> => {
+      this.#known = this.#keep(await this.#lookUp(signal, deadlineMs));
+      return this.#known;
+    };
+    const what = `the TLSA records of ${this.owner}`;
+    this.#fetching = new SingleFetch({ what, timeoutMs: FETCH_MS, run }, runtime.clock);
   }
 
   /** Rejects only when the caller's time is over. */
@@ -68,12 +64,10 @@ export class DaneRecords {
     const nowMs = this.#runtime.clock.nowMs();
     const known = this.#known;
     if (known !== undefined && nowMs < known.untilMs && !this.#isOfOtherNetwork(known)) {
-      if (nowMs >= known.refreshAtMs) this.#startFetching();
+      if (nowMs >= known.refreshAtMs) this.#fetching.start();
       return known.knowledge;
     }
-    const fetchUntilMs = this.#startFetching();
-    return (await this.#join({ ...waiting, deadlineMs: Math.min(waiting.deadlineMs, fetchUntilMs) }))
-      .knowledge;
+    return (await this.#fetching.wait(waiting)).knowledge;
   }
 
   /**
@@ -90,31 +84,6 @@ export class DaneRecords {
   /** A failure says nothing about another network. */
   #isOfOtherNetwork({ knowledge, networkEpoch }: Known): boolean {
     return knowledge.kind === "failed" && networkEpoch !== this.#options.networkEpoch();
-  }
-
-  /** One at a time, which goes on although nobody waits any more: the next one will want it. Tells when it ends at the latest. */
-  #startFetching(): number {
-    if (this.#fetchUntilMs !== undefined) return this.#fetchUntilMs;
-    const deadlineMs = this.#runtime.clock.nowMs() + FETCH_MS;
-    this.#fetchUntilMs = deadlineMs;
-    // Whoever waits is told by their own promise.
-    this.#join({ deadlineMs, signal: undefined }).catch(() => undefined);
-    return deadlineMs;
-  }
-
-  #join({ deadlineMs, signal }: Waiting): Promise<Known> {
-    return this.#flights.join(
-      "",
-      { deadlineMs, signal, what: `the TLSA records of ${this.owner}` },
-      async (own, untilMs) => {
-        try {
-          this.#known = this.#keep(await this.#lookUp(own, untilMs));
-          return this.#known;
-        } finally {
-          this.#fetchUntilMs = undefined;
-        }
-      },
-    );
   }
 
   /** What was known before stays when it cannot be renewed, to the end of its time. */
@@ -156,33 +125,18 @@ export class DaneRecords {
   }
 
   async #lookUpAt(source: Responder, signal: AbortSignal, deadlineMs: number): Promise<Fetched> {
-    let failure: DnsError | undefined;
-    const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
-      try {
-        // CD: what is bogus is wanted, too, to be judged here.
-        return (await source.respond(queryOf(name, type, true, true), { signal, deadlineMs })).message;
-      } catch (cause) {
-        if (!DnsError.is(cause)) throw cause;
-        failure = cause;
-        return undefined;
-      }
-    };
-    const message = await ask(this.owner, RRType.TLSA);
-    if (message === undefined) return failed(this.#notToBeHad(failure));
-    if (message.rcode !== Rcode.NoError && message.rcode !== Rcode.NXDomain)
-      return failed(this.#notToBeHad(undefined, `the reply's code is ${message.rcode}`));
-    const verdict = await judgeReply(message, this.owner, RRType.TLSA, this.#validator(), ask);
-    // What could not be validated because something did not come is no lie of anybody's.
-    if (verdict.status === "bogus" && failure !== undefined) return failed(this.#notToBeHad(failure));
-    return this.#judged(message, verdict);
+    const { owner } = this;
+    const question = { owner, type: RRType.TLSA, validator: this.#validator(), signal, deadlineMs };
+    const answer = await lookUpMeta(source, question);
+    if (answer.kind === "failed") return failed(this.#notToBeHad(answer.cause, answer.why));
+    return this.#judged(answer.message, answer.verdict);
   }
 
   #judged(message: Message, verdict: Verdict): Fetched {
     const { records, ttlSeconds } = answerOf(message, this.owner, RRType.TLSA);
     switch (verdict.status) {
       case "bogus": {
-        const why = verdict.errors.map(({ text }) => text).find((text) => text !== "") ?? "validation failed";
-        const problem = `the TLSA records of ${this.owner} are bogus: ${why}`;
+        const problem = `the TLSA records of ${this.owner} are bogus: ${bogusReason(verdict)}`;
         return failed(new DnsError("ERR_TLS_NOT_AUTHENTICATED", problem, { stage: "authenticate" }));
       }
       case "insecure":
@@ -209,7 +163,7 @@ export class DaneRecords {
     });
   }
 
-  #notToBeHad(cause: DnsError | undefined, why = cause?.message ?? "nobody answered"): DnsError {
+  #notToBeHad(cause: DnsError | undefined, why: string): DnsError {
     // Only the end of its time gives a fetch up.
     const code = cause?.code === "ERR_ABORTED" ? "ERR_TIMEOUT" : (cause?.code ?? "ERR_REPLY_UNUSABLE");
     return new DnsError(code, `the TLSA records of ${this.owner} are not to be had: ${why}`, {

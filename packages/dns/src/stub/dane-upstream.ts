@@ -7,7 +7,7 @@ import type {
   Reply,
   TlsaRecord,
   TlsPolicy,
-  Upstream,
+  UpstreamLookup,
 } from "@sotto/dns/transport";
 import type { DaneRecords } from "./dane-records.ts";
 
@@ -20,13 +20,13 @@ export interface DaneUpstreamOptions {
   /** With name and pins, without records. */
   readonly tls: TlsPolicy;
   /** The way to the upstream under a policy. */
-  upstreamFor(tls: TlsPolicy): Upstream;
+  upstreamFor(tls: TlsPolicy): PoolMember;
 }
 
 export class DaneUpstream implements PoolMember {
   readonly #options: DaneUpstreamOptions;
   /** By policy. Whose records change has another policy, and so other connections and tickets. */
-  #member: Upstream;
+  #member: PoolMember;
   #key = "";
 
   constructor(options: DaneUpstreamOptions) {
@@ -34,31 +34,31 @@ export class DaneUpstream implements PoolMember {
     this.#member = options.upstreamFor(options.tls);
   }
 
-  get endpoint(): Endpoint {
+  get endpoint(): Endpoint | undefined {
     return this.#member.endpoint;
   }
 
-  get transport(): Upstream["transport"] {
+  get transport(): PoolMember["transport"] {
     return this.#member.transport;
   }
 
   get tier(): number {
-    return this.#member.tier;
+    return this.#member.tier ?? 0;
   }
 
-  get server(): string {
+  get server(): string | undefined {
     return this.#member.server;
   }
 
   get isBackedOff(): boolean {
-    return this.#member.isBackedOff;
+    return this.#member.isBackedOff === true;
   }
 
   get mayBeTried(): boolean | undefined {
     return this.#member.mayBeTried;
   }
 
-  get connectionStatus(): Upstream["connectionStatus"] {
+  get connectionStatus(): PoolMember["connectionStatus"] {
     return this.#member.connectionStatus;
   }
 
@@ -69,7 +69,11 @@ export class DaneUpstream implements PoolMember {
   }
 
   get networkEpoch(): number {
-    return this.#member.networkEpoch;
+    return this.#member.networkEpoch ?? 0;
+  }
+
+  get lookup(): UpstreamLookup | undefined {
+    return this.#member.lookup;
   }
 
   async respond(query: Query, context: QueryContext): Promise<Reply> {
@@ -85,7 +89,7 @@ export class DaneUpstream implements PoolMember {
     }
   }
 
-  async #current({ deadlineMs, signal }: QueryContext): Promise<Upstream> {
+  async #current({ deadlineMs, signal }: QueryContext): Promise<PoolMember> {
     const { records, mode, tls } = this.#options;
     const knowledge = await records.find({ deadlineMs, signal });
     switch (knowledge.kind) {
@@ -104,7 +108,7 @@ export class DaneUpstream implements PoolMember {
     }
   }
 
-  #memberWith(tlsa: readonly TlsaRecord[] | undefined): Upstream {
+  #memberWith(tlsa: readonly TlsaRecord[] | undefined): PoolMember {
     const key = JSON.stringify(tlsa ?? null);
     if (key !== this.#key) {
       this.#key = key;

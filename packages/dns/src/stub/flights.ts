@@ -9,40 +9,55 @@ export interface Waiter {
   readonly what: string | (() => string);
 }
 
-/** Work under way. */
+/**
+ * Work under way. It is empty once it is over: maps keep what went through them alive until the next full collection, and a
+ * thousand answers a second are much.
+ */
 class Flight<T> {
-  readonly giveUp = new AbortController();
   readonly deadlineMs: number;
-  readonly #waits = new Set<Wait<T>>();
+  #giveUp: AbortController | undefined = new AbortController();
+  #waits: Wait<T>[] = [];
 
   constructor(deadlineMs: number) {
     this.deadlineMs = deadlineMs;
   }
 
-  get takesMore(): boolean {
-    return !this.giveUp.signal.aborted;
+  /** Undefined once it is over or given up. */
+  get signal(): AbortSignal | undefined {
+    return this.#giveUp?.signal;
   }
 
   wait(waiter: Waiter, clock: Clock): Promise<T> {
     return new Promise((resolve, reject) => {
       const wait = new Wait(waiter, { resolve, reject }, clock, () => this.#left(wait));
-      this.#waits.add(wait);
+      this.#waits.push(wait);
     });
   }
 
   #left(wait: Wait<T>): void {
-    this.#waits.delete(wait);
-    if (this.#waits.size === 0) this.giveUp.abort();
+    this.#waits = this.#waits.filter((one) => one !== wait);
+    if (this.#waits.length === 0) this.abort();
+  }
+
+  abort(): void {
+    const giveUp = this.#giveUp;
+    this.#giveUp = undefined;
+    giveUp?.abort();
   }
 
   land(value: T): void {
-    for (const wait of this.#waits) wait.land(value);
-    this.#waits.clear();
+    for (const wait of this.#end()) wait.land(value);
   }
 
   fail(problem: unknown): void {
-    for (const wait of this.#waits) wait.fail(problem);
-    this.#waits.clear();
+    for (const wait of this.#end()) wait.fail(problem);
+  }
+
+  #end(): readonly Wait<T>[] {
+    const waits = this.#waits;
+    this.#waits = [];
+    this.#giveUp = undefined;
+    return waits;
   }
 }
 
@@ -51,16 +66,15 @@ interface Settle<T> {
   reject(problem: unknown): void;
 }
 
-/** One who waits. */
+/** One who waits; empty afterwards, too. */
 class Wait<T> {
-  readonly #waiter: Waiter;
-  readonly #promise: Settle<T>;
   readonly #timer: Timer;
-  readonly #onAbort: (() => void) | undefined = undefined;
+  #settle: Settle<T> | undefined;
+  #signal: AbortSignal | undefined = undefined;
+  #onAbort: (() => void) | undefined = undefined;
 
-  constructor(waiter: Waiter, promise: Settle<T>, clock: Clock, onLeave: () => void) {
-    this.#waiter = waiter;
-    this.#promise = promise;
+  constructor(waiter: Waiter, settle: Settle<T>, clock: Clock, onLeave: () => void) {
+    this.#settle = settle;
     const leave = (problem: DnsError): void => {
       this.fail(problem);
       onLeave();
@@ -70,23 +84,27 @@ class Wait<T> {
       leave(new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" })),
     );
     if (waiter.signal === undefined) return;
+    this.#signal = waiter.signal;
     this.#onAbort = () => leave(aborted(waiter));
-    waiter.signal.addEventListener("abort", this.#onAbort);
+    this.#signal.addEventListener("abort", this.#onAbort);
   }
 
   land(value: T): void {
-    this.#stop();
-    this.#promise.resolve(value);
+    this.#end()?.resolve(value);
   }
 
   fail(problem: unknown): void {
-    this.#stop();
-    this.#promise.reject(problem);
+    this.#end()?.reject(problem);
   }
 
-  #stop(): void {
+  #end(): Settle<T> | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
     this.#timer.cancel();
-    if (this.#onAbort !== undefined) this.#waiter.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onAbort = undefined;
+    this.#signal = undefined;
+    return settle;
   }
 }
 
@@ -94,7 +112,8 @@ export class Flights<T> {
   readonly #clock: Clock;
   /** By key; those that others may join. */
   readonly #flights = new Map<string, Flight<T>>();
-  readonly #all = new Set<Flight<T>>();
+  /** Those that another one with more time has taken the place of. */
+  readonly #replaced = new Set<Flight<T>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -112,12 +131,14 @@ export class Flights<T> {
     if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
     const known = this.#flights.get(key);
     // Whoever may wait longer than those before is not served by work that ends with them.
-    if (known?.takesMore === true && known.deadlineMs >= waiter.deadlineMs)
+    if (known?.signal !== undefined && known.deadlineMs >= waiter.deadlineMs)
       return known.wait(waiter, this.#clock);
     const flight = new Flight<T>(waiter.deadlineMs);
-    this.#all.add(flight);
+    const { signal } = flight;
+    if (signal === undefined) throw new Error("a flight that has not begun is over");
+    if (known !== undefined) this.#replaced.add(known);
     this.#flights.set(key, flight);
-    work(flight.giveUp.signal, waiter.deadlineMs).then(
+    work(signal, waiter.deadlineMs).then(
       (value) => {
         this.#forget(key, flight);
         flight.land(value);
@@ -132,12 +153,12 @@ export class Flights<T> {
 
   /** Gives everything up. */
   close(): void {
-    for (const { giveUp } of this.#all) giveUp.abort();
+    for (const flight of [...this.#flights.values(), ...this.#replaced]) flight.abort();
   }
 
   #forget(key: string, flight: Flight<T>): void {
-    this.#all.delete(flight);
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    else this.#replaced.delete(flight);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Asks recursive resolvers by a usage profile, for programs: the library's front door. */
 import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { nodeRuntime, systemHosts, systemResolvConf } from "@sotto/dns/runtime/node";
+import { nodeRuntime, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   Exchanger,
   type ExchangerOptions,
@@ -21,24 +21,23 @@ import {
   rrTypeFromText,
   tryParseName,
 } from "@sotto/dns/wire";
+import type { AddressStore } from "./address-memory.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
+import { checkOptions, checkQuery } from "./check-options.ts";
 import { Flights } from "./flights.ts";
-import { type Hosts, NO_HOSTS, parseHosts } from "./hosts-file.ts";
+import { type Hosts, NO_HOSTS } from "./hosts-file.ts";
+import { hostsReader } from "./hosts-reader.ts";
 import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
+import { profiledUpstreams } from "./profiled-upstreams.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
 import { lintUpstream } from "./upstream-lint.ts";
 import { readUpstream, type UpstreamSpec } from "./upstream-spec.ts";
-import {
-  hasCredentials,
-  profiledUpstreams,
-  type UpstreamManners,
-  type UsageProfile,
-} from "./usage-profile.ts";
+import { type Discovery, hasCredentials, type UpstreamManners, type UsageProfile } from "./usage-profile.ts";
 
 /** All fields are optional: without any, the system's servers are asked, encrypted where they can. */
 export interface StubResolverOptions extends UpstreamManners {
@@ -46,6 +45,20 @@ export interface StubResolverOptions extends UpstreamManners {
   readonly upstreams?: readonly (string | UpstreamSpec)[] | undefined;
   /** Default `strict` when every upstream has a name or a pin, else `opportunistic` (RFC 8310 §5). */
   readonly profile?: UsageProfile | undefined;
+  /**
+   * Who is asked for the addresses of upstreams without one, as `tls://dns.example`, and for nothing else (RFC 8310 §7.2), when no other
+   * upstream can be: upstreams with addresses, asked as they are written, or `system` for those of resolv.conf. Default: `system`
+   * with the opportunistic profile when no upstream has an address, else none, so that nothing leaves in clear unasked.
+   */
+  readonly bootstrap?: "system" | readonly (string | UpstreamSpec)[] | undefined;
+  /** Keeps addresses that were good for the next start. Default: they are kept in memory. */
+  readonly addressStore?: AddressStore | undefined;
+  /**
+   * `verified`: upstreams of which only the address is given are asked for their designated resolvers (RFC 9462), which are used before
+   * themselves when their certificate is for that address. Default: `verified` with the opportunistic profile. The strict profile cannot
+   * rest on it: what such an upstream says of itself comes in clear.
+   */
+  readonly discovery?: Discovery | undefined;
   /** Default `ordered`. */
   readonly choice?: UpstreamChoice | undefined;
   /** Milliseconds for a question with everything that it takes. Default {@link TIMEOUT_MS_DEFAULT}. */
@@ -57,7 +70,7 @@ export interface StubResolverOptions extends UpstreamManners {
   /** Domains for names that are not fully qualified, `system` for those of resolv.conf. Default: none. */
   readonly search?: "system" | readonly string[] | undefined;
   readonly ndots?: number | undefined;
-  /** The hosts file: the system's, the text of one, or none. Default `system`. */
+  /** The hosts file: the system's, read again when it was changed, the text of one, or none. Default `system`. */
   readonly hosts?: "system" | "none" | { readonly text: string } | undefined;
   readonly connection?: ExchangerOptions | undefined;
 }
@@ -71,7 +84,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   readonly #cache: AnswerCache | undefined;
   readonly #flights: Flights<StubAnswer>;
   readonly #validator: Validator | undefined;
-  readonly #hosts: Hosts;
+  readonly #hosts: () => Hosts;
   readonly #search: SearchOptions;
   readonly #searchesByDefault: boolean;
   readonly #timeoutMs: number;
@@ -79,26 +92,45 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   /** Throws ERR_CONFIG that tells what is wrong; sends nothing yet. */
   constructor(options: StubResolverOptions = {}, runtime: Runtime = nodeRuntime()) {
+    checkOptions(options);
     this.#runtime = runtime;
-    const needsSystem = options.upstreams === undefined || options.search === "system";
-    const system = parseResolvConf(needsSystem ? systemResolvConf() : "");
-    const plans = (options.upstreams ?? system.servers).map(readUpstream);
+    const given = options.upstreams?.map(readUpstream);
+    const needsSystem = given === undefined || options.search === "system" || options.bootstrap === "system";
+    const hasNamesOnly = given?.every(({ address }) => address === undefined) === true;
+    const system = parseResolvConf(needsSystem || hasNamesOnly ? systemResolvConf() : "");
+    const plans = given ?? system.servers.map(readUpstream);
     for (const plan of plans)
       for (const problem of lintUpstream(plan))
         runtime.events.publish("stub.upstream-lint", { upstream: plan.label, problem });
     this.profile = options.profile ?? (plans.every(hasCredentials) ? "strict" : "opportunistic");
+    const bootstrap = options.bootstrap ?? (this.profile === "opportunistic" && hasNamesOnly ? "system" : []);
     this.#exchanger = new Exchanger({ sharesUdpSockets: true, ...options.connection }, runtime);
     const trustAnchors = options.trustAnchors ?? anchorsOf(options.validate);
     const manners = { ...options, trustAnchors };
-    const upstreams = profiledUpstreams(plans, this.profile, manners, this.#exchanger, runtime);
+    const upstreams = profiledUpstreams(
+      {
+        plans,
+        profile: this.profile,
+        manners,
+        bootstrap: (bootstrap === "system" ? system.servers : bootstrap).map(readUpstream),
+        discovery: options.discovery ?? (this.profile === "opportunistic" ? "verified" : "off"),
+        addressStore: options.addressStore,
+        validates: options.validate !== undefined && options.validate !== false,
+      },
+      this.#exchanger,
+      runtime,
+    );
     const patienceMs = options.outagePatienceMs ?? Number.POSITIVE_INFINITY;
     this.#pool = new UpstreamPool({ upstreams, choice: options.choice, patienceMs }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
-    this.#cache = cacheBytesMax > 0 ? new AnswerCache(cacheBytesMax, runtime.clock) : undefined;
+    this.#cache =
+      cacheBytesMax > 0
+        ? new AnswerCache(cacheBytesMax, () => this.#exchanger.networkEpoch, runtime.clock)
+        : undefined;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
     this.#validator = makeValidator(options.validate, runtime);
-    this.#hosts = hostsOf(options.hosts);
+    this.#hosts = hostsReader(options.hosts);
     this.#searchesByDefault = options.search !== undefined;
     this.#search = {
       domains: options.search === "system" ? system.search : (options.search ?? []).map(domainOf),
@@ -113,8 +145,9 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   async query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
     if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
-    const qtype = typeof type === "number" ? type : rrTypeFromText(type);
+    const qtype = typeof type === "string" ? rrTypeFromText(type) : type;
     if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
+    checkQuery(name, qtype, options);
     const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first: StubAnswer | undefined;
     for (const candidate of this.#candidates(name, qtype, options)) {
@@ -151,7 +184,10 @@ export class StubResolver implements Asker, AsyncDisposable {
     return { ...answer, values };
   }
 
-  /** The machine is on another network: connections are opened anew and what was learnt of servers is forgotten. */
+  /**
+   * The machine is on another network: connections are opened anew, and what was learnt of servers is forgotten, as are answers that
+   * neither came from an upstream that proved who it is nor were validated.
+   */
   networkChanged(): void {
     this.#exchanger.networkChanged();
   }
@@ -174,9 +210,15 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   /** Publishes `stub.answered` and `stub.failed`, when somebody listens. */
-  async #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+  #told(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
+    const { events } = this.#runtime;
+    return events.wants("stub.answered") || events.wants("stub.failed")
+      ? this.#telling(name, type, answering)
+      : answering;
+  }
+
+  async #telling(name: Name, type: RRType, answering: Promise<StubAnswer>): Promise<StubAnswer> {
     const { events, clock } = this.#runtime;
-    if (!events.wants("stub.answered") && !events.wants("stub.failed")) return answering;
     const startMs = clock.nowMs();
     try {
       const answer = await answering;
@@ -201,7 +243,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   }
 
   #hostsFor({ hosts }: QueryOptions): Hosts {
-    return hosts === false ? NO_HOSTS : this.#hosts;
+    return hosts === false ? NO_HOSTS : this.#hosts();
   }
 
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
@@ -212,15 +254,11 @@ export class StubResolver implements Asker, AsyncDisposable {
     const key = `${type} ${Number(dnssecOk)} ${Number(checkingDisabled)} ${name.key}`;
     const cached = this.#cache?.find(key);
     if (cached !== undefined) return Promise.resolve(cached);
+    const validator = checkingDisabled ? undefined : this.#validator;
     const work = async (signal: AbortSignal, untilMs: number): Promise<StubAnswer> => {
-      const answer = await this.#findOut({
-        name,
-        type,
-        dnssecOk,
-        checkingDisabled,
-        signal,
-        deadlineMs: untilMs,
-      });
+      const asked = { name, type, dnssecOk, checkingDisabled, signal, deadlineMs: untilMs };
+      const answer =
+        validator === undefined ? await this.#unjudged(asked) : await this.#judged(asked, validator);
       this.#cache?.store(key, name, answer);
       return answer;
     };
@@ -231,13 +269,13 @@ export class StubResolver implements Asker, AsyncDisposable {
     );
   }
 
-  async #findOut(asked: Asked): Promise<StubAnswer> {
-    const validator = asked.checkingDisabled ? undefined : this.#validator;
-    const reply = await this.#ask({
-      ...asked,
-      checkingDisabled: asked.checkingDisabled || validator !== undefined,
-    });
-    if (validator === undefined) return toAnswer(reply, asked, reply.message, "indeterminate");
+  async #unjudged(asked: Asked): Promise<StubAnswer> {
+    const reply = await this.#ask(asked);
+    return toAnswer(reply, asked, reply.message, "indeterminate");
+  }
+
+  async #judged(asked: Asked, validator: Validator): Promise<StubAnswer> {
+    const reply = await this.#ask({ ...asked, checkingDisabled: true });
     const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
       try {
         return (await this.#signed(name, type, asked)).message;
@@ -262,7 +300,12 @@ export class StubResolver implements Asker, AsyncDisposable {
     }
     // AD speaks of the whole section (RFC 4035 §3.2.3): what was not judged has no place in it.
     const judged = withoutStrangers(reply.message, answerOf(reply.message, asked.name, asked.type));
-    const answer = toAnswer(reply, asked, { ...judged, authenticData: status === "secure" }, status);
+    const answer = toAnswer(
+      reply,
+      asked,
+      { ...judged, rcode: verdict.rcode, authenticData: status === "secure" },
+      status,
+    );
     return status === "secure"
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
@@ -275,8 +318,7 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (cached !== undefined) return Promise.resolve(cached);
     const work = async (own: AbortSignal, untilMs: number): Promise<StubAnswer> => {
       const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
-      const reply = await this.#ask(asked);
-      const answer = toAnswer(reply, asked, reply.message, "indeterminate");
+      const answer = await this.#unjudged(asked);
       this.#cache?.store(key, name, answer);
       return answer;
     };
@@ -338,11 +380,6 @@ function makeValidator(validate: StubResolverOptions["validate"], { clock }: Run
 
 function anchorsOf(validate: StubResolverOptions["validate"]): readonly TrustAnchor[] {
   return validate === undefined || typeof validate === "boolean" ? rootAnchors() : validate;
-}
-
-function hostsOf(hosts: StubResolverOptions["hosts"] = "system"): Hosts {
-  if (hosts === "none") return NO_HOSTS;
-  return parseHosts(hosts === "system" ? systemHosts() : hosts.text);
 }
 
 function domainOf(text: string): Name {

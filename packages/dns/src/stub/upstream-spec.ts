@@ -1,13 +1,14 @@
 /** How users name an upstream: as text or as an object, and what it comes to. */
-import { DnsError, type Endpoint } from "@sotto/dns/runtime";
-import { tryParseUpstreamAddress } from "@sotto/dns/transport";
+import { DnsError } from "@sotto/dns/runtime";
+import { tryParseWrittenUpstream } from "@sotto/dns/transport";
 import { addressToText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { checkUpstream } from "./check-options.ts";
 import type { DaneMode } from "./dane-upstream.ts";
 
 /** An upstream as an object. */
 export interface UpstreamSpec {
-  /** IP address. */
-  readonly address: string;
+  /** IP address. Absent: those of `name` are looked up (RFC 8310 §7.2). */
+  readonly address?: string | undefined;
   /** Default 853 for TLS, 53 in clear. */
   readonly port?: number | undefined;
   /** Port in clear, when `port` is that of TLS. Default 53. */
@@ -31,7 +32,10 @@ export interface UpstreamSpec {
 export interface UpstreamPlan {
   /** As users know it, for messages. */
   readonly label: string;
-  readonly address: string;
+  /** Undefined: those of `name`, which is a domain name then. */
+  readonly address: string | undefined;
+  /** As it was asked for: `auto` leaves it to the profile whether TLS is a must. */
+  readonly transport: "auto" | "tls" | "tcp" | "udp";
   /** Undefined: clear DNS only. */
   readonly tlsPort: number | undefined;
   readonly name: string | undefined;
@@ -40,55 +44,70 @@ export interface UpstreamPlan {
   /** Undefined: TLSA records are not looked for. With a name only. */
   readonly dane: DaneMode | undefined;
   /** The way in clear, when the profile allows one. */
-  readonly clear: { readonly transport: "udp" | "tcp"; readonly endpoint: Endpoint };
+  readonly clear: { readonly transport: "udp" | "tcp"; readonly port: number };
 }
+
+/** A plan whose address is known. */
+export type PlacedPlan = UpstreamPlan & { readonly address: string };
 
 const PIN = /^[A-Za-z0-9+/]{43}=$/;
 
 /**
- * Reads `tls://dns.example?ip=192.0.2.1&pin=sha256:…&dane=only`, `192.0.2.1@853#dns.example`, `udp://192.0.2.1`, `tcp://…`, a bare
- * address, or an object. Throws ERR_CONFIG that says what is wrong.
+ * Reads `tls://dns.example?ip=192.0.2.1&pin=sha256:…&dane=only`, `tls://dns.example`, `192.0.2.1@853#dns.example`,
+ * `udp://192.0.2.1`, `tcp://…`, a bare address, or an object. Throws ERR_CONFIG that says what is wrong.
  */
 export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
   if (typeof given !== "string") return fromObject(given);
   if (tryParseAddress(given).ok) return fromObject({ address: given });
-  const parsed = tryParseUpstreamAddress(given);
+  const parsed = tryParseWrittenUpstream(given);
   if (!parsed.ok) throw new DnsError("ERR_CONFIG", `upstream ${parsed.problem}`);
-  const { transport, endpoint, authName, pins, dane } = parsed.value;
-  return { ...fromObject({ ...endpoint, transport, name: authName, pins, dane }), label: given };
+  const { authName, ...rest } = parsed.value;
+  return { ...fromObject({ ...rest, name: authName }), label: given };
 }
 
 function fromObject(spec: UpstreamSpec): UpstreamPlan {
-  const literal = tryParseAddress(spec.address);
-  if (!literal.ok) throw new DnsError("ERR_CONFIG", `upstream address ${literal.problem}`);
-  const address = addressToText(literal.value);
-  const { name, pins = [], trustAnchorsPem } = spec;
+  checkUpstream(spec);
+  const address = spec.address === undefined ? undefined : literalOf(spec.address);
+  const name = spec.name?.replace(/\.$/, "");
+  const who = address ?? name ?? "";
+  if (address === undefined && (name === undefined || !isDomainName(name)))
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${JSON.stringify(who)}: an address or a domain name is needed`,
+    );
+  if (name !== undefined && !isServerName(name))
+    throw new DnsError(
+      "ERR_CONFIG",
+      `upstream ${who}: ${JSON.stringify(spec.name)} is no name that a certificate can have; other letters are written as xn--`,
+    );
+  const { pins = [], trustAnchorsPem } = spec;
   for (const pin of pins)
     if (!PIN.test(pin))
       throw new DnsError(
         "ERR_CONFIG",
-        `upstream ${address}: pin ${JSON.stringify(pin)} is not base64 of 32 octets`,
+        `upstream ${who}: pin ${JSON.stringify(pin)} is not base64 of 32 octets`,
       );
   const hasCredentials = name !== undefined || pins.length > 0;
   const transport = spec.transport ?? (hasCredentials ? "tls" : "auto");
   const isTls = transport === "tls" || transport === "auto";
   if (!isTls && hasCredentials)
-    throw new DnsError("ERR_CONFIG", `upstream ${address}: a name or a pin needs TLS, not ${transport}`);
+    throw new DnsError("ERR_CONFIG", `upstream ${who}: a name or a pin needs TLS, not ${transport}`);
   const dane = spec.dane === "off" ? undefined : spec.dane;
-  if (dane !== undefined && (name === undefined || tryParseAddress(name).ok || !tryParseName(name).ok))
-    throw new DnsError("ERR_CONFIG", `upstream ${address}: DANE needs the upstream's name`);
+  if (dane !== undefined && (name === undefined || !canHaveTlsa(name)))
+    throw new DnsError("ERR_CONFIG", `upstream ${who}: DANE needs the upstream's name`);
   const { port, clearPort = CLEAR_PORT } = spec;
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
-    throw new DnsError("ERR_CONFIG", `upstream ${address}: port ${port} is not between 1 and 65535`);
+    throw new DnsError("ERR_CONFIG", `upstream ${who}: port ${port} is not between 1 and 65535`);
   // RFC 7858 §3.1: never TLS on the port of clear DNS.
   if (transport === "tls" && port === CLEAR_PORT)
     throw new DnsError(
       "ERR_CONFIG",
-      `upstream ${address}: port 53 is for clear DNS, TLS has 853 (RFC 7858 §3.1)`,
+      `upstream ${who}: port 53 is for clear DNS, TLS has 853 (RFC 7858 §3.1)`,
     );
   return {
-    label: name === undefined ? address : `${name} (${address})`,
+    label: name === undefined || address === undefined ? who : `${name} (${address})`,
     address,
+    transport,
     tlsPort: isTls ? (transport === "tls" ? (port ?? TLS_PORT) : TLS_PORT) : undefined,
     name,
     pins,
@@ -96,9 +115,55 @@ function fromObject(spec: UpstreamSpec): UpstreamPlan {
     dane,
     clear: {
       transport: transport === "tcp" ? "tcp" : "udp",
-      endpoint: { address, port: transport === "tls" ? clearPort : (port ?? clearPort) },
+      port: transport === "tls" ? clearPort : (port ?? clearPort),
     },
   };
+}
+
+/**
+ * Throws ERR_CONFIG for an upstream whose address nobody can be asked for, and for a bootstrap server without one. All upstreams
+ * that have addresses can be asked: with the strict profile they prove who they are.
+ */
+export function requireFindable(plans: readonly UpstreamPlan[], bootstrap: readonly UpstreamPlan[]): void {
+  for (const { label, address, dane } of bootstrap) {
+    if (address === undefined)
+      throw new DnsError(
+        "ERR_CONFIG",
+        `bootstrap server ${label} has no address, by which alone it can be found`,
+      );
+    if (dane !== undefined)
+      throw new DnsError(
+        "ERR_CONFIG",
+        `bootstrap server ${label} cannot be known by DANE, whose records would have to be looked up first; give a name or a pin`,
+      );
+  }
+  const named = plans.find(({ address }) => address === undefined);
+  if (named === undefined || bootstrap.length > 0 || plans.some(({ address }) => address !== undefined))
+    return;
+  throw new DnsError(
+    "ERR_CONFIG",
+    `upstream ${named.label} has no address, and nobody can be asked for it: add one (tls://${named.name}?ip=ADDRESS), another upstream that has one, or a bootstrap server (RFC 8310 §7.2)`,
+  );
+}
+
+function literalOf(text: string): string {
+  const literal = tryParseAddress(text);
+  if (!literal.ok) throw new DnsError("ERR_CONFIG", `upstream address ${literal.problem}`);
+  return addressToText(literal.value);
+}
+
+function isDomainName(name: string): boolean {
+  return name !== "" && !tryParseAddress(name).ok && tryParseName(name).ok;
+}
+
+/** An address has none, and its owner name is longer (RFC 6698 §3). */
+function canHaveTlsa(name: string): boolean {
+  return !tryParseAddress(name).ok && tryParseName(`_65535._tcp.${name}`).ok;
+}
+
+/** An address or a name of letters, digits and hyphens (RFC 9525 §2); underscores are seen, too. */
+function isServerName(name: string): boolean {
+  return tryParseAddress(name).ok || (/^[A-Za-z0-9._-]+$/.test(name) && tryParseName(name).ok);
 }
 
 const TLS_PORT = 853;

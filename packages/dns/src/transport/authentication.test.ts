@@ -96,6 +96,13 @@ test("names match whole, wildcards only as the whole left-most label, addresses 
     );
 });
 
+test("a certificate with thousands of names is told of in a line", () => {
+  const names = Array.from({ length: 4000 }, (_, i) => `DNS:${"x".repeat(i)}.example`);
+  const outcome = judge(security({ peerChain: [certificate({ subjectAltNames: names })] }), BY_NAME);
+  assert.ok(!outcome.isAuthenticated && outcome.problem.length < 2500);
+  assert.match(outcome.isAuthenticated ? "" : outcome.problem, / and 399[0-9] more$/);
+});
+
 test("one pin of the set is enough, and needs no valid path [7858-4.2-a 7858-4.2-c]", () => {
   assert.deepEqual(judge(security({ chainProblem: "self-signed certificate" }), BY_PIN), {
     isAuthenticated: true,
@@ -107,7 +114,8 @@ test("when no pin matches there is no recovery [7858-4.2-b]", () => {
   const outcome = judge(security(), { ...BY_PIN, pins: ["backup-pin"] });
   assert.deepEqual(outcome, {
     isAuthenticated: false,
-    problem: "no pin matches, the server's key is pin-sha256 leaf-pin",
+    problem:
+      "no pin matches (1 is configured); the server showed sha256:leaf-pin (its own key, not pinned); if its operator announced another key, pin that one, too",
   });
 });
 

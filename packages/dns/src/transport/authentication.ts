@@ -4,6 +4,7 @@
  */
 import type { ChannelSecurity, PresentedCertificate } from "@sotto/dns/runtime";
 import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { nameProblem, pathProblem, pinProblem } from "./authentication-problem.ts";
 import { isIssuedBy } from "./certificate-path.ts";
 import { matchDane } from "./dane.ts";
 import { type TlsaRecord, tlsaToText } from "./tlsa.ts";
@@ -59,32 +60,35 @@ export function authenticate(security: ChannelSecurity, policy: TlsPolicy, wallM
   if (leaf === undefined) return failure("the server presented no certificate");
   const means: string[] = [];
   if (policy.tlsa !== undefined) {
-    const nameProblem = nameProblemOf(leaf, policy.authName ?? "");
-    const outcome = matchDane(security, policy.tlsa, { nameProblem, wallMs });
+    const outcome = matchDane(security, policy.tlsa, {
+      nameProblem: nameProblemOf(leaf, policy.authName ?? ""),
+      trustAnchorsPem: policy.trustAnchorsPem,
+      wallMs,
+    });
     if ("problem" in outcome) return failure(outcome.problem);
     means.push(tlsaToText(outcome.record));
     if (outcome.needsName) means.push(`name ${policy.authName}`);
   } else if (policy.authName !== undefined) {
-    if (security.chainProblem !== undefined) return failure(`certificate path: ${security.chainProblem}`);
-    const nameProblem = nameProblemOf(leaf, policy.authName);
-    if (nameProblem !== undefined) return failure(nameProblem);
+    if (security.chainProblem !== undefined)
+      return failure(pathProblem(security, policy.trustAnchorsPem, wallMs));
+    const problem = nameProblemOf(leaf, policy.authName);
+    if (problem !== undefined) return failure(problem);
     means.push(`name ${policy.authName}`);
   }
   if (policy.pins.length > 0) {
-    const pin = pinnableCertificates(security)
+    const pinnable = pinnableCertificates(security);
+    const pin = pinnable
       .map((certificate) => certificate.spkiSha256)
       .find((spki) => policy.pins.includes(spki));
-    // RFC 7858 §4.2: without a match there is no recovery.
-    if (pin === undefined)
-      return failure(`no pin matches, the server's key is pin-sha256 ${leaf.spkiSha256}`);
+    // RFC 7858 §4.2: without a match there is no recovery, and nothing is learnt from what was seen.
+    if (pin === undefined) return failure(pinProblem(security, policy.pins, pinnable.length));
     means.push(`pin sha256:${pin}`);
   }
   return { isAuthenticated: true, by: means.join(" and ") };
 }
 
 function nameProblemOf(leaf: PresentedCertificate, name: string): string | undefined {
-  if (certifiesName(leaf, name)) return undefined;
-  return `the certificate is not for ${name} but for ${leaf.subjectAltNames.join(", ") || "no name at all"}`;
+  return certifiesName(leaf, name) ? undefined : nameProblem(leaf, name);
 }
 
 function failure(problem: string): Authentication {

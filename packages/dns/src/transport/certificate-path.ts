@@ -129,8 +129,9 @@ function signatureProblem({ certificate, parts }: Step): string | undefined {
 
 function stepProblem({ certificate, key, parts }: Step, wallMs: number): string | undefined {
   const subject = oneLine(certificate.subject);
-  if (wallMs > Date.parse(certificate.validTo)) return `the certificate of ${subject} has expired`;
-  if (wallMs < Date.parse(certificate.validFrom)) return `the certificate of ${subject} is not yet valid`;
+  // Written so that a date which cannot be read is none within which a certificate is valid.
+  if (!(wallMs <= Date.parse(certificate.validTo))) return `the certificate of ${subject} has expired`;
+  if (!(wallMs >= Date.parse(certificate.validFrom))) return `the certificate of ${subject} is not yet valid`;
   for (const [id, { isCritical }] of parts.extensions)
     if (isCritical && !UNDERSTOOD.has(id))
       return `${subject} has a critical extension that is not understood`;

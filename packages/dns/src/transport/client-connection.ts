@@ -4,7 +4,14 @@
  * and idle closing. Does not connect, authenticate or retry, and takes one reply per query: no zone transfers.
  */
 import type { Random } from "@sotto/dns/runtime";
-import { EdnsOptionCode, FRAME_PREFIX_OCTETS, FrameReader, MessageView, setUint16 } from "@sotto/dns/wire";
+import {
+  EdnsOptionCode,
+  FRAME_PREFIX_OCTETS,
+  FrameReader,
+  MessageView,
+  Name,
+  setUint16,
+} from "@sotto/dns/wire";
 import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
@@ -39,7 +46,8 @@ const NEXT_STATES: Readonly<Record<ConnectionState, readonly ConnectionState[]>>
 };
 
 interface Flight {
-  readonly query: ConnectionQuery;
+  /** {@link NO_QUERY} once it is answered: the map of flights keeps what went through it alive until the next full collection. */
+  query: ConnectionQuery;
   readonly sentAtMs: number;
   /** The query's deadline, or an earlier one on a connection that has yet to show that it works. */
   dueMs: number;
@@ -338,6 +346,8 @@ export class ClientConnection {
       return false;
     }
     this.#flights.delete(this.#view.id);
+    const { query } = flight;
+    flight.query = NO_QUERY;
     if (!flight.isAwaited) {
       this.counters.late++;
       return true;
@@ -348,12 +358,12 @@ export class ClientConnection {
     this.#lastReplyTookMs = nowMs - flight.sentAtMs;
     if (this.#awaited === 0) this.#becomeIdle(nowMs);
     if (problem !== undefined) {
-      flight.query.settle({ kind: "malformed", problem });
+      query.settle({ kind: "malformed", problem });
       return this.#reads;
     }
-    this.#noteKeepalive(flight.query, nowMs);
+    this.#noteKeepalive(query, nowMs);
     const { sentAtMs, isReused } = flight;
-    flight.query.settle({ kind: "reply", octets: message.slice(), sentAtMs, receivedAtMs: nowMs, isReused });
+    query.settle({ kind: "reply", octets: message.slice(), sentAtMs, receivedAtMs: nowMs, isReused });
     return this.#reads;
   }
 
@@ -477,6 +487,13 @@ export class ClientConnection {
   }
 }
 
+const NO_QUERY: ConnectionQuery = {
+  octets: new Uint8Array(0),
+  question: { name: Name.root, type: 0, class: 0 },
+  deadlineMs: 0,
+  asksKeepalive: false,
+  settle: () => undefined,
+};
 /** Messages without a query that are ignored; a peer that sends more is broken or hostile and is reset. */
 export const UNEXPECTED_MAX = 100;
 /** Queries unanswered this long while nothing at all arrived speak against the connection, not for a slow server. */

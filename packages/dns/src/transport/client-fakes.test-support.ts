@@ -141,10 +141,11 @@ export class FakeUdpServer {
   static async open(
     network: Network,
     onQuery: (query: Message, nth: number) => readonly Uint8Array[],
+    local: Endpoint = SERVER,
   ): Promise<FakeUdpServer> {
     const server = new FakeUdpServer();
     const socket = await network.bindDatagram(
-      { local: SERVER, connectTo: undefined, reusePort: false },
+      { local, connectTo: undefined, reusePort: false },
       {
         onMessage: (octets, from) => {
           const query = decode(octets.slice());

@@ -2,6 +2,7 @@
  * Connections for queries, one per server and policy (RFC 7766 §6.2.2): whoever comes while one is being opened waits
  * on the same attempt, and TLS tickets stay for the next one.
  */
+import { createHash } from "node:crypto";
 import type { DnsError, Runtime } from "@sotto/dns/runtime";
 import type { TlsPolicy } from "./authentication.ts";
 import { ClientLink, type LinkTarget, type SessionTicket } from "./client-link.ts";
@@ -259,8 +260,9 @@ function learntIdleMs(closes: readonly IdleClose[], defaultMs: number, nowMs: nu
   return Math.min(defaultMs, median - marginMs);
 }
 
+/** A digest: certificates are long, and the key is looked for with each query. */
 function policyKey(policy: TlsPolicy): string {
-  return JSON.stringify([
+  const claims = JSON.stringify([
     policy.serverName,
     policy.authName,
     policy.pins,
@@ -270,6 +272,7 @@ function policyKey(policy: TlsPolicy): string {
     policy.certificatePem,
     policy.keyPem,
   ]);
+  return createHash("sha256").update(claims).digest("base64");
 }
 
 /** Closes that are remembered of a server. */

@@ -3,6 +3,7 @@
  * there are any, is the business of whoever gives them.
  */
 import type { ChannelSecurity } from "@sotto/dns/runtime";
+import { pathProblem as runtimePathProblem } from "./authentication-problem.ts";
 import { pathProblem } from "./certificate-path.ts";
 import { matchesTlsa, type TlsaRecord, TlsaUsage, tlsaOfKey, tlsaToText } from "./tlsa.ts";
 
@@ -10,6 +11,8 @@ import { matchesTlsa, type TlsaRecord, TlsaUsage, tlsaOfKey, tlsaToText } from "
 export interface DaneChecks {
   /** Undefined when the certificate is for the name that was asked for. */
   readonly nameProblem: string | undefined;
+  /** Those of the policy, for messages. */
+  readonly trustAnchorsPem?: readonly string[] | undefined;
   readonly wallMs: number;
 }
 
@@ -30,8 +33,7 @@ export function matchDane(
   for (const record of records) {
     // RFC 7671 §5.1: with DANE-EE neither names nor dates of the certificate count, the record says both.
     const needsName = record.usage !== TlsaUsage.DaneEe;
-    const why =
-      recordProblem(record, leaf, security, checks.wallMs) ?? (needsName ? checks.nameProblem : undefined);
+    const why = recordProblem(record, leaf, security, checks) ?? (needsName ? checks.nameProblem : undefined);
     if (why === undefined) return { record, needsName };
     // Why one that matched was not enough tells more than that others did not match.
     if (why !== NO_MATCH) problem ??= `${tlsaToText(record)}: ${why}`;
@@ -45,22 +47,24 @@ function recordProblem(
   record: TlsaRecord,
   leaf: Uint8Array,
   security: ChannelSecurity,
-  wallMs: number,
+  checks: DaneChecks,
 ): string | undefined {
   switch (record.usage) {
     case TlsaUsage.DaneEe:
       return matchesTlsa(record, leaf) ? undefined : NO_MATCH;
     case TlsaUsage.PkixEe:
-      return matchesTlsa(record, leaf) ? pkixProblem(security) : NO_MATCH;
+      return matchesTlsa(record, leaf) ? pkixProblem(security, checks) : NO_MATCH;
     case TlsaUsage.DaneTa:
-      return anchorProblem(record, security, wallMs);
+      return anchorProblem(record, security, checks.wallMs);
     case TlsaUsage.PkixTa:
-      return anchorProblem(record, security, wallMs) ?? pkixProblem(security);
+      return anchorProblem(record, security, checks.wallMs) ?? pkixProblem(security, checks);
   }
 }
 
-function pkixProblem({ chainProblem }: ChannelSecurity): string | undefined {
-  return chainProblem === undefined ? undefined : `certificate path: ${chainProblem}`;
+function pkixProblem(security: ChannelSecurity, checks: DaneChecks): string | undefined {
+  return security.chainProblem === undefined
+    ? undefined
+    : runtimePathProblem(security, checks.trustAnchorsPem, checks.wallMs);
 }
 
 function anchorProblem(record: TlsaRecord, security: ChannelSecurity, wallMs: number): string | undefined {

@@ -4,11 +4,10 @@ import {
   type Edns,
   type EdnsOption,
   EdnsOptionCode,
-  encodeMessage,
+  encodeQuery,
   type Message,
   makeClientSubnet,
   makeKeepalive,
-  makeMessage,
   type Question,
 } from "@sotto/dns/wire";
 import type { TlsPolicy } from "./authentication.ts";
@@ -73,30 +72,37 @@ export function buildQuery(
   cookie?: EdnsOption,
 ): BuiltQuery {
   const { edns } = request;
-  const given = [...(edns?.options ?? [])];
-  const has = (code: number): boolean => given.some((option) => option.code === code);
+  if (edns === undefined) return { octets: encodeQuery(request), asksKeepalive: false };
+  const given = [...edns.options];
   // RFC 7828 §3.2.1: never over UDP, and without a timeout. RFC 7830 §6: padding on encrypted transport only.
   const addsKeepalive =
-    transport !== "udp" && request.keepalive !== false && !has(EdnsOptionCode.TcpKeepalive);
+    transport !== "udp" && request.keepalive !== false && !has(given, EdnsOptionCode.TcpKeepalive);
   const padsTo =
-    transport === "tls" && !has(EdnsOptionCode.Padding) ? (request.padBlockOctets ?? QUERY_BLOCK_OCTETS) : 0;
-  // RFC 8310 §11.1: source prefix length 0.
-  if (request.hideClientSubnet === true && !has(EdnsOptionCode.ClientSubnet))
-    given.push(makeClientSubnet({ address: new Uint8Array(4), sourcePrefixBits: 0, scopePrefixBits: 0 }));
-  if (cookie !== undefined && !has(EdnsOptionCode.Cookie)) given.push(cookie);
-  if (addsKeepalive) given.push(makeKeepalive(undefined));
-  const message = makeMessage({
-    recursionDesired: request.recursionDesired,
-    checkingDisabled: request.checkingDisabled,
-    authenticData: request.authenticData,
-    questions: [request.question],
-    edns: edns && { ...edns, options: given },
-  });
+    transport === "tls" && !has(given, EdnsOptionCode.Padding)
+      ? (request.padBlockOctets ?? QUERY_BLOCK_OCTETS)
+      : 0;
+  if (request.hideClientSubnet === true && !has(given, EdnsOptionCode.ClientSubnet)) given.push(NO_SUBNET);
+  if (cookie !== undefined && !has(given, EdnsOptionCode.Cookie)) given.push(cookie);
+  if (addsKeepalive) given.push(KEEPALIVE);
+  const { question, recursionDesired, checkingDisabled, authenticData } = request;
+  const parts = { question, recursionDesired, checkingDisabled, authenticData };
   return {
-    octets: encodeMessage(message, { padBlockOctets: edns === undefined ? 0 : padsTo }),
-    asksKeepalive: edns !== undefined && transport !== "udp" && has(EdnsOptionCode.TcpKeepalive),
+    octets: encodeQuery({ ...parts, edns: { ...edns, options: given } }, padsTo),
+    asksKeepalive: transport !== "udp" && has(given, EdnsOptionCode.TcpKeepalive),
   };
 }
 
+function has(options: readonly EdnsOption[], code: number): boolean {
+  for (const option of options) if (option.code === code) return true;
+  return false;
+}
+
+/** RFC 8310 §11.1: source prefix length 0. */
+const NO_SUBNET = makeClientSubnet({
+  address: new Uint8Array(4),
+  sourcePrefixBits: 0,
+  scopePrefixBits: 0,
+});
+const KEEPALIVE = makeKeepalive(undefined);
 /** RFC 8467 §4.1. */
 const QUERY_BLOCK_OCTETS = 128;

@@ -43,8 +43,10 @@ export class Exchanger {
   readonly #runtime: Runtime;
   readonly #timing: UdpTiming;
   readonly #pool: ConnectionPool;
-  readonly #giveUps = new Set<() => void>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #giveUps = new Set<GiveUp>();
+  /** Exchanges. */
+  #underWay = 0;
+  #whenIdle: (() => void) | undefined = undefined;
   /** Servers that answered in another case. */
   readonly #caseless = new Set<string>();
   readonly #cookies: ClientCookies;
@@ -86,14 +88,20 @@ export class Exchanger {
   }
 
   /** Asks once. DNS errors are replies; rejects only with a `DnsError` that tells stage and code. */
-  exchange(request: ExchangeRequest): Promise<ExchangeResult> {
-    const running = this.#exchange(request);
-    this.#underWay.add(running);
-    const forget = (): void => {
-      this.#underWay.delete(running);
-    };
-    running.then(forget, forget);
-    return running;
+  async exchange(request: ExchangeRequest): Promise<ExchangeResult> {
+    this.#underWay++;
+    try {
+      this.#refuse(request);
+      this.#noticeNetwork();
+      if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
+      const overTcp = this.#pool.size > 0 ? await this.#overOpenTcp(request) : undefined;
+      if (overTcp !== undefined) return overTcp;
+      const result = await this.#exchangeOverUdp(request);
+      return result === "truncated" ? await this.#exchangeOverStream(request, "tcp", true) : result;
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#whenIdle?.();
+    }
   }
 
   /**
@@ -172,26 +180,26 @@ export class Exchanger {
   /** Gives up what is under way, closes every connection and waits until all are gone. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    for (const giveUp of [...this.#giveUps]) giveUp();
-    await Promise.all([
-      this.#pool.close(),
-      this.#udpSockets.close(),
-      Promise.allSettled([...this.#underWay]),
-    ]);
+    for (const giveUp of [...this.#giveUps]) giveUp.now();
+    await Promise.all([this.#pool.close(), this.#udpSockets.close(), this.#idle()]);
   }
 
-  async #exchange(request: ExchangeRequest): Promise<ExchangeResult> {
+  async #idle(): Promise<void> {
+    if (this.#underWay === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#whenIdle;
+    this.#whenIdle = () => {
+      before?.();
+      resolve();
+    };
+    await promise;
+  }
+
+  #refuse({ transport, server }: ExchangeRequest): void {
     if (this.#isClosing) throw new DnsError("ERR_CLOSED", "the exchanger is closed");
     // RFC 7858 §3.1: port 53 is for clear DNS only.
-    if (request.transport === "tls" && request.server.port === 53)
+    if (transport === "tls" && server.port === 53)
       throw new DnsError("ERR_CONFIG", "TLS is not used on port 53 (RFC 7858 §3.1), take 853");
-    this.#noticeNetwork();
-    if (request.transport !== "udp") return this.#exchangeOverStream(request, request.transport);
-    const overTcp = await this.#overOpenTcp(request);
-    if (overTcp !== undefined) return overTcp;
-    const result = await this.#exchangeOverUdp(request);
-    if (result !== "truncated") return result;
-    return this.#exchangeOverStream(request, "tcp", true);
   }
 
   /** RFC 7766 §5: an open connection saves the risk of truncation and of forgeries. When it fails there is still UDP. */
@@ -368,22 +376,12 @@ export class Exchanger {
 
   /** Calls `giveUp` when the caller aborts or the exchanger closes; gives the way to take that back. */
   #onGiveUp(request: ExchangeRequest, giveUp: () => void): () => void {
-    const { signal } = request;
-    const forget = (): void => {
-      signal?.removeEventListener("abort", once);
-      this.#giveUps.delete(once);
-    };
-    const once = (): void => {
-      forget();
-      giveUp();
-    };
-    if (signal?.aborted === true || this.#isClosing) {
+    if (request.signal?.aborted === true || this.#isClosing) {
       giveUp();
       return () => undefined;
     }
-    signal?.addEventListener("abort", once);
-    this.#giveUps.add(once);
-    return forget;
+    const given = new GiveUp(giveUp, request.signal, this.#giveUps);
+    return () => given.forget();
   }
 
   /** A drawn address spreads UDP queries; streams always take the first, or each would need its own connection. */
@@ -399,6 +397,34 @@ export class Exchanger {
 }
 
 type ServerRequest = Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">;
+
+/** A way to give a query up, in the set of all of them as long as it is under way, and empty afterwards (see `Flights`). */
+class GiveUp {
+  readonly #all: Set<GiveUp>;
+  #run: (() => void) | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(run: () => void, signal: AbortSignal | undefined, all: Set<GiveUp>) {
+    this.#run = run;
+    this.#signal = signal;
+    this.#all = all;
+    all.add(this);
+    signal?.addEventListener("abort", this.now);
+  }
+
+  readonly now = (): void => {
+    const run = this.#run;
+    this.forget();
+    run?.();
+  };
+
+  forget(): void {
+    this.#all.delete(this);
+    this.#signal?.removeEventListener("abort", this.now);
+    this.#signal = undefined;
+    this.#run = undefined;
+  }
+}
 
 /** What a query may still do to get around connections that end. */
 interface Tries {

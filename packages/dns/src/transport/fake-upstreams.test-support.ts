@@ -42,6 +42,9 @@ export class FakeUpstream implements PoolMember {
   behaviour: number | DnsErrorCode = Rcode.NoError;
   isBackedOff = false;
   mayBeTried: boolean | undefined = undefined;
+  isAbsent = false;
+  /** Becomes absent by being asked. */
+  turnsOutAbsent = false;
   networkEpoch = 0;
   /** Until it is resolved nothing is answered. */
   gate: Promise<void> | ((context: QueryContext) => Promise<void>) | undefined = undefined;
@@ -54,6 +57,7 @@ export class FakeUpstream implements PoolMember {
     this.asked++;
     if (context.isLastHope === true) this.hoped++;
     await (typeof this.gate === "function" ? this.gate(context) : this.gate);
+    this.isAbsent ||= this.turnsOutAbsent;
     if (typeof this.behaviour === "string") throw new DnsError(this.behaviour, "as told");
     const message = makeMessage({ isResponse: true, rcode: this.behaviour });
     const { protection, exchangeMs } = this;

@@ -46,12 +46,18 @@ export {
 export { type TlsaRecord, usableTlsa } from "./tlsa.ts";
 export { UDP_TIMING_DEFAULT, type UdpTiming } from "./udp-exchange.ts";
 export { type UdpCounters, UdpListener, type UdpListenerOptions } from "./udp-listener.ts";
-export { Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
-export { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "./upstream-address.ts";
+export { identityOf, Upstream, type UpstreamOptions, upstreamTlsPolicy } from "./upstream.ts";
+export {
+  tryParseUpstreamAddress,
+  tryParseWrittenUpstream,
+  type UpstreamAddress,
+  upstreamAddressToText,
+  type WrittenUpstream,
+} from "./upstream-address.ts";
 export {
   type PoolMember,
   type UpstreamChoice,
   UpstreamPool,
   type UpstreamPoolOptions,
 } from "./upstream-pool.ts";
-export type { UpstreamStanding } from "./upstream-standing.ts";
+export type { UpstreamLookup, UpstreamStanding } from "./upstream-standing.ts";

@@ -17,7 +17,7 @@ export interface UdpTiming {
 }
 
 export interface UdpQuery {
-  /** Makes the message, once the source address is known; its id is set here. */
+  /** Makes the message, once the source address is known, of octets that are nobody else's; its id is set here. */
   readonly octetsFrom: (local: Endpoint) => Uint8Array;
   /** Judges the cookie of a reply that matches otherwise (undefined: it has none). */
   readonly judgeCookie: (data: Uint8Array | undefined) => CookieVerdict;
@@ -100,7 +100,7 @@ class UdpExchange implements UdpWaiter {
 
   start(local: Endpoint): void {
     if (this.#isDone) return;
-    this.#octets = this.#query.octetsFrom(local).slice();
+    this.#octets = this.#query.octetsFrom(local);
     setUint16(this.#octets, 0, this.#id);
     if (this.#query.mixesCase) this.#mixCase();
     this.#send();

@@ -29,8 +29,9 @@ export class UdpSocket {
   readonly view = new MessageView();
   readonly #options: UdpSocketOptions;
   readonly #runtime: Runtime;
-  /** By id; undefined: the query is over, and the id stays taken. */
-  readonly #waiters = new Map<number, UdpWaiter | undefined>();
+  /** All ids that were drawn, and who has them: undefined when the query is over. A hundred ids are found faster than in a map. */
+  readonly #ids: number[] = [];
+  readonly #waiters: (UdpWaiter | undefined)[] = [];
   readonly #opening: Promise<void>;
   #socket: DatagramSocket | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -50,7 +51,7 @@ export class UdpSocket {
 
   /** True while another query may use it. */
   get takesQueries(): boolean {
-    return !this.#isRetired && this.#waiters.size < this.#options.queriesMax;
+    return !this.#isRetired && this.#ids.length < this.#options.queriesMax;
   }
 
   /** Datagrams that were no replies. */
@@ -69,8 +70,9 @@ export class UdpSocket {
    */
   add(waiter: UdpWaiter): number {
     let id = this.#runtime.random.uint16();
-    while (this.#waiters.has(id)) id = this.#runtime.random.uint16();
-    this.#waiters.set(id, waiter);
+    while (this.#ids.includes(id)) id = this.#runtime.random.uint16();
+    this.#ids.push(id);
+    this.#waiters.push(waiter);
     this.#awaited++;
     return id;
   }
@@ -81,8 +83,9 @@ export class UdpSocket {
 
   /** The query with this id is over. The promise tells when the socket is closed, where that is the end of it. */
   remove(id: number): Promise<void> | undefined {
-    if (this.#waiters.get(id) === undefined) return undefined;
-    this.#waiters.set(id, undefined);
+    const at = this.#ids.indexOf(id);
+    if (this.#waiters[at] === undefined) return undefined;
+    this.#waiters[at] = undefined;
     this.#awaited--;
     return this.#closeWhenDone();
   }
@@ -123,15 +126,15 @@ export class UdpSocket {
       return;
     }
     const { local } = this.#socket;
-    for (const waiter of this.#waiters.values()) waiter?.start(local);
+    for (const waiter of this.#waiters) waiter?.start(local);
     await this.#closeWhenDone();
   }
 
   #receive(octets: Uint8Array, from: Endpoint): void {
-    const id = octets.length < 2 ? -1 : uint16At(octets, 0);
-    const waiter = this.#waiters.get(id);
+    const at = octets.length < 2 ? -1 : this.#ids.indexOf(uint16At(octets, 0));
+    const waiter = this.#waiters[at];
     // A second reply, or one that came too late, of a query that is over.
-    if (waiter === undefined && this.#waiters.has(id)) return;
+    if (at >= 0 && waiter === undefined) return;
     if (waiter?.receive(octets, from) === true) return;
     this.#wrongReplies++;
     if (this.#wrongReplies <= WRONG_REPLIES_MAX) return;
@@ -143,7 +146,7 @@ export class UdpSocket {
   /** What the system reports on a connected socket is about its server, and so about all that wait. */
   #failAll(problem: Error): void {
     this.#isRetired = true;
-    for (const waiter of this.#waiters.values()) waiter?.fail(problem);
+    for (const waiter of this.#waiters) waiter?.fail(problem);
     void this.#closeWhenDone();
   }
 

@@ -21,8 +21,24 @@ export interface UpstreamAddress {
 
 const PORTS = { udp: 53, tcp: 53, tls: 853 } as const;
 
+/** An upstream as it is written: the address may be missing where there is a name, by which somebody has to look it up. */
+export interface WrittenUpstream extends Omit<UpstreamAddress, "endpoint"> {
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
 /** Reads either form. Names need an address beside them: nothing is looked up here. */
 export function tryParseUpstreamAddress(text: string): Parsed<UpstreamAddress> {
+  const written = tryParseWrittenUpstream(text);
+  if (!written.ok) return written;
+  const { address, port, ...rest } = written.value;
+  if (address === undefined)
+    return problem(`${JSON.stringify(text)} has a name but no address, add ?ip=ADDRESS`);
+  return parsed({ ...rest, endpoint: { address, port } });
+}
+
+/** Reads either form; `tls://dns.example` needs no address. */
+export function tryParseWrittenUpstream(text: string): Parsed<WrittenUpstream> {
   const scheme = /^(udp|tcp|tls):\/\/(.*)$/.exec(text);
   return scheme === null ? parseClassic(text) : parseUrl(text, scheme[1] ?? "", scheme[2] ?? "");
 }
@@ -31,7 +47,7 @@ function isTransport(text: string): text is keyof typeof PORTS {
   return text in PORTS;
 }
 
-function parseUrl(text: string, transport: string, rest: string): Parsed<UpstreamAddress> {
+function parseUrl(text: string, transport: string, rest: string): Parsed<WrittenUpstream> {
   if (!isTransport(transport)) return problem(`${JSON.stringify(text)} has an unknown transport`);
   const [authority = "", search = ""] = rest.split("?", 2);
   const parts = /^(\[[^\]]+\]|[^:]*)(?::([0-9]+))?\/?$/.exec(authority);
@@ -46,9 +62,7 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Upstrea
       );
   }
   const literal = tryParseAddress(host);
-  const given = parameters.get("ip");
-  if (!literal.ok && given === null)
-    return problem(`${JSON.stringify(text)} has a name but no address, add ?ip=ADDRESS`);
+  const given = parameters.get("ip") ?? (literal.ok ? host : undefined);
   const pins: string[] = [];
   for (const pin of parameters.getAll("pin")) {
     // A + in the query part of a URL reads as a blank.
@@ -62,11 +76,11 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Upstrea
     return problem(`${JSON.stringify(text)} has dane=${dane}, known are off, prefer and only`);
   if (dane !== "off" && (literal.ok || transport !== "tls"))
     return problem(`${JSON.stringify(text)} has dane, which needs tls and a name`);
-  const address = finish(text, transport, given ?? host, parts[2], literal.ok ? undefined : host, pins);
+  const address = finish(text, transport, given, parts[2], literal.ok ? undefined : host, pins);
   return address.ok && dane !== "off" ? parsed({ ...address.value, dane }) : address;
 }
 
-function parseClassic(text: string): Parsed<UpstreamAddress> {
+function parseClassic(text: string): Parsed<WrittenUpstream> {
   const parts = /^([0-9A-Fa-f.:]+)(?:@([0-9]+))?(?:#([^#]+))?$/.exec(text);
   if (parts === null)
     return problem(
@@ -80,13 +94,13 @@ function parseClassic(text: string): Parsed<UpstreamAddress> {
 function finish(
   text: string,
   transport: keyof typeof PORTS,
-  addressText: string,
+  addressText: string | undefined,
   portText: string | undefined,
   name: string | undefined,
   pins: readonly string[],
-): Parsed<UpstreamAddress> {
-  const address = tryParseAddress(addressText);
-  if (!address.ok) return problem(`${JSON.stringify(text)}: ${address.problem}`);
+): Parsed<WrittenUpstream> {
+  const address = addressText === undefined ? undefined : tryParseAddress(addressText);
+  if (address?.ok === false) return problem(`${JSON.stringify(text)}: ${address.problem}`);
   const port = Number(portText ?? PORTS[transport]);
   if (port < 1 || port > 65535) return problem(`${JSON.stringify(text)} has a port outside 1 to 65535`);
   // RFC 7858 §3.1: port 53 is never used for DNS over TLS.
@@ -101,7 +115,8 @@ function finish(
   }
   return parsed({
     transport,
-    endpoint: { address: addressToText(address.value), port },
+    address: address && addressToText(address.value),
+    port,
     authName: name?.replace(/\.$/, "").toLowerCase(),
     pins,
   });

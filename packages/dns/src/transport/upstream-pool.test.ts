@@ -174,6 +174,64 @@ test("weaker protection is for when stronger ones bring no reply, and a SERVFAIL
   assert.deepEqual(counts(upstreams), [2, 2, 1], "all of the better tier are tried before [8310-A-a]");
 });
 
+test("weaker protection waits for all that are known to do better on this network, also when they failed just now [8310-A-a]", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [first, second, clear] = upstreams;
+  assert.ok(first !== undefined && second !== undefined && clear !== undefined);
+  clear.tier = 2;
+  first.protection = "authenticated";
+  const ask = async (): Promise<number[]> => {
+    const before = counts(upstreams);
+    await pool.respond(queryOf(), contextOf(world));
+    return counts(upstreams).map((count, i) => count - (before[i] ?? 0));
+  };
+  assert.deepEqual(await ask(), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  second.behaviour = "ERR_TIMEOUT";
+  assert.deepEqual(await ask(), [1, 1, 1]);
+  assert.deepEqual(await ask(), [1, 0, 1], "the second has never shown that it can");
+  first.isBackedOff = true;
+  assert.deepEqual(await ask(), [0, 0, 1], "it would fail at once");
+  first.isBackedOff = false;
+  first.behaviour = Rcode.NoError;
+  assert.deepEqual(await ask(), [1, 0, 0]);
+  first.behaviour = "ERR_TIMEOUT";
+  await ask();
+  const gate = Promise.withResolvers<void>();
+  first.gate = gate.promise;
+  const probe = ask();
+  assert.deepEqual((await ask()).slice(1), [0, 1], "one at a time finds out, the others do not wait");
+  gate.resolve();
+  await probe;
+  for (const upstream of upstreams) upstream.networkEpoch++;
+  await ask();
+  assert.deepEqual(await ask(), [0, 0, 1], "on this network it has not been seen yet");
+});
+
+test("who is absent is passed over, which is no failure of anybody", async () => {
+  const { world, pool, upstreams } = poolOf(2);
+  const [first, second] = upstreams;
+  assert.ok(first !== undefined && second !== undefined);
+  first.isAbsent = true;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [0, 1]);
+  first.isAbsent = false;
+  first.turnsOutAbsent = true;
+  first.behaviour = "ERR_UNREACHABLE";
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [1, 2], "it had to find out first");
+  assert.deepEqual(
+    pool.standings().map(({ state, failures }) => `${state} ${failures}`),
+    ["untried 0", "clear 0"],
+  );
+  second.behaviour = "ERR_TIMEOUT";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), (error) =>
+    DnsError.is(error, "ERR_TIMEOUT"),
+  );
+  second.isAbsent = true;
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)), /nobody is there to be asked/);
+});
+
 test("who cannot be connected with is not tried in another way", async () => {
   const { world, pool, upstreams } = poolOf(3);
   const [first, second, third] = upstreams;
@@ -261,4 +319,18 @@ test("who asks more than may wait gets an error, and nobody less protection for 
   first.behaviour = Rcode.NoError;
   await pool.respond(queryOf(), contextOf(world));
   assert.deepEqual(counts(upstreams), [2, 0]);
+});
+
+test("when all have failed lately the better protected are still asked first [8310-A-a]", async () => {
+  const { world, pool, upstreams } = poolOf(3);
+  const [authenticated, clear, other] = upstreams;
+  assert.ok(authenticated !== undefined && clear !== undefined && other !== undefined);
+  clear.tier = 2;
+  for (const upstream of upstreams) upstream.behaviour = "ERR_CONNECT_TIMEOUT";
+  await assert.rejects(pool.respond(queryOf(), contextOf(world)));
+  assert.deepEqual(counts(upstreams), [1, 1, 1]);
+  clear.behaviour = Rcode.NoError;
+  other.behaviour = Rcode.NoError;
+  await pool.respond(queryOf(), contextOf(world));
+  assert.deepEqual(counts(upstreams), [2, 1, 2]);
 });

@@ -14,6 +14,7 @@ import {
   noteReply,
   type Standing,
   standingOf,
+  type UpstreamLookup,
   type UpstreamStanding,
 } from "./upstream-standing.ts";
 import { WaitingRoom } from "./waiting-room.ts";
@@ -26,14 +27,19 @@ export interface PoolMember extends Responder {
   readonly mayBeTried?: boolean | undefined;
   /** Changes when the machine is on another network, where other servers may work; absent: never. */
   readonly networkEpoch?: number;
-  readonly endpoint?: Endpoint;
-  readonly transport?: "udp" | "tcp" | "tls";
+  /** Undefined also while it is not known. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly transport?: "udp" | "tcp" | "tls" | undefined;
   /** How weakly it protects queries, 0 for best; absent: 0. */
   readonly tier?: number;
   /** For people: how it must prove who it is; absent: it need not. */
   readonly identity?: string | undefined;
   /** For people: the way to it as it is now; absent: nothing is kept between queries. */
   readonly connectionStatus?: ConnectionStatus | undefined;
+  /** True while there is nothing behind it, as for a designation that nobody made: it is passed over. Absent: never. */
+  readonly isAbsent?: boolean;
+  /** For those whose addresses are not configured. */
+  readonly lookup?: UpstreamLookup | undefined;
   /** Equal for members behind the same address and port: when one cannot be connected with, none can. Absent: nobody's. */
   readonly server?: string | undefined;
 }
@@ -99,8 +105,15 @@ export class UpstreamPool implements Responder {
   async #askAll(query: Query, context: QueryContext, round: Round): Promise<Reply | undefined> {
     let lastResort: Reply | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
-    const unreachable = new Set<string>();
-    for (const member of this.#inOrder()) {
+    let unreachable: ReadonlySet<string> = NONE;
+    const inOrder = this.#inOrder();
+    if (inOrder.length === 0) {
+      round.lastFailure ??= new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", {
+        stage: "resolve",
+      });
+      round.hasPassing = true;
+    }
+    for (const member of inOrder) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
       // A reply is a reply: another one is not worth less protection, and who cannot be connected with cannot at all.
@@ -122,11 +135,13 @@ export class UpstreamPool implements Responder {
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
+        if (member.upstream.isAbsent === true) continue;
         // A try that was cut short by the query's own end tells less than the one before.
         if (round.lastFailure !== undefined && this.#runtime.clock.nowMs() >= context.deadlineMs) break;
         round.lastFailure = cause;
         round.hasPassing ||= passes(member, cause);
-        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code)) unreachable.add(server);
+        if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
+          unreachable = new Set([...unreachable, server]);
         // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
         if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
           repliedTier = Math.min(repliedTier, tier);
@@ -155,21 +170,38 @@ export class UpstreamPool implements Responder {
     return member.upstream.respond(query, isLastHope ? { signal, deadlineMs, isLastHope } : context);
   }
 
-  /** Those in good standing first, best protection first; the others by when they may be tried again. */
-  #inOrder(): Standing[] {
+  /**
+   * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
+   * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
+   */
+  #inOrder(): readonly Standing[] {
     const nowMs = this.#runtime.clock.nowMs();
+    const [only] = this.#members;
+    if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
+      this.#noticeNetwork(only);
+      return this.#members;
+    }
     const good: Standing[] = [];
+    const known: Standing[] = [];
     const avoided: Standing[] = [];
     const backedOff: Standing[] = [];
     for (const member of this.#members) {
       this.#noticeNetwork(member);
+      if (member.upstream.isAbsent === true) continue;
       if (member.upstream.isBackedOff === true) backedOff.push(member);
-      else if (member.avoidUntilMs > nowMs || member.isProbed) avoided.push(member);
+      else if (member.isProbed) avoided.push(member);
+      else if (member.avoidUntilMs > nowMs) (member.hasReplied ? known : avoided).push(member);
       else good.push(member);
     }
     const byTier = (a: Standing, b: Standing): number => (a.upstream.tier ?? 0) - (b.upstream.tier ?? 0);
     const bySoonest = (a: Standing, b: Standing): number => a.avoidUntilMs - b.avoidUntilMs;
-    return [...this.#chosen(good).sort(byTier), ...avoided, ...backedOff.sort(bySoonest)];
+    backedOff.sort(bySoonest);
+    if (known.length === 0)
+      return [...this.#chosen(good).sort(byTier), ...avoided.sort(byTier), ...backedOff];
+    const weakest = Math.max(0, ...good.map(({ upstream }) => upstream.tier ?? 0));
+    const isBetter = ({ upstream }: Standing): boolean => (upstream.tier ?? 0) < weakest;
+    const asked = [...this.#chosen(good), ...known.filter(isBetter)].sort(byTier);
+    return [...asked, ...known.filter((one) => !isBetter(one)), ...avoided.sort(byTier), ...backedOff];
   }
 
   #chosen(good: Standing[]): Standing[] {
@@ -203,12 +235,16 @@ export class UpstreamPool implements Responder {
     member.networkEpoch = networkEpoch;
     member.failures = 0;
     member.avoidUntilMs = 0;
+    member.hasReplied = false;
   }
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
-    this.#waiting.letAllGo();
-    const wasNetwork = this.#members.every(({ failures }) => failures > 0);
+    if (this.#waiting.size > 0) this.#waiting.letAllGo();
+    if (member.failures === 0 && member.avoidUntilMs === 0) return;
+    const wasNetwork = this.#members.every(
+      ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
+    );
     for (const one of wasNetwork ? this.#members : [member]) {
       one.failures = 0;
       one.avoidUntilMs = 0;
@@ -290,6 +326,7 @@ function noteRecovery(
     : { ...by, failures, failedForMs: Math.round(nowMs - failingSinceMs) };
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const RCODES_OF_TROUBLE: ReadonlySet<number> = new Set([Rcode.ServFail, Rcode.Refused]);
 /** A restart takes about as long. */
 const AVOID_MS = 5000;

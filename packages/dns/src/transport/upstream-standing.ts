@@ -14,6 +14,19 @@ export interface UpstreamFailure {
   readonly problem: string;
 }
 
+/** How an upstream that is known by name is found, for people. */
+export interface UpstreamLookup {
+  /** Whose addresses are looked up. */
+  readonly name: string;
+  readonly port: number;
+  /** In use, the one that is asked first first; empty: none is known. */
+  readonly addresses: readonly string[];
+  /** Who told them; undefined while none is known. */
+  readonly from: string | undefined;
+  /** Of the last lookup; undefined when it was answered. */
+  readonly lastFailure: (UpstreamFailure & { readonly agoMs: number }) | undefined;
+}
+
 export interface Standing {
   readonly upstream: PoolMember;
   failures: number;
@@ -26,6 +39,8 @@ export interface Standing {
   smoothedMs: number | undefined;
   /** It once proved who it is. */
   hasAuthenticated: boolean;
+  /** It has replied on this network. */
+  hasReplied: boolean;
   lastFailure: UpstreamFailure | undefined;
   lastExchange: ExchangeFacts | undefined;
   lastReplyMs: number | undefined;
@@ -78,6 +93,7 @@ export function makeStanding(upstream: PoolMember): Standing {
     networkEpoch: upstream.networkEpoch ?? 0,
     smoothedMs: undefined,
     hasAuthenticated: false,
+    hasReplied: false,
     lastFailure: undefined,
     lastExchange: undefined,
     lastReplyMs: undefined,
@@ -97,6 +113,7 @@ export function makeStanding(upstream: PoolMember): Standing {
 export function noteReply(member: Standing, { exchange, protection }: Reply, nowMs: number): void {
   member.replies++;
   if (protection !== "local") member.repliesBy[protection]++;
+  member.hasReplied = true;
   member.lastReplyMs = nowMs;
   if (protection === "authenticated") member.hasAuthenticated = true;
   if (exchange === undefined) return;

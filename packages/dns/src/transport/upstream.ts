@@ -41,6 +41,8 @@ type UpstreamExchanger = Pick<
 
 /** Forwards the question with the client's RD, CD and DO. Nothing else of the client's EDNS goes along (RFC 6891 §6.2.6). */
 export class Upstream implements PoolMember {
+  readonly tier: number;
+  readonly server: string;
   readonly #options: UpstreamOptions;
   readonly #exchanger: UpstreamExchanger;
   readonly #runtime: Runtime;
@@ -48,6 +50,9 @@ export class Upstream implements PoolMember {
   #plainUntilMs = 0;
 
   constructor(options: UpstreamOptions, exchanger: UpstreamExchanger, runtime: Runtime) {
+    const { transport, endpoint } = options;
+    this.tier = options.tier ?? 0;
+    this.server = `${transport === "udp" ? "udp" : "tcp"} ${endpoint.address} ${endpoint.port}`;
     this.#options = options;
     this.#exchanger = exchanger;
     this.#runtime = runtime;
@@ -59,15 +64,6 @@ export class Upstream implements PoolMember {
 
   get transport(): UpstreamOptions["transport"] {
     return this.#options.transport;
-  }
-
-  get tier(): number {
-    return this.#options.tier ?? 0;
-  }
-
-  get server(): string {
-    const { transport, endpoint } = this.#options;
-    return `${transport === "udp" ? "udp" : "tcp"} ${endpoint.address} ${endpoint.port}`;
   }
 
   get isBackedOff(): boolean {
@@ -130,7 +126,7 @@ export class Upstream implements PoolMember {
       checkingDisabled: view.checkingDisabled,
       // RFC 6840 §5.7: AD in a query asks for AD in the reply.
       authenticData: view.authenticData,
-      edns: withEdns ? makeEdns({ dnssecOk: view.dnssecOk }) : undefined,
+      edns: !withEdns ? undefined : view.dnssecOk ? WITH_DNSSEC : WITHOUT_DNSSEC,
       deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
       signal: context.signal,
       tls,
@@ -144,7 +140,7 @@ export class Upstream implements PoolMember {
 }
 
 /** How a peer must prove who it is, for people; undefined: it need not. */
-function identityOf(tls: TlsPolicy | undefined): string | undefined {
+export function identityOf(tls: TlsPolicy | undefined): string | undefined {
   if (tls === undefined || tls.authenticate === "no") return undefined;
   const { authName, pins, tlsa } = tls;
   const means: string[] = [];
@@ -160,9 +156,10 @@ function rejectsEdns(reply: Message): boolean {
 }
 
 /** RFC 8914 §3: a forwarder may pass on what its upstream says about the answer. */
-function extendedErrorsOf(message: Message): ExtendedError[] {
+function extendedErrorsOf({ edns }: Message): readonly ExtendedError[] {
+  if (edns === undefined || edns.options.length === 0) return NO_ERRORS;
   const errors: ExtendedError[] = [];
-  for (const option of message.edns?.options ?? []) {
+  for (const option of edns.options) {
     if (option.code !== EdnsOptionCode.ExtendedError || errors.length >= EXTENDED_ERRORS_MAX) continue;
     const error = tryReadExtendedError(option.data);
     if (error.ok) errors.push(error.value);
@@ -180,6 +177,9 @@ export function upstreamTlsPolicy(address: UpstreamAddress): TlsPolicy | undefin
   return { ...UNAUTHENTICATED_TLS, serverName, authName, pins, authenticate: isStrict ? "required" : "no" };
 }
 
+const WITH_DNSSEC = makeEdns({ dnssecOk: true });
+const WITHOUT_DNSSEC = makeEdns();
+const NO_ERRORS: readonly ExtendedError[] = [];
 /** What a stub waits for one try (RFC 1035 §7.2 and resolv.conf say five seconds); two upstreams fit into ten. */
 const QUERY_TIMEOUT_MS_DEFAULT = 4000;
 /** More than resolvers send; the rest would only make our reply longer. */

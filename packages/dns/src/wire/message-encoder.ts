@@ -4,7 +4,7 @@ import { writeRdata } from "./embedded-names.ts";
 import { EdnsOptionCode } from "./iana/edns-option-code.ts";
 import { HeaderFlag, type Message } from "./message.ts";
 import { MESSAGE_OCTETS_MAX, OctetWriter } from "./octets.ts";
-import type { ResourceRecord } from "./record.ts";
+import type { Question, ResourceRecord } from "./record.ts";
 
 /** How {@link encodeMessage} shapes the result. */
 export interface EncodeOptions {
@@ -45,9 +45,39 @@ export function encodeMessage(message: Message, options: EncodeOptions = {}): Ui
   // but a resolver cannot tell glue that is needed from glue that is not, so it is set for every section.
   if (!isWhole) writer.setUint16(2, headerFlags(message) | HeaderFlag.Truncated);
   if (message.edns !== undefined)
-    writeOptAndPadding(writer, message, message.edns, octetsMax, options.padBlockOctets ?? 0);
+    writeOptAndPadding(writer, message.rcode, message.edns, octetsMax, options.padBlockOctets ?? 0);
   if (writer.length > MESSAGE_OCTETS_MAX) throw new RangeError("message is longer than 65535 octets");
   return options.writer === undefined ? writer.finishToSend() : writer.view();
+}
+
+/** What a query says; its id is 0. */
+export interface QueryParts {
+  readonly question: Question;
+  readonly recursionDesired: boolean;
+  readonly checkingDisabled: boolean;
+  readonly authenticData: boolean;
+  readonly edns: Edns | undefined;
+}
+
+/** Encodes a query, as {@link encodeMessage} does it, without making a message first. Padding needs `edns`. */
+export function encodeQuery(query: QueryParts, padBlockOctets = 0): Uint8Array {
+  const { question, edns } = query;
+  const writer = scratch;
+  writer.reset();
+  writer.uint16(0);
+  writer.uint16(
+    (query.recursionDesired ? HeaderFlag.RecursionDesired : 0) |
+      (query.authenticData ? HeaderFlag.AuthenticData : 0) |
+      (query.checkingDisabled ? HeaderFlag.CheckingDisabled : 0),
+  );
+  writer.uint16(1);
+  for (let others = 0; others < 3; others++) writer.uint16(0);
+  writer.plainName(question.name);
+  writer.uint16(question.type);
+  writer.uint16(question.class);
+  if (edns !== undefined) writeOptAndPadding(writer, 0, edns, MESSAGE_OCTETS_MAX, padBlockOctets);
+  if (writer.length > MESSAGE_OCTETS_MAX) throw new RangeError("message is longer than 65535 octets");
+  return writer.finishToSend();
 }
 
 /** Memory to write in; nothing in it survives the call. */
@@ -131,14 +161,14 @@ function writeRecord(writer: OctetWriter, record: ResourceRecord): void {
 
 function writeOptAndPadding(
   writer: OctetWriter,
-  message: Message,
+  rcode: number,
   edns: Edns,
   octetsMax: number,
   padBlockOctets: number,
 ): void {
   writer.setUint16(ADDITIONAL_COUNT_AT, writer.uint16At(ADDITIONAL_COUNT_AT) + 1);
   const optStart = writer.length;
-  writeEdns(writer, edns, message.rcode);
+  writeEdns(writer, edns, rcode);
   if (padBlockOctets === 0) return;
   const padding = paddingOctets(writer.length, padBlockOctets, octetsMax);
   if (padding === undefined) return;

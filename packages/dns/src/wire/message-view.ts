@@ -28,9 +28,9 @@ export class MessageView {
 
   /**
    * Looks at another message. A problem means that not even the question can be trusted; the header fields are valid
-   * unless the message is shorter than 12 octets.
+   * unless the message is shorter than 12 octets. `qname` is the first question's name, when it is known already.
    */
-  reset(octets: Uint8Array): FormatProblem | undefined {
+  reset(octets: Uint8Array, qname?: Name): FormatProblem | undefined {
     this.octets = octets;
     this.ednsProblem = undefined;
     this.questionEnd = HEADER_OCTETS;
@@ -39,7 +39,7 @@ export class MessageView {
     this.qclass = 0;
     this.optOffset = -1;
     this.#optionsEnd = 0;
-    this.#qname = undefined;
+    this.#qname = qname;
     if (octets.length < HEADER_OCTETS) return "message is shorter than its header";
     return this.questionCount === 0 ? this.#findOpt(HEADER_OCTETS) : this.#readQuestions();
   }

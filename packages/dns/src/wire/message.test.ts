@@ -8,7 +8,7 @@ import { RRClass } from "./iana/rr-class.ts";
 import { RRType } from "./iana/rr-type.ts";
 import { type Message, makeMessage } from "./message.ts";
 import { tryDecodeMessage } from "./message-decoder.ts";
-import { encodeMessage, paddingOctets } from "./message-encoder.ts";
+import { encodeMessage, encodeQuery, paddingOctets } from "./message-encoder.ts";
 import { Name, parseName } from "./name.ts";
 import { concatOctets, OctetWriter } from "./octets.ts";
 import type { ResourceRecord } from "./record.ts";
@@ -385,4 +385,21 @@ test("malformed rdata of our own making is written as it is", () => {
   const writer = new OctetWriter();
   const wire = encodeMessage(makeMessage({ answers: [broken] }), { writer });
   assert.deepEqual(wire.subarray(-4), broken.rdata);
+});
+
+test("a query is encoded as the message of the same parts is", () => {
+  const question = { name: parseName("Www.Example."), type: RRType.AAAA, class: RRClass.IN };
+  const option = makeKeepalive(undefined);
+  for (const edns of [undefined, makeEdns(), makeEdns({ dnssecOk: true, options: [option] })])
+    for (const flags of [0, 1, 2, 4, 7])
+      for (const padBlockOctets of [0, 128]) {
+        const parts = {
+          recursionDesired: (flags & 1) !== 0,
+          checkingDisabled: (flags & 2) !== 0,
+          authenticData: (flags & 4) !== 0,
+          edns,
+        };
+        const expected = encodeMessage(makeMessage({ ...parts, questions: [question] }), { padBlockOctets });
+        assert.deepEqual(encodeQuery({ ...parts, question }, padBlockOctets), expected);
+      }
 });

@@ -35,3 +35,23 @@ test("the status tells where is listened, and of each upstream its best state", 
     "serving on 127.0.0.1 port 53 (udp)",
   );
 });
+
+test("an open portal comes first, also where service managers show how the stub does [8310-6.6-e]", () => {
+  const opening = {
+    names: ["portal.example.", "login.example."],
+    server: { address: "192.0.2.254", port: 53 },
+    openForMs: 0,
+    leftMs: 60_000,
+    queriesInClear: 0,
+  };
+  const portal = { isAllowed: true, opening, last: undefined, queriesInClear: 0 };
+  const server = { listeners: [listener("udp", 53)], upstreams: () => [] };
+  assert.equal(
+    statusLine({ ...server, stubStatus: { portal } }),
+    "DNS IS NOT PRIVATE for portal.example. login.example.: a portal is open; serving on 127.0.0.1 port 53 (udp)",
+  );
+  assert.match(
+    statusLine({ ...server, stubStatus: { portal: { ...portal, opening: undefined } } }),
+    /^serving/,
+  );
+});

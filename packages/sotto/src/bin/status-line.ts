@@ -4,13 +4,14 @@ import type { ForwardZoneStatus, RunningServer, UpstreamStatus } from "../compos
 /** As much of a server as the line tells of. */
 interface ToldServer extends Pick<RunningServer, "listeners"> {
   upstreams(): readonly ToldZone[];
+  readonly stubStatus?: Pick<RunningServer["stubStatus"], "portal">;
 }
 
 interface ToldZone extends Pick<ForwardZoneStatus, "zone"> {
   readonly upstreams: readonly Pick<UpstreamStatus, "address" | "port" | "state">[];
 }
 
-/** Where it listens and how its upstreams do. */
+/** Where it listens and how its upstreams do; before that, that a captive portal is open. */
 export function statusLine(server: ToldServer): string {
   const places = new Map<string, string[]>();
   for (const { transport, local } of server.listeners) {
@@ -18,7 +19,11 @@ export function statusLine(server: ToldServer): string {
     places.set(place, [...(places.get(place) ?? []), transport]);
   }
   const serving = [...places].map(([place, transports]) => `${place} (${transports.join(", ")})`);
-  return [`serving on ${serving.join(", ")}`, ...server.upstreams().map(zoneText)].join("; ");
+  const opening = server.stubStatus?.portal?.opening;
+  // RFC 8310 §6.6: wherever somebody looks.
+  const alert =
+    opening === undefined ? [] : [`DNS IS NOT PRIVATE for ${opening.names.join(" ")}: a portal is open`];
+  return [...alert, `serving on ${serving.join(", ")}`, ...server.upstreams().map(zoneText)].join("; ");
 }
 
 /** A server that is reached in several ways is one server, as good as its best way. */

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { effectiveSettings, type LoadedConfig, loadConfigFile, problemToText } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { runStubSetup } from "../tools/setup/index.ts";
 import { runStubPortal, runStubStatus } from "../tools/stub/index.ts";
 import { askControl } from "./control-client.ts";
 import { runDaemon } from "./daemon.ts";
@@ -22,6 +23,9 @@ const HELP = `sotto stub: a local resolver that asks others, encrypted
   sotto stub portal [open --names NAME[,NAME…] --server ADDRESS[@PORT]|system [--for 5m] | close]
                     [--config FILE | --socket PATH] [--json]
                         captive portals: for some minutes these names, and nothing else, are asked in clear
+  sotto stub setup [systemd-resolved|networkmanager|resolv.conf|macos] [--config FILE]
+                   [--address ADDRESS] [--port PORT] [--json]
+                        how to make this machine ask the stub, and how to undo it; only prints
 `;
 
 /** Runs a command of the stub; without one, the stub itself. */
@@ -36,6 +40,7 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
     return withSocket(read, io, (ask) => runStubStatus(ask, read, nodeRuntime().clock, io));
   if (command === "portal" && (action === undefined || action === "open" || action === "close"))
     return withSocket(read, io, (ask) => runStubPortal({ ...read, action }, { ask, readText }, io));
+  if (command === "setup") return Promise.resolve(runStubSetup({ ...read, system: action }, io));
   if (config === undefined || action !== undefined || (command !== undefined && command !== "show")) {
     io.stderr.write(HELP);
     return Promise.resolve(ExitCode.Usage);
@@ -83,7 +88,10 @@ function socketOf(config: string): string | undefined {
 
 interface Arguments {
   readonly command: string | undefined;
+  /** What `portal` should do, or what `setup` is for. */
   readonly action: string | undefined;
+  readonly address: string | undefined;
+  readonly port: string | undefined;
   readonly config: string | undefined;
   readonly socket: string | undefined;
   readonly names: string | undefined;
@@ -106,6 +114,8 @@ function readArguments(args: readonly string[]): Arguments | undefined {
         names: { type: "string" },
         server: { type: "string" },
         for: { type: "string" },
+        address: { type: "string" },
+        port: { type: "string" },
         json: { type: "boolean" },
         watch: { type: "boolean" },
         help: { type: "boolean", short: "h" },
@@ -113,8 +123,9 @@ function readArguments(args: readonly string[]): Arguments | undefined {
     });
     const [command, action, ...more] = positionals;
     if (more.length > 0) return undefined;
-    const { config, socket, names, server, for: forText, json = false, watch = false, help = false } = values;
-    return { command, action, config, socket, names, server, forText, json, watch, help };
+    const { for: forText, json = false, watch = false, help = false, ...texts } = values;
+    const { config, socket, names, server, address, port } = texts;
+    return { command, action, config, socket, names, server, address, port, forText, json, watch, help };
   } catch {
     return undefined;
   }

@@ -18,6 +18,7 @@ import {
   tryDecodeMessage,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
+import { FakeStreamServer, replyTo } from "../../../dns/src/transport/client-fakes.test-support.ts";
 import { type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isOurself } from "./is-ourself.ts";
 import { readPortalRequest } from "./portal-request.ts";
@@ -35,6 +36,10 @@ interface Place {
   readonly inClear: string[];
   /** What it answers: records by name; others do not exist. */
   records: Readonly<Record<string, readonly string[]>>;
+  /** Which network the machine is on. */
+  network: string;
+  /** It says over UDP that all is too long. */
+  isTruncating: boolean;
   /** Asks the stub over UDP. */
   ask(name: string, type?: number): Promise<Message>;
 }
@@ -58,13 +63,18 @@ dnssec: { validation: false }
 
 async function withPlace(run: (place: Place) => Promise<void>, settings = ""): Promise<void> {
   const world = simRuntime(1, { latencyMs: 5 });
+  let place: Place | undefined;
   world.network.setReachability("198.51.100.53", "silent");
-  const stub = await startRecursor(configOf(settings).config, world.runtimeOf([STUB]));
+  const stub = await startRecursor(configOf(settings).config, world.runtimeOf([STUB]), {
+    lookAtNetwork: () => place?.network ?? "first",
+  });
   const client = new Exchanger({}, world.runtimeOf(["192.0.2.7"]));
-  const place: Place = {
+  place = {
     world,
     stub,
     inClear: [],
+    isTruncating: false,
+    network: "first",
     records: { "portal.example.": ["portal.example. 3600 IN A 10.0.0.1"] },
     ask: (name, type = RRType.A) => world.clock.runUntil(ask(world, client, name, type)),
   };
@@ -105,6 +115,7 @@ async function serveInClear(place: Place): Promise<void> {
             makeMessage({
               id: query.value.id,
               isResponse: true,
+              isTruncated: place.isTruncating,
               rcode: answers === undefined ? Rcode.NXDomain : Rcode.NoError,
               questions: [question],
               answers: (answers ?? []).map((text) => parseRecord(text)),
@@ -196,6 +207,37 @@ test("aliases of a portal's names are followed at its server, also when it leave
     assert.match(reasonsOf(loop).join(), /its aliases lead nowhere/);
   }));
 
+test("what does not fit into a datagram is asked over TCP", () =>
+  withPlace(async (place) => {
+    const { stub, ask, world } = place;
+    const many = Array.from({ length: 20 }, (_, i) => `portal.example. 60 IN A 10.0.0.${i}`);
+    await FakeStreamServer.open(
+      world.network.host([PORTAL_SERVER]),
+      (query, stream) => {
+        const answers = many.map((text) => parseRecord(text));
+        stream.reply(replyTo(query, { answers }));
+      },
+      undefined,
+      { address: PORTAL_SERVER, port: 53 },
+    );
+    place.isTruncating = true;
+    stub.portal(OPEN);
+    const answer = await ask("portal.example");
+    assert.equal(answer.answers.length, 20);
+    assert.equal(stub.portal([]).queriesInClear, 1);
+  }));
+
+test("whoever waits for a portal when it is closed is told at once", () =>
+  withPlace(async ({ stub, ask, world }) => {
+    world.network.setReachability(PORTAL_SERVER, "silent");
+    stub.portal(OPEN);
+    const startMs = world.clock.nowMs();
+    world.clock.startTimer("close", 500, () => stub.portal(["close"]));
+    const answer = await ask("portal.example");
+    assert.equal(answer.rcode, Rcode.ServFail);
+    assert.ok(world.clock.nowMs() - startMs < 1000);
+  }));
+
 test("a portal that does not answer is a failure with its reason, and nobody else is asked", () =>
   withPlace(async ({ stub, ask, world }) => {
     stub.portal(OPEN);
@@ -235,6 +277,13 @@ test("another network, a clock that jumps, a reload and the end close an opening
   const causes: [string, (place: Place) => unknown][] = [
     ["the clock jumped: asleep, or set", ({ world }) => world.clock.jumpWall(3_600_000)],
     ["the clock jumped: asleep, or set", ({ world }) => world.clock.jumpWall(-3_600_000)],
+    [
+      "the network changed",
+      (place) => {
+        place.network = "second";
+        return place.world.clock.advance(5000);
+      },
+    ],
     ["reloaded", ({ stub }) => stub.reload(configOf().config)],
     ["the stub ends", ({ stub, world }) => world.clock.runUntil(stub.close())],
   ];

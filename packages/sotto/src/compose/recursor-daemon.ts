@@ -6,7 +6,7 @@ import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
-import type { Name, Parsed, RRType } from "@sotto/dns/wire";
+import { type Name, Name as NameClass, type Parsed, type RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
 import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
@@ -83,6 +83,8 @@ export interface ServerStatus {
 export interface StartOptions {
   /** The world towards upstreams when it is another one than towards clients: the playground's is in memory. */
   readonly upstreamRuntime?: Runtime;
+  /** A text that is another one on another network. Default: made of this machine's addresses. */
+  readonly lookAtNetwork?: (() => string) | undefined;
   /** Sockets that the service manager has opened; listeners take them instead of their own. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
 }
@@ -126,7 +128,8 @@ class RecursorDaemon implements RunningServer {
   readonly #encryptionFile: EncryptionFile;
   readonly #portal: Portal | undefined;
 
-  constructor(config: Config, runtime: Runtime, { upstreamRuntime = runtime, sockets = [] }: StartOptions) {
+  constructor(config: Config, runtime: Runtime, options: StartOptions) {
+    const { upstreamRuntime = runtime, sockets = [], lookAtNetwork } = options;
     this.#runtime = runtime;
     this.#config = config;
     this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
@@ -158,11 +161,15 @@ class RecursorDaemon implements RunningServer {
       runtime,
     );
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
-    this.#networkWatch = new NetworkWatch(runtime.clock, () => {
+    const onOtherNetwork = (): void => {
       this.#portal?.close("the network changed");
       this.#engine.exchanger.networkMayHaveChanged();
       this.#listeners.networkChanged();
-    });
+      // What anybody may have told is good on the network only on which it was.
+      if (this.#engine.forwardZones.some(({ config }) => config.profiled?.profile === "opportunistic"))
+        this.flush(NameClass.root, "zone");
+    };
+    this.#networkWatch = new NetworkWatch(runtime.clock, onOtherNetwork, lookAtNetwork);
     this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 

@@ -2,7 +2,7 @@
 
 import type { PublishedAnchors, SkewPolicy, TrustAnchor } from "@sotto/dns/dnssec";
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
+import type { Discovery, UpstreamManners, UpstreamPlan, UsageProfile } from "@sotto/dns/stub";
 import type {
   AdmissionLimits,
   ExchangerOptions,
@@ -63,6 +63,12 @@ export interface PortalConfig {
 export interface ProfiledUpstreams {
   readonly profile: UsageProfile;
   readonly plans: readonly UpstreamPlan[];
+  /** Who tells the addresses of those that are known by name only; absent: nobody. */
+  readonly bootstrap?: readonly UpstreamPlan[] | undefined;
+  /** Absent: off. */
+  readonly discovery?: Discovery | undefined;
+  /** Absolute path; absent: addresses are not kept. */
+  readonly addressStateFile?: string | undefined;
   readonly manners: UpstreamManners;
 }
 

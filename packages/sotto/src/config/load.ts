@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { Endpoint } from "@sotto/dns/runtime";
 import { hasCredentials, lintUpstream, readUpstream } from "@sotto/dns/stub";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
@@ -240,7 +241,13 @@ function toConfig(
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
-    forwardZones: toForwardZones(checked, purpose, folder, { report, warn }),
+    forwardZones: toForwardZones(
+      checked,
+      purpose,
+      folder,
+      listeners.map(({ local }) => local),
+      { report, warn },
+    ),
     upstreamConnections: toUpstreamConnections(checked),
     portal:
       purpose === "stub"
@@ -333,6 +340,7 @@ function toForwardZones(
   checked: Settings,
   purpose: "serve" | "stub",
   folder: string,
+  ourselves: readonly Endpoint[],
   { report, warn }: Record<"report" | "warn", (path: readonly PropertyKey[], message: string) => void>,
 ): ForwardZoneConfig[] {
   const zones = checked["forward-zones"].map((zone, i) => {
@@ -342,18 +350,27 @@ function toForwardZones(
     return config;
   });
   const { stub } = checked;
-  if (purpose === "stub")
-    return [
-      toStub(
-        stub,
-        folder,
-        (key, message) => report(["stub", ...key], message),
-        (key, message) => warn(["stub", ...key], message),
-      ),
-      ...zones,
-    ];
+  if (purpose === "stub") {
+    refuseOtherRoots(checked, report);
+    const own = toStub(stub, folder, ourselves, {
+      report: (key, message) => report(["stub", ...key], message),
+      warn: (key, message) => warn(["stub", ...key], message),
+    });
+    return [own, ...zones];
+  }
   if (stub.upstreams.length > 0) report(["stub"], "is for `sotto stub`; `sotto serve` has forward-zones");
   return zones;
+}
+
+/** Another zone of that name would be asked in place of the stub's upstreams, whatever their profile is. */
+function refuseOtherRoots(
+  checked: Settings,
+  report: (path: readonly PropertyKey[], message: string) => void,
+): void {
+  for (const key of ["forward-zones", "stub-zones"] as const)
+    for (const [i, { name }] of checked[key].entries())
+      if (parseName(name).isRoot)
+        report([key, i, "name"], "the root is the stub's own: stub.upstreams are asked for everything");
 }
 
 function toForwardZone(

@@ -9,7 +9,9 @@ import { address, duration, port, text, tryParsePin } from "./setting-types.ts";
 const upstream = z.union([
   text(tryReadUpstream, "tls://dns.example?ip=192.0.2.1"),
   z.strictObject({
-    address: address().meta({ description: "IP address of the resolver." }),
+    address: address()
+      .optional()
+      .meta({ description: "IP address of the resolver. Absent: the addresses of `name` are looked up." }),
     transport: z.enum(["auto", "tls", "tcp", "udp"]).optional().meta({
       description:
         "auto: TLS on 853 where it answers, else clear (opportunistic only). Default: tls with a name or pins, else auto.",
@@ -58,11 +60,26 @@ const portal = z.strictObject({
 export const stub = z.strictObject({
   upstreams: z.array(upstream).default([]).meta({
     description:
-      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…&dane=only, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
+      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…&dane=only, tls://NAME, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
   }),
   profile: z.enum(["strict", "opportunistic"]).optional().meta({
     description:
       "Usage profile (RFC 8310 §5). strict: no query leaves but to an authenticated server. opportunistic: authenticated where it can be, else encrypted, else in clear. Absent: strict, and then every upstream needs a name or a pin.",
+  }),
+  bootstrap: z
+    .union([z.literal("system"), z.array(text(tryReadUpstream, "192.0.2.1")).min(1)])
+    .optional()
+    .meta({
+      description:
+        "Who is asked for the addresses of upstreams that are known by name only, and for nothing else (RFC 8310 §7.2), when no other upstream tells them: upstreams with addresses, asked as they are written (with a name or a pin: authenticated; tls://ADDRESS: encrypted; ADDRESS: encrypted where it can be, else in clear), or `system`: the servers of resolv.conf. What they say proves nothing; the certificate does. Absent: system with the opportunistic profile when no upstream has an address; nobody with the strict one, because the name could leave in clear.",
+    }),
+  "state-file": z.string().optional().meta({
+    description:
+      "File in which are kept the addresses at which upstreams without configured ones last proved who they are: used at once after a start, and when nobody tells others. Absent: they are looked up again after a start.",
+  }),
+  discovery: z.enum(["off", "verified"]).optional().meta({
+    description:
+      "verified: an upstream of which only the address is given is asked for its designated resolvers that speak TLS (RFC 9462); they are used before itself when their certificate is for that address, and one on another port of a private address for encryption alone. Absent: verified with the opportunistic profile. The strict profile cannot rest on it, because the upstream would be asked in clear, and could tell anything (RFC 8310 §7.3).",
   }),
   "never-clear": z.boolean().default(false).meta({
     description:

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { problemToText } from "./explain.ts";
 import { type LoadedConfig, loadConfig } from "./load.ts";
+import { systemServers } from "./load-stub.ts";
 
 const PIN = "62lKu9HsDVbyiPenApnc4sfmSYTHOVfFgL3pyB+cBL4=";
 const BACKUP_PIN = "foxZRnIh9gZpWnl+zEiKa0EJ2rdCGroMWm02gaxSc9Q=";
@@ -107,6 +108,13 @@ test("an upstream with one pin is told of, wherever it stands, and works [7858-4
   );
 });
 
+test("the configurations of docs/stub.md load, without a warning", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/stub.md"), "utf8");
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml = ""]) => yaml);
+  assert.equal(blocks.length, 2);
+  assert.deepEqual(load(blocks.join("\n")).warnings, []);
+});
+
 test("a file is read as what it looks like when nobody says for which program it is", () => {
   const isStub = (text: string): boolean => {
     const loaded = loadConfig(text, "a.yaml", "either");
@@ -129,6 +137,85 @@ test("authorities without a certificate are refused: with them nobody could ever
   );
 });
 
+test("upstreams may be known by name only, and bootstrap servers tell where they are", () => {
+  const named = zoneOf(`
+stub:
+  upstreams: [tls://dns.example, { name: other.example, dane: only }]
+  bootstrap: [192.0.2.1, tls://192.0.2.2, 192.0.2.3@853#boot.example]
+  state-file: /var/lib/sotto/addresses.json
+`);
+  assert.deepEqual(
+    named.plans.map(({ address, name, dane }) => [address, name, dane]),
+    [
+      [undefined, "dns.example", undefined],
+      [undefined, "other.example", "only"],
+    ],
+  );
+  assert.deepEqual(
+    named.bootstrap?.map(({ address, transport, name }) => [address, transport, name]),
+    [
+      ["192.0.2.1", "auto", undefined],
+      ["192.0.2.2", "tls", undefined],
+      ["192.0.2.3", "tls", "boot.example"],
+    ],
+  );
+  assert.equal(named.addressStateFile, "/var/lib/sotto/addresses.json");
+  const beside = zoneOf("stub: { upstreams: [tls://dns.example, 192.0.2.1@853#dns.example] }");
+  assert.deepEqual(beside.bootstrap, []);
+});
+
+test("whoever can only ask itself is told so before it tries", () => {
+  const named = "stub: { upstreams: [tls://dns.example]";
+  assert.match(
+    problemsOf(`${named} }`).join(),
+    /stub\.upstreams: upstream tls:\/\/dns\.example has no address, and nobody/,
+  );
+  assert.match(
+    problemsOf(`${named}, bootstrap: [127.0.0.1] }`).join(),
+    /bootstrap\[0\]: 127\.0\.0\.1 is this resolver itself/,
+  );
+  const listen = 'listen: [{ transport: udp, address: "::", port: 5300 }]\n';
+  assert.match(
+    problemsOf(`${listen}${named}, bootstrap: ["udp://[::1]:5300"] }`).join(),
+    /is this resolver itself/,
+  );
+  assert.deepEqual(problemsOf(`${listen}${named}, bootstrap: ["udp://[::1]:53"] }`), []);
+  assert.match(
+    problemsOf("stub: { upstreams: [udp://127.0.0.1], profile: opportunistic }").join(),
+    /upstreams\[0\]: udp:\/\/127\.0\.0\.1 is this resolver itself/,
+  );
+  assert.match(
+    problemsOf(`${named}, bootstrap: [tls://boot.example] }`).join(),
+    /has no address, by which alone/,
+  );
+});
+
+test("designated resolvers are looked for unless the profile is strict, which cannot rest on them [8310-7.3-a]", () => {
+  assert.equal(zoneOf("stub: { upstreams: [192.0.2.1], profile: opportunistic }").discovery, "verified");
+  assert.equal(
+    zoneOf("stub: { upstreams: [192.0.2.1], profile: opportunistic, discovery: off }").discovery,
+    "off",
+  );
+  assert.equal(zoneOf("stub: { upstreams: [192.0.2.1@853#a.example] }").discovery, "off");
+  assert.match(
+    problemsOf("stub: { upstreams: [192.0.2.1], discovery: verified }").join(),
+    /upstreams\[0\]: upstream 192\.0\.2\.1 would have to be asked in clear .* 192\.0\.2\.1@853#192\.0\.2\.1/,
+  );
+});
+
+test("resolv.conf tells bootstrap servers, and that it names this resolver only", () => {
+  const told: string[] = [];
+  const ourselves = [{ address: "127.0.0.1", port: 53 }];
+  const serversIn = (text: string): string =>
+    (systemServers(text, ourselves, (_path, message) => told.push(message)) ?? [])
+      .map(({ address }) => address)
+      .join(" ");
+  assert.equal(serversIn("nameserver 127.0.0.1\nnameserver 192.0.2.1\n"), "192.0.2.1");
+  assert.deepEqual(told, []);
+  assert.equal(serversIn("nameserver 127.0.0.1\n"), "");
+  assert.match(told.join(), /names nobody but this resolver itself/);
+});
+
 test("what a stub cannot do is told with its place", () => {
   assert.deepEqual(problemsOf("stub: {}"), [
     "stub.yaml:1: stub.upstreams: names nobody to ask, such as tls://dns.example?ip=192.0.2.1",
@@ -147,6 +234,12 @@ test("what a stub cannot do is told with its place", () => {
   assert.match(
     problemsOf("stub: { upstreams: [{ address: 192.0.2.1, port: 53, name: a.example }] }").join(),
     /port 53 is for clear DNS/,
+  );
+  assert.match(
+    problemsOf(
+      "stub: { upstreams: [192.0.2.1, udp://192.0.2.2], profile: opportunistic, never-clear: true }",
+    ).join(),
+    /^stub\.yaml:1: stub\.upstreams\[1\]: is asked in clear, which never-clear forbids$/,
   );
   assert.match(problemsOf("stub: { upstreams: [192.0.2.1] }", "serve").join(), /is for `sotto stub`/);
 });
@@ -258,6 +351,13 @@ const PASSED_OVER = [
   "log_level",
 ];
 
+test("what stubby.yml asks for and is not given says so", () => {
+  const told = (value: string): string =>
+    load(`${SERVER}tls_min_version: ${value}\n`).warnings.map(problemToText).join();
+  assert.match(told("GETDNS_TLS1_3"), /tls_min_version: .* weaker than the file asks for/);
+  assert.doesNotMatch(told("GETDNS_TLS1_2"), /weaker/);
+});
+
 test("keys of stubby.yml without a counterpart, and unknown ones, are told and change nothing", () => {
   for (const key of [...PASSED_OVER, "tls_authentification"]) {
     const { warnings, config } = load(
@@ -270,6 +370,31 @@ test("keys of stubby.yml without a counterpart, and unknown ones, are told and c
     );
     assert.equal(config.forwardZones[0]?.profiled?.profile, "strict");
   }
+});
+
+test("what says how a server is known and cannot be read is a problem, never as if it were not there", () => {
+  const wrong: readonly [text: string, expected: RegExp][] = [
+    [`tls_authentication: GETDNS_AUTHENTICATON_REQUIRED\n${SERVER}`, /tls_authentication: may be/],
+    [`tls_authentication: yes\n${SERVER}`, /tls_authentication: may be/],
+    [`tls_ca_file: [a.pem]\n${SERVER}`, /tls_ca_file: must be text/],
+    [`tls_port: secure\n${SERVER}`, /tls_port: must be a number/],
+    [`dns_transport_list: [constructor]\n${SERVER}`, /may have GETDNS_TRANSPORT_TLS/],
+    [SERVER.replace('"dns.example"', "[dns.example]"), /tls_auth_name: must be text/],
+    [SERVER.replace('"dns.example"', '""'), /tls_auth_name: must be text/],
+    [SERVER.replace(/pinset:[\s\S]*/, "pinset: { digest: sha256 }\n"), /tls_pubkey_pinset: must be a list/],
+  ];
+  for (const [text, expected] of wrong) assert.match(problemsOf(text).join(), expected, text);
+});
+
+test("no other zone takes the place of the stub's upstreams", () => {
+  const stub = "stub: { upstreams: [192.0.2.1@853#dns.example] }\n";
+  for (const zones of [
+    'forward-zones: [{ name: ".", upstreams: ["udp://192.0.2.7"] }]',
+    'stub-zones: [{ name: ".", servers: ["192.0.2.7"] }]',
+  ])
+    assert.match(problemsOf(`${stub}${zones}`).join(), /the root is the stub's own/, zones);
+  const own = `${stub}forward-zones: [{ name: corp.example, upstreams: ["udp://192.0.2.7"] }]`;
+  assert.deepEqual(problemsOf(own), []);
 });
 
 test("a broken stubby.yml is refused with places", () => {

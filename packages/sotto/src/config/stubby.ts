@@ -94,6 +94,8 @@ class Reading {
     for (const key of Object.keys(fields))
       if (!SERVER_KEYS.has(key)) this.warn([...path, key], "is not known here, and is passed over");
     const name = textOf(fields["tls_auth_name"]);
+    if (name === undefined && "tls_auth_name" in fields)
+      this.fail([...path, "tls_auth_name"], "must be text");
     const pins = this.#pins(fields["tls_pubkey_pinset"], path);
     const isTls = transport === "tls";
     const port = numberOf(fields[isTls ? "tls_port" : "port"]) ?? (isTls ? this.tlsPort : undefined);
@@ -111,7 +113,11 @@ class Reading {
   }
 
   #pins(value: unknown, path: readonly PropertyKey[]): string[] {
-    if (!Array.isArray(value)) return [];
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) {
+      this.fail([...path, "tls_pubkey_pinset"], "must be a list");
+      return [];
+    }
     return value.flatMap((pin: unknown, i) => {
       const digest = isMap(pin) ? textOf(pin["digest"]) : undefined;
       const text = isMap(pin) ? textOf(pin["value"]) : undefined;
@@ -147,8 +153,8 @@ const KEYS: Readonly<Record<string, Read>> = {
       reading.fail([key], "only GETDNS_RESOLUTION_STUB is a stub; `sotto serve` resolves from the root");
   },
   dns_transport_list: (reading, value, key) => {
-    const names = (Array.isArray(value) ? value : [value]).map(
-      (one) => TRANSPORTS[String(constantOf(one) ?? one)],
+    const names = (Array.isArray(value) ? value : [value]).map((one) =>
+      TRANSPORTS.get(String(constantOf(one) ?? one)),
     );
     if (names.length === 0 || names.includes(undefined))
       reading.fail([key], "may have GETDNS_TRANSPORT_TLS, GETDNS_TRANSPORT_TCP and GETDNS_TRANSPORT_UDP");
@@ -156,8 +162,11 @@ const KEYS: Readonly<Record<string, Read>> = {
     if (reading.transports[0] !== "tls")
       reading.warn([key], "does not begin with TLS: queries go in clear, as the file asks for");
   },
-  tls_authentication: (reading, value) => {
-    reading.isRequired = constantOf(value) === "AUTHENTICATION_REQUIRED" || numberOf(value) === 1300;
+  tls_authentication: (reading, value, key) => {
+    const isRequired = AUTHENTICATIONS.get(String(constantOf(value) ?? value));
+    if (isRequired === undefined)
+      reading.fail([key], "may be GETDNS_AUTHENTICATION_REQUIRED or GETDNS_AUTHENTICATION_NONE");
+    else reading.isRequired = isRequired;
   },
   tls_query_padding_blocksize: (reading, value, key) => {
     const octets = numberOf(value);
@@ -190,11 +199,13 @@ const KEYS: Readonly<Record<string, Read>> = {
     if (Array.isArray(value)) reading.servers = value;
     else reading.fail([key], "must be a list");
   },
-  tls_port: (reading, value) => {
+  tls_port: (reading, value, key) => {
     reading.tlsPort = numberOf(value);
+    if (reading.tlsPort === undefined) reading.fail([key], "must be a number");
   },
-  tls_ca_file: (reading, value) => {
+  tls_ca_file: (reading, value, key) => {
     reading.authorities = textOf(value);
+    if (reading.authorities === undefined) reading.fail([key], "must be text");
   },
   tls_ca_path: passedOver("is passed over: the system's authorities are trusted, or those of tls_ca_file"),
   dnssec: (reading, value) => validate(reading, value, "DNSSEC"),
@@ -223,7 +234,13 @@ const KEYS: Readonly<Record<string, Read>> = {
   tls_cipher_list: passedOver("is passed over: TLS 1.2 and 1.3 with forward secrecy only (RFC 9325)"),
   tls_ciphersuites: passedOver("is passed over: TLS 1.2 and 1.3 with forward secrecy only (RFC 9325)"),
   tls_curves_list: passedOver("is passed over: the runtime's groups are used"),
-  tls_min_version: passedOver("is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)"),
+  tls_min_version: (reading, value, key) => {
+    const isHigher = constantOf(value) === "TLS1_3";
+    const more = isHigher
+      ? ", which is weaker than the file asks for: TLS 1.3 is preferred, not demanded"
+      : "";
+    reading.warn([key], `is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)${more}`);
+  },
   tls_max_version: passedOver("is passed over: TLS 1.2 and 1.3 are spoken (RFC 8310 §9)"),
   follow_redirects: passedOver("is passed over: aliases are always followed"),
   suffix: passedOver("is passed over: a search list is the business of who asks"),
@@ -248,14 +265,20 @@ const SERVER_KEYS: ReadonlySet<string> = new Set([
   "port",
 ]);
 
-const TRANSPORTS: Readonly<Record<string, string>> = {
-  TRANSPORT_TLS: "tls",
-  TRANSPORT_TCP: "tcp",
-  TRANSPORT_UDP: "udp",
-  "1202": "tls",
-  "1201": "tcp",
-  "1200": "udp",
-};
+const TRANSPORTS: ReadonlyMap<string, string> = new Map([
+  ["TRANSPORT_TLS", "tls"],
+  ["TRANSPORT_TCP", "tcp"],
+  ["TRANSPORT_UDP", "udp"],
+  ["1202", "tls"],
+  ["1201", "tcp"],
+  ["1200", "udp"],
+]);
+const AUTHENTICATIONS: ReadonlyMap<string, boolean> = new Map([
+  ["AUTHENTICATION_REQUIRED", true],
+  ["AUTHENTICATION_NONE", false],
+  ["1300", true],
+  ["1301", false],
+]);
 
 function validate(reading: Reading, value: unknown, constant = ""): void {
   if (isTrue(value) || (constant !== "" && constantOf(value) === constant))

@@ -100,10 +100,19 @@ export function summarizeCertificate(pair: CertificatePair): CertificateSummary 
   const key = read("its key file holds no private key in PEM form", () => createPrivateKey(pair.keyPem));
   if (!certificate.checkPrivateKey(key)) throw new Error("certificate and key do not belong together");
   return {
-    names: certificate.subjectAltName ?? certificate.subject,
+    names: namesOf(certificate) ?? certificate.subject,
     pin: spkiPin(pair.certificatePem),
     notAfterMs: Date.parse(certificate.validTo),
   };
+}
+
+/** Undefined when there are none that can be read, for which Node 24.22 throws. */
+function namesOf(certificate: X509Certificate): string | undefined {
+  try {
+    return certificate.subjectAltName;
+  } catch {
+    return undefined;
+  }
 }
 
 function read<T>(problem: string, parse: () => T): T {

@@ -2,7 +2,9 @@ export { nodeRuntime } from "./node-runtime.ts";
 export {
   type MachineFamilies,
   machineFamilies,
+  type SystemFile,
   serviceName,
+  systemFileStamp,
   systemHosts,
   systemResolvConf,
 } from "./system-files.ts";

@@ -66,8 +66,13 @@ function oneLine(name: string): string {
  * DNS-IDs and IP-IDs. Node quotes entries that hold a comma or a quote as JSON; such a name matches nothing, and is
  * dropped rather than split into names that the certificate does not have.
  */
-export function subjectAltNamesOf(certificate: X509Certificate): string[] {
-  const text = certificate.subjectAltName;
+export function subjectAltNamesOf(certificate: Pick<X509Certificate, "subjectAltName">): string[] {
+  let text: string | undefined;
+  try {
+    text = certificate.subjectAltName;
+  } catch {
+    // Node 22.23 and 24.22 throw for an extension without names or with none that can be read; others say undefined.
+  }
   if (text === undefined) return [];
   const names: string[] = [];
   for (const entry of text.split(/, (?=[A-Za-z ]+:)/)) {

@@ -17,10 +17,18 @@ export class NodeClock implements Clock {
   startTimer(_name: string, delayMs: number, fire: () => void, background = false): Timer {
     const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), DELAY_MS_MAX));
     if (background) handle.unref();
-    return {
-      cancel: () => {
-        clearTimeout(handle);
-      },
-    };
+    return new NodeTimer(handle);
+  }
+}
+
+class NodeTimer implements Timer {
+  readonly #handle: NodeJS.Timeout;
+
+  constructor(handle: NodeJS.Timeout) {
+    this.#handle = handle;
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
   }
 }

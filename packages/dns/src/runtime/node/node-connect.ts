@@ -1,4 +1,5 @@
 /** Outgoing streams: TCP, then TLS when asked for, each with its own deadline. */
+import { constants } from "node:crypto";
 import { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { DnsError } from "../dns-error.ts";
@@ -13,7 +14,7 @@ import type {
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream } from "./node-stream.ts";
-import { endpointText, toDnsError } from "./system-problem.ts";
+import { endpointText, toDnsError, unreadable } from "./system-problem.ts";
 import { TLS_SUITES } from "./tls-suites.ts";
 
 /** Opens a stream; rejects with the stage that failed. */
@@ -60,6 +61,8 @@ async function secure(
       socket: tcp,
       // RFC 8310 §9: TLS 1.2 or later.
       minVersion: "TLSv1.2",
+      // Who the peer is, is looked at once: in TLS 1.2 it could present another certificate later (RFC 9325 §3.5).
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ciphers: TLS_SUITES,
       ALPNProtocols: [...tls.alpn],
       // Who the peer is, is decided above from ChannelSecurity; nothing is sent before.
@@ -97,7 +100,7 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, securityOf(socket, tls, options.remote), undefined, reader);
+  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, reader);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }
@@ -105,14 +108,15 @@ async function secure(
 /** Offered with TCP Fast Open: 365 octets of ClientHello instead of 1599. */
 const CLASSICAL_GROUPS: readonly string[] = ["X25519", "P-256"];
 
-/** What the handshake established; a peer that presents what cannot be read gets no connection. */
-function securityOf(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
+/** As {@link clientSecurity}; whatever Node cannot read of a certificate is the peer's doing, and ends the connection. */
+function readSecurity(socket: TLSSocket, tls: TlsClientOptions, remote: Endpoint): ChannelSecurity {
   try {
     return clientSecurity(socket, tls);
   } catch (cause) {
+    // Later errors of a socket that nobody waits for any more.
     socket.on("error", () => undefined);
     socket.destroy();
-    throw toDnsError(cause, `TLS with ${endpointText(remote)}`, "handshake", "ERR_TLS_HANDSHAKE");
+    throw unreadable(`TLS handshake with ${endpointText(remote)}`, cause);
   }
 }
 
@@ -197,6 +201,7 @@ function settled(
     };
     socket.once(event, done).once("error", onError).once("close", onEnd).once("end", onEnd);
     signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
   });
 }
 

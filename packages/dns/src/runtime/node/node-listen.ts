@@ -19,7 +19,7 @@ import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
 import { duplicateDescriptor } from "./system-calls.ts";
-import { endpointText, handshakeProblem, toDnsError } from "./system-problem.ts";
+import { endpointText, handshakeProblem, toDnsError, unreadable } from "./system-problem.ts";
 import { keepLastWriteApart } from "./tls-records.ts";
 
 /** Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
@@ -222,7 +222,14 @@ class NodeListener implements StreamListener {
     // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
     socket.allowHalfOpen = true;
     keepLastWriteApart(socket);
-    const security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
+    let security: ChannelSecurity;
+    try {
+      security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
+    } catch (problem) {
+      this.#fail(arriving, "handshake", unreadable("TLS handshake", problem));
+      socket.destroy();
+      return;
+    }
     const { proxy } = this.#options;
     if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
       this.#readHeader(socket, arriving, () => this.#deliver(socket, arriving, security));

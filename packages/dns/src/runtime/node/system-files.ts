@@ -1,6 +1,6 @@
 /** The system's own knowledge of names, services and addresses; an absent file is an empty one. */
 import { getServers } from "node:dns";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
 
@@ -11,14 +11,44 @@ export function systemResolvConf(): string {
     return getServers()
       .map((server) => `nameserver ${server}`)
       .join("\n");
-  return textOf("/etc/resolv.conf");
+  return textOf(pathOf("resolv.conf"));
 }
 
 /** The text of hosts(5). */
 export function systemHosts(): string {
-  const root = process.env["SystemRoot"] ?? "C:\\Windows";
-  return textOf(process.platform === "win32" ? `${root}\\System32\\drivers\\etc\\hosts` : "/etc/hosts");
+  return textOf(pathOf("hosts"));
 }
+
+/** A file of the system that may change while a program runs. */
+export type SystemFile = "resolv.conf" | "hosts";
+
+function pathOf(file: SystemFile): string {
+  if (process.platform !== "win32") return `/etc/${file}`;
+  return `${process.env["SystemRoot"] ?? "C:\\Windows"}\\System32\\drivers\\etc\\${file}`;
+}
+
+/** Differs when a file has been written or replaced; looks at it at most every {@link LOOK_MS}. */
+export function systemFileStamp(file: SystemFile): string {
+  const nowMs = performance.now();
+  const known = stamps.get(file);
+  if (known !== undefined && nowMs < known.untilMs) return known.stamp;
+  const stamp = stampOf(pathOf(file));
+  stamps.set(file, { stamp, untilMs: nowMs + LOOK_MS });
+  return stamp;
+}
+
+function stampOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return "";
+  }
+}
+
+const stamps = new Map<SystemFile, { readonly stamp: string; readonly untilMs: number }>();
+/** A look costs as much as a cached lookup. */
+const LOOK_MS = 1000;
 
 /** The name of a TCP port in services(5), undefined without one. */
 export function serviceName(port: number): string | undefined {

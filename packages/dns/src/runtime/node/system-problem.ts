@@ -57,6 +57,15 @@ function wordsOf(problem: Error): string {
   return isOpenSsl ? String(problem.reason) : problem.message;
 }
 
+/** The peer's certificates hold something that Node cannot read. */
+export function unreadable(what: string, cause: unknown): DnsError {
+  const why = cause instanceof Error ? wordsOf(cause) : String(cause);
+  return new DnsError("ERR_TLS_HANDSHAKE", `${what}: the peer's certificates cannot be read: ${why}`, {
+    cause,
+    stage: "handshake",
+  });
+}
+
 /** Why a client's handshake failed: the alert it sent, or what OpenSSL disliked, in words. */
 export function handshakeProblem(problem: Error): DnsError {
   const reason = "reason" in problem && typeof problem.reason === "string" ? problem.reason : problem.message;

@@ -38,6 +38,7 @@ const WORKING: UpstreamStatus = {
   avoidedForMs: 0,
   lastFailure: undefined,
   lastReplyAgoMs: 100,
+  lookup: undefined,
 };
 
 const FAILING: UpstreamStatus = {
@@ -69,7 +70,9 @@ function statusOf(upstreams: readonly UpstreamStatus[], portal?: PortalStatus): 
   return {
     portal,
     answers: { answered: 1204, fromCache: 746, failed: 3, refused: 0 },
-    zones: [{ zone: ".", profile: "strict", choice: "fastest", upstreams }],
+    zones: [
+      { zone: ".", profile: "strict", choice: "fastest", state: upstreams[0]?.state ?? "untried", upstreams },
+    ],
   };
 }
 
@@ -91,7 +94,7 @@ test("a page tells of each upstream its state, proof, reuse, handshakes, timers 
     statusText(statusOf([WORKING]), plain),
     `clients       1204 answers, 62 % of them from the cache, 3 failed
 
-everything: profile strict, fastest
+everything: profile strict, fastest; now ✓ authenticated
 replies       450: authenticated 100 %, encrypted none, in clear none
 
 ✓ 192.0.2.53 port 853, TLS: authenticated by name dns.example
@@ -105,6 +108,7 @@ replies       450: authenticated 100 %, encrypted none, in clear none
   );
   const failing = statusText(statusOf([FAILING]), plain);
   assert.match(failing, /^✗ 2001:db8::53 port 853, TLS: failing, next try in 12 s$/m);
+  assert.match(failing, /^everything: .*; now ✗ nobody can be asked, and queries fail$/m);
   assert.match(failing, /left alone for 12 s \(authentication, 4 in a row\)/);
   assert.match(
     failing,

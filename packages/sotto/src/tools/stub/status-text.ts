@@ -32,11 +32,28 @@ function portalText(portal: PortalStatus | undefined, paint: Paint): string[] {
   return [field("portal", text, 0)];
 }
 
-function zoneText({ zone, profile, choice, upstreams }: ForwardZoneStatus, paint: Paint): string {
+function zoneText({ zone, profile, choice, state, upstreams }: ForwardZoneStatus, paint: Paint): string {
   const title = zone === "." ? "everything" : zone;
-  const head = paint("bold", `${title}: profile ${profile}, ${choice}`);
+  const [symbol, words] = STATES[state];
+  const now = state === "failing" ? "nobody can be asked, and queries fail" : words;
+  const head = paint("bold", wrap(`${title}: profile ${profile}, ${choice}; now ${symbol} ${now}`, 2));
   const replies = field("replies", sharesText(upstreams), 0);
-  return [`${head}\n${replies}`, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
+  // Rungs of one upstream share their addresses.
+  const lookups = [...new Set(upstreams.flatMap(lookupLines))];
+  const first = [head, replies, ...lookups].join("\n");
+  return [first, ...upstreams.map((one) => upstreamText(one, paint))].join("\n\n");
+}
+
+/** Where an upstream is that is known by name only. */
+function lookupLines({ lookup }: UpstreamStatus): string[] {
+  if (lookup === undefined) return [];
+  const { name, addresses, from, lastFailure } = lookup;
+  const found = addresses.length === 0 ? "no address is known" : `${addresses.join(", ")} (${from})`;
+  const failed =
+    lastFailure === undefined
+      ? ""
+      : `; ${durationText(lastFailure.agoMs)} ago ${lastFailure.problem} (${lastFailure.code})`;
+  return [field("lookup", `${name}: ${found}${failed}`, 0)];
 }
 
 function sharesText(upstreams: readonly UpstreamStatus[]): string {
@@ -68,7 +85,8 @@ function upstreamText(upstream: UpstreamStatus, paint: Paint): string {
   const retry = state === "failing" ? `, next try ${whenText(nextTryMs(upstream))}` : "";
   const way = `${address} port ${port}, ${transport === "tls" ? "TLS" : transport.toUpperCase()}`;
   const head = `${symbol} ${way}: ${words}${retry}${by}`;
-  const must = upstream.identity ?? (rung === "clear" ? undefined : "nothing, whoever it is");
+  const isAnybody = rung === "encrypted" || (rung === "as written" && transport === "tls");
+  const must = upstream.identity ?? (isAnybody ? "nothing, whoever it is" : undefined);
   return [
     paint(style, wrap(head, 2)),
     ...(must === undefined ? [] : [field("must prove", must)]),
@@ -134,8 +152,10 @@ function timersText(connection: Connection): string {
   return parts.join("; ");
 }
 
-function failureLines({ lastFailure, failuresInARow }: UpstreamStatus): string[] {
-  if (lastFailure === undefined) return [];
+function failureLines({ lastFailure, failuresInARow, lookup }: UpstreamStatus): string[] {
+  // What was not found has been told.
+  const isTold = lookup?.lastFailure !== undefined && lastFailure?.stage === "resolve";
+  if (lastFailure === undefined || isTold) return [];
   const { agoMs, stage = "query", code, problem } = lastFailure;
   const repeated = failuresInARow > 1 ? ` (${failuresInARow} rounds in a row)` : "";
   return [field("last failure", `${durationText(agoMs)} ago at ${stage}: ${problem} (${code})${repeated}`)];

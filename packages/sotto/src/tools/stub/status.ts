@@ -31,7 +31,7 @@ export async function runStubStatus(
       const status = (await ask(["stub-status"])) as StubStatus;
       const text = json ? `${JSON.stringify(status)}\n` : statusText(status, isTerminal ? coloured : plain);
       io.stdout.write(watch && isTerminal && !json ? `${CLEAR}${text}` : text);
-      if (watch && !isEnding) await Promise.race([pause(clock), ending.promise]);
+      if (watch && !isEnding) await pause(clock, ending.promise);
     } while (watch && !isEnding);
     return ExitCode.Ok;
   } catch (error) {
@@ -42,10 +42,12 @@ export async function runStubStatus(
   }
 }
 
-function pause(clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    clock.startTimer("status watch", WATCH_MS, resolve);
-  });
+/** Until it is time again, or over. */
+async function pause(clock: Clock, ending: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.startTimer("status watch", WATCH_MS, resolve);
+  await Promise.race([promise, ending]);
+  timer.cancel();
 }
 
 /** Fast enough for timers that count in seconds. */

@@ -1,0 +1,1 @@
+export { runStubSetup } from "./setup.ts";
