@@ -339,8 +339,8 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_UNREACHABLE",
 ]);
 /** Whether waiting helps. A server that never proved who it is will not do so in a moment; one that did may be given another chance. */
-function passes({ hasAuthenticated }: Standing, { code }: DnsError): boolean {
-  return CODES_THAT_PASS.has(code) || (hasAuthenticated && code === "ERR_TLS_NOT_AUTHENTICATED");
+function passes({ hasEverAuthenticated }: Standing, { code }: DnsError): boolean {
+  return CODES_THAT_PASS.has(code) || (hasEverAuthenticated && code === "ERR_TLS_NOT_AUTHENTICATED");
 }
 
 /** What ends with a cable, a router or a server that was away. */
