@@ -98,6 +98,7 @@ const OPTIONS: Checks<StubResolverOptions> = {
   addressStore: [isObject, "an object"],
   timeoutMs: MILLISECONDS,
   tryTimeoutMs: MILLISECONDS,
+  outagePatienceMs: MILLISECONDS,
   cacheBytesMax: numberFrom(0, Number.MAX_SAFE_INTEGER, "bytes"),
   validate: [
     (value) => typeof value === "boolean" || (Array.isArray(value) && value.every(isObject)),

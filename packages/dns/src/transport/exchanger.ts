@@ -396,6 +396,8 @@ export class Exchanger {
   }
 }
 
+type ServerRequest = Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">;
+
 /** A way to give a query up, in the set of all of them as long as it is under way, and empty afterwards (see `Flights`). */
 class GiveUp {
   readonly #all: Set<GiveUp>;
@@ -423,7 +425,6 @@ class GiveUp {
     this.#run = undefined;
   }
 }
-type ServerRequest = Pick<ExchangeRequest, "server" | "transport" | "tls" | "localAddress">;
 
 /** What a query may still do to get around connections that end. */
 interface Tries {

@@ -95,7 +95,9 @@ test("a server that proved who it is, and now does not, is given another chance 
     upstream.behaviour = Rcode.NoError;
     upstream.mayBeTried = true;
   });
+  const others = ask(scene);
   assert.deepEqual(await ask(scene), ["ok", 2000]);
+  assert.deepEqual((await others)[0], "ok", "not only the first who noticed");
 });
 
 test("who never proved who it is, and what is wrong with ourselves, is told at once", async () => {

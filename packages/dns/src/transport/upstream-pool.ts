@@ -107,8 +107,12 @@ export class UpstreamPool implements Responder {
     let repliedTier = Number.POSITIVE_INFINITY;
     let unreachable: ReadonlySet<string> = NONE;
     const inOrder = this.#inOrder();
-    if (inOrder.length === 0)
-      throw new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", { stage: "resolve" });
+    if (inOrder.length === 0) {
+      round.lastFailure ??= new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", {
+        stage: "resolve",
+      });
+      round.hasPassing = true;
+    }
     for (const member of inOrder) {
       if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
@@ -236,7 +240,7 @@ export class UpstreamPool implements Responder {
 
   /** It answered. If everybody had failed it was the network, which says nothing about the others. */
   #forgive(member: Standing): void {
-    this.#waiting.letAllGo();
+    if (this.#waiting.size > 0) this.#waiting.letAllGo();
     if (member.failures === 0 && member.avoidUntilMs === 0) return;
     const wasNetwork = this.#members.every(
       ({ failures, upstream }) => failures > 0 || upstream.isAbsent === true,
@@ -335,8 +339,8 @@ const CODES_OF_UNREACHABLE: ReadonlySet<string> = new Set([
   "ERR_UNREACHABLE",
 ]);
 /** Whether waiting helps. A server that never proved who it is will not do so in a moment; one that did may be given another chance. */
-function passes({ hasAuthenticated }: Standing, { code }: DnsError): boolean {
-  return CODES_THAT_PASS.has(code) || (hasAuthenticated && code === "ERR_TLS_NOT_AUTHENTICATED");
+function passes({ hasEverAuthenticated }: Standing, { code }: DnsError): boolean {
+  return CODES_THAT_PASS.has(code) || (hasEverAuthenticated && code === "ERR_TLS_NOT_AUTHENTICATED");
 }
 
 /** What ends with a cable, a router or a server that was away. */

@@ -39,6 +39,8 @@ export interface Standing {
   smoothedMs: number | undefined;
   /** It once proved who it is. */
   hasAuthenticated: boolean;
+  /** The same, and it stays so whatever has been told since. */
+  hasEverAuthenticated: boolean;
   /** It has replied on this network. */
   hasReplied: boolean;
   lastFailure: UpstreamFailure | undefined;
@@ -93,6 +95,7 @@ export function makeStanding(upstream: PoolMember): Standing {
     networkEpoch: upstream.networkEpoch ?? 0,
     smoothedMs: undefined,
     hasAuthenticated: false,
+    hasEverAuthenticated: false,
     hasReplied: false,
     lastFailure: undefined,
     lastExchange: undefined,
@@ -115,7 +118,10 @@ export function noteReply(member: Standing, { exchange, protection }: Reply, now
   if (protection !== "local") member.repliesBy[protection]++;
   member.hasReplied = true;
   member.lastReplyMs = nowMs;
-  if (protection === "authenticated") member.hasAuthenticated = true;
+  if (protection === "authenticated") {
+    member.hasAuthenticated = true;
+    member.hasEverAuthenticated = true;
+  }
   if (exchange === undefined) return;
   member.lastExchange = exchange;
   const before = member.smoothedMs ?? exchange.exchangeMs;
