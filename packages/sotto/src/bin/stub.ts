@@ -64,7 +64,13 @@ async function withSocket(
   io: ProgramIo,
   run: (ask: (words: readonly string[]) => Promise<unknown>) => Promise<number>,
 ): Promise<number> {
-  const path = socket ?? (config === undefined ? undefined : socketOf(config));
+  const loaded = socket === undefined && config !== undefined ? loadConfigFile(config, "stub") : undefined;
+  if (loaded?.ok === false) {
+    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
+    io.stderr.write(`sotto stub ${command}: so where the stub listens is not known; say --socket PATH\n`);
+    return ExitCode.Failed;
+  }
+  const path = socket ?? loaded?.config.controlSocket;
   if (path !== undefined) return run((words) => askControl(path, words));
   io.stderr.write(
     `sotto stub ${command}: say where the stub listens: --socket PATH as it was started, or --config FILE with control.socket\n`,
@@ -79,11 +85,6 @@ function readText(file: string): string | undefined {
     // Who does DHCP here writes elsewhere.
     return undefined;
   }
-}
-
-function socketOf(config: string): string | undefined {
-  const loaded = loadConfigFile(config, "stub");
-  return loaded.ok ? loaded.config.controlSocket : undefined;
 }
 
 interface Arguments {
