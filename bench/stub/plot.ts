@@ -2,9 +2,10 @@
 import type { Figures } from "./rounds.ts";
 
 const ROW = 18;
-const LEFT = 330;
-const WIDTH = 820;
-/** Bars that are longer are cut, and their figure tells. */
+/** Room for the longest title. */
+const LEFT = 400;
+const WIDTH = 900;
+/** Bars that are longer are cut, which a mark behind their figure says. */
 const SCALE_US = 250;
 
 /** An SVG. */
@@ -32,8 +33,8 @@ ${rows.join("\n")}
 }
 
 function bar({ client, cpuUs }: Figures, y: number): string {
-  const width = (Math.min(cpuUs, SCALE_US) / SCALE_US) * (WIDTH - LEFT - 60);
+  const width = (Math.min(cpuUs, SCALE_US) / SCALE_US) * (WIDTH - LEFT - 90);
   const color = client.isOurs ? "#2f6f4f" : "#9aa5b1";
   const title = client.title.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text x="8" y="${y}">${title}</text><rect x="${LEFT}" y="${y - 11}" width="${width.toFixed(1)}" height="13" fill="${color}"/><text x="${(LEFT + width + 5).toFixed(1)}" y="${y}">${cpuUs.toFixed(1)}</text>`;
+  return `<text x="8" y="${y}">${title}</text><rect x="${LEFT}" y="${y - 11}" width="${width.toFixed(1)}" height="13" fill="${color}"/><text x="${(LEFT + width + 5).toFixed(1)}" y="${y}">${cpuUs.toFixed(1)}${cpuUs > SCALE_US ? " » cut" : ""}</text>`;
 }
