@@ -1,7 +1,7 @@
 /** Servers as `setServers` takes them: addresses with ports in Node's manner, and upstreams in ours. */
 import { isIP } from "node:net";
 import { readUpstream, type UpstreamSpec } from "@sotto/dns/stub";
-import { addressToText, tryParseAddress } from "@sotto/dns/wire";
+import { tryParseScopedAddress } from "@sotto/dns/wire";
 import { requirePort, wrongAddress, wrongType } from "./argument-checks.ts";
 
 /** A server and what `getServers` says of it. */
@@ -58,13 +58,13 @@ function readServer(text: string): NamedServer {
  * for, any other port has not.
  */
 function clear(literal: string, port: number): NamedServer {
-  const octets = tryParseAddress(literal.replace(/%.*/, ""));
-  if (!octets.ok) throw wrongAddress(literal);
-  const address = addressToText(octets.value);
-  const host = address.includes(":") ? `[${address}]` : address;
-  const text = port === PORT ? address : `${host}:${port}`;
+  const address = tryParseScopedAddress(literal);
+  if (!address.ok) throw wrongAddress(literal);
+  // Node does not tell the zone.
+  const bare = address.value.replace(/%.*/, "");
+  const text = port === PORT ? bare : `${bare.includes(":") ? `[${bare}]` : bare}:${port}`;
   const transport = port === PORT ? "auto" : port === TLS_PORT ? "tls" : "udp";
-  return { upstream: { address, port: port === PORT ? undefined : port, transport }, text };
+  return { upstream: { address: address.value, port: port === PORT ? undefined : port, transport }, text };
 }
 
 const PORT = 53;

@@ -1,5 +1,5 @@
 /** What resolv.conf(5) tells: servers, search list and options. */
-import { addressToText, type Name, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { type Name, tryParseName, tryParseScopedAddress } from "@sotto/dns/wire";
 
 export interface SystemConfig {
   /** Addresses, in order. */
@@ -19,9 +19,8 @@ export function parseResolvConf(text: string): SystemConfig {
       .trim()
       .split(/\s+/);
     if (key === "nameserver" && servers.length < SERVERS_MAX) {
-      // A zone index names an interface of this machine.
-      const address = tryParseAddress((values[0] ?? "").replace(/%.*/, ""));
-      if (address.ok) servers.push(addressToText(address.value));
+      const address = tryParseScopedAddress(values[0] ?? "");
+      if (address.ok) servers.push(address.value);
     }
     // The last of `domain` and `search` counts.
     if (key === "search" || key === "domain")

@@ -4,6 +4,7 @@ import { parseName } from "@sotto/dns/wire";
 import { parseHosts } from "./hosts-file.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { searchCandidates } from "./search-list.ts";
+import { readUpstream } from "./upstream-spec.ts";
 
 test("resolv.conf is read as the system reads it", () => {
   const text = `# a comment
@@ -15,7 +16,11 @@ search a.example b.example
 options timeout:1 ndots:3 rotate
 `;
   const { servers, search, ndots } = parseResolvConf(text);
-  assert.deepEqual(servers, ["192.0.2.1", "fe80::1"]);
+  assert.deepEqual(
+    servers,
+    ["192.0.2.1", "fe80::1%eth0"],
+    "a link-local address is nothing without its interface",
+  );
   assert.deepEqual(search.map(String), ["a.example.", "b.example."], "the last of domain and search counts");
   assert.equal(ndots, 3);
   assert.deepEqual(parseResolvConf("").servers, ["127.0.0.1"]);
@@ -45,4 +50,16 @@ test("names are searched for in the order that ndots asks for", () => {
   assert.deepEqual(of("a..b"), []);
   const long = `${"a".repeat(63)}.`.repeat(3) + "a".repeat(56);
   assert.deepEqual(of(long), [`${long}.`], "longer ones would be too long");
+});
+
+test("an upstream may be a link-local address of one of this machine's interfaces, in every form", () => {
+  const address = "fe80::1%eth0";
+  for (const given of [
+    address,
+    `udp://[${address}]`,
+    `${address}@853#dns.example`,
+    `tls://dns.example?ip=${encodeURIComponent(address)}`,
+    { address },
+  ])
+    assert.equal(readUpstream(given).address, address, JSON.stringify(given));
 });

@@ -1,7 +1,7 @@
 /** How users name an upstream: as text or as an object, and what it comes to. */
 import { DnsError } from "@sotto/dns/runtime";
 import { tryParseWrittenUpstream } from "@sotto/dns/transport";
-import { addressToText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { tryParseAddress, tryParseName, tryParseScopedAddress } from "@sotto/dns/wire";
 import { checkUpstream } from "./check-options.ts";
 import type { DaneMode } from "./dane-upstream.ts";
 
@@ -58,7 +58,7 @@ const PIN = /^[A-Za-z0-9+/]{43}=$/;
  */
 export function readUpstream(given: string | UpstreamSpec): UpstreamPlan {
   if (typeof given !== "string") return fromObject(given);
-  if (tryParseAddress(given).ok) return fromObject({ address: given });
+  if (tryParseScopedAddress(given).ok) return fromObject({ address: given });
   const parsed = tryParseWrittenUpstream(given);
   if (!parsed.ok) throw new DnsError("ERR_CONFIG", `upstream ${parsed.problem}`);
   const { authName, ...rest } = parsed.value;
@@ -147,9 +147,9 @@ export function requireFindable(plans: readonly UpstreamPlan[], bootstrap: reado
 }
 
 function literalOf(text: string): string {
-  const literal = tryParseAddress(text);
+  const literal = tryParseScopedAddress(text);
   if (!literal.ok) throw new DnsError("ERR_CONFIG", `upstream address ${literal.problem}`);
-  return addressToText(literal.value);
+  return literal.value;
 }
 
 function isDomainName(name: string): boolean {

@@ -4,7 +4,7 @@
  * apart (RFC 8310 §2).
  */
 import type { Endpoint } from "@sotto/dns/runtime";
-import { addressToText, type Parsed, parsed, problem, tryParseAddress, tryParseName } from "@sotto/dns/wire";
+import { type Parsed, parsed, problem, tryParseName, tryParseScopedAddress } from "@sotto/dns/wire";
 
 /** Where an upstream is and what must prove that it is the right one. */
 export interface UpstreamAddress {
@@ -61,7 +61,7 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Written
         `${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, known are ip, pin and dane`,
       );
   }
-  const literal = tryParseAddress(host);
+  const literal = tryParseScopedAddress(host);
   const given = parameters.get("ip") ?? (literal.ok ? host : undefined);
   const pins: string[] = [];
   for (const pin of parameters.getAll("pin")) {
@@ -81,7 +81,7 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Written
 }
 
 function parseClassic(text: string): Parsed<WrittenUpstream> {
-  const parts = /^([0-9A-Fa-f.:]+)(?:@([0-9]+))?(?:#([^#]+))?$/.exec(text);
+  const parts = /^([0-9A-Fa-f.:]+(?:%[A-Za-z0-9._-]+)?)(?:@([0-9]+))?(?:#([^#]+))?$/.exec(text);
   if (parts === null)
     return problem(
       `${JSON.stringify(text)} is not an upstream such as tls://dns.example?ip=192.0.2.1 or 192.0.2.1@853#dns.example`,
@@ -99,7 +99,7 @@ function finish(
   name: string | undefined,
   pins: readonly string[],
 ): Parsed<WrittenUpstream> {
-  const address = addressText === undefined ? undefined : tryParseAddress(addressText);
+  const address = addressText === undefined ? undefined : tryParseScopedAddress(addressText);
   if (address?.ok === false) return problem(`${JSON.stringify(text)}: ${address.problem}`);
   const port = Number(portText ?? PORTS[transport]);
   if (port < 1 || port > 65535) return problem(`${JSON.stringify(text)} has a port outside 1 to 65535`);
@@ -115,7 +115,7 @@ function finish(
   }
   return parsed({
     transport,
-    address: address && addressToText(address.value),
+    address: address?.value,
     port,
     authName: name?.replace(/\.$/, "").toLowerCase(),
     pins,

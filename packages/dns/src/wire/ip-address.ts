@@ -1,6 +1,6 @@
 /**
  * IP addresses and prefixes between text and octets: 4 octets for IPv4 (dotted quad, RFC 1123 §2.1), 16 for IPv6
- * (RFC 4291 §2.2, printed as RFC 5952 §4 wants). No zone identifiers, no shorthands such as `127.1`.
+ * (RFC 4291 §2.2, printed as RFC 5952 §4 wants). Zone identifiers only where it is said, no shorthands such as `127.1`.
  */
 import { type Parsed, parsed, problem } from "./parsed.ts";
 
@@ -14,6 +14,24 @@ export interface Prefix {
 export function tryParseAddress(text: string): Parsed<Uint8Array> {
   const octets = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
   return octets === undefined ? problem(`${JSON.stringify(text)} is not an IP address`) : parsed(octets);
+}
+
+/**
+ * The text of an address that can be connected to, as RFC 5952 wants it. A link-local one may name its zone, which is an
+ * interface of this machine and stays (RFC 4007 §11): `fe80::1%eth0`.
+ */
+export function tryParseScopedAddress(text: string): Parsed<string> {
+  const percent = text.indexOf("%");
+  const address = tryParseAddress(percent < 0 ? text : text.slice(0, percent));
+  if (!address.ok) return address;
+  const canonical = addressToText(address.value);
+  if (percent < 0) return parsed(canonical);
+  const zone = text.slice(percent + 1);
+  const [a = 0, b = 0] = address.value;
+  const isLinkLocal = address.value.length === 16 && a === 0xfe && (b & 0xc0) === 0x80;
+  return isLinkLocal && /^[A-Za-z0-9._-]{1,64}$/.test(zone)
+    ? parsed(`${canonical}%${zone}`)
+    : problem(`${JSON.stringify(text)} names a zone, which only link-local addresses have`);
 }
 
 /** An address with `/bits`; without it the whole address counts. Set bits behind the prefix are a problem. */
