@@ -15,12 +15,16 @@ const USES_PROGRAMS = new Set([join("test", "integration", "examples.test.ts")])
 /** Compares times of small and large messages: that work is linear does not depend on the Node, and once is often enough. */
 const TIMED = new Set([join("test", "fuzz", "linear-work.test.ts")]);
 
+/** Plays the part of a service manager with foreign sockets of its own, which need node:ffi in the test itself. */
+const FOREIGN = new Set([join("test", "integration", "inherited-sockets.test.ts")]);
+
 const SUITES = {
   unit: { folders: ["packages/dns/src", "packages/sotto/src", "test"], takes: (file) => !isApart(file) },
   // What must work on every Node that the library supports.
   library: {
     folders: ["packages/dns/src", "test/fuzz", "test/integration", "test/simulation"],
-    takes: (file) => !TIMED.has(file) && (USES_PROGRAMS.has(file) || !reachesPrograms(file)),
+    takes: (file) =>
+      !TIMED.has(file) && !FOREIGN.has(file) && (USES_PROGRAMS.has(file) || !reachesPrograms(file)),
   },
   packages: { folders: ["test/packages"], takes: () => true },
   interop: { folders: ["test/interop"], takes: () => true },

@@ -1,5 +1,5 @@
 /** Whom this process trusts for TLS when it was told nobody: the authorities of the system, as other programs of the machine do. */
-import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import tls from "node:tls";
 
 export interface TrustedAuthorities {
   /** `node`: the system has none that can be found, and Node's own list stays. */
@@ -13,9 +13,9 @@ export interface TrustedAuthorities {
  */
 export function trustSystemAuthorities(): TrustedAuthorities {
   // Debian has each one in a file of its own and in one for all.
-  const system = [...new Set(getCACertificates("system"))];
-  if (system.length === 0) return { source: "node", count: getCACertificates("default").length };
-  const all = [...new Set([...system, ...getCACertificates("extra")])];
-  setDefaultCACertificates(all);
+  const system = [...new Set(tls.getCACertificates("system"))];
+  if (system.length === 0) return { source: "node", count: tls.getCACertificates("default").length };
+  const all = [...new Set([...system, ...tls.getCACertificates("extra")])];
+  tls.setDefaultCACertificates(all);
   return { source: "system", count: all.length };
 }
