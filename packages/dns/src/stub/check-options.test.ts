@@ -27,7 +27,7 @@ const WRONG_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 const WRONG_UPSTREAMS: Readonly<Record<string, readonly unknown[]>> = {
-  address: [undefined, 5, "", "dns.example", "fe80::1%eth0", "192.0.2"],
+  address: [undefined, 5, "", "dns.example", "2001:db8::1%eth0", "192.0.2"],
   port: [0, -1, 65_536, 1.5, Number.NaN, "853", 53],
   clearPort: [0, Number.NaN, "53"],
   transport: ["sctp", "TLS", ""],

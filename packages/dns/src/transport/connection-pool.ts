@@ -204,6 +204,8 @@ export class ConnectionPool {
     const queriesMax = this.#learntMax(entry) ?? Number.POSITIVE_INFINITY;
     const nowMs = this.#runtime.clock.nowMs();
     const defaultIdleMs = limits.idleTimeoutMs ?? CONNECTION_LIMITS_DEFAULT.idleTimeoutMs;
+    // Queries that moved here from a silent connection were perhaps only slow: who is known to be there gets their whole time.
+    const isKnown = this.memory.repliedLately(this.remembered(target), nowMs);
     const link = new ClientLink(
       {
         target,
@@ -212,6 +214,7 @@ export class ConnectionPool {
         limits: {
           ...limits,
           queriesMax,
+          ...(isKnown ? { firstAnswerTimeoutMs: Number.POSITIVE_INFINITY } : {}),
           idleTimeoutMs: learntIdleMs(entry.idleCloses, defaultIdleMs, nowMs),
         },
         fastOpen: this.#options.fastOpen && this.memory.mayFastOpen(this.remembered(target), nowMs),

@@ -62,6 +62,32 @@ test("a reused connection that dies costs a retry and nothing of the server's st
   await world.clock.runUntil(exchanger.close());
 });
 
+/**
+ * Names whose own servers are dead keep a resolver busy for half a minute. When nothing else was asked, the fresh connection on
+ * which they were asked once more stayed silent as well, was held against the resolver, and everybody was turned away.
+ */
+test("names that take long neither fail nor are held against a server that has just replied", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld();
+  await FakeStreamServer.open(serverHost, (query, stream) => {
+    const isSlow = query.questions[0]?.name.toString() === "slow.example.";
+    if (isSlow) world.clock.startTimer("slow name", 20_000, () => stream.reply(replyTo(query)));
+    else stream.reply(replyTo(query));
+  });
+  const ask = (name: string): Promise<[string, number]> => {
+    const deadlineMs = world.clock.nowMs() + 60_000;
+    const request = requestOf(world, { transport: "tcp", question: questionOf(name), deadlineMs });
+    return outcomeOf(world, exchanger.exchange(request));
+  };
+  assert.equal((await ask("www.example."))[0], "ok");
+  const slow = ask("slow.example.");
+  await world.clock.advance(10_000);
+  assert.equal((await ask("www.example."))[0], "ok", "nobody is turned away meanwhile");
+  const [outcome, tookMs] = await slow;
+  assert.equal(outcome, "ok");
+  assert.ok(tookMs < 22_000, `${tookMs} ms`);
+  await world.clock.runUntil(exchanger.close());
+});
+
 test("a dead server is remembered although every query gave up before its connection did", async () => {
   const { world, exchanger } = exchangerWorld(1, { connectTimeoutMs: 3000 });
   world.network.setReachability(SERVER.address, "silent");

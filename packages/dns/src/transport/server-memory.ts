@@ -98,6 +98,8 @@ const LAST_HOPE_REST_MS = 1000;
 const JOIN_MS = 1000;
 /** RFC 7413 §4.1.3.1: a path that loses SYNs with data is not asked again for a while. */
 const NO_FAST_OPEN_MS = 3_600_000;
+/** Longer than a resolver looks for servers of a name that are all dead. */
+const LATELY_MS = 30_000;
 /** Servers remembered; beyond it the one used least recently is forgotten. */
 const SERVERS_MAX = 2000;
 
@@ -180,6 +182,11 @@ export class ServerMemory {
     noteReply(server.isTls ? this.#tlsReplies : this.#clearReplies, server.address, nowMs);
     const memory = this.#servers.get(server.key);
     if (memory?.failure !== undefined) memory.failure = undefined;
+  }
+
+  /** It replied so lately that silence on a connection that it accepts is about what it was asked. */
+  repliedLately({ isTls, address }: RememberedServer, nowMs: number): boolean {
+    return isWithin((isTls ? this.#tlsReplies : this.#clearReplies).get(address), LATELY_MS, nowMs);
   }
 
   #forgetNetworkFailures(): void {
