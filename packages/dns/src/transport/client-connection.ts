@@ -205,7 +205,8 @@ export class ClientConnection {
       batch.set(query.octets, at + FRAME_PREFIX_OCTETS);
       setUint16(batch, at + FRAME_PREFIX_OCTETS, id);
       at += FRAME_PREFIX_OCTETS + query.octets.length;
-      const dueMs = Math.min(query.deadlineMs, nowMs + patienceMs);
+      const dueMs =
+        query.isPatient === true ? query.deadlineMs : Math.min(query.deadlineMs, nowMs + patienceMs);
       this.#flights.set(id, { query, sentAtMs: nowMs, dueMs, isReused, isAwaited: true });
       this.#wantTimer(dueMs);
       this.#awaited++;
@@ -308,7 +309,9 @@ export class ClientConnection {
 
   /** What was sent into the same silence later need not wait as long to go on over a fresh connection. */
   #giveUpWaiting(nowMs: number): void {
-    const others = [...this.#flights.values()].filter(({ isAwaited }) => isAwaited);
+    const others = [...this.#flights.values()].filter(
+      ({ isAwaited, query }) => isAwaited && query.isPatient !== true,
+    );
     for (const flight of others) this.#abandon(flight, nowMs);
     this.drain(nowMs);
     this.#goOn(nowMs);
@@ -317,7 +320,8 @@ export class ClientConnection {
 
   #lostInSilence(): QueryOutcome {
     const repliesServed = this.counters.served;
-    return { kind: "lost", wasSent: true, repliesServed, wasPassedOver: false, problem: undefined };
+    const lost = { kind: "lost", wasSent: true, wasPassedOver: false, wasSilent: true } as const;
+    return { ...lost, repliesServed, problem: undefined };
   }
 
   /** Ends waiting for what is due; queries whose connection has shown life meanwhile get all of their time. */

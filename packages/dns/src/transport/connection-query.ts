@@ -10,6 +10,8 @@ export interface ConnectionQuery {
   readonly deadlineMs: number;
   /** True when the message has a keepalive option. */
   readonly asksKeepalive: boolean;
+  /** It has left one silent connection already, so that it is probably slow itself: it waits to the end on this one. */
+  readonly isPatient?: boolean;
   /** Called exactly once per connection that took the query, unless the query is cancelled. */
   settle(outcome: QueryOutcome): void;
 }
@@ -36,6 +38,8 @@ export type QueryOutcome =
       /** True when other queries were answered after this one was sent: the peer closes although queries wait. */
       readonly wasPassedOver: boolean;
       readonly problem: Error | undefined;
+      /** The connection was given up because it was silent. */
+      readonly wasSilent?: boolean;
     }
   /** The connection never came about. */
   | { readonly kind: "failed"; readonly problem: Error }

@@ -16,8 +16,9 @@ export function malformed(request: ExchangeRequest, problem: FormatProblem): Dns
 }
 
 /** The connection ended first. */
-function connectionLost(request: ExchangeRequest, cause: Error | undefined): DnsError {
-  const why = cause === undefined ? "closed the connection" : "broke the connection";
+function connectionLost(request: ExchangeRequest, cause: Error | undefined, wasSilent: boolean): DnsError {
+  const broke = cause === undefined ? "closed the connection" : "broke the connection";
+  const why = wasSilent ? "was silent for too long" : broke;
   return new DnsError("ERR_CONNECTION_LOST", `${place(request)} ${why} before it answered`, {
     stage: "query",
     cause,
@@ -42,7 +43,7 @@ export function failureOf(
             stage: "query",
           });
     case "lost":
-      return connectionLost(request, outcome.problem);
+      return connectionLost(request, outcome.problem, outcome.wasSilent === true);
     case "failed":
       return DnsError.is(outcome.problem)
         ? outcome.problem

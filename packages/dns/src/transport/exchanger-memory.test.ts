@@ -80,8 +80,10 @@ test("names that take long neither fail nor are held against a server that has j
   };
   assert.equal((await ask("www.example."))[0], "ok");
   const slow = ask("slow.example.");
-  await world.clock.advance(10_000);
-  assert.equal((await ask("www.example."))[0], "ok", "nobody is turned away meanwhile");
+  for (let i = 0; i < 3; i++) {
+    await world.clock.advance(3000);
+    assert.equal((await ask("www.example."))[0], "ok", "nobody is turned away meanwhile");
+  }
   const [outcome, tookMs] = await slow;
   assert.equal(outcome, "ok");
   assert.ok(tookMs < 22_000, `${tookMs} ms`);

@@ -317,12 +317,13 @@ export class Exchanger {
     const target = this.#targetOf(request, transport);
     const refusal = this.#pool.refusal(target, request.isLastHope === true);
     if (refusal !== undefined) throw refusal;
+    let isPatient = false;
     for (;;) {
       const link = this.#pool.acquire(target);
       if (link === undefined)
         throw new DnsError("ERR_QUOTA_EXCEEDED", "all connections are busy", { stage: "connect" });
       const epoch = this.#networkEpoch;
-      const outcome = await this.#ask(link, query, request);
+      const outcome = await this.#ask(link, isPatient ? { ...query, isPatient } : query, request);
       if (outcome.kind === "reply") {
         this.#pool.memory.noteSuccess(this.#pool.remembered(target), clock.nowMs());
         const message = tryDecodeMessage(outcome.octets);
@@ -334,6 +335,7 @@ export class Exchanger {
           facts: { ...facts, queryOctets: query.octets.length },
         };
       }
+      isPatient ||= outcome.kind === "lost" && outcome.wasSilent === true;
       if (outcome.kind === "lost" && outcome.wasPassedOver)
         this.#pool.noteEarlyClose(target, outcome.repliesServed);
       const isOtherNetwork = this.#networkEpoch !== epoch;
@@ -350,7 +352,7 @@ export class Exchanger {
   /** Gives the query to the connection and waits for what becomes of it there. */
   #ask(
     link: ClientLink,
-    query: { octets: Uint8Array; asksKeepalive: boolean },
+    query: Pick<ConnectionQuery, "octets" | "asksKeepalive" | "isPatient">,
     request: ExchangeRequest,
   ): Promise<QueryOutcome> {
     return new Promise((resolve, reject) => {
