@@ -89,7 +89,10 @@ async function askAll(port: number, names: readonly FakeName[]): Promise<Map<str
   const results = new Map<string, string>();
   const waiting = [...names];
   const worker = async (): Promise<void> => {
-    const exchanger = new Exchanger({}, runtime);
+    // Unbound takes half a minute for names whose servers are dead: a silent connection says nothing here, and a fresh one would be
+    // closed by it while they wait there alone.
+    const unhurried = { answerAfterPauseTimeoutMs: PATIENCE_MS, silenceTimeoutMs: PATIENCE_MS };
+    const exchanger = new Exchanger({ connection: unhurried }, runtime);
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { name, type } = next;
       const key = `${name.toString()} ${rrTypeToText(type)}`;

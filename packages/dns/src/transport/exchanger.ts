@@ -448,6 +448,8 @@ function mayGoOn(
 ): boolean {
   if (outcome.kind !== "lost") return outcome.kind === "failed" && isOtherNetwork && tries.moves-- > 0;
   if (outcome.repliesServed === 0 && !isOtherNetwork) return false;
+  // Once only: then it is patient.
+  if (outcome.wasSilent === true && tries.retries > 0) return true;
   return outcome.wasSent ? tries.retries-- > 0 : tries.moves-- > 0;
 }
 
