@@ -29,6 +29,9 @@ export class ClientCookies {
   readonly #serverCookies = new Map<string, Uint8Array>();
   /** What was made of the secret already. */
   readonly #clientCookies = new Map<string, Uint8Array>();
+  #latestServer = "";
+  #latestAddress = "";
+  #latestKey = "|";
 
   constructor(random: Random) {
     this.#random = random;
@@ -37,7 +40,7 @@ export class ClientCookies {
 
   /** The option for a query. */
   optionFor(server: string, localAddress: string): EdnsOption {
-    const key = keyOf(server, localAddress);
+    const key = this.#keyOf(server, localAddress);
     const known = this.#serverCookies.get(key);
     if (known !== undefined) {
       this.#serverCookies.delete(key);
@@ -50,7 +53,7 @@ export class ClientCookies {
    * Judges the option of a reply (undefined: none) and keeps the server's cookie (RFC 7873 §5.3).
    */
   judge(server: string, localAddress: string, data: Uint8Array | undefined): CookieVerdict {
-    const key = keyOf(server, localAddress);
+    const key = this.#keyOf(server, localAddress);
     if (data === undefined) return this.#serverCookies.has(key) ? "missing" : "good";
     const cookie = tryReadCookie(data);
     if (!cookie.ok) return "wrong";
@@ -70,7 +73,7 @@ export class ClientCookies {
 
   /** No reply with a cookie came: the server may have stopped giving them. */
   forget(server: string, localAddress: string): void {
-    this.#serverCookies.delete(keyOf(server, localAddress));
+    this.#serverCookies.delete(this.#keyOf(server, localAddress));
   }
 
   /** The network is another one: new cookies for everybody, so that nobody recognises us. */
@@ -78,6 +81,16 @@ export class ClientCookies {
     this.#secret = this.#random.octets(SIPHASH_KEY_OCTETS);
     this.#clientCookies.clear();
     this.#serverCookies.clear();
+  }
+
+  /** Kept, because a text that is put together anew is also hashed anew each time. */
+  #keyOf(server: string, localAddress: string): string {
+    if (server !== this.#latestServer || localAddress !== this.#latestAddress) {
+      this.#latestServer = server;
+      this.#latestAddress = localAddress;
+      this.#latestKey = `${server}|${localAddress}`;
+    }
+    return this.#latestKey;
   }
 
   #clientCookie(key: string): Uint8Array {
@@ -89,10 +102,6 @@ export class ClientCookies {
     this.#clientCookies.set(key, made);
     return made;
   }
-}
-
-function keyOf(server: string, localAddress: string): string {
-  return `${server}|${localAddress}`;
 }
 
 const utf8 = new TextEncoder();
