@@ -1,10 +1,10 @@
 /** Work that several wait for at once: done once, given up when nobody waits any more; each waits as long as it likes. */
-import { type Clock, DnsError, type Timer } from "@sotto/dns/runtime";
+import { type Clock, DnsError, Stop, type StopSignal, type Timer } from "@sotto/dns/runtime";
 
 export interface Waiter {
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: StopSignal | undefined;
   /** For the error: what is waited for; a function where it takes time to tell. */
   readonly what: string | (() => string);
 }
@@ -15,7 +15,7 @@ export interface Waiter {
  */
 class Flight<T> {
   readonly deadlineMs: number;
-  #giveUp: AbortController | undefined = new AbortController();
+  #giveUp: Stop | undefined = new Stop();
   #waits: Wait<T>[] = [];
 
   constructor(deadlineMs: number) {
@@ -23,18 +23,17 @@ class Flight<T> {
   }
 
   /** Undefined once it is over or given up. */
-  get signal(): AbortSignal | undefined {
-    return this.#giveUp?.signal;
+  get signal(): StopSignal | undefined {
+    return this.#giveUp;
   }
 
   wait(waiter: Waiter, clock: Clock): Promise<T> {
     return new Promise((resolve, reject) => {
-      const wait = new Wait(waiter, { resolve, reject }, clock, () => this.#left(wait));
-      this.#waits.push(wait);
+      this.#waits.push(new Wait<T>(waiter, { flight: this, resolve, reject }, clock));
     });
   }
 
-  #left(wait: Wait<T>): void {
+  leave(wait: Wait<T>): void {
     this.#waits = this.#waits.filter((one) => one !== wait);
     if (this.#waits.length === 0) this.abort();
   }
@@ -46,11 +45,11 @@ class Flight<T> {
   }
 
   land(value: T): void {
-    for (const wait of this.#end()) wait.land(value);
+    for (const wait of this.#end()) wait.end()?.resolve(value);
   }
 
   fail(problem: unknown): void {
-    for (const wait of this.#end()) wait.fail(problem);
+    for (const wait of this.#end()) wait.end()?.reject(problem);
   }
 
   #end(): readonly Wait<T>[] {
@@ -61,7 +60,8 @@ class Flight<T> {
   }
 }
 
-interface Settle<T> {
+interface Waited<T> {
+  readonly flight: Flight<T>;
   resolve(value: T): void;
   reject(problem: unknown): void;
 }
@@ -69,42 +69,35 @@ interface Settle<T> {
 /** One who waits; empty afterwards, too. */
 class Wait<T> {
   readonly #timer: Timer;
-  #settle: Settle<T> | undefined;
-  #signal: AbortSignal | undefined = undefined;
+  #waited: Waited<T> | undefined;
+  #signal: StopSignal | undefined = undefined;
   #onAbort: (() => void) | undefined = undefined;
 
-  constructor(waiter: Waiter, settle: Settle<T>, clock: Clock, onLeave: () => void) {
-    this.#settle = settle;
-    const leave = (problem: DnsError): void => {
-      this.fail(problem);
-      onLeave();
-    };
+  constructor(waiter: Waiter, waited: Waited<T>, clock: Clock) {
+    this.#waited = waited;
     const leftMs = Math.max(0, waiter.deadlineMs - clock.nowMs());
-    this.#timer = clock.startTimer("stub query", leftMs, () =>
-      leave(new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" })),
-    );
+    this.#timer = clock.startTimer("stub query", leftMs, () => this.#leave(tooLate(waiter)));
     if (waiter.signal === undefined) return;
     this.#signal = waiter.signal;
-    this.#onAbort = () => leave(aborted(waiter));
+    this.#onAbort = () => this.#leave(aborted(waiter));
     this.#signal.addEventListener("abort", this.#onAbort);
   }
 
-  land(value: T): void {
-    this.#end()?.resolve(value);
+  #leave(problem: DnsError): void {
+    const waited = this.end();
+    waited?.reject(problem);
+    waited?.flight.leave(this);
   }
 
-  fail(problem: unknown): void {
-    this.#end()?.reject(problem);
-  }
-
-  #end(): Settle<T> | undefined {
-    const settle = this.#settle;
-    this.#settle = undefined;
+  /** Whom to tell; undefined when that has happened already. */
+  end(): Waited<T> | undefined {
+    const waited = this.#waited;
+    this.#waited = undefined;
     this.#timer.cancel();
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#onAbort = undefined;
     this.#signal = undefined;
-    return settle;
+    return waited;
   }
 }
 
@@ -126,7 +119,7 @@ export class Flights<T> {
   join(
     key: string,
     waiter: Waiter,
-    work: (signal: AbortSignal, deadlineMs: number) => Promise<T>,
+    work: (signal: StopSignal, deadlineMs: number) => Promise<T>,
   ): Promise<T> {
     if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
     const known = this.#flights.get(key);
@@ -160,6 +153,10 @@ export class Flights<T> {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
     else this.#replaced.delete(flight);
   }
+}
+
+function tooLate(waiter: Waiter): DnsError {
+  return new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" });
 }
 
 function aborted(waiter: Waiter): DnsError {

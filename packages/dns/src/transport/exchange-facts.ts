@@ -64,7 +64,7 @@ export function streamFacts(
 
 /** A truncated datagram may be cut within a record: then header and question are what there is. */
 export function decodeReply(octets: Uint8Array, question: Question): Parsed<Message> {
-  const message = tryDecodeMessage(octets);
+  const message = tryDecodeMessage(octets, question.name);
   if (message.ok) return message;
   const view = new MessageView();
   view.reset(octets);

@@ -2,7 +2,7 @@
  * Asks servers: one exchange is one question to one server over one transport, with everything below it (ids, ports,
  * connections, tickets, truncation, one retry) taken care of. Which server to ask is decided above.
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
 import { tryDecodeMessage } from "@sotto/dns/wire";
 import { UNAUTHENTICATED_TLS } from "./authentication.ts";
 import type { ClientLink, LinkTarget } from "./client-link.ts";
@@ -318,9 +318,9 @@ export class Exchanger {
 class GiveUp {
   readonly #all: Set<GiveUp>;
   #run: (() => void) | undefined;
-  #signal: AbortSignal | undefined;
+  #signal: StopSignal | undefined;
 
-  constructor(run: () => void, signal: AbortSignal | undefined, all: Set<GiveUp>) {
+  constructor(run: () => void, signal: StopSignal | undefined, all: Set<GiveUp>) {
     this.#run = run;
     this.#signal = signal;
     this.#all = all;

@@ -75,7 +75,10 @@ export class UdpExchange implements UdpWaiter {
 
   begin(): void {
     const { request, socket } = this.#query;
-    if (request.signal?.aborted === true) return this.giveUp();
+    if (request.signal?.aborted === true) {
+      this.giveUp();
+      return;
+    }
     request.signal?.addEventListener("abort", this.giveUp);
     if (socket.local !== undefined) this.start(socket.local);
   }
