@@ -28,7 +28,7 @@ export class ClientCookies {
   /** By server and own address (RFC 9018 §3: a cookie is never used from another address). */
   readonly #serverCookies = new Map<string, Uint8Array>();
   /** What was made of the secret already. */
-  readonly #clientCookies = new Map<string, Uint8Array>();
+  readonly #clientOptions = new Map<string, EdnsOption>();
   #latestServer = "";
   #latestAddress = "";
   #latestKey = "|";
@@ -42,11 +42,10 @@ export class ClientCookies {
   optionFor(server: string, localAddress: string): EdnsOption {
     const key = this.#keyOf(server, localAddress);
     const known = this.#serverCookies.get(key);
-    if (known !== undefined) {
-      this.#serverCookies.delete(key);
-      this.#serverCookies.set(key, known);
-    }
-    return makeCookie({ client: this.#clientCookie(key), server: known ?? NONE });
+    if (known === undefined) return this.#clientOption(key);
+    this.#serverCookies.delete(key);
+    this.#serverCookies.set(key, known);
+    return makeCookie({ client: this.#clientOption(key).data, server: known });
   }
 
   /**
@@ -58,7 +57,7 @@ export class ClientCookies {
     const cookie = tryReadCookie(data);
     if (!cookie.ok) return "wrong";
     const { client, server: given } = cookie.value;
-    const own = this.#clientCookie(key);
+    const own = this.#clientOption(key).data;
     if (client.length !== CLIENT_COOKIE_OCTETS || client.some((octet, i) => octet !== own[i])) return "wrong";
     if (given.length > 0) {
       this.#serverCookies.delete(key);
@@ -79,7 +78,7 @@ export class ClientCookies {
   /** The network is another one: new cookies for everybody, so that nobody recognises us. */
   forgetAll(): void {
     this.#secret = this.#random.octets(SIPHASH_KEY_OCTETS);
-    this.#clientCookies.clear();
+    this.#clientOptions.clear();
     this.#serverCookies.clear();
   }
 
@@ -93,13 +92,14 @@ export class ClientCookies {
     return this.#latestKey;
   }
 
-  #clientCookie(key: string): Uint8Array {
-    const known = this.#clientCookies.get(key);
+  /** As it is sent while the server has given none. */
+  #clientOption(key: string): EdnsOption {
+    const known = this.#clientOptions.get(key);
     if (known !== undefined) return known;
-    const made = sipHash24(this.#secret, utf8.encode(key));
+    const made = makeCookie({ client: sipHash24(this.#secret, utf8.encode(key)), server: NONE });
     // They can be made again.
-    if (this.#clientCookies.size >= SERVERS_MAX) this.#clientCookies.clear();
-    this.#clientCookies.set(key, made);
+    if (this.#clientOptions.size >= SERVERS_MAX) this.#clientOptions.clear();
+    this.#clientOptions.set(key, made);
     return made;
   }
 }
