@@ -15,16 +15,18 @@ export interface Waiter {
  */
 class Flight<T> {
   readonly deadlineMs: number;
-  #giveUp: Stop | undefined = new Stop();
+  /** Undefined once it is over or given up. */
+  #giveUp: Stop | undefined;
   #waits: Wait<T>[] = [];
 
-  constructor(deadlineMs: number) {
+  constructor(deadlineMs: number, giveUp: Stop) {
     this.deadlineMs = deadlineMs;
+    this.#giveUp = giveUp;
   }
 
-  /** Undefined once it is over or given up. */
-  get signal(): StopSignal | undefined {
-    return this.#giveUp;
+  /** False once it is over or given up. */
+  get isUnderWay(): boolean {
+    return this.#giveUp !== undefined;
   }
 
   wait(waiter: Waiter, clock: Clock): Promise<T> {
@@ -124,14 +126,13 @@ export class Flights<T> {
     if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
     const known = this.#flights.get(key);
     // Whoever may wait longer than those before is not served by work that ends with them.
-    if (known?.signal !== undefined && known.deadlineMs >= waiter.deadlineMs)
+    if (known?.isUnderWay === true && known.deadlineMs >= waiter.deadlineMs)
       return known.wait(waiter, this.#clock);
-    const flight = new Flight<T>(waiter.deadlineMs);
-    const { signal } = flight;
-    if (signal === undefined) throw new Error("a flight that has not begun is over");
+    const stop = new Stop();
+    const flight = new Flight<T>(waiter.deadlineMs, stop);
     if (known !== undefined) this.#replaced.add(known);
     this.#flights.set(key, flight);
-    work(signal, waiter.deadlineMs).then(
+    work(stop, waiter.deadlineMs).then(
       (value) => {
         this.#forget(key, flight);
         flight.land(value);

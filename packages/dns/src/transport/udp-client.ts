@@ -50,9 +50,10 @@ export class UdpClient {
     return new Promise((resolve, reject) => {
       const place = this.#placeOf(request.server);
       let isSecond = false;
-      const onEnd = (outcome: UdpReply | Error, { localAddress: local }: UdpExchange): void => {
+      const onEnd = (outcome: UdpReply | Error, exchange: UdpExchange): void => {
+        this.#underWay.remove(exchange);
         try {
-          const result = this.#judge(request, place, local, outcome);
+          const result = this.#judge(request, place, exchange.localAddress, outcome);
           if (result !== "bad cookie") resolve(result);
           // RFC 7873 §5.3: BADCOOKIE came with a good cookie; after a second one, over TCP.
           else if (isSecond) resolve("truncated");
@@ -87,11 +88,9 @@ export class UdpClient {
         cookies: request.cookies === true && request.edns !== undefined ? this.#cookies : undefined,
         mixesCase: request.mixCase === true && !this.#caseless.has(place),
         socket: this.#sockets.take(request.server, place, localAddress),
-        timing: { firstPatienceMs: this.#roundTrips.patienceMs(place, firstPatienceMs), sendsMax },
-        onEnd: (outcome) => {
-          this.#underWay.remove(exchange);
-          onEnd(outcome, exchange);
-        },
+        firstPatienceMs: this.#roundTrips.patienceMs(place, firstPatienceMs),
+        sendsMax,
+        onEnd,
       },
       this.#runtime,
     );

@@ -27,7 +27,8 @@ export interface UdpQuery {
   readonly mixesCase: boolean;
   /** The query is added to it, and removed when it is over. */
   readonly socket: UdpSocket;
-  readonly timing: UdpTiming;
+  readonly firstPatienceMs: number;
+  readonly sendsMax: number;
   /** Called once, with a reply whose octets may be valid only during the call, or with why there is none. */
   readonly onEnd: (outcome: UdpReply | Error, exchange: UdpExchange) => void;
 }
@@ -99,7 +100,7 @@ export class UdpExchange implements UdpWaiter {
 
   #send(): void {
     const { clock } = this.#runtime;
-    const { request, timing, socket } = this.#query;
+    const { request, firstPatienceMs, sendsMax, socket } = this.#query;
     const nowMs = clock.nowMs();
     if (this.#sends === 0) this.#firstSentAtMs = nowMs;
     this.#sends++;
@@ -107,8 +108,8 @@ export class UdpExchange implements UdpWaiter {
     socket.send(this.#octets);
     if (this.#isDone) return;
     const leftMs = request.deadlineMs - nowMs;
-    const patienceMs = timing.firstPatienceMs * 2 ** (this.#sends - 1);
-    const isLast = this.#sends >= timing.sendsMax || patienceMs >= leftMs;
+    const patienceMs = firstPatienceMs * 2 ** (this.#sends - 1);
+    const isLast = this.#sends >= sendsMax || patienceMs >= leftMs;
     this.#timer = clock.startTimer("udp exchange", Math.max(0, isLast ? leftMs : patienceMs), () =>
       isLast ? this.#timeOut() : this.#send(),
     );

@@ -392,6 +392,7 @@ export function tryParseName(text: string, origin: Name = Name.root): Parsed<Nam
     if (isAbsolute) {
       if (at - labelAt === 1) return problem(`name ${JSON.stringify(text)} has an empty label`);
       if (at >= NAME_OCTETS_MAX) return tooLong(text);
+      scratch[labelAt] = at - labelAt - 1;
       labelAt = at++;
       continue;
     }
@@ -409,8 +410,8 @@ export function tryParseName(text: string, origin: Name = Name.root): Parsed<Nam
       return problem(`name ${JSON.stringify(text)} has a label of more than 63 octets`);
     if (at >= NAME_OCTETS_MAX) return tooLong(text);
     scratch[at++] = octet;
-    scratch[labelAt] = at - labelAt - 1;
   }
+  scratch[labelAt] = at - labelAt - 1;
   const own = isAbsolute ? at - 1 : at;
   const tail = isAbsolute ? Name.root.wire : origin.wire;
   if (own + tail.length > NAME_OCTETS_MAX) return tooLong(text);
