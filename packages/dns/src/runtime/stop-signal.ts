@@ -21,10 +21,11 @@ export class Stop implements StopSignal {
   }
 
   removeEventListener(_type: "abort", listener: () => void): void {
-    const at = this.#listeners?.indexOf(listener) ?? -1;
-    if (at < 0) return;
-    if (this.#listeners?.length === 1) this.#listeners = undefined;
-    else this.#listeners?.splice(at, 1);
+    const listeners = this.#listeners ?? [];
+    const at = listeners.indexOf(listener);
+    // Nearly always the only one, for which no list of what was removed is made.
+    if (at >= 0 && at === listeners.length - 1) listeners.pop();
+    else if (at >= 0) listeners.splice(at, 1);
   }
 
   abort(reason?: unknown): void {
