@@ -1,7 +1,7 @@
 /** What one `Resolver` of Node's terms is: some servers, a patience, and the questions under way. */
 
 import { isIP } from "node:net";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, Stop, stopWith } from "@sotto/dns/runtime";
 import { systemFileStamp, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   parseResolvConf,
@@ -113,10 +113,10 @@ export class Channel {
   #own: Served | undefined = undefined;
   #localAddresses: readonly string[] | undefined = undefined;
   /**
-   * One for each question under way, because a signal for all would keep a list of listeners that has to be searched. Empty once it is
-   * over: sets keep what went through them alive until the next full collection.
+   * One for each question under way, because a signal for all would keep a list of listeners that has to be searched. They are empty
+   * once it is over: sets keep what went through them alive until the next full collection.
    */
-  readonly #underWay = new Set<{ giveUp: AbortController | undefined }>();
+  readonly #underWay = new Set<Stop>();
 
   constructor(defaults: ChannelDefaults, options?: unknown) {
     this.#defaults = defaults;
@@ -131,25 +131,22 @@ export class Channel {
     const { servers, tenancy } = this.#served;
     if (servers.length === 0 || tenancy === undefined)
       throw new DnsError("ERR_CONFIG", "no server is set", { stage: "resolve" });
-    const giveUp = new AbortController();
-    const own: { giveUp: AbortController | undefined } = { giveUp };
-    const signal =
-      options.signal === undefined ? giveUp.signal : AbortSignal.any([giveUp.signal, options.signal]);
+    const signal = options.signal === undefined ? new Stop() : stopWith(options.signal);
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    this.#underWay.add(own);
+    this.#underWay.add(signal);
     tenancy.enter();
     try {
       return await tenancy.stub.query(name, type, { ...options, signal, timeoutMs });
     } finally {
       tenancy.leave();
-      this.#underWay.delete(own);
-      own.giveUp = undefined;
+      this.#underWay.delete(signal);
+      if (options.signal !== undefined) signal.abort();
     }
   }
 
   cancel(): void {
     const reason = new DnsError("ERR_ABORTED", "cancel() was called", { stage: "query" });
-    for (const { giveUp } of [...this.#underWay]) giveUp?.abort(reason);
+    for (const signal of [...this.#underWay]) signal.abort(reason);
   }
 
   getServers(): string[] {

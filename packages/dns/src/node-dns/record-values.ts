@@ -53,12 +53,24 @@ function kind<M extends RdataMnemonic>(
   };
 }
 
-const address = (value: unknown, ttl: number): object => ({ address: value, ttl });
+/** Nearly all questions are of these kinds: their rdata is not decoded first, it is the address. */
+function addressKind(mnemonic: "A" | "AAAA", syscall: string, octets: number): RecordKind {
+  const read = (rdata: Uint8Array): unknown => (rdata.length === octets ? addressToText(rdata) : undefined);
+  return {
+    type: RRType[mnemonic],
+    syscall,
+    read,
+    tagged(rdata, ttl) {
+      const address = read(rdata);
+      return address === undefined ? undefined : { address, ttl, type: mnemonic };
+    },
+  };
+}
 
 /** By mnemonic as `resolve(name, rrtype)` takes it. */
 export const RECORD_KINDS = {
-  A: kind("A", "queryA", ({ address }) => addressToText(address), address),
-  AAAA: kind("AAAA", "queryAaaa", ({ address }) => addressToText(address), address),
+  A: addressKind("A", "queryA", 4),
+  AAAA: addressKind("AAAA", "queryAaaa", 16),
   CAA: kind("CAA", "queryCaa", ({ flags, tag, value }) => ({
     critical: flags,
     type: "CAA",

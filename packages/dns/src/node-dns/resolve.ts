@@ -56,11 +56,12 @@ function endsBehindAlias({ message, records }: StubAnswer): boolean {
 function valuesOf({ records }: StubAnswer, rrtype: keyof typeof RECORD_KINDS, withTtl: boolean): unknown[] {
   const { read } = RECORD_KINDS[rrtype];
   const isAddress = rrtype === "A" || rrtype === "AAAA";
-  return records.flatMap(({ rdata, ttl }) => {
+  const values: unknown[] = [];
+  for (const { rdata, ttl } of records) {
     const value = read(rdata);
-    if (value === undefined) return [];
-    return withTtl && isAddress ? [{ address: value, ttl }] : [value];
-  });
+    if (value !== undefined) values.push(withTtl && isAddress ? { address: value, ttl } : value);
+  }
+  return values;
 }
 
 /** Names of an address, those of the hosts file first. Throws for what is no address; rejects with a `DnsException`. */
@@ -81,7 +82,7 @@ async function askForNames(channel: Channel, name: string, address: string): Pro
   });
 }
 
-async function askFor(
+function askFor(
   channel: Channel,
   name: string,
   type: RRType,
@@ -89,13 +90,11 @@ async function askFor(
   hosts: boolean,
   hostname = name,
 ): Promise<StubAnswer> {
-  try {
-    // c-ares takes nothing for the root.
-    return await channel.ask(asciiName(name) || ".", type, { search: false, hosts });
-  } catch (cause) {
+  // c-ares takes nothing for the root.
+  return channel.ask(asciiName(name) || ".", type, { search: false, hosts }).catch((cause: unknown) => {
     if (!DnsError.is(cause)) throw cause;
     throw dnsException(codeOfError(cause), syscall, hostname, { cause });
-  }
+  });
 }
 
 /**

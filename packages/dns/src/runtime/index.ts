@@ -26,3 +26,4 @@ export type {
 } from "./network.ts";
 export type { Random } from "./random.ts";
 export type { Runtime } from "./runtime.ts";
+export { Stop, type StopSignal, stopWith } from "./stop-signal.ts";

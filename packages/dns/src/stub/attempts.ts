@@ -2,14 +2,14 @@
  * Several attempts at one thing: the next begins when one has failed or takes long, the first that succeeds counts, and the
  * others are given up (the manner of RFC 8305 §5).
  */
-import type { Clock, Timer } from "@sotto/dns/runtime";
+import { type Clock, type StopSignal, stopWith, type Timer } from "@sotto/dns/runtime";
 
 export interface Attempts<T> {
   /** At least one, in order; the signal tells that nobody waits any more. */
-  readonly tries: readonly ((signal: AbortSignal) => Promise<T>)[];
+  readonly tries: readonly ((signal: StopSignal) => Promise<T>)[];
   /** Milliseconds after which the next one begins beside those that run. */
   readonly patienceMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Called with each failure; false: none is begun any more, and it is the outcome. */
   mayGoOn(cause: unknown): boolean;
 }
@@ -20,8 +20,7 @@ export function firstToSucceed<T>(
   clock: Clock,
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const giveUp = new AbortController();
-  const own = AbortSignal.any([signal, giveUp.signal]);
+  const own = stopWith(signal);
   const waiting = [...tries];
   let running = 0;
   let timer: Timer | undefined;
@@ -30,7 +29,7 @@ export function firstToSucceed<T>(
     timer?.cancel();
     hasEnded = true;
     tell();
-    giveUp.abort();
+    own.abort();
   };
   const start = (): void => {
     timer?.cancel();

@@ -5,7 +5,7 @@
  * for these queries.
  */
 import { type TrustAnchor, TrustAnchors, Validator, type Verdict } from "@sotto/dns/dnssec";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
 import { type Responder, type TlsaRecord, usableTlsa } from "@sotto/dns/transport";
 import { type Message, type Name, parseName, RRType } from "@sotto/dns/wire";
 import { answerOf } from "./answer-of.ts";
@@ -51,7 +51,7 @@ export class DaneRecords {
     this.owner = parseName(`_${options.port}._tcp.${options.name}`);
     this.#options = options;
     this.#runtime = runtime;
-    const run = async (signal: AbortSignal, deadlineMs: number): Promise<Known> => {
+    const run = async (signal: StopSignal, deadlineMs: number): Promise<Known> => {
       this.#known = this.#keep(await this.#lookUp(signal, deadlineMs));
       return this.#known;
     };
@@ -110,7 +110,7 @@ export class DaneRecords {
     };
   }
 
-  async #lookUp(signal: AbortSignal, deadlineMs: number): Promise<Fetched> {
+  async #lookUp(signal: StopSignal, deadlineMs: number): Promise<Fetched> {
     const { sources } = this.#options;
     const { clock } = this.#runtime;
     let last: Fetched | undefined;
@@ -124,7 +124,7 @@ export class DaneRecords {
     return last ?? failed(new DnsError("ERR_CONFIG", `nobody can be asked for ${this.owner}`));
   }
 
-  async #lookUpAt(source: Responder, signal: AbortSignal, deadlineMs: number): Promise<Fetched> {
+  async #lookUpAt(source: Responder, signal: StopSignal, deadlineMs: number): Promise<Fetched> {
     const { owner } = this;
     const question = { owner, type: RRType.TLSA, validator: this.#validator(), signal, deadlineMs };
     const answer = await lookUpMeta(source, question);

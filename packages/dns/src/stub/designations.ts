@@ -2,7 +2,7 @@
  * The designated resolvers of one resolver that is known by address only (RFC 9462): asked for before anything else, renewed by
  * TTL and on another network. What comes back is worth nothing before a certificate for that address was seen.
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
 import type { Responder, UpstreamLookup } from "@sotto/dns/transport";
 import { RRType } from "@sotto/dns/wire";
 import { AddressMemory } from "./address-memory.ts";
@@ -50,7 +50,7 @@ export class Designations {
   constructor(options: DesignationsOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
-    const run = async (signal: AbortSignal, deadlineMs: number): Promise<void> =>
+    const run = async (signal: StopSignal, deadlineMs: number): Promise<void> =>
       this.#note(await this.#discover(signal, deadlineMs));
     const what = `the designated resolvers of ${options.address}`;
     this.#fetching = new SingleFetch({ what, timeoutMs: DISCOVERY_MS, run }, runtime.clock);
@@ -146,11 +146,11 @@ export class Designations {
       this.#runtime.events.publish("stub.designation", { address, endpoints: this.#known.endpoints });
   }
 
-  async #discover(signal: AbortSignal, deadlineMs: number): Promise<Found> {
+  async #discover(signal: StopSignal, deadlineMs: number): Promise<Found> {
     const { sources, address } = this.#options;
     let failure: DnsError | undefined;
     // Who speaks TLS is asked over it, and in clear when that takes long.
-    const tries = sources.map((source) => async (own: AbortSignal) => {
+    const tries = sources.map((source) => async (own: StopSignal) => {
       const question = { owner: DESIGNATION_OWNER, type: RRType.SVCB, validator: undefined };
       const answer = await lookUpMeta(source, { ...question, signal: own, deadlineMs });
       if (answer.kind === "answer") return answer.message;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsError } from "@sotto/dns/runtime";
+import { DnsError, type StopSignal } from "@sotto/dns/runtime";
 import { SimClock } from "@sotto/dns/testing";
 import { Flights } from "./flights.ts";
 
@@ -17,7 +17,7 @@ function bench(): {
   const landings: ((value: string) => void)[] = [];
   let started = 0;
   let givenUp = 0;
-  const work = (signal: AbortSignal): Promise<string> => {
+  const work = (signal: StopSignal): Promise<string> => {
     started++;
     return new Promise((resolve, reject) => {
       landings.push(resolve);

@@ -1,10 +1,10 @@
 /** Work that several wait for at once: done once, given up when nobody waits any more; each waits as long as it likes. */
-import { type Clock, DnsError, type Timer } from "@sotto/dns/runtime";
+import { type Clock, DnsError, Stop, type StopSignal, type Timer } from "@sotto/dns/runtime";
 
 export interface Waiter {
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: StopSignal | undefined;
   /** For the error: what is waited for; a function where it takes time to tell. */
   readonly what: string | (() => string);
 }
@@ -15,26 +15,27 @@ export interface Waiter {
  */
 class Flight<T> {
   readonly deadlineMs: number;
-  #giveUp: AbortController | undefined = new AbortController();
+  /** Undefined once it is over or given up. */
+  #giveUp: Stop | undefined;
   #waits: Wait<T>[] = [];
 
-  constructor(deadlineMs: number) {
+  constructor(deadlineMs: number, giveUp: Stop) {
     this.deadlineMs = deadlineMs;
+    this.#giveUp = giveUp;
   }
 
-  /** Undefined once it is over or given up. */
-  get signal(): AbortSignal | undefined {
-    return this.#giveUp?.signal;
+  /** False once it is over or given up. */
+  get isUnderWay(): boolean {
+    return this.#giveUp !== undefined;
   }
 
   wait(waiter: Waiter, clock: Clock): Promise<T> {
     return new Promise((resolve, reject) => {
-      const wait = new Wait(waiter, { resolve, reject }, clock, () => this.#left(wait));
-      this.#waits.push(wait);
+      this.#waits.push(new Wait<T>(waiter, { flight: this, resolve, reject }, clock));
     });
   }
 
-  #left(wait: Wait<T>): void {
+  leave(wait: Wait<T>): void {
     this.#waits = this.#waits.filter((one) => one !== wait);
     if (this.#waits.length === 0) this.abort();
   }
@@ -46,11 +47,11 @@ class Flight<T> {
   }
 
   land(value: T): void {
-    for (const wait of this.#end()) wait.land(value);
+    for (const wait of this.#end()) wait.end()?.resolve(value);
   }
 
   fail(problem: unknown): void {
-    for (const wait of this.#end()) wait.fail(problem);
+    for (const wait of this.#end()) wait.end()?.reject(problem);
   }
 
   #end(): readonly Wait<T>[] {
@@ -61,7 +62,8 @@ class Flight<T> {
   }
 }
 
-interface Settle<T> {
+interface Waited<T> {
+  readonly flight: Flight<T>;
   resolve(value: T): void;
   reject(problem: unknown): void;
 }
@@ -69,42 +71,35 @@ interface Settle<T> {
 /** One who waits; empty afterwards, too. */
 class Wait<T> {
   readonly #timer: Timer;
-  #settle: Settle<T> | undefined;
-  #signal: AbortSignal | undefined = undefined;
+  #waited: Waited<T> | undefined;
+  #signal: StopSignal | undefined = undefined;
   #onAbort: (() => void) | undefined = undefined;
 
-  constructor(waiter: Waiter, settle: Settle<T>, clock: Clock, onLeave: () => void) {
-    this.#settle = settle;
-    const leave = (problem: DnsError): void => {
-      this.fail(problem);
-      onLeave();
-    };
+  constructor(waiter: Waiter, waited: Waited<T>, clock: Clock) {
+    this.#waited = waited;
     const leftMs = Math.max(0, waiter.deadlineMs - clock.nowMs());
-    this.#timer = clock.startTimer("stub query", leftMs, () =>
-      leave(new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" })),
-    );
+    this.#timer = clock.startTimer("stub query", leftMs, () => this.#leave(tooLate(waiter)));
     if (waiter.signal === undefined) return;
     this.#signal = waiter.signal;
-    this.#onAbort = () => leave(aborted(waiter));
+    this.#onAbort = () => this.#leave(aborted(waiter));
     this.#signal.addEventListener("abort", this.#onAbort);
   }
 
-  land(value: T): void {
-    this.#end()?.resolve(value);
+  #leave(problem: DnsError): void {
+    const waited = this.end();
+    waited?.reject(problem);
+    waited?.flight.leave(this);
   }
 
-  fail(problem: unknown): void {
-    this.#end()?.reject(problem);
-  }
-
-  #end(): Settle<T> | undefined {
-    const settle = this.#settle;
-    this.#settle = undefined;
+  /** Whom to tell; undefined when that has happened already. */
+  end(): Waited<T> | undefined {
+    const waited = this.#waited;
+    this.#waited = undefined;
     this.#timer.cancel();
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#onAbort = undefined;
     this.#signal = undefined;
-    return settle;
+    return waited;
   }
 }
 
@@ -126,19 +121,18 @@ export class Flights<T> {
   join(
     key: string,
     waiter: Waiter,
-    work: (signal: AbortSignal, deadlineMs: number) => Promise<T>,
+    work: (signal: StopSignal, deadlineMs: number) => Promise<T>,
   ): Promise<T> {
     if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
     const known = this.#flights.get(key);
     // Whoever may wait longer than those before is not served by work that ends with them.
-    if (known?.signal !== undefined && known.deadlineMs >= waiter.deadlineMs)
+    if (known?.isUnderWay === true && known.deadlineMs >= waiter.deadlineMs)
       return known.wait(waiter, this.#clock);
-    const flight = new Flight<T>(waiter.deadlineMs);
-    const { signal } = flight;
-    if (signal === undefined) throw new Error("a flight that has not begun is over");
+    const stop = new Stop();
+    const flight = new Flight<T>(waiter.deadlineMs, stop);
     if (known !== undefined) this.#replaced.add(known);
     this.#flights.set(key, flight);
-    work(signal, waiter.deadlineMs).then(
+    work(stop, waiter.deadlineMs).then(
       (value) => {
         this.#forget(key, flight);
         flight.land(value);
@@ -160,6 +154,10 @@ export class Flights<T> {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
     else this.#replaced.delete(flight);
   }
+}
+
+function tooLate(waiter: Waiter): DnsError {
+  return new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" });
 }
 
 function aborted(waiter: Waiter): DnsError {

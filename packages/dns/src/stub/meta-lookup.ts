@@ -1,6 +1,6 @@
 /** One question that the stub asks for itself, about its upstreams, with its answer validated here where that is wanted. */
 import { INDETERMINATE, type Validator, type Verdict } from "@sotto/dns/dnssec";
-import { DnsError } from "@sotto/dns/runtime";
+import { DnsError, type StopSignal } from "@sotto/dns/runtime";
 import type { Responder } from "@sotto/dns/transport";
 import { type Message, type Name, Rcode, type RRType } from "@sotto/dns/wire";
 import { judgeReply } from "./answer-validation.ts";
@@ -11,7 +11,7 @@ export interface MetaQuestion {
   readonly type: RRType;
   /** Undefined: nothing is validated. */
   readonly validator: Validator | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
 }

@@ -2,21 +2,21 @@
  * Finding something out that several wait for: one at a time, within a time of its own, and to its end although nobody waits any
  * more, because the next one will want it.
  */
-import type { Clock } from "@sotto/dns/runtime";
+import type { Clock, StopSignal } from "@sotto/dns/runtime";
 import { Flights } from "./flights.ts";
 
 /** Who waits, and for how long. */
 export interface Waiting {
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: StopSignal | undefined;
 }
 
 export interface SingleFetchOptions<T> {
   /** For errors: what is waited for. */
   readonly what: string;
   readonly timeoutMs: number;
-  run(signal: AbortSignal, deadlineMs: number): Promise<T>;
+  run(signal: StopSignal, deadlineMs: number): Promise<T>;
 }
 
 export class SingleFetch<T> {

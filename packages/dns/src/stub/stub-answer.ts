@@ -1,4 +1,5 @@
 /** What asking gives: the whole message, and what is known about its truth and its way. */
+import type { StopSignal } from "@sotto/dns/runtime";
 import type { ExchangeFacts, Protection, SecurityStatus } from "@sotto/dns/transport";
 import type {
   ExtendedError,
@@ -32,7 +33,8 @@ export interface StubAnswer {
 }
 
 export interface QueryOptions {
-  readonly signal?: AbortSignal | undefined;
+  /** An `AbortSignal`, or what tells as much. */
+  readonly signal?: StopSignal | undefined;
   /** Milliseconds for everything together: connecting, retries, other upstreams. Default: the resolver's. */
   readonly timeoutMs?: number | undefined;
   /** Takes the search list and ndots into account. Default: the resolver's. */

@@ -1,6 +1,6 @@
 /** Asks recursive resolvers by a usage profile, for programs: the library's front door. */
 import { rootAnchors, type TrustAnchor, TrustAnchors, Validator } from "@sotto/dns/dnssec";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
 import { nodeRuntime, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   Exchanger,
@@ -143,15 +143,35 @@ export class StubResolver implements Asker, AsyncDisposable {
     return this.#pool.standings();
   }
 
-  async query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
-    if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
-    const qtype = typeof type === "string" ? rrTypeFromText(type) : type;
-    if (qtype === undefined) throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
-    checkQuery(name, qtype, options);
-    const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
+  query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
+    try {
+      if (this.#isClosed) throw new DnsError("ERR_CLOSED", "the resolver is closed");
+      const qtype = typeof type === "string" ? rrTypeFromText(type) : type;
+      if (qtype === undefined)
+        throw new DnsError("ERR_CONFIG", `${JSON.stringify(type)} is not a record type`);
+      checkQuery(name, qtype, options);
+      const deadlineMs = this.#runtime.clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
+      const candidates = this.#candidates(name, qtype, options);
+      const [only] = candidates;
+      return only !== undefined && candidates.length === 1
+        ? this.#told(only, qtype, this.#answer(only, qtype, options, deadlineMs))
+        : this.#best(candidates, name, qtype, options, deadlineMs);
+    } catch (problem) {
+      return Promise.reject(problem);
+    }
+  }
+
+  /** The first candidate with records; else what tells most. */
+  async #best(
+    candidates: readonly Name[],
+    name: string | Name,
+    type: RRType,
+    options: QueryOptions,
+    deadlineMs: number,
+  ): Promise<StubAnswer> {
     let first: StubAnswer | undefined;
-    for (const candidate of this.#candidates(name, qtype, options)) {
-      const answer = await this.#told(candidate, qtype, this.#answer(candidate, qtype, options, deadlineMs));
+    for (const candidate of candidates) {
+      const answer = await this.#told(candidate, type, this.#answer(candidate, type, options, deadlineMs));
       // What somebody has broken must not send us on to a name that is theirs.
       if (answer.records.length > 0 || answer.security === "bogus") return answer;
       const isThere = answer.message.rcode !== Rcode.NXDomain;
@@ -251,16 +271,13 @@ export class StubResolver implements Asker, AsyncDisposable {
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
     const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
     const checkingDisabled = options.checkingDisabled ?? false;
-    const key = `${type} ${Number(dnssecOk)} ${Number(checkingDisabled)} ${name.key}`;
+    const key = keyOf(name, type, Number(dnssecOk) | (Number(checkingDisabled) << 1));
     const cached = this.#cache?.find(key);
     if (cached !== undefined) return Promise.resolve(cached);
     const validator = checkingDisabled ? undefined : this.#validator;
-    const work = async (signal: AbortSignal, untilMs: number): Promise<StubAnswer> => {
+    const work = (signal: StopSignal, untilMs: number): Promise<StubAnswer> => {
       const asked = { name, type, dnssecOk, checkingDisabled, signal, deadlineMs: untilMs };
-      const answer =
-        validator === undefined ? await this.#unjudged(asked) : await this.#judged(asked, validator);
-      this.#cache?.store(key, name, answer);
-      return answer;
+      return validator === undefined ? this.#unjudged(asked, key) : this.#judged(asked, validator, key);
     };
     return this.#flights.join(
       key,
@@ -269,12 +286,20 @@ export class StubResolver implements Asker, AsyncDisposable {
     );
   }
 
-  async #unjudged(asked: Asked): Promise<StubAnswer> {
+  async #unjudged(asked: Asked, key: string): Promise<StubAnswer> {
     const reply = await this.#ask(asked);
-    return toAnswer(reply, asked, reply.message, "indeterminate");
+    const answer = toAnswer(reply, asked, reply.message, "indeterminate");
+    this.#cache?.store(key, asked.name, answer);
+    return answer;
   }
 
-  async #judged(asked: Asked, validator: Validator): Promise<StubAnswer> {
+  async #judged(asked: Asked, validator: Validator, key: string): Promise<StubAnswer> {
+    const answer = await this.#judgedOf(asked, validator);
+    this.#cache?.store(key, asked.name, answer);
+    return answer;
+  }
+
+  async #judgedOf(asked: Asked, validator: Validator): Promise<StubAnswer> {
     const reply = await this.#ask({ ...asked, checkingDisabled: true });
     const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
       try {
@@ -313,14 +338,12 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   /** Keys and digests, which many answers share. */
   #signed(name: Name, type: RRType, { signal, deadlineMs }: Asked): Promise<StubAnswer> {
-    const key = `signed ${type} ${name.key}`;
+    const key = keyOf(name, type, SIGNED);
     const cached = this.#cache?.find(key);
     if (cached !== undefined) return Promise.resolve(cached);
-    const work = async (own: AbortSignal, untilMs: number): Promise<StubAnswer> => {
+    const work = (own: StopSignal, untilMs: number): Promise<StubAnswer> => {
       const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
-      const answer = await this.#unjudged(asked);
-      this.#cache?.store(key, name, answer);
-      return answer;
+      return this.#unjudged(asked, key);
     };
     return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
   }
@@ -339,7 +362,7 @@ interface Asked {
   readonly type: RRType;
   readonly dnssecOk: boolean;
   readonly checkingDisabled: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly deadlineMs: number;
 }
 
@@ -369,6 +392,11 @@ function fromHere(message: Message, name: Name, type: RRType): StubAnswer {
   return toAnswer(reply, { name, type }, message, "insecure");
 }
 
+/** Equal for questions with the same answer. */
+function keyOf(name: Name, type: RRType, flags: number): string {
+  return name.keyWith(flags, type >>> 8, type & 0xff);
+}
+
 function makeValidator(validate: StubResolverOptions["validate"], { clock }: Runtime): Validator | undefined {
   if (validate === undefined || validate === false) return undefined;
   return new Validator({
@@ -388,6 +416,8 @@ function domainOf(text: string): Name {
   return name.value;
 }
 
+/** For {@link keyOf}: keys and digests, as they are wanted for validation. */
+const SIGNED = 4;
 /** What resolv.conf(5) waits for one server. */
 const TIMEOUT_MS_DEFAULT = 5000;
 const CACHE_BYTES_DEFAULT = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@
  * cannot be renewed. They prove nothing: a forged address leads to a server without the right certificate.
  */
 import type { Validator } from "@sotto/dns/dnssec";
-import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal, stopWith, type Timer } from "@sotto/dns/runtime";
 import type { Responder, UpstreamLookup } from "@sotto/dns/transport";
 import { addressToText, type Name, parseName, RRType } from "@sotto/dns/wire";
 import type { AddressMemory } from "./address-memory.ts";
@@ -60,7 +60,7 @@ export class UpstreamAddresses {
     this.owner = parseName(options.name);
     this.#options = options;
     this.#runtime = runtime;
-    const run = (signal: AbortSignal, deadlineMs: number): Promise<void> => this.#find(signal, deadlineMs);
+    const run = (signal: StopSignal, deadlineMs: number): Promise<void> => this.#find(signal, deadlineMs);
     const what = `the addresses of ${options.name}`;
     this.#fetching = new SingleFetch({ what, timeoutMs: FETCH_MS, run }, runtime.clock);
   }
@@ -152,7 +152,7 @@ export class UpstreamAddresses {
     return this.#runtime.clock.nowMs() >= this.#known.refreshAtMs;
   }
 
-  async #find(signal: AbortSignal, deadlineMs: number): Promise<void> {
+  async #find(signal: StopSignal, deadlineMs: number): Promise<void> {
     this.#wasAskedHere = false;
     const found = await this.#lookUp(signal, deadlineMs);
     if (DnsError.is(found)) throw this.#noteFailure(found);
@@ -185,11 +185,11 @@ export class UpstreamAddresses {
   }
 
   /** The next source is asked, too, when one has not told for a while: upstreams may be what is broken. */
-  async #lookUp(signal: AbortSignal, deadlineMs: number): Promise<Found | DnsError> {
+  async #lookUp(signal: StopSignal, deadlineMs: number): Promise<Found | DnsError> {
     const { sources, name } = this.#options;
     const problems: string[] = [];
     let cause: DnsError | undefined;
-    const tries = sources.map((source) => async (own: AbortSignal): Promise<Found> => {
+    const tries = sources.map((source) => async (own: StopSignal): Promise<Found> => {
       const found = await this.#lookUpAt(source, own, deadlineMs);
       if ("addresses" in found) return found;
       problems.push(`${source.label}: ${found.why}`);
@@ -211,15 +211,15 @@ export class UpstreamAddresses {
 
   async #lookUpAt(
     { label, responder }: AddressSource,
-    signal: AbortSignal,
+    signal: StopSignal,
     deadlineMs: number,
   ): Promise<Found | Nothing> {
     const validator = this.#options.validator();
-    const enough = new AbortController();
+    const enough = stopWith(signal);
     const asked = {
       owner: this.owner,
       validator,
-      signal: AbortSignal.any([signal, enough.signal]),
+      signal: enough,
       deadlineMs,
     };
     const answers = await this.#whenUseful(

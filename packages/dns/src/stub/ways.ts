@@ -2,7 +2,7 @@
  * Several ways to one upstream, such as its addresses. The one that worked last is asked alone; until one has, and when it
  * fails, the next is asked as soon as one has failed or has been silent for a moment (RFC 8305 §5), and the first reply counts.
  */
-import { type Clock, DnsError } from "@sotto/dns/runtime";
+import { type Clock, DnsError, type StopSignal } from "@sotto/dns/runtime";
 import type { PoolMember, Query, QueryContext, Reply } from "@sotto/dns/transport";
 import { firstToSucceed } from "./attempts.ts";
 
@@ -84,7 +84,7 @@ export class Ways {
     let failure = before;
     const tries = keys
       .toSorted((a, b) => isTired(a) - isTired(b))
-      .map((key) => async (signal: AbortSignal): Promise<Reply> => {
+      .map((key) => async (signal: StopSignal): Promise<Reply> => {
         return this.#won(key, await this.#memberFor(key).respond(query, { ...context, signal }));
       });
     const mayGoOn = (cause: unknown): boolean => {

@@ -28,7 +28,10 @@ export class ClientCookies {
   /** By server and own address (RFC 9018 §3: a cookie is never used from another address). */
   readonly #serverCookies = new Map<string, Uint8Array>();
   /** What was made of the secret already. */
-  readonly #clientCookies = new Map<string, Uint8Array>();
+  readonly #clientOptions = new Map<string, EdnsOption>();
+  #latestServer = "";
+  #latestAddress = "";
+  #latestKey = "|";
 
   constructor(random: Random) {
     this.#random = random;
@@ -37,25 +40,24 @@ export class ClientCookies {
 
   /** The option for a query. */
   optionFor(server: string, localAddress: string): EdnsOption {
-    const key = keyOf(server, localAddress);
+    const key = this.#keyOf(server, localAddress);
     const known = this.#serverCookies.get(key);
-    if (known !== undefined) {
-      this.#serverCookies.delete(key);
-      this.#serverCookies.set(key, known);
-    }
-    return makeCookie({ client: this.#clientCookie(key), server: known ?? NONE });
+    if (known === undefined) return this.#clientOption(key);
+    this.#serverCookies.delete(key);
+    this.#serverCookies.set(key, known);
+    return makeCookie({ client: this.#clientOption(key).data, server: known });
   }
 
   /**
    * Judges the option of a reply (undefined: none) and keeps the server's cookie (RFC 7873 §5.3).
    */
   judge(server: string, localAddress: string, data: Uint8Array | undefined): CookieVerdict {
-    const key = keyOf(server, localAddress);
+    const key = this.#keyOf(server, localAddress);
     if (data === undefined) return this.#serverCookies.has(key) ? "missing" : "good";
     const cookie = tryReadCookie(data);
     if (!cookie.ok) return "wrong";
     const { client, server: given } = cookie.value;
-    const own = this.#clientCookie(key);
+    const own = this.#clientOption(key).data;
     if (client.length !== CLIENT_COOKIE_OCTETS || client.some((octet, i) => octet !== own[i])) return "wrong";
     if (given.length > 0) {
       this.#serverCookies.delete(key);
@@ -70,29 +72,36 @@ export class ClientCookies {
 
   /** No reply with a cookie came: the server may have stopped giving them. */
   forget(server: string, localAddress: string): void {
-    this.#serverCookies.delete(keyOf(server, localAddress));
+    this.#serverCookies.delete(this.#keyOf(server, localAddress));
   }
 
   /** The network is another one: new cookies for everybody, so that nobody recognises us. */
   forgetAll(): void {
     this.#secret = this.#random.octets(SIPHASH_KEY_OCTETS);
-    this.#clientCookies.clear();
+    this.#clientOptions.clear();
     this.#serverCookies.clear();
   }
 
-  #clientCookie(key: string): Uint8Array {
-    const known = this.#clientCookies.get(key);
+  /** Kept, because a text that is put together anew is also hashed anew each time. */
+  #keyOf(server: string, localAddress: string): string {
+    if (server !== this.#latestServer || localAddress !== this.#latestAddress) {
+      this.#latestServer = server;
+      this.#latestAddress = localAddress;
+      this.#latestKey = `${server}|${localAddress}`;
+    }
+    return this.#latestKey;
+  }
+
+  /** As it is sent while the server has given none. */
+  #clientOption(key: string): EdnsOption {
+    const known = this.#clientOptions.get(key);
     if (known !== undefined) return known;
-    const made = sipHash24(this.#secret, utf8.encode(key));
+    const made = makeCookie({ client: sipHash24(this.#secret, utf8.encode(key)), server: NONE });
     // They can be made again.
-    if (this.#clientCookies.size >= SERVERS_MAX) this.#clientCookies.clear();
-    this.#clientCookies.set(key, made);
+    if (this.#clientOptions.size >= SERVERS_MAX) this.#clientOptions.clear();
+    this.#clientOptions.set(key, made);
     return made;
   }
-}
-
-function keyOf(server: string, localAddress: string): string {
-  return `${server}|${localAddress}`;
 }
 
 const utf8 = new TextEncoder();

@@ -12,9 +12,14 @@ import type { LinkFacts } from "./client-link.ts";
 import type { QueryOutcome } from "./connection-query.ts";
 import type { ExchangeRequest } from "./exchange-request.ts";
 import type { ExchangeFacts, Protection } from "./responder.ts";
+import type { UdpReply } from "./udp-exchange.ts";
 
-/** Facts of an exchange in the clear on a connection of its own; the caller fills in the rest. */
-export function clearFacts(request: ExchangeRequest, transport: "udp" | "tcp" | "tls"): ExchangeFacts {
+/** Facts of an exchange in the clear on a connection of its own; without `udp` the caller fills in the rest. */
+export function clearFacts(
+  request: ExchangeRequest,
+  transport: "udp" | "tcp" | "tls",
+  udp?: UdpReply,
+): ExchangeFacts {
   return {
     upstream: request.server,
     transport,
@@ -25,9 +30,9 @@ export function clearFacts(request: ExchangeRequest, transport: "udp" | "tcp" | 
     security: undefined,
     connectMs: 0,
     handshakeMs: 0,
-    exchangeMs: 0,
-    queryOctets: 0,
-    replyOctets: 0,
+    exchangeMs: udp?.exchangeMs ?? 0,
+    queryOctets: udp?.queryOctets ?? 0,
+    replyOctets: udp?.octets.length ?? 0,
     retriedOverTcp: false,
   };
 }
@@ -59,7 +64,7 @@ export function streamFacts(
 
 /** A truncated datagram may be cut within a record: then header and question are what there is. */
 export function decodeReply(octets: Uint8Array, question: Question): Parsed<Message> {
-  const message = tryDecodeMessage(octets);
+  const message = tryDecodeMessage(octets, question.name);
   if (message.ok) return message;
   const view = new MessageView();
   view.reset(octets);

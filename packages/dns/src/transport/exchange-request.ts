@@ -1,5 +1,5 @@
 /** What a caller asks of the client transport, what comes back, and how the query's message is made. */
-import type { Endpoint } from "@sotto/dns/runtime";
+import type { Endpoint, StopSignal } from "@sotto/dns/runtime";
 import {
   type Edns,
   type EdnsOption,
@@ -29,7 +29,7 @@ export interface ExchangeRequest {
   readonly edns: Edns | undefined;
   /** Monotonic milliseconds (`Clock.nowMs`) after which no reply is of use. */
   readonly deadlineMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: StopSignal | undefined;
   /** For `tls`; undefined encrypts without authenticating. */
   readonly tls?: TlsPolicy | undefined;
   /** Gives a truncated reply back instead of asking over TCP. Default false. */

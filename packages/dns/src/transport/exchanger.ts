@@ -2,21 +2,19 @@
  * Asks servers: one exchange is one question to one server over one transport, with everything below it (ids, ports,
  * connections, tickets, truncation, one retry) taken care of. Which server to ask is decided above.
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { Rcode, tryDecodeMessage } from "@sotto/dns/wire";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
+import { tryDecodeMessage } from "@sotto/dns/wire";
 import { UNAUTHENTICATED_TLS } from "./authentication.ts";
-import { ClientCookies } from "./client-cookies.ts";
 import type { ClientLink, LinkTarget } from "./client-link.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import type { ConnectionStatus } from "./connection-status.ts";
-import { clearFacts, decodeReply, streamFacts } from "./exchange-facts.ts";
+import { streamFacts } from "./exchange-facts.ts";
 import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
-import { RoundTrips } from "./round-trips.ts";
-import { exchangeOverUdp, UDP_TIMING_DEFAULT, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
-import { UdpSockets } from "./udp-sockets.ts";
+import { UdpClient } from "./udp-client.ts";
+import type { UdpTiming } from "./udp-exchange.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
 export interface ExchangerOptions {
@@ -41,18 +39,12 @@ export interface ExchangerOptions {
 export class Exchanger {
   readonly #options: ExchangerOptions;
   readonly #runtime: Runtime;
-  readonly #timing: UdpTiming;
   readonly #pool: ConnectionPool;
   readonly #giveUps = new Set<GiveUp>();
   /** Exchanges. */
   #underWay = 0;
   #whenIdle: (() => void) | undefined = undefined;
-  /** Servers that answered in another case. */
-  readonly #caseless = new Set<string>();
-  readonly #cookies: ClientCookies;
-  readonly #roundTrips = new RoundTrips();
-  readonly #udpSockets: UdpSockets;
-  #udpQueries = 0;
+  readonly #udp: UdpClient;
   #isClosing = false;
   /** Wall time less monotonic time, which a suspended machine makes jump. */
   #wallOffsetMs: number;
@@ -65,10 +57,15 @@ export class Exchanger {
   constructor(options: ExchangerOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
-    this.#cookies = new ClientCookies(runtime.random);
     this.#wallOffsetMs = runtime.clock.wallMs() - runtime.clock.nowMs();
-    this.#udpSockets = new UdpSockets(options.sharesUdpSockets ?? false, runtime);
-    this.#timing = { ...UDP_TIMING_DEFAULT, ...options.udp };
+    this.#udp = new UdpClient(
+      {
+        timing: options.udp,
+        queriesMax: options.udpQueriesMax ?? UDP_QUERIES_MAX_DEFAULT,
+        sharesSockets: options.sharesUdpSockets ?? false,
+      },
+      runtime,
+    );
     this.#pool = new ConnectionPool(
       {
         entriesMax: options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT,
@@ -96,7 +93,7 @@ export class Exchanger {
       if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
       const overTcp = this.#pool.size > 0 ? await this.#overOpenTcp(request) : undefined;
       if (overTcp !== undefined) return overTcp;
-      const result = await this.#exchangeOverUdp(request);
+      const result = await this.#udp.exchange(request, this.#localAddress(request, false));
       return result === "truncated" ? await this.#exchangeOverStream(request, "tcp", true) : result;
     } finally {
       this.#underWay--;
@@ -113,9 +110,7 @@ export class Exchanger {
     this.#networkEpoch++;
     this.#wallOffsetMs = this.#runtime.clock.wallMs() - this.#runtime.clock.nowMs();
     this.#pool.networkChanged();
-    this.#udpSockets.networkChanged();
-    this.#cookies.forgetAll();
-    this.#roundTrips.forgetAll();
+    this.#udp.networkChanged();
     this.#runtime.events.publish("transport.network-changed", {});
   }
 
@@ -148,8 +143,9 @@ export class Exchanger {
   }
 
   #noticeNetwork(): void {
-    this.#noticeJump();
-    if (this.#runtime.clock.nowMs() - this.#lookedAtMs >= LOOK_MS) this.#noticeAddresses();
+    const nowMs = this.#runtime.clock.nowMs();
+    this.#noticeJump(nowMs);
+    if (nowMs - this.#lookedAtMs >= LOOK_MS) this.#noticeAddresses();
   }
 
   #noticeAddresses(): void {
@@ -169,9 +165,8 @@ export class Exchanger {
     return transport === "udp" ? undefined : this.#pool.status(this.#targetOf(request, transport));
   }
 
-  #noticeJump(): void {
-    const { clock } = this.#runtime;
-    const offsetMs = clock.wallMs() - clock.nowMs();
+  #noticeJump(nowMs: number): void {
+    const offsetMs = this.#runtime.clock.wallMs() - nowMs;
     const jumpMs = offsetMs - this.#wallOffsetMs;
     this.#wallOffsetMs = offsetMs;
     if (Math.abs(jumpMs) > JUMP_MS) this.networkChanged();
@@ -181,7 +176,7 @@ export class Exchanger {
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const giveUp of [...this.#giveUps]) giveUp.now();
-    await Promise.all([this.#pool.close(), this.#udpSockets.close(), this.#idle()]);
+    await Promise.all([this.#pool.close(), this.#udp.close(), this.#idle()]);
   }
 
   async #idle(): Promise<void> {
@@ -215,83 +210,6 @@ export class Exchanger {
         this.#runtime.clock.nowMs() >= request.deadlineMs;
       if (!DnsError.is(error) || isOver) throw error;
       return undefined;
-    }
-  }
-
-  async #exchangeOverUdp(request: ExchangeRequest): Promise<ExchangeResult | "truncated"> {
-    const udpQueriesMax = this.#options.udpQueriesMax ?? UDP_QUERIES_MAX_DEFAULT;
-    if (this.#udpQueries >= udpQueriesMax)
-      throw new DnsError("ERR_QUOTA_EXCEEDED", `${udpQueriesMax} UDP queries are under way already`, {
-        stage: "query",
-      });
-    this.#udpQueries++;
-    let reply: UdpReply;
-    try {
-      reply = await this.#askOverUdp(request);
-      // RFC 7873 §5.3: BADCOOKIE came with a good cookie; after a second one, over TCP.
-      if (reply.rcode === Rcode.BadCookie && request.cookies === true) {
-        reply = await this.#askOverUdp(request);
-        if (reply.rcode === Rcode.BadCookie) return "truncated";
-      }
-      if (reply.lacksCookie || reply.hasOtherCase) return "truncated";
-    } finally {
-      this.#udpQueries--;
-    }
-    if (reply.isTruncated && request.ignoreTruncation !== true) return "truncated";
-    const message = decodeReply(reply.octets, request.question);
-    if (!message.ok) throw malformed(request, message.problem);
-    const facts = {
-      ...clearFacts(request, "udp"),
-      exchangeMs: reply.exchangeMs,
-      queryOctets: reply.queryOctets,
-      replyOctets: reply.octets.length,
-    };
-    return { message: message.value, octets: reply.octets, facts };
-  }
-
-  async #askOverUdp(request: ExchangeRequest): Promise<UdpReply> {
-    const { server } = request;
-    const place = `${server.address}|${server.port}`;
-    const hasCookie = request.cookies === true && request.edns !== undefined;
-    let local = "";
-    try {
-      const reply = await exchangeOverUdp(
-        {
-          octetsFrom: (from) => {
-            local = from.address;
-            const cookie = hasCookie ? this.#cookies.optionFor(place, local) : undefined;
-            return buildQuery(request, "udp", cookie).octets;
-          },
-          judgeCookie: (data) => (hasCookie ? this.#cookies.judge(place, local, data) : "good"),
-          question: request.question,
-          mixesCase: request.mixCase === true && !this.#caseless.has(place),
-          server,
-          socket: this.#udpSockets.take(server, this.#localAddress(request, false)),
-          deadlineMs: request.deadlineMs,
-          onGiveUp: (giveUp) => this.#onGiveUp(request, giveUp),
-          timing: {
-            ...this.#timing,
-            firstPatienceMs: this.#roundTrips.patienceMs(place, this.#timing.firstPatienceMs),
-          },
-        },
-        this.#runtime,
-      );
-      if (reply.hasOtherCase) this.#noteCaseless(place);
-      if (reply.lacksCookie) this.#cookies.forget(place, local);
-      else this.#roundTrips.note(place, reply.inAllMs);
-      return reply;
-    } catch (error) {
-      if (DnsError.is(error, "ERR_TIMEOUT")) this.#roundTrips.forget(place);
-      throw error;
-    }
-  }
-
-  /** A server that does not repeat the case would cost a connection per query. */
-  #noteCaseless(place: string): void {
-    this.#caseless.add(place);
-    for (const oldest of this.#caseless) {
-      if (this.#caseless.size <= CASELESS_MAX) break;
-      this.#caseless.delete(oldest);
     }
   }
 
@@ -404,9 +322,9 @@ type ServerRequest = Pick<ExchangeRequest, "server" | "transport" | "tls" | "loc
 class GiveUp {
   readonly #all: Set<GiveUp>;
   #run: (() => void) | undefined;
-  #signal: AbortSignal | undefined;
+  #signal: StopSignal | undefined;
 
-  constructor(run: () => void, signal: AbortSignal | undefined, all: Set<GiveUp>) {
+  constructor(run: () => void, signal: StopSignal | undefined, all: Set<GiveUp>) {
     this.#run = run;
     this.#signal = signal;
     this.#all = all;
@@ -472,5 +390,3 @@ const LOOK_MS = 1000;
 const RETRIES_MAX = 1;
 /** Queries that wait behind a server which closes after each reply move on each time; each move saw a reply. */
 const MOVES_MAX = 100;
-/** About 100 bytes each. */
-const CASELESS_MAX = 1000;

@@ -3,7 +3,7 @@
  * query asks a {@link Responder}; whoever changes queries or replies on the way is a {@link Middleware}.
  */
 
-import type { ChannelSecurity, Endpoint } from "@sotto/dns/runtime";
+import type { ChannelSecurity, Endpoint, StopSignal } from "@sotto/dns/runtime";
 import type { ExtendedError, Message, MessageView } from "@sotto/dns/wire";
 
 /** How octets travelled. `internal` is a query that the program asked itself. */
@@ -36,7 +36,7 @@ export interface Query {
 /** What must travel with a query. */
 export interface QueryContext {
   /** Aborted when nobody waits for the reply any more. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Monotonic milliseconds (`Clock.nowMs`) after which no reply is of use. */
   readonly deadlineMs: number;
   /** Nobody else is left to ask: a server is tried although its last failures ask for patience. Absent: false. */

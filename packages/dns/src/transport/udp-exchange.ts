@@ -3,8 +3,9 @@
  * for the right one.
  */
 import { DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
-import { EdnsOptionCode, HEADER_OCTETS, type MessageView, type Question, setUint16 } from "@sotto/dns/wire";
-import type { CookieVerdict } from "./client-cookies.ts";
+import { EdnsOptionCode, HEADER_OCTETS, type MessageView, setUint16 } from "@sotto/dns/wire";
+import type { ClientCookies, CookieVerdict } from "./client-cookies.ts";
+import { buildQuery, type ExchangeRequest } from "./exchange-request.ts";
 import { hasQuestion } from "./reply-match.ts";
 import type { UdpSocket, UdpWaiter } from "./udp-socket.ts";
 
@@ -17,20 +18,19 @@ export interface UdpTiming {
 }
 
 export interface UdpQuery {
-  /** Makes the message, once the source address is known, of octets that are nobody else's; its id is set here. */
-  readonly octetsFrom: (local: Endpoint) => Uint8Array;
-  /** Judges the cookie of a reply that matches otherwise (undefined: it has none). */
-  readonly judgeCookie: (data: Uint8Array | undefined) => CookieVerdict;
-  readonly question: Question;
+  readonly request: ExchangeRequest;
+  /** Asks with a cookie, and judges that of the reply; undefined: without. */
+  readonly cookies: ClientCookies | undefined;
+  /** The server, as cookies know it. */
+  readonly place: string;
   /** Spells the name in random case, which a reply must repeat (draft-vixie-dnsext-dns0x20). */
   readonly mixesCase: boolean;
-  readonly server: Endpoint;
   /** The query is added to it, and removed when it is over. */
   readonly socket: UdpSocket;
-  readonly deadlineMs: number;
-  /** Calls back when the query is given up, at once when it already was; gives the way to take that back. */
-  readonly onGiveUp: (giveUp: () => void) => () => void;
-  readonly timing: UdpTiming;
+  readonly firstPatienceMs: number;
+  readonly sendsMax: number;
+  /** Called once, with a reply whose octets may be valid only during the call, or with why there is none. */
+  readonly onEnd: (outcome: UdpReply | Error, exchange: UdpExchange) => void;
 }
 
 /** A datagram that matches the query. */
@@ -39,8 +39,6 @@ export interface UdpReply {
   /** Octets of the query. */
   readonly queryOctets: number;
   readonly rcode: number;
-  /** Undefined when the reply can be read; otherwise why not, and then it is truncated. */
-  readonly problem: string | undefined;
   readonly isTruncated: boolean;
   /** It has no cookie although the server gave some before: it is not to be believed, and TCP tells. */
   readonly lacksCookie: boolean;
@@ -52,29 +50,23 @@ export interface UdpReply {
   readonly exchangeMs: number;
 }
 
-/** Sends the query and waits for its reply; rejects with a `DnsError`. */
-export function exchangeOverUdp(query: UdpQuery, runtime: Runtime): Promise<UdpReply> {
-  return new UdpExchange(query, runtime).run();
-}
-
-/** Why a reply that matches is not believed. */
-interface Doubts {
-  readonly lacksCookie: boolean;
-  readonly hasOtherCase: boolean;
-}
-
-class UdpExchange implements UdpWaiter {
+/** Sends the query, from {@link begin} on, until there is a reply, no time is left, or it {@link fail}s. */
+export class UdpExchange implements UdpWaiter {
+  /** Where `UnderWay` has it. */
+  index = 0;
+  /** The query's own end, once the socket is open. */
+  localAddress = "";
   readonly #query: UdpQuery;
   readonly #runtime: Runtime;
   #octets: Uint8Array = NO_OCTETS;
   readonly #id: number;
-  readonly #outcome = Promise.withResolvers<UdpReply>();
   #timer: Timer | undefined = undefined;
   #isDone = false;
   #sends = 0;
   #firstSentAtMs = 0;
   #sentAtMs = 0;
-  #isAwaitingCookie = false;
+  /** One that is not quite believed, while a better one is waited for. */
+  #doubtful: UdpReply | undefined = undefined;
 
   constructor(query: UdpQuery, runtime: Runtime) {
     this.#query = query;
@@ -82,42 +74,42 @@ class UdpExchange implements UdpWaiter {
     this.#id = query.socket.add(this);
   }
 
-  async run(): Promise<UdpReply> {
-    const { onGiveUp, socket } = this.#query;
-    const forget = onGiveUp(() =>
-      this.fail(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" })),
-    );
-    try {
-      if (socket.local !== undefined) this.start(socket.local);
-      return await this.#outcome.promise;
-    } finally {
-      this.#timer?.cancel();
-      forget();
-      const closing = socket.remove(this.#id);
-      if (closing !== undefined) await closing;
+  begin(): void {
+    const { request, socket } = this.#query;
+    if (request.signal?.aborted === true) {
+      this.giveUp();
+      return;
     }
+    request.signal?.addEventListener("abort", this.giveUp);
+    if (socket.local !== undefined) this.start(socket.local);
   }
+
+  readonly giveUp = (): void => {
+    this.fail(new DnsError("ERR_ABORTED", "the query was given up", { stage: "query" }));
+  };
 
   start(local: Endpoint): void {
     if (this.#isDone) return;
-    this.#octets = this.#query.octetsFrom(local);
+    const { request, cookies, place, mixesCase } = this.#query;
+    this.localAddress = local.address;
+    this.#octets = buildQuery(request, "udp", cookies?.optionFor(place, local.address)).octets;
     setUint16(this.#octets, 0, this.#id);
-    if (this.#query.mixesCase) this.#mixCase();
+    if (mixesCase) this.#mixCase();
     this.#send();
   }
 
   #send(): void {
     const { clock } = this.#runtime;
-    const { deadlineMs, timing, socket } = this.#query;
+    const { request, firstPatienceMs, sendsMax, socket } = this.#query;
     const nowMs = clock.nowMs();
     if (this.#sends === 0) this.#firstSentAtMs = nowMs;
     this.#sends++;
     this.#sentAtMs = nowMs;
     socket.send(this.#octets);
     if (this.#isDone) return;
-    const leftMs = deadlineMs - nowMs;
-    const patienceMs = timing.firstPatienceMs * 2 ** (this.#sends - 1);
-    const isLast = this.#sends >= timing.sendsMax || patienceMs >= leftMs;
+    const leftMs = request.deadlineMs - nowMs;
+    const patienceMs = firstPatienceMs * 2 ** (this.#sends - 1);
+    const isLast = this.#sends >= sendsMax || patienceMs >= leftMs;
     this.#timer = clock.startTimer("udp exchange", Math.max(0, isLast ? leftMs : patienceMs), () =>
       isLast ? this.#timeOut() : this.#send(),
     );
@@ -132,15 +124,26 @@ class UdpExchange implements UdpWaiter {
     if (cookie === "wrong") return false;
     const lacksCookie = cookie === "missing";
     const hasOtherCase = !this.#hasSentCase(view);
-    if (lacksCookie || hasOtherCase) this.#awaitBetter(octets.slice(), { lacksCookie, hasOtherCase });
-    else this.#finish(octets.slice(), { lacksCookie, hasOtherCase });
+    const nowMs = this.#runtime.clock.nowMs();
+    const reply = {
+      octets: this.#query.mixesCase ? this.#respelled(octets, view) : octets,
+      queryOctets: this.#octets.length,
+      rcode: view.rcode,
+      isTruncated: view.isTruncated,
+      lacksCookie,
+      hasOtherCase,
+      inAllMs: nowMs - this.#firstSentAtMs,
+      exchangeMs: nowMs - this.#sentAtMs,
+    };
+    if (lacksCookie || hasOtherCase) this.#awaitBetter(reply);
+    else this.#end(reply);
     return true;
   }
 
   /** RFC 4343: case means nothing to servers, and nearly all repeat the question as it came. */
   #mixCase(): void {
     const octets = this.#octets;
-    const { question } = this.#query;
+    const { question } = this.#query.request;
     const end = HEADER_OCTETS + question.name.wire.length;
     let bits = 0;
     for (let at = HEADER_OCTETS, left = 0; at < end; at++) {
@@ -156,43 +159,53 @@ class UdpExchange implements UdpWaiter {
     }
   }
 
+  /** Compression pointers lead to the question, so its own spelling brings back that of all other names. */
+  #respelled(octets: Uint8Array, { questionCount }: MessageView): Uint8Array {
+    const own = octets.slice();
+    if (questionCount > 0) own.set(this.#query.request.question.name.wire, HEADER_OCTETS);
+    return own;
+  }
+
   #hasSentCase(view: MessageView): boolean {
     if (!this.#query.mixesCase || view.questionCount === 0) return true;
-    const end = HEADER_OCTETS + this.#query.question.name.wire.length;
+    const end = HEADER_OCTETS + this.#query.request.question.name.wire.length;
     for (let at = HEADER_OCTETS; at < end; at++) if (view.octets[at] !== this.#octets[at]) return false;
     return true;
   }
 
-  /** Waits a little for a better reply, which is on its way if this one is forged. */
-  #awaitBetter(octets: Uint8Array, doubts: Doubts): void {
-    if (this.#isAwaitingCookie) return;
-    this.#isAwaitingCookie = true;
+  /** Waits a little for a better reply, which is on its way if this one is forged. What is in this one does not count. */
+  #awaitBetter(reply: UdpReply): void {
+    if (this.#doubtful !== undefined) return;
+    this.#doubtful = { ...reply, octets: NO_OCTETS };
     this.#timer?.cancel();
-    const leftMs = Math.max(0, this.#query.deadlineMs - this.#runtime.clock.nowMs());
+    const leftMs = Math.max(0, this.#query.request.deadlineMs - this.#runtime.clock.nowMs());
     const patienceMs = Math.min(COOKIE_PATIENCE_MS, leftMs);
     this.#timer = this.#runtime.clock.startTimer("udp exchange", patienceMs, () => {
-      this.#finish(octets, doubts);
+      if (this.#doubtful !== undefined) this.#end(this.#doubtful);
     });
   }
 
-  #finish(octets: Uint8Array, { lacksCookie, hasOtherCase }: Doubts): void {
-    const { view } = this.#query.socket;
-    // Compression pointers lead to the question, so its own spelling brings back that of all other names.
-    if (this.#query.mixesCase && (octets[4] !== 0 || octets[5] !== 0))
-      octets.set(this.#query.question.name.wire, HEADER_OCTETS);
-    const problem = view.reset(octets);
+  /** Where the socket ends with the query, the outcome is told when it is closed. */
+  #end(outcome: UdpReply | Error): void {
+    const { request, socket, onEnd } = this.#query;
     this.#isDone = true;
-    this.#outcome.resolve({
-      octets,
-      queryOctets: this.#octets.length,
-      rcode: view.rcode,
-      problem,
-      isTruncated: view.isTruncated,
-      lacksCookie,
-      hasOtherCase,
-      inAllMs: this.#runtime.clock.nowMs() - this.#firstSentAtMs,
-      exchangeMs: this.#runtime.clock.nowMs() - this.#sentAtMs,
-    });
+    this.#timer?.cancel();
+    request.signal?.removeEventListener("abort", this.giveUp);
+    const closing = socket.remove(this.#id);
+    if (closing === undefined) onEnd(outcome, this);
+    else void this.#endAfter(closing, outcome);
+  }
+
+  async #endAfter(closing: Promise<void>, outcome: UdpReply | Error): Promise<void> {
+    const { onEnd } = this.#query;
+    const lasting = outcome instanceof Error ? outcome : { ...outcome, octets: outcome.octets.slice() };
+    try {
+      await closing;
+    } catch (problem) {
+      onEnd(problem instanceof Error ? problem : new Error(String(problem)), this);
+      return;
+    }
+    onEnd(lasting, this);
   }
 
   /**
@@ -200,7 +213,7 @@ class UdpExchange implements UdpWaiter {
    * ours answer so. A truncated reply may be cut anywhere after its question.
    */
   #isReply(view: MessageView, from: Endpoint, problem: string | undefined): boolean {
-    const { server, question } = this.#query;
+    const { server, question } = this.#query.request;
     if (from.port !== server.port || view.octets.length < 12) return false;
     if (view.id !== this.#id || !view.isResponse || view.opcode !== 0) return false;
     if (problem !== undefined && !view.isTruncated) return false;
@@ -211,12 +224,14 @@ class UdpExchange implements UdpWaiter {
 
   /** Errors without a question and truncated replies that are cut before their OPT record have no place for one. */
   #judgeCookie(view: MessageView, problem: string | undefined): CookieVerdict {
-    if (problem !== undefined || view.questionCount === 0) return "good";
-    return this.#query.judgeCookie(view.optionData(EdnsOptionCode.Cookie));
+    const { cookies, place } = this.#query;
+    if (cookies === undefined || problem !== undefined || view.questionCount === 0) return "good";
+    return cookies.judge(place, this.localAddress, view.optionData(EdnsOptionCode.Cookie));
   }
 
   #timeOut(): void {
-    const { server, socket } = this.#query;
+    const { request, socket } = this.#query;
+    const { server } = request;
     const wrong = socket.wrongReplies === 0 ? "" : `, but ${socket.wrongReplies} datagrams that do not match`;
     this.fail(
       new DnsError("ERR_TIMEOUT", `no reply from ${server.address} port ${server.port} over UDP${wrong}`, {
@@ -227,9 +242,8 @@ class UdpExchange implements UdpWaiter {
 
   fail(problem: Error): void {
     if (this.#isDone) return;
-    this.#isDone = true;
-    const { server } = this.#query;
-    this.#outcome.reject(
+    const { server } = this.#query.request;
+    this.#end(
       DnsError.is(problem)
         ? problem
         : new DnsError("ERR_SYSTEM", `UDP to ${server.address} failed: ${problem.message}`, {

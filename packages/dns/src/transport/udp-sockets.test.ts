@@ -163,7 +163,7 @@ test("with too many servers at once the later ones are asked from a socket for e
   const world = simRuntime(1);
   const sockets = new UdpSockets(true, world.runtimeOf(CLIENT_ADDRESSES));
   const take = (last: number): UdpSocket =>
-    sockets.take({ address: `198.51.100.${last}`, port: 53 }, undefined);
+    sockets.take({ address: `198.51.100.${last}`, port: 53 }, `198.51.100.${last}|53`, undefined);
   const isKept = (last: number): boolean => {
     const first = new Set(Array.from({ length: SOCKETS }, () => take(last)));
     return first.has(take(last));

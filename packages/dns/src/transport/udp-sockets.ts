@@ -17,9 +17,9 @@ export class UdpSockets {
     this.#runtime = runtime;
   }
 
-  /** A socket that takes a query. */
-  take(server: Endpoint, localAddress: string | undefined): UdpSocket {
-    const sockets = this.#isShared ? this.#socketsTo(server, localAddress) : undefined;
+  /** A socket that takes a query; `place` is the server as a key. */
+  take(server: Endpoint, place: string, localAddress: string | undefined): UdpSocket {
+    const sockets = this.#isShared ? this.#socketsTo(place, localAddress) : undefined;
     if (sockets === undefined)
       return new UdpSocket({ server, localAddress, queriesMax: 1, lifeMs: undefined }, this.#runtime);
     const drawn =
@@ -32,8 +32,8 @@ export class UdpSockets {
   }
 
   /** Usable ones only; undefined: there are too many servers. */
-  #socketsTo(server: Endpoint, localAddress: string | undefined): UdpSocket[] | undefined {
-    const key = `${server.address}|${server.port}|${localAddress ?? ""}`;
+  #socketsTo(place: string, localAddress: string | undefined): UdpSocket[] | undefined {
+    const key = localAddress === undefined ? place : `${place}|${localAddress}`;
     const known = this.#shared.get(key);
     if (known === undefined) {
       if (this.#shared.size >= SERVERS_MAX) this.#forgetUnused();

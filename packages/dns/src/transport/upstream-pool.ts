@@ -85,16 +85,20 @@ export class UpstreamPool implements Responder {
   }
 
   /** Rejects with the last failure when every upstream failed; a reply of SERVFAIL or REFUSED is kept as a last resort. */
-  async respond(query: Query, context: QueryContext): Promise<Reply> {
+  respond(query: Query, context: QueryContext): Promise<Reply> {
     const nowMs = this.#runtime.clock.nowMs();
     const untilMs = Math.min(nowMs + this.#patienceMs, context.deadlineMs - FAILURE_MARGIN_MS);
-    const round: Round = { hasPassing: false, lastFailure: undefined };
-    let reply = await this.#askAll(query, context, round);
-    while (reply === undefined && round.hasPassing && (await this.#waiting.wait(untilMs, context.signal))) {
+    return this.#askAll(query, context, { nowMs, untilMs, hasPassing: false, lastFailure: undefined });
+  }
+
+  /** Once nobody has replied: waits until somebody may, as long as there is patience. */
+  async #askAgain(query: Query, { signal }: QueryContext, round: Round): Promise<Reply> {
+    const { untilMs } = round;
+    if (round.hasPassing && (await this.#waiting.wait(untilMs, signal))) {
       round.hasPassing = false;
-      reply = await this.#askAll(query, { signal: context.signal, deadlineMs: untilMs }, round);
+      round.nowMs = this.#runtime.clock.nowMs();
+      return await this.#askAll(query, { signal, deadlineMs: untilMs }, round);
     }
-    if (reply !== undefined) return reply;
     throw (
       round.lastFailure ??
       new DnsError("ERR_TIMEOUT", "no time was left to ask an upstream", { stage: "query" })
@@ -102,11 +106,11 @@ export class UpstreamPool implements Responder {
   }
 
   /** Asks one after another until one replies. */
-  async #askAll(query: Query, context: QueryContext, round: Round): Promise<Reply | undefined> {
+  async #askAll(query: Query, context: QueryContext, round: Round): Promise<Reply> {
     let lastResort: Reply | undefined;
     let repliedTier = Number.POSITIVE_INFINITY;
     let unreachable: ReadonlySet<string> = NONE;
-    const inOrder = this.#inOrder();
+    const inOrder = this.#inOrder(round.nowMs);
     if (inOrder.length === 0) {
       round.lastFailure ??= new DnsError("ERR_UNREACHABLE", "nobody is there to be asked", {
         stage: "resolve",
@@ -114,7 +118,7 @@ export class UpstreamPool implements Responder {
       round.hasPassing = true;
     }
     for (const member of inOrder) {
-      if (context.signal.aborted || this.#runtime.clock.nowMs() >= context.deadlineMs) break;
+      if (context.signal.aborted || round.nowMs >= context.deadlineMs) break;
       const { tier = 0, server } = member.upstream;
       // A reply is a reply: another one is not worth less protection, and who cannot be connected with cannot at all.
       if (tier > repliedTier || (server !== undefined && unreachable.has(server))) continue;
@@ -122,9 +126,10 @@ export class UpstreamPool implements Responder {
       if (isProbe) this.#setProbed(member, true);
       try {
         const reply = await this.#ask(member, query, context, lastResort === undefined);
-        noteReply(member, reply, this.#runtime.clock.nowMs());
+        round.nowMs = this.#runtime.clock.nowMs();
+        noteReply(member, reply, round.nowMs);
         if (member.told !== reply.protection)
-          this.#tell(member, reply.protection, noteRecovery(member, reply, this.#runtime.clock.nowMs()));
+          this.#tell(member, reply.protection, noteRecovery(member, reply, round.nowMs));
         if (!RCODES_OF_TROUBLE.has(reply.message.rcode)) {
           this.#forgive(member);
           return reply;
@@ -134,23 +139,23 @@ export class UpstreamPool implements Responder {
         lastResort ??= reply;
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
+        round.nowMs = this.#runtime.clock.nowMs();
         if (cause.code === "ERR_ABORTED" || cause.code === "ERR_CLOSED") throw cause;
         if (member.upstream.isAbsent === true) continue;
         // A try that was cut short by the query's own end tells less than the one before.
-        if (round.lastFailure !== undefined && this.#runtime.clock.nowMs() >= context.deadlineMs) break;
+        if (round.lastFailure !== undefined && round.nowMs >= context.deadlineMs) break;
         round.lastFailure = cause;
         round.hasPassing ||= passes(member, cause);
         if (server !== undefined && CODES_OF_UNREACHABLE.has(cause.code))
           unreachable = new Set([...unreachable, server]);
         // Whoever owns a slow or strange name, or asks too much, must not choose how well others are protected.
-        if (isAboutQuestion(member, cause, this.#runtime.clock.nowMs()))
-          repliedTier = Math.min(repliedTier, tier);
+        if (isAboutQuestion(member, cause, round.nowMs)) repliedTier = Math.min(repliedTier, tier);
         else this.#noteFailure(member, cause);
       } finally {
         if (isProbe) this.#setProbed(member, false);
       }
     }
-    return lastResort;
+    return lastResort ?? this.#askAgain(query, context, round);
   }
 
   /** Whether somebody would be asked now who was not when all had failed. */
@@ -174,8 +179,7 @@ export class UpstreamPool implements Responder {
    * Those in good standing first, best protection first; the others by when they may be tried again. Who failed lately but is known
    * to protect better comes before weaker protection (RFC 8310 appendix A): a moment's failure must not bring queries into clear.
    */
-  #inOrder(): readonly Standing[] {
-    const nowMs = this.#runtime.clock.nowMs();
+  #inOrder(nowMs: number): readonly Standing[] {
     const [only] = this.#members;
     if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
       this.#noticeNetwork(only);
@@ -295,6 +299,10 @@ export class UpstreamPool implements Responder {
 
 /** What one query has seen of failures. */
 interface Round {
+  /** Of the last look at the clock. */
+  nowMs: number;
+  /** The end of the patience, when nobody can be reached. */
+  readonly untilMs: number;
   /** Some failure was of a kind that passes by itself. */
   hasPassing: boolean;
   lastFailure: DnsError | undefined;

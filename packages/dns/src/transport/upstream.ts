@@ -96,11 +96,13 @@ export class Upstream implements PoolMember {
   }
 
   async respond(query: Query, context: QueryContext): Promise<Reply> {
-    const withEdns = this.#runtime.clock.nowMs() >= this.#plainUntilMs;
-    let result = await this.#ask(query, context, withEdns);
+    const nowMs = this.#runtime.clock.nowMs();
+    const withEdns = nowMs >= this.#plainUntilMs;
+    let result = await this.#ask(query, context, withEdns, nowMs);
     if (withEdns && rejectsEdns(result.message)) {
       // RFC 6891 §6.2.2, §7: a server without EDNS answers FORMERR or NOTIMP and no OPT; it is asked again without.
-      result = await this.#ask(query, context, false);
+      const againMs = this.#runtime.clock.nowMs();
+      result = await this.#ask(query, context, false, againMs);
       if (!rejectsEdns(result.message)) this.#plainUntilMs = this.#runtime.clock.nowMs() + PLAIN_MS;
     }
     const { message, facts } = result;
@@ -113,11 +115,11 @@ export class Upstream implements PoolMember {
     };
   }
 
-  #ask(query: Query, context: QueryContext, withEdns: boolean): Promise<ExchangeResult> {
+  #ask(query: Query, context: QueryContext, withEdns: boolean, nowMs: number): Promise<ExchangeResult> {
     const { transport, endpoint, tls, queryTimeoutMs, hideClientSubnet, padBlockOctets, keepalive } =
       this.#options;
     const { view } = query;
-    const timeoutAtMs = this.#runtime.clock.nowMs() + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
+    const timeoutAtMs = nowMs + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
     return this.#exchanger.exchange({
       question: view.question,
       server: endpoint,

@@ -2,7 +2,7 @@
  * Queries that nobody could be asked now, and whose clients still have time: they wait until it is worth trying again. When a
  * network comes back everybody who waits is let go at once, and the connection that is opened then is one for all.
  */
-import type { Clock, Timer } from "@sotto/dns/runtime";
+import type { Clock, StopSignal, Timer } from "@sotto/dns/runtime";
 
 interface Waiter {
   readonly untilMs: number;
@@ -26,7 +26,7 @@ export class WaitingRoom {
   }
 
   /** True: try again. False: the time is up, the query was given up, or too many wait already. */
-  wait(untilMs: number, signal: AbortSignal): Promise<boolean> {
+  wait(untilMs: number, signal: StopSignal): Promise<boolean> {
     const isOver = signal.aborted || untilMs <= this.#clock.nowMs();
     if (isOver || this.#waiters.size >= WAITING_MAX) return Promise.resolve(false);
     return new Promise((resolve) => {

@@ -16,12 +16,14 @@ import type { Question, ResourceRecord } from "./record.ts";
 
 /**
  * Decodes a whole message. Octets after the last record, records that do not fit their length, more than one OPT and
- * an OPT outside the additional section are problems.
+ * an OPT outside the additional section are problems. Where the first question has exactly the name `qname`, with its case, the
+ * message has that object.
  */
-export function tryDecodeMessage(octets: Uint8Array): Parsed<Message> {
+export function tryDecodeMessage(octets: Uint8Array, qname?: Name): Parsed<Message> {
   if (octets.length < HEADER_OCTETS) return problem("message is shorter than its header");
   if (octets.length > MESSAGE_OCTETS_MAX) return problem("message is longer than 65535 octets");
   const decoder = new MessageDecoder(octets);
+  if (qname !== undefined && startsWith(octets, qname.wire)) decoder.rememberOwner(qname, HEADER_OCTETS);
   const message = decoder.decode();
   return decoder.problem === undefined ? parsed(message) : problem(decoder.problem);
 }
@@ -131,6 +133,10 @@ class MessageDecoder {
       this.at = at + 1;
       return Name.root;
     }
+    if (at === HEADER_OCTETS && this.firstOwner !== undefined) {
+      this.at = at + this.firstOwner.wire.length;
+      return this.firstOwner;
+    }
     const target = first >= 0xc0 ? ((first & 0x3f) << 8) | (octets[at + 1] ?? 0) : at;
     if (target < at && at + 2 <= octets.length) {
       const known = this.knownOwner(target);
@@ -222,6 +228,12 @@ class MessageDecoder {
     }
     return options;
   }
+}
+
+/** Whether that is what comes behind the header. */
+function startsWith(octets: Uint8Array, wire: Uint8Array): boolean {
+  for (let i = 0; i < wire.length; i++) if (octets[HEADER_OCTETS + i] !== wire[i]) return false;
+  return true;
 }
 
 /** Type, class, TTL and RDLENGTH. */

@@ -12,7 +12,7 @@ import type { Question } from "./record.ts";
 
 /** A look at a message. All offsets are into `octets`; question fields count only when `questionCount` is 1 or more. */
 export class MessageView {
-  octets: Uint8Array = new Uint8Array(HEADER_OCTETS);
+  octets: Uint8Array = NOTHING;
   /** What is wrong with the OPT record or its number, undefined when nothing is: answer FORMERR (RFC 6891 §6.1.1). */
   ednsProblem: FormatProblem | undefined = undefined;
   /** After the first question. */
@@ -214,6 +214,8 @@ export class MessageView {
     return { name: this.qname, type: this.qtype, class: this.qclass };
   }
 }
+
+const NOTHING = new Uint8Array(HEADER_OCTETS);
 
 /** A view of its own for one message; see {@link MessageView.reset} for what is a problem. */
 export function tryViewMessage(octets: Uint8Array): Parsed<MessageView> {

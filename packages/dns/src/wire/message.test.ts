@@ -62,6 +62,20 @@ test("a query is written and read octet for octet", () => {
   assert.deepEqual(decode(wire), query);
 });
 
+test("a name that is known already is taken for the question's when it is spelt alike", () => {
+  const name = parseName("www.example.");
+  const question = { name, type: RRType.A, class: RRClass.IN };
+  const record = { owner: name, type: RRType.A, class: RRClass.IN, ttl: 1, rdata: new Uint8Array(4) };
+  const octets = encodeMessage(makeMessage({ questions: [question], answers: [record] }));
+  const plain = tryDecodeMessage(octets);
+  const known = tryDecodeMessage(octets, name);
+  const otherCase = tryDecodeMessage(octets, parseName("WWW.example."));
+  assert.ok(plain.ok && known.ok && otherCase.ok);
+  assert.deepEqual([known.value, otherCase.value], [plain.value, plain.value]);
+  assert.equal(known.value.questions[0]?.name, name);
+  assert.equal(known.value.answers[0]?.owner, name);
+});
+
 test("every header bit stands for itself", () => {
   const names = [
     "isResponse",

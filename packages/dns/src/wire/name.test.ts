@@ -164,6 +164,13 @@ test("names are equal without regard to ASCII case only", () => {
   assert.equal(parseName("WWW.").toLowerCase().toString(), "www.");
 });
 
+test("a key with something before it tells names and that apart, and not case", () => {
+  const keys = [parseName("a.example.").keyWith(1, 0, 255), parseName("A.EXAMPLE.").keyWith(1, 0, 255)];
+  assert.equal(keys[0], keys[1]);
+  assert.equal(keys[0], `\u0001\u0000\u00ff${parseName("a.example.").key}`);
+  assert.notEqual(keys[0], parseName("a.example.").keyWith(1, 1, 255));
+});
+
 test("ancestors are compared by labels", () => {
   const example = parseName("example.");
   assert.ok(parseName("www.EXAMPLE.").isBelow(example));

@@ -2,7 +2,7 @@
  * Asks authorities over TLS where they can do it (RFC 9539): unauthenticated, against whoever only listens. A probe goes
  * beside the clear query and delays nothing; a server that stops answering encrypted is asked in clear after a second.
  */
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
 import type { ExchangeRequest, ExchangeResult } from "@sotto/dns/transport";
 import type { AuthorityEncryption, EncryptionFailure } from "./authority-encryption.ts";
 import type { Exchange } from "./inquiry.ts";
@@ -98,7 +98,7 @@ export class EncryptingExchange implements Exchange {
   async #waitFor(
     secure: Promise<ExchangeResult | "failed">,
     patienceMs: number,
-    signal: AbortSignal | undefined,
+    signal: StopSignal | undefined,
   ): Promise<ExchangeResult | "failed" | "nothing yet"> {
     const { promise, resolve, reject } = Promise.withResolvers<"nothing yet">();
     const giveUp = (): void =>

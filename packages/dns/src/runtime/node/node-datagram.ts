@@ -67,9 +67,11 @@ export async function openDatagram(
       });
     },
   };
-  socket.on("message", (octets, from) =>
-    handlers.onMessage(octets, { address: plainAddress(from.address), port: from.port }, opened),
-  );
+  socket.on("message", (octets, { address, port }) => {
+    // A connected socket may still have what came between binding and connecting, from anybody.
+    const isPeer = port === connectTo?.port && address === connectTo.address;
+    handlers.onMessage(octets, isPeer ? connectTo : { address: plainAddress(address), port }, opened);
+  });
   return opened;
 }
 

@@ -2,7 +2,7 @@ import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
 import type { Runtime } from "../runtime.ts";
 import { openAnyDatagram } from "./any-datagram.ts";
-import { channelEvents } from "./channel-events.ts";
+import { ChannelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
 import { openListener } from "./node-listen.ts";
@@ -18,6 +18,6 @@ const nodeNetwork: Network = {
 };
 
 /** The real world. Events go to `diagnostics_channel` when nothing else is given. */
-export function nodeRuntime(events: Events = channelEvents): Runtime {
+export function nodeRuntime(events: Events = new ChannelEvents()): Runtime {
   return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork, events };
 }
