@@ -80,3 +80,19 @@ test("closing gives up everything", async () => {
   flights.close();
   await assert.rejects(waiting, (error) => DnsError.is(error, "ERR_ABORTED"));
 });
+
+test("ten thousand may wait for one answer and ten thousand questions be under way, and one more is told so at once", async () => {
+  const waiter = { deadlineMs: 1000, signal: undefined, what: "a name" };
+  const never = (): Promise<string> => new Promise(() => undefined);
+  for (const keyOf of [(): string => "one", (i: number): string => String(i)]) {
+    const clock = new SimClock();
+    const flights = new Flights<string>(clock);
+    const waiting = Array.from({ length: 10_000 }, (_, i) => flights.join(keyOf(i), waiter, never));
+    await assert.rejects(flights.join(keyOf(10_000), waiter, never), { code: "ERR_QUOTA_EXCEEDED" });
+    flights.close();
+    const settled = Promise.allSettled(waiting);
+    await clock.advance(1000);
+    const outcomes = await settled;
+    assert.ok(outcomes.every(({ status }) => status === "rejected"));
+  }
+});

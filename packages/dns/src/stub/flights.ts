@@ -30,6 +30,7 @@ class Flight<T> {
   }
 
   wait(waiter: Waiter, clock: Clock): Promise<T> {
+    if (this.#waits.length >= WAITS_MAX) return Promise.reject(tooMany(waiter));
     return new Promise((resolve, reject) => {
       this.#waits.push(new Wait<T>(waiter, { flight: this, resolve, reject }, clock));
     });
@@ -116,7 +117,7 @@ export class Flights<T> {
 
   /**
    * Waits for work by its key, which is started when nobody has. Rejects with ERR_ABORTED when the signal says so, with
-   * ERR_TIMEOUT at the deadline, or as the work does.
+   * ERR_TIMEOUT at the deadline, with ERR_QUOTA_EXCEEDED beyond {@link FLIGHTS_MAX} and {@link WAITS_MAX}, or as the work does.
    */
   join(
     key: string,
@@ -128,6 +129,7 @@ export class Flights<T> {
     // Whoever may wait longer than those before is not served by work that ends with them.
     if (known?.isUnderWay === true && known.deadlineMs >= waiter.deadlineMs)
       return known.wait(waiter, this.#clock);
+    if (this.#flights.size >= FLIGHTS_MAX) return Promise.reject(tooMany(waiter));
     const stop = new Stop();
     const flight = new Flight<T>(waiter.deadlineMs, stop);
     if (known !== undefined) this.#replaced.add(known);
@@ -169,3 +171,14 @@ function aborted(waiter: Waiter): DnsError {
 function textOf({ what }: Waiter): string {
   return typeof what === "string" ? what : what();
 }
+
+function tooMany(waiter: Waiter): DnsError {
+  return new DnsError("ERR_QUOTA_EXCEEDED", `too many wait already to ask for ${textOf(waiter)}`, {
+    stage: "query",
+  });
+}
+
+/** Different questions under way: ten times what upstreams are asked at once before they refuse. */
+const FLIGHTS_MAX = 10_000;
+/** Who waits for the same: a program with more does not look at the answers. */
+const WAITS_MAX = 10_000;
