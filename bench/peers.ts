@@ -41,6 +41,10 @@ async function main(args: readonly string[]): Promise<number> {
     });
   process.on("exit", killAll);
   let checkout: Checkout | undefined;
+  if (args.includes("--help")) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   try {
     const options = parseOptions(
       args,

@@ -29,6 +29,8 @@ export type Verdict = "met" | "missed" | "disturbed";
 export interface OurResult extends ServerResult {
   /** By the best peer; undefined without one, and for goals that need none. */
   readonly ratio: number | undefined;
+  /** The same of the least figures, which others on the machine change less. */
+  readonly leastRatio: number | undefined;
   readonly goal: number;
   /** Undefined: there is nothing to compare with. */
   readonly verdict: Verdict | undefined;
@@ -104,12 +106,13 @@ export function figureOf(one: Measurement, figure: Figure): number {
 function compareWith(test: BenchTest, ours: ServerResult, bestPeer: ServerResult | undefined): OurResult {
   const goal = goalOf(test, ours.server);
   const ratio = bestPeer === undefined ? undefined : ours.figure.median / bestPeer.figure.median;
+  const leastRatio = bestPeer === undefined ? undefined : ours.figure.least / bestPeer.figure.least;
   const reached = test.goal.kind === "at-most" ? ours.figure.median : ratio;
   const isDisturbed = [ours, ...(bestPeer === undefined ? [] : [bestPeer])].some(
     ({ rounds, disturbed }) => disturbed * 2 > rounds,
   );
   const verdict = isDisturbed ? "disturbed" : reached !== undefined && reached <= goal ? "met" : "missed";
-  return { ...ours, ratio, goal, verdict: reached === undefined ? undefined : verdict };
+  return { ...ours, ratio, leastRatio, goal, verdict: reached === undefined ? undefined : verdict };
 }
 
 /**
@@ -128,7 +131,7 @@ function scaling(test: BenchTest, record: TestRecord, servers: readonly ServerRe
     const goal = goalOf(test, two.server);
     const isDisturbed = one.disturbed * 2 > one.rounds;
     const verdict = isDisturbed ? "disturbed" : figure.median >= goal ? "met" : "missed";
-    return [{ ...two, figure, ratio: figure.median, goal, verdict }];
+    return [{ ...two, figure, ratio: figure.median, leastRatio: undefined, goal, verdict }];
   });
 }
 

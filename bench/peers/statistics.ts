@@ -56,8 +56,8 @@ export interface Difference {
 }
 
 /**
- * Compares figures that were taken in pairs, where less is better. A difference counts when every round agrees on its direction
- * and its median is above {@link NOISE}: three rounds agree by chance once in four, so that small ones need more rounds.
+ * Compares figures that were taken in pairs, where less is better. A difference counts when every round agrees on its direction,
+ * by more than {@link NOISE_EACH}, and its median is above {@link NOISE}: three rounds agree on a direction by chance once in four.
  */
 export function compare(ours: readonly number[], theirs: readonly number[]): Difference {
   const ratios = ours.flatMap((value, round) => {
@@ -65,13 +65,15 @@ export function compare(ours: readonly number[], theirs: readonly number[]): Dif
     return other === undefined ? [] : [value / other];
   });
   const ratio = spreadOf(ratios);
-  const agree = ratio.most < 1 || ratio.least > 1;
+  const agree = ratio.most < 1 - NOISE_EACH || ratio.least > 1 + NOISE_EACH;
   const isClear = ratios.length >= ROUNDS_LEAST && agree && Math.abs(ratio.median - 1) > NOISE;
   return { ratio, verdict: isClear ? (ratio.median < 1 ? "better" : "worse") : undefined };
 }
 
 /** Differences below this share are never called ones. */
-const NOISE = 0.02;
+const NOISE = 0.03;
+/** The same for a single round. */
+const NOISE_EACH = 0.01;
 /** Fewer rounds tell nothing. */
 const ROUNDS_LEAST = 3;
 
