@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { compare, type Difference } from "../report/statistics.ts";
 import { figureOf } from "./judge.ts";
 import type { Measured } from "./session.ts";
-import { compare, type Difference } from "./statistics.ts";
 import type { BenchTest } from "./tests.ts";
 
 /** A revision's files. */
@@ -58,9 +58,9 @@ export function checkOut(repository: string, revision: string): Checkout {
   }
 }
 
-/** The commit of a checkout, with a plus behind it when files were changed since. */
+/** The commit of a checkout, with a plus behind it when what is measured was changed since. */
 export function commitOf(root: string): string {
-  const isChanged = git(root, "status", "--porcelain", "--untracked-files=no").trim() !== "";
+  const isChanged = git(root, "status", "--porcelain", "packages").trim() !== "";
   return `${git(root, "rev-parse", "--short", "HEAD").trim()}${isChanged ? "+" : ""}`;
 }
 

@@ -1,7 +1,8 @@
 /** From measurements to figures of servers, ratios to the best peer, and goals that are met or missed. */
+
+import { median, type Spread, spreadOf } from "../report/statistics.ts";
 import type { BenchDocument, TestRecord } from "./document.ts";
 import type { Measurement } from "./measure.ts";
-import { median, type Spread, spreadOf } from "./statistics.ts";
 import type { BenchTest, Figure } from "./tests.ts";
 
 /** One server in one test. */
@@ -16,6 +17,8 @@ export interface ServerResult {
   readonly loadShare: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of all rounds, as what follows. */
+  readonly answers: number;
   readonly wrong: number;
   readonly lost: number;
   readonly rounds: number;
@@ -66,7 +69,7 @@ function judgeTest(test: BenchTest, record: TestRecord): TestResult {
       record.measurements.filter(({ server }) => server === name),
     ),
   );
-  const peers = servers.filter(({ isOurs }) => !isOurs);
+  const peers = servers.filter((one) => !one.isOurs && isSound(one));
   const bestPeer = peers.toSorted((a, b) => a.figure.median - b.figure.median)[0];
   const ours =
     test.figure === "scaling"
@@ -90,12 +93,21 @@ function resultOf(server: string, figure: Figure, all: readonly Measurement[]): 
     loadShare: middle(({ loadShare }) => loadShare),
     p50Ms: middle(({ p50Ms }) => p50Ms),
     p99Ms: middle(({ p99Ms }) => p99Ms),
+    answers: all.reduce((sum, { answers }) => sum + answers, 0),
     wrong: all.reduce((sum, { wrong }) => sum + wrong, 0),
     lost: all.reduce((sum, { lost }) => sum + lost, 0),
     rounds: all.length,
     disturbed: all.length - quiet.length,
   };
 }
+
+/** Whoever loses queries, or answers them wrongly, may be fast. */
+function isSound({ wrong, lost, answers }: ServerResult): boolean {
+  return wrong === 0 && lost <= answers * LOST_MOST;
+}
+
+/** Datagrams can be lost, and the slowest are given up when the counted time ends. */
+const LOST_MOST = 0.002;
 
 /** The figure of a measurement that a test compares. */
 export function figureOf(one: Measurement, figure: Figure): number {
@@ -111,7 +123,11 @@ function compareWith(test: BenchTest, ours: ServerResult, bestPeer: ServerResult
   const isDisturbed = [ours, ...(bestPeer === undefined ? [] : [bestPeer])].some(
     ({ rounds, disturbed }) => disturbed * 2 > rounds,
   );
-  const verdict = isDisturbed ? "disturbed" : reached !== undefined && reached <= goal ? "met" : "missed";
+  const verdict = isDisturbed
+    ? "disturbed"
+    : isSound(ours) && reached !== undefined && reached <= goal
+      ? "met"
+      : "missed";
   return { ...ours, ratio, leastRatio, goal, verdict: reached === undefined ? undefined : verdict };
 }
 

@@ -1,7 +1,8 @@
 /** The figures as a page: the table of goals first, then all servers in each test. */
+
+import type { Spread } from "../report/statistics.ts";
 import type { BenchDocument, Environment } from "./document.ts";
 import type { OurResult, ServerResult, TestResult } from "./judge.ts";
-import type { Spread } from "./statistics.ts";
 import type { Figure } from "./tests.ts";
 
 /** The table of goals. */

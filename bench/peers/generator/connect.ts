@@ -1,6 +1,7 @@
 /** A new connection for each query: connect, shake hands, ask, read the answer, end. */
+
+import { Histogram } from "../../report/statistics.ts";
 import type { Snapshot } from "../accounting.ts";
-import { Histogram } from "../statistics.ts";
 import { closeAll, MeasuredWindow } from "./common.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectOrder, LoadOutcome, LoadWindow } from "./orders.ts";

@@ -1,6 +1,7 @@
 /** Load on connections that stay: so many queries under way on each, or so many per second. */
+
+import { Histogram } from "../../report/statistics.ts";
 import type { Snapshot } from "../accounting.ts";
-import { Histogram } from "../statistics.ts";
 import { allOpen, closeAll, MeasuredWindow } from "./common.ts";
 import { Connection } from "./connection.ts";
 import type { LoadOutcome, LoadWindow, PipelineOrder } from "./orders.ts";
