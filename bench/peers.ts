@@ -2,7 +2,7 @@
  * `npm run bench`: ours beside Debian's servers, or beside another revision of ours; see docs/performance.md. Exits 1 when a goal is
  * missed or a test became worse, 2 when the command line is wrong, 3 when the machine was too loaded to judge.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkout, changesBetween, changesText, checkOut, commitOf } from "./peers/against.ts";
@@ -22,20 +22,24 @@ const EVIDENCE = join(ROOT, "docs/evidence");
 /** For both ends of the connections that are held, and slots that servers reserve. */
 const DESCRIPTORS = 20_000;
 const INSIDE = "--inside";
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Again with room for descriptors, which a process gets from its shell. */
-function runInside(): number {
-  // Ctrl-C reaches both; the one inside ends in order.
-  process.on("SIGINT", () => undefined);
+/** Again with room for descriptors, which a process gets from its shell; it ends when we do. */
+function runInside(): Promise<number> {
   const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), INSIDE];
-  const command = `ulimit -n ${DESCRIPTORS} 2>/dev/null || ulimit -n $(ulimit -Hn); exec "$0" "$@"`;
-  return spawnSync("sh", ["-c", command, process.execPath, ...args], { stdio: "inherit" }).status ?? 1;
+  const command = `ulimit -n ${DESCRIPTORS} 2>/dev/null || ulimit -n $(ulimit -Hn); exec setpriv --pdeathsig TERM "$0" "$@"`;
+  const child = spawn("sh", ["-c", command, process.execPath, ...args], { stdio: "inherit" });
+  for (const name of SIGNALS) process.on(name, () => child.kill(name));
+  return new Promise((resolve, reject) => {
+    child.on("exit", (code) => resolve(code ?? 1));
+    child.on("error", reject);
+  });
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(name, () => {
+  for (const name of SIGNALS)
+    process.on(name, () => {
       interruption.abort(new Error("interrupted"));
       killAll();
     });
@@ -71,12 +75,9 @@ async function main(args: readonly string[]): Promise<number> {
     if (checkout !== undefined) return reportChanges(measured, options, checkout);
     return report(measured, options);
   } catch (problem) {
-    process.stderr.write(`${problem instanceof Error ? problem.message : String(problem)}\n`);
-    if (problem instanceof LoadedMachineError) return 3;
     if (interruption.signal.aborted) return 130;
-    if (problem instanceof TypeError || String(problem).includes("ERR_PARSE_ARGS"))
-      process.stderr.write(USAGE);
-    return 2;
+    process.stderr.write(`${problem instanceof Error ? problem.message : String(problem)}\n`);
+    return problem instanceof LoadedMachineError ? 3 : 2;
   } finally {
     checkout?.remove();
   }
@@ -159,4 +160,4 @@ function reportChanges(measured: Measured, options: BenchOptions, checkout: Chec
 const FIRST_ADDRESS = 21;
 
 const args = process.argv.slice(2);
-process.exitCode = args.at(-1) === INSIDE ? await main(args.slice(0, -1)) : runInside();
+process.exitCode = args.at(-1) === INSIDE ? await main(args.slice(0, -1)) : await runInside();

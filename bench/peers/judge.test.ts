@@ -136,7 +136,7 @@ test("the page and the plot tell each server, the ratio and what went wrong", ()
     text,
     /\| DoT, 1 connection, deep pipeline \| kresd \| 11\.00 \(10\.00–12\.00\) µs \| sotto \| 4\.00/,
   );
-  assert.match(text, /\*\*0\.36×\*\* \| 0\.40× \| ≤ 0\.4× \| ● met \|/);
+  assert.match(text, /\*\*0\.36×\*\* \| 0\.40× \| ≤ 0\.4× \| ✗ missed \|/);
   assert.match(text, /\*\*sotto\*\* .*3 wrong, 2 lost/);
   assert.ok(text.includes(goalTable(results)));
   const svg = plot(results);

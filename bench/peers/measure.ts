@@ -32,6 +32,8 @@ export interface Measurement {
 export interface MeasureOptions {
   readonly windowMs: number;
   readonly setting: Omit<OrderSetting, "coldFirst">;
+  /** Measurements are taken again when they were disturbed. */
+  readonly isRepeating: boolean;
 }
 
 /** Takes measurements; remembers which names were asked for. */
@@ -47,7 +49,7 @@ export class Meter {
     const { test } = step;
     if (test.order === undefined) return this.#memory(step);
     let last: Measurement | undefined;
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+    for (let tries = 0; tries < (options.isRepeating ? TRIES_MAX : 1); tries++) {
       if (tries > 0) await this.#field.quiet(QUIET_TRIES);
       last = await this.#once(step, options);
       if (last.disturbed === undefined) return last;

@@ -25,7 +25,7 @@ export const USAGE = `npm run bench -- [--servers LIST] [--tests LIST] [--rounds
   --rounds   measurements of each test and server (3); --secs seconds of each (2)
   --against  compares with another revision of ours instead of with peers
   --write    writes docs/evidence/performance.{md,json,svg}; tests that did not run keep their old figures
-  --force    runs, and writes, on a loaded machine, too
+  --force    runs and writes on a loaded machine, too, and takes no measurement twice
 `;
 
 /** Throws with a reason for people. */

@@ -1,7 +1,7 @@
 /** A benchmark from start to end: starts everything, takes all steps of the plan, ends everything. */
 import { Field } from "./field.ts";
 import { figureOf } from "./judge.ts";
-import { type Measurement, Meter } from "./measure.ts";
+import { type Measurement, type MeasureOptions, Meter } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 import { needsPeak, planOf, type Step } from "./plan.ts";
 import type { Server } from "./servers.ts";
@@ -43,8 +43,8 @@ async function takeAll(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Measured> {
-  const { tests, rounds, secs } = options;
-  const windowMs = secs * 1000;
+  const { tests, rounds, secs, isForced } = options;
+  const common = { windowMs: secs * 1000, isRepeating: !isForced };
   const steps = planOf(tests, servers, rounds);
   const loaded = servers.filter((server) =>
     steps.some((step) => step.server === server && !isOfMemory(step.test)),
@@ -52,7 +52,7 @@ async function takeAll(
   for (const server of loaded) await field.start(server);
   const meter = new Meter(field);
   const measured = new Map<string, Measurement[]>();
-  let peakPerSecond = needsPeak(tests) ? await findPeak(meter, loaded, windowMs, signal) : 0;
+  let peakPerSecond = needsPeak(tests) ? await findPeak(meter, loaded, common, signal) : 0;
   let isMemory = false;
   for (const step of steps) {
     signal.throwIfAborted();
@@ -62,7 +62,7 @@ async function takeAll(
     }
     const taken = measured.get(step.test.key) ?? [];
     if (taken.length === 0) progress(`\n${step.test.key.padEnd(KEY_WIDTH)} ${step.test.title}\n`);
-    const one = await meter.measure(step, { windowMs, setting: { peakPerSecond } });
+    const one = await meter.measure(step, { ...common, setting: { peakPerSecond } });
     progress(`${lineOf(step, one)}\n`);
     measured.set(step.test.key, [...taken, one]);
     if (step.test.key === PEAK_TEST) peakPerSecond = peakOf(measured.get(PEAK_TEST) ?? [], servers);
@@ -78,7 +78,7 @@ function isOfMemory(test: BenchTest): boolean {
 async function findPeak(
   meter: Meter,
   servers: readonly Server[],
-  windowMs: number,
+  common: Omit<MeasureOptions, "setting">,
   signal: AbortSignal,
 ): Promise<number> {
   const test = TESTS.find(({ key }) => key === PEAK_TEST);
@@ -86,7 +86,7 @@ async function findPeak(
   const taken: Measurement[] = [];
   for (const server of servers.filter((one) => takesPart(one, test))) {
     signal.throwIfAborted();
-    taken.push(await meter.measure({ test, server, round: 0 }, { windowMs, setting: { peakPerSecond: 0 } }));
+    taken.push(await meter.measure({ test, server, round: 0 }, { ...common, setting: { peakPerSecond: 0 } }));
   }
   return peakOf(taken, servers);
 }
