@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Checkout, changesBetween, changesText, checkOut, commitOf } from "./peers/against.ts";
 import { type BenchDocument, merge } from "./peers/document.ts";
 import { environmentOf } from "./peers/environment.ts";
-import { judge, NATIVE_SUFFIX, OUR_NAME, TWO_WORKERS_SUFFIX } from "./peers/judge.ts";
+import { judge, NATIVE_SUFFIX, OUR_NAME, type TestResult, TWO_WORKERS_SUFFIX } from "./peers/judge.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./peers/options.ts";
 import { hasWorkers, ourServer, ROOT } from "./peers/our-servers.ts";
 import { goalTable, page } from "./peers/page.ts";
@@ -116,13 +116,16 @@ function report(measured: Measured, options: BenchOptions): number {
   process.stdout.write(
     options.isJson ? `${JSON.stringify({ ...document, results }, null, 2)}\n` : goalTable(results),
   );
-  const verdicts = results.flatMap(({ ours }) => ours.map(({ verdict }) => verdict));
-  const isDisturbed = verdicts.includes("disturbed");
-  if (options.isWriting && (!isDisturbed || options.isForced)) write(document);
-  else if (options.isWriting)
-    process.stderr.write("nothing written: the machine was loaded (--force writes)\n");
-  if (isDisturbed) return 3;
-  return verdicts.includes("missed") ? 1 : 0;
+  const isSpoilt = ({ ours: all }: TestResult): boolean => all.some(({ verdict }) => verdict === "disturbed");
+  const spoilt = results.filter(isSpoilt).map(({ test }) => test.key);
+  if (options.isWriting) {
+    const kept = options.isForced ? records : records.filter(({ key }) => !spoilt.includes(key));
+    write({ ...document, tests: kept });
+    if (kept.length < records.length)
+      process.stderr.write(`not written, because the machine was loaded: ${spoilt.join(", ")}\n`);
+  }
+  if (spoilt.length > 0) return 3;
+  return results.some(({ ours: all }) => all.some(({ verdict }) => verdict === "missed")) ? 1 : 0;
 }
 
 function write(now: BenchDocument): void {

@@ -24,7 +24,7 @@ export const USAGE = `npm run bench -- [--servers LIST] [--tests LIST] [--rounds
   --tests    keys of tests, or what they begin with: dot,tcp,udp,tls,first-answer,idle,cold,p99,workers (all of them)
   --rounds   measurements of each test and server (3); --secs seconds of each (2)
   --against  compares with another revision of ours instead of with peers
-  --write    writes docs/evidence/performance.{md,json,svg}; tests that did not run keep their old figures
+  --write    writes docs/evidence/performance.{md,json,svg}; tests that did not run, or were disturbed, keep their old figures
   --force    runs and writes on a loaded machine, too, and takes no measurement twice
 `;
 
