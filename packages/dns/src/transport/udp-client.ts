@@ -10,13 +10,13 @@ import { malformed } from "./exchange-failure.ts";
 import type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { UDP_TIMING_DEFAULT, UdpExchange, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
-import { UdpSockets } from "./udp-sockets.ts";
+import { type SocketSharing, UdpSockets } from "./udp-sockets.ts";
 
 export interface UdpClientOptions {
   readonly timing: Partial<UdpTiming> | undefined;
   /** Queries under way at once. */
   readonly queriesMax: number;
-  readonly sharesSockets: boolean;
+  readonly sharing: SocketSharing;
 }
 
 /** What comes of a question; `truncated`: TCP tells more. */
@@ -37,12 +37,12 @@ export class UdpClient {
   #latest: Endpoint | undefined = undefined;
   #latestPlace = "";
 
-  constructor({ timing, queriesMax, sharesSockets }: UdpClientOptions, runtime: Runtime) {
+  constructor({ timing, queriesMax, sharing }: UdpClientOptions, runtime: Runtime) {
     this.#runtime = runtime;
     this.#timing = { ...UDP_TIMING_DEFAULT, ...timing };
     this.#queriesMax = queriesMax;
     this.#cookies = new ClientCookies(runtime.random);
-    this.#sockets = new UdpSockets(sharesSockets, runtime);
+    this.#sockets = new UdpSockets(sharing, runtime);
   }
 
   /** Rejects with a `DnsError`. */
