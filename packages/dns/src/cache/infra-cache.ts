@@ -90,6 +90,7 @@ export class InfraCache {
 
   /** Why the server is no use for the zone; undefined when nothing is known against it. */
   lameness(address: string, zone: Name): Lameness | undefined {
+    if (this.#lame.size === 0) return undefined;
     const lame = this.#lame.get(`${address} ${zone.key}`);
     return lame === undefined || lame.untilMs <= this.#clock.nowMs() ? undefined : lame.kind;
   }

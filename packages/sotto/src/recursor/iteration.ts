@@ -3,7 +3,7 @@
  * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
  */
 import { type RRset, Trust } from "@sotto/dns/cache";
-import { DnsError } from "@sotto/dns/runtime";
+import { DnsError, Stop } from "@sotto/dns/runtime";
 import type { ExchangeResult } from "@sotto/dns/transport";
 import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
@@ -38,7 +38,7 @@ export class Iteration {
   #minimisation: QnameMinimisation;
   /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
   #asked: Sought;
-  readonly #abort = new AbortController();
+  readonly #stop = new Stop();
   readonly #failedZones = new Set<ConfiguredZone>();
   #isStopped = false;
 
@@ -72,7 +72,7 @@ export class Iteration {
   /** Ends the resolution soon, without an answer: the recursor is being closed. */
   stop(): void {
     this.#isStopped = true;
-    this.#abort.abort();
+    this.#stop.abort();
     this.#inquiry?.close();
   }
 
@@ -180,7 +180,7 @@ export class Iteration {
     const { quota } = this.#run;
     if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
-    const context = { deadlineMs: quota.deadlineMs, signal: this.#abort.signal };
+    const context = { deadlineMs: quota.deadlineMs, signal: this.#stop };
     const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {
       this.#trace.noteNetworkFailure(said.problem);
