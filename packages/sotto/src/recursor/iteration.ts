@@ -30,7 +30,8 @@ export class Iteration {
   readonly #shared: Shared;
   readonly #trace: Trace;
   readonly #chain: RRset[] = [];
-  readonly #namesSeen = new Set<string>();
+  /** Names on the way of aliases; undefined while there was none. */
+  #namesSeen: Set<string> | undefined = undefined;
   #current: Name;
   #aliases = 0;
   #referrals = 0;
@@ -47,7 +48,6 @@ export class Iteration {
     this.#shared = shared;
     this.#current = run.sought.name;
     this.#trace = new Trace(run, shared.runtime);
-    this.#namesSeen.add(this.#current.key);
     this.#minimisation = this.#minimise();
     this.#asked = run.sought;
   }
@@ -560,11 +560,12 @@ export class Iteration {
     // A DNAME may make a name an alias of itself: there is nothing else to say.
     if (links.length === 1 && link?.synthesizedFrom !== undefined && link.owner.equals(target))
       return { kind: "done", outcome: { kind: "answer", chain: this.#chain, rrsets: [] } };
-    if (this.#namesSeen.has(target.key) || this.#aliases > ALIASES_MAX)
-      return this.#trace.failed("alias loop");
+    this.#namesSeen ??= new Set([this.#current.key]);
+    const namesSeen = this.#namesSeen;
+    if (namesSeen.has(target.key) || this.#aliases > ALIASES_MAX) return this.#trace.failed("alias loop");
     // A name inside the chain may come again as a target later: that is a loop, too.
-    for (const link of links) this.#namesSeen.add(link.owner.key);
-    this.#namesSeen.add(target.key);
+    for (const link of links) namesSeen.add(link.owner.key);
+    namesSeen.add(target.key);
     this.#current = target;
     this.#minimisation = this.#minimise();
     return { kind: "cache" };
