@@ -30,7 +30,6 @@ export class Iteration {
   readonly #shared: Shared;
   readonly #trace: Trace;
   readonly #chain: RRset[] = [];
-  /** Names on the way of aliases; undefined while there was none. */
   #namesSeen: Set<string> | undefined = undefined;
   #current: Name;
   #aliases = 0;
