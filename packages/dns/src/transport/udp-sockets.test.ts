@@ -285,3 +285,22 @@ test("a server that is asked much is asked from sixteen ports, of which none car
   assert.equal(world.network.use.datagramSockets, 1);
   await world.clock.runUntil(exchanger.close());
 });
+
+test("a burst shares one fresh port, and the next one has another", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, SHARED, { latencyMs: 0 });
+  const server = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  const bursts: number[][] = [];
+  for (let i = 0; i < 3; i++) {
+    await passMs(world, LIFE_MS);
+    const before = server.sources.length;
+    // The first have a port each.
+    await ask(world, exchanger, SOCKETS + 50);
+    bursts.push(portsOf(server).slice(before + SOCKETS));
+  }
+  assert.deepEqual(
+    bursts.map((ports) => new Set(ports).size),
+    [1, 1, 1],
+  );
+  assert.equal(new Set(bursts.flat()).size, 3);
+  await world.clock.runUntil(exchanger.close());
+});

@@ -31,11 +31,13 @@ export class UdpSockets {
     const sockets = sharing === undefined || !this.#isBusy(key, sharing) ? undefined : this.#socketsTo(key);
     if (sharing === undefined || sockets === undefined)
       return new UdpSocket({ server, localAddress, queriesMax: 1, lifeMs: undefined }, this.#runtime);
-    const drawn =
-      sockets.length < sharing.socketsPerServer
-        ? undefined
-        : sockets[this.#runtime.random.below(sockets.length)];
-    if (drawn !== undefined) return drawn;
+    if (sockets.length >= sharing.socketsPerServer) {
+      const latest = sockets[sockets.length - 1];
+      const { clock, random } = this.#runtime;
+      if (latest !== undefined && clock.nowMs() - latest.openedAtMs < sharing.youngMs) return latest;
+      const drawn = sockets[random.below(sockets.length)];
+      if (drawn !== undefined) return drawn;
+    }
     const { queriesMax, lifeMs } = sharing;
     const fresh = new UdpSocket({ server, localAddress, queriesMax, lifeMs }, this.#runtime);
     sockets.push(fresh);
@@ -101,6 +103,11 @@ interface Sharing {
   readonly queriesMax: number;
   /** For how long it takes queries. */
   readonly lifeMs: number;
+  /**
+   * As long a port is as good as one that nobody has used: no probe has found it. A burst of queries shares one, whose replies are
+   * read together.
+   */
+  readonly youngMs: number;
 }
 
 /**
@@ -110,8 +117,8 @@ interface Sharing {
  */
 const SHARING: { readonly [sharing in SocketSharing]: Sharing | undefined } = {
   never: undefined,
-  "when busy": { ownPerSecond: 16, socketsPerServer: 16, queriesMax: 64, lifeMs: 1000 },
-  always: { ownPerSecond: 0, socketsPerServer: 8, queriesMax: 128, lifeMs: 5000 },
+  "when busy": { ownPerSecond: 16, socketsPerServer: 16, queriesMax: 64, lifeMs: 1000, youngMs: 0 },
+  always: { ownPerSecond: 0, socketsPerServer: 8, queriesMax: 128, lifeMs: 5000, youngMs: 20 },
 };
 /** A stub has three, and with name-only upstreams and TLSA records some more; further servers are asked without sharing. */
 const SERVERS_MAX = 32;
