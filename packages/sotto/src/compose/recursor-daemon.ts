@@ -364,6 +364,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     {
       localAddresses: config.resolver.outgoingAddresses,
       fastOpen: config.resolver.fastOpen,
+      sharesUdpSockets: config.resolver.sharesPorts ? "when busy" : false,
       ...config.upstreamConnections,
     },
     upstreamRuntime,

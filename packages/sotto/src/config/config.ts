@@ -147,6 +147,8 @@ export interface Config {
     readonly families: readonly ("ipv4" | "ipv6")[];
     readonly outgoingAddresses: readonly string[];
     readonly fastOpen: boolean;
+    /** Queries to servers that are asked much share source ports. */
+    readonly sharesPorts: boolean;
     readonly deadlineMs: number;
     readonly qnameMinimisation: "relaxed" | "strict" | "off";
     readonly caseRandomisation: boolean;

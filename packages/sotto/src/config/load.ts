@@ -225,6 +225,7 @@ function toConfig(
       port: checked.resolver.port,
       families: checked.resolver.families,
       fastOpen: checked.resolver["fast-open"] === "auto",
+      sharesPorts: checked.resolver["port-sharing"] === "when-busy",
       outgoingAddresses: checked.resolver["outgoing-addresses"],
       qnameMinimisation: checked.resolver["qname-minimisation"],
       caseRandomisation: checked.resolver["case-randomisation"],
