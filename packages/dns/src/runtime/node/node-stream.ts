@@ -22,7 +22,7 @@ export class NodeStream implements ByteStream {
   /** Tickets that came before there were handlers. */
   #sessions: Uint8Array[] = [];
 
-  /** `ends` are given when a proxy told others than the socket has. */
+  /** `ends` are given by listeners, which know them already; a proxy may have told others than the socket has. */
   constructor(
     socket: Socket,
     security: ChannelSecurity | undefined,
@@ -48,10 +48,12 @@ export class NodeStream implements ByteStream {
       // §6.2 wants it closed at once.
       socket.destroy();
     });
-    socket.on("session", (session: Buffer) => {
-      if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
-      else this.#handlers.onSession?.(session);
-    });
+    // Clients get tickets; servers give them.
+    if (ends === undefined)
+      socket.on("session", (session: Buffer) => {
+        if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
+        else this.#handlers.onSession?.(session);
+      });
   }
 
   get bufferedOctets(): number {

@@ -6,6 +6,7 @@ import {
   type SecureContext,
   type SecureContextOptions,
   type Server,
+  type TlsOptions,
 } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
@@ -41,9 +42,7 @@ export function makeTlsServer(
   };
   checkGroups(tls.groups);
   checkedContext(tls, common);
-  const byName = new CertificatesByName(
-    (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) })),
-  );
+  const more = (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) }));
   return createServer({
     ...common,
     cert: tls.certificatePem,
@@ -56,8 +55,13 @@ export function makeTlsServer(
     // Whether a certificate is good enough is decided where queries are answered (access control).
     requestCert: tls.clientAuthoritiesPem !== undefined,
     rejectUnauthorized: false,
-    SNICallback: (name, answer) => answer(null, byName.contextFor(name)),
+    // With a callback every handshake stops in the middle and goes on in another turn: only where there is a choice.
+    ...(more.length === 0 ? {} : { SNICallback: chooserOf(new CertificatesByName(more)) }),
   });
+}
+
+function chooserOf(certificates: CertificatesByName): NonNullable<TlsOptions["SNICallback"]> {
+  return (name, answer) => answer(null, certificates.contextFor(name));
 }
 
 /** OpenSSL takes no longer one. */
