@@ -1,6 +1,7 @@
 /** A `ByteStream` over one of Node's sockets, clear or TLS. */
 import type { Socket } from "node:net";
 import type { ByteStream, ChannelSecurity, Endpoint, StreamHandlers } from "../network.ts";
+import { readShared } from "./shared-reads.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 const NO_HANDLERS: StreamHandlers = {
@@ -17,6 +18,7 @@ export class NodeStream implements ByteStream {
   readonly security: ChannelSecurity | undefined;
   readonly #socket: Socket;
   readonly #fastOpenReader: (() => boolean | undefined) | undefined;
+  readonly #isAccepted: boolean;
   #handlers: StreamHandlers = NO_HANDLERS;
   #problem: Error | undefined = undefined;
   /** Tickets that came before there were handlers. */
@@ -48,8 +50,9 @@ export class NodeStream implements ByteStream {
       // §6.2 wants it closed at once.
       socket.destroy();
     });
+    this.#isAccepted = ends !== undefined;
     // Clients get tickets; servers give them.
-    if (ends === undefined)
+    if (!this.#isAccepted)
       socket.on("session", (session: Buffer) => {
         if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
         else this.#handlers.onSession?.(session);
@@ -68,7 +71,8 @@ export class NodeStream implements ByteStream {
   setHandlers(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => handlers.onData(chunk));
+    const onOctets = (octets: Uint8Array): void => handlers.onData(octets);
+    if (!this.#isAccepted || !readShared(socket, onOctets)) socket.on("data", onOctets);
     socket.on("end", () => handlers.onEnd());
     socket.on("drain", () => handlers.onDrain());
     socket.on("close", () => handlers.onClose(this.#problem));
