@@ -417,14 +417,13 @@ export class ServerConnection implements QueryChannel, Admitted {
   #idleDueMs(): number {
     const isPlain =
       this.#inFlight === 0 &&
-      this.#unsent === 0 &&
       this.#messageDueMs === Number.POSITIVE_INFINITY &&
       this.#leaveReason === undefined &&
       this.#queries > 0 &&
       !this.#isPaused &&
       this.#state === "open";
     if (!isPlain) return Number.NEGATIVE_INFINITY;
-    return Math.min(this.#lastMessageMs + this.#idleTimeoutMs, this.#durationDueMs());
+    return Math.min(this.#lastMessageMs + this.#idleTimeoutMs, this.#durationDueMs(), this.#stallDueMs());
   }
 
   #dueMs(): number {
