@@ -11,7 +11,7 @@ import {
 import { DnsError } from "../dns-error.ts";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
 import { subjectAltNamesOf } from "./node-certificate.ts";
-import { TLS_SUITES } from "./tls-suites.ts";
+import { TLS_SERVER_SUITES } from "./tls-suites.ts";
 
 /** Octets of ticket keys: name, HMAC key and AES key. */
 export const TICKET_KEYS_OCTETS = 48;
@@ -27,7 +27,7 @@ export function makeTlsServer(
   const common: SecureContextOptions = {
     // RFC 8310 §9: TLS 1.2 or later.
     minVersion: "TLSv1.2",
-    ciphers: TLS_SUITES,
+    ciphers: TLS_SERVER_SUITES,
     // RFC 9325 §3.5: renegotiation lets clients burn a server's time. RFC 8310 §9: no compression.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
     // Tickets are good on every listener with the same keys and the same demands on clients.
