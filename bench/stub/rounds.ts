@@ -1,6 +1,7 @@
 /** Runs the clients in turns, so that a busy machine disturbs all of them alike, and takes medians. */
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
+import { median } from "../report/statistics.ts";
 import type { Round, RoundOrder } from "./client-process.ts";
 import type { BenchClient } from "./clients.ts";
 import type { MachineWatch } from "./machine.ts";
@@ -111,10 +112,6 @@ function figuresOf(client: BenchClient, concurrency: number, rounds: readonly Ro
     p50Ms: median(rounds.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(rounds.map(({ p99Ms }) => p99Ms)),
   };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0;
 }
 
 /** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */
