@@ -6,11 +6,12 @@ import {
   type SecureContext,
   type SecureContextOptions,
   type Server,
+  type TlsOptions,
 } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
 import { subjectAltNamesOf } from "./node-certificate.ts";
-import { TLS_SUITES } from "./tls-suites.ts";
+import { TLS_SERVER_SUITES } from "./tls-suites.ts";
 
 /** Octets of ticket keys: name, HMAC key and AES key. */
 export const TICKET_KEYS_OCTETS = 48;
@@ -26,7 +27,7 @@ export function makeTlsServer(
   const common: SecureContextOptions = {
     // RFC 8310 §9: TLS 1.2 or later.
     minVersion: "TLSv1.2",
-    ciphers: TLS_SUITES,
+    ciphers: TLS_SERVER_SUITES,
     // RFC 9325 §3.5: renegotiation lets clients burn a server's time. RFC 8310 §9: no compression.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
     // Tickets are good on every listener with the same keys and the same demands on clients.
@@ -41,9 +42,7 @@ export function makeTlsServer(
   };
   checkGroups(tls.groups);
   checkedContext(tls, common);
-  const byName = new CertificatesByName(
-    (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) })),
-  );
+  const more = (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) }));
   return createServer({
     ...common,
     cert: tls.certificatePem,
@@ -56,8 +55,13 @@ export function makeTlsServer(
     // Whether a certificate is good enough is decided where queries are answered (access control).
     requestCert: tls.clientAuthoritiesPem !== undefined,
     rejectUnauthorized: false,
-    SNICallback: (name, answer) => answer(null, byName.contextFor(name)),
+    // With a callback every handshake stops in the middle and goes on in another turn: only where there is a choice.
+    ...(more.length === 0 ? {} : { SNICallback: chooserOf(new CertificatesByName(more)) }),
   });
+}
+
+function chooserOf(certificates: CertificatesByName): NonNullable<TlsOptions["SNICallback"]> {
+  return (name, answer) => answer(null, certificates.contextFor(name));
 }
 
 /** OpenSSL takes no longer one. */
