@@ -1,0 +1,77 @@
+/** Threads of this program as a parameter: started with a value, spoken to by messages, and an end that always has a reason. */
+import { availableParallelism } from "node:os";
+import { performance } from "node:perf_hooks";
+import { parentPort, Worker, workerData } from "node:worker_threads";
+
+/** A running thread. */
+export interface WorkerThread {
+  /** Nothing happens when it has ended. */
+  post(message: unknown): void;
+  /** Stops it wherever it is; resolves when it has ended. */
+  terminate(): Promise<void>;
+}
+
+export interface WorkerThreadHandlers {
+  onMessage(message: unknown): void;
+  /** Called once. `reason` is for people: the exception that nobody caught, or the exit code. */
+  onEnd(reason: string): void;
+}
+
+/** Starts a thread. */
+export type StartThread = (start: unknown, handlers: WorkerThreadHandlers) => WorkerThread;
+
+/** Threads that run a module of this program. */
+export function threadsOf(entry: URL): StartThread {
+  return (start, { onMessage, onEnd }) => {
+    // Flags of the program are the thread's too; what is experimental is not the operator's business.
+    const execArgv = [...new Set([...process.execArgv, "--disable-warning=ExperimentalWarning"])];
+    const worker = new Worker(entry, { workerData: start, execArgv });
+    let problem: string | undefined;
+    worker.on("message", onMessage);
+    worker.on("error", (error) => {
+      problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    });
+    worker.on("exit", (code) => onEnd(problem ?? `exit code ${code}`));
+    return {
+      post: (message) => worker.postMessage(message),
+      terminate: async () => void (await worker.terminate()),
+    };
+  };
+}
+
+/** The thread's own end. */
+export interface ThreadEnd {
+  /** What it was started with. */
+  readonly start: unknown;
+  post(message: unknown): void;
+  onMessage(heard: (message: unknown) => void): void;
+  /** Share of the time since the last call in which its event loop was busy, 0 to 1. */
+  utilisation(): number;
+}
+
+/** Throws in the main thread, which nobody started. */
+export function threadEnd(): ThreadEnd {
+  const port = parentPort;
+  if (port === null) throw new Error("this is the main thread");
+  let last = performance.eventLoopUtilization();
+  return {
+    start: workerData,
+    post: (message) => port.postMessage(message),
+    onMessage: (heard) => void port.on("message", heard),
+    utilisation() {
+      const before = last;
+      last = performance.eventLoopUtilization();
+      return performance.eventLoopUtilization(last, before).utilization;
+    },
+  };
+}
+
+/** Whether several sockets may listen on one address, with the kernel choosing among them (SO_REUSEPORT). */
+export function canSharePorts(platform: string = process.platform): boolean {
+  return ["linux", "freebsd", "sunos", "aix"].includes(platform);
+}
+
+/** How many threads make progress at once here. */
+export function coreCount(): number {
+  return availableParallelism();
+}
