@@ -28,6 +28,7 @@ export async function tryListeners(
       admission: new Admission(config.limits, runtime.clock),
       certificates: new CertificateSource(new SelfMadeCertificates(() => runtime.clock.wallMs())),
       sockets: [],
+      isActivated: sockets.length > 0,
       sharesPorts: false,
       portOf: () => undefined,
       ticketKeys: () => new Uint8Array(TICKET_KEYS_OCTETS),

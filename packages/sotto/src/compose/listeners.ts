@@ -58,6 +58,8 @@ export interface ListenerShare {
   readonly certificates: CertificateSource;
   /** What the service manager has opened; empty: nothing. */
   readonly sockets: readonly InheritedSocket[];
+  /** It has opened some, whoever they are for. */
+  readonly isActivated: boolean;
   /** Several workers listen where this one does. */
   readonly sharesPorts: boolean;
   /** The port that another worker got for a listener of the system's choice, by key; undefined: choose. */
@@ -200,7 +202,7 @@ export class ListenerSet {
     socket: InheritedSocket | undefined,
   ): Promise<Entry> {
     const { transport, fastOpen } = listener;
-    const { handler, admission, sockets, sharesPorts } = this.#share;
+    const { handler, admission, isActivated, sharesPorts } = this.#share;
     const { address, port } = listener.local;
     const local = { address, port: port === 0 ? (this.#share.portOf(key) ?? 0) : port };
     const place = {
@@ -225,7 +227,7 @@ export class ListenerSet {
       const help =
         socket !== undefined
           ? `; its socket ${socket.name} is the service manager's, and comes again with a restart`
-          : sockets.length > 0
+          : isActivated
             ? `; the service manager passed no socket for it: add ${socketDirective(listener)} to the socket unit`
             : "";
       throw new DnsError("ERR_CONFIG", `cannot listen on ${describe(listener)}: ${why}${help}`, { cause });

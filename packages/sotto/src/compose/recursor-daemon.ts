@@ -168,6 +168,7 @@ class RecursorDaemon implements RunningServer {
           new SelfMadeCertificates(() => runtime.clock.wallMs(), worker?.certificates),
         ),
         sockets,
+        isActivated: sockets.length > 0,
         sharesPorts: worker !== undefined,
         portOf: (key) => worker?.ports.get(key),
         ticketKeys: () => this.#tickets.current,
