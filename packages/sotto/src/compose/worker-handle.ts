@@ -53,9 +53,7 @@ export class WorkerHandle {
     this.#reader.forget();
     this.silentChecks = 0;
     this.#endReason = undefined;
-    this.state = "starting";
     this.#number = 0;
-    const opened = this.#expect("open");
     const whole: WorkerStart = { ...start, index: this.index, memory: this.memory };
     const thread = this.#startThread(whole, {
       onMessage: (message) => {
@@ -66,8 +64,9 @@ export class WorkerHandle {
       },
     });
     this.#thread = thread;
+    this.state = "starting";
     try {
-      const ports = await opened;
+      const ports = await this.#expect("open");
       this.state = "serving";
       return ports;
     } catch (error) {

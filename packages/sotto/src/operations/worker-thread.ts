@@ -23,9 +23,8 @@ export type StartThread = (start: unknown, handlers: WorkerThreadHandlers) => Wo
 /** Threads that run a module of this program. */
 export function threadsOf(entry: URL): StartThread {
   return (start, { onMessage, onEnd }) => {
-    // Flags of the program are the thread's too; what is experimental is not the operator's business.
-    const execArgv = [...new Set([...process.execArgv, "--disable-warning=ExperimentalWarning"])];
-    const worker = new Worker(entry, { workerData: start, execArgv });
+    // Flags of the program are the thread's too, unless others are named.
+    const worker = new Worker(entry, { workerData: start });
     let problem: string | undefined;
     worker.on("message", onMessage);
     worker.on("error", (error) => {
@@ -49,10 +48,16 @@ export interface ThreadEnd {
   utilisation(): number;
 }
 
-/** Throws in the main thread, which nobody started. */
+/** Throws in the main thread, which nobody started. Warnings about experiments of Node are not told: nobody can do anything about them. */
 export function threadEnd(): ThreadEnd {
   const port = parentPort;
   if (port === null) throw new Error("this is the main thread");
+  const { emitWarning } = process;
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
+    const [first] = rest;
+    const type = typeof first === "object" && first !== null && "type" in first ? first.type : first;
+    if (type !== "ExperimentalWarning") Reflect.apply(emitWarning, process, [warning, ...rest]);
+  };
   let last = performance.eventLoopUtilization();
   return {
     start: workerData,
