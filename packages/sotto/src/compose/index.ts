@@ -7,5 +7,5 @@ export type { SteeredServer } from "./steered-server.ts";
 export type { StubStatus } from "./stub-status.ts";
 export { WorkerEvents } from "./worker-events.ts";
 export { startWorkers } from "./worker-group.ts";
-export type { WorkerCall, WorkerStart } from "./worker-messages.ts";
+export type { GivenConnection, WorkerCall, WorkerStart } from "./worker-messages.ts";
 export { WorkerServer } from "./worker-server.ts";

@@ -111,7 +111,15 @@ export function withoutGauges(report: WorkerReport): WorkerReport {
     bufferedOctets: 0,
     patience: 1,
   };
-  return { ...report, status, upstreams: [], portal: undefined, utilisation: 0 };
+  return {
+    ...report,
+    status,
+    upstreams: [],
+    portal: undefined,
+    utilisation: 0,
+    connectionsGiven: 0,
+    connectionsTaken: 0,
+  };
 }
 
 /** Adds numbers up wherever they stand; everything else is the first one's. */

@@ -14,6 +14,9 @@ export interface WorkerStatus {
   readonly inFlight: number;
   /** Messages that it has dealt with since the start. */
   readonly queries: number;
+  /** New connections that went to another worker because this one was saturated, and that came from others, of this thread. */
+  readonly connectionsGiven: number;
+  readonly connectionsTaken: number;
   /** Share of its time that it is busy, 0 to 1. */
   readonly utilisation: number;
 }

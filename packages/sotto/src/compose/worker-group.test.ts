@@ -58,6 +58,8 @@ class FakeThread {
       listeners: [{ ...listener, counters: { received: accepted } }],
       upstreams: [],
       utilisation: 0.5,
+      connectionsGiven: 0,
+      connectionsTaken: 0,
     });
   }
 

@@ -27,9 +27,10 @@ import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
 import { type StubStatus, stubStatusOf } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
 import { dumpOfAll } from "./worker-dump.ts";
+import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
 import type { WorkerReport } from "./worker-memory.ts";
-import type { EventLine, WorkerWorld } from "./worker-messages.ts";
+import type { EventLine, GivenConnection, WorkerWorld } from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
 export interface WorkerGroupOptions {
@@ -61,6 +62,7 @@ class WorkerGroup implements SteeredServer {
   readonly #selfMade: SelfMadeCertificates;
   readonly #restarts = new RestartPolicy();
   readonly #nothing: ReturnType<typeof nothingTold>;
+  readonly #loads: WorkerLoads;
   /** What workers told that have died. */
   readonly #gone = new Map<WorkerHandle, WorkerReport>();
   readonly #crashes = new Map<WorkerHandle, number>();
@@ -84,9 +86,11 @@ class WorkerGroup implements SteeredServer {
     this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
     this.#world = { source, ports: new Map(), certificates: new Map() };
     this.#nothing = nothingTold(clock);
+    this.#loads = makeWorkerLoads(options.count);
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
       const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
+        onConnection: (connection, receiver) => this.#passOn(connection, receiver, worker),
         onCrash: (reason) => this.#crashed(worker, reason),
       });
       return worker;
@@ -265,6 +269,7 @@ class WorkerGroup implements SteeredServer {
 
   #crashed(worker: WorkerHandle, reason: string): void {
     if (this.#isEnding) return;
+    this.#loads[worker.index] = LOAD_FULL;
     this.#keepCounts(worker);
     this.#crashes.set(worker, (this.#crashes.get(worker) ?? 0) + 1);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
@@ -318,7 +323,7 @@ class WorkerGroup implements SteeredServer {
 
   #startOf(): Parameters<WorkerHandle["start"]>[0] {
     const { count, sockets = [], logLevel } = this.#options;
-    return { count, sockets, logLevel, secrets: this.#secrets, world: this.#world };
+    return { count, sockets, logLevel, secrets: this.#secrets, loads: this.#loads, world: this.#world };
   }
 
   /** Work on the set of workers, after all such work that was begun before. */
@@ -349,6 +354,12 @@ class WorkerGroup implements SteeredServer {
         if (!worker.showsLife() && worker.silentChecks >= SILENT_CHECKS_MAX)
           void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
     });
+  }
+
+  /** In the same turn, or this thread would read from it. To the giver, when the receiver has died meanwhile. */
+  #passOn(connection: GivenConnection, receiver: number, giver: WorkerHandle): void {
+    const wanted = this.#workers[receiver];
+    (wanted?.state === "serving" ? wanted : giver).give(connection);
   }
 
   #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {
@@ -385,6 +396,8 @@ class WorkerGroup implements SteeredServer {
       connections: report?.status.connections ?? 0,
       inFlight: report?.status.inFlight ?? 0,
       queries: counts.reduce((sum, count) => sum + count, 0),
+      connectionsGiven: report?.connectionsGiven ?? 0,
+      connectionsTaken: report?.connectionsTaken ?? 0,
       utilisation: Math.round((report?.utilisation ?? 0) * 1000) / 1000,
     };
   }

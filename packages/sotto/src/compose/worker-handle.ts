@@ -5,6 +5,7 @@ import { type OutcomeCounters, OutcomeTally } from "../server/index.ts";
 import { makeWorkerMemory, ReportReader, tallyCells, type WorkerReport } from "./worker-memory.ts";
 import type {
   EventLine,
+  GivenConnection,
   WorkerCallName,
   WorkerCalls,
   WorkerMessage,
@@ -13,6 +14,7 @@ import type {
 
 export interface WorkerHandlers {
   onEvents(lines: readonly EventLine[], dropped: number): void;
+  onConnection(connection: GivenConnection, receiver: number): void;
   /** The thread has ended although nobody ended it; all calls have failed. */
   onCrash(reason: string): void;
 }
@@ -87,6 +89,11 @@ export class WorkerHandle {
     return answered;
   }
 
+  /** Gives it a connection that another has accepted. */
+  give(connection: GivenConnection): void {
+    this.#thread?.post(connection, [connection.socket]);
+  }
+
   /** Ends the thread at once; it is no crash. */
   async terminate(): Promise<void> {
     const thread = this.#thread;
@@ -132,6 +139,11 @@ export class WorkerHandle {
   #hear(message: WorkerMessage): void {
     if (message.kind === "events") {
       this.#handlers.onEvents(message.lines, message.dropped);
+      return;
+    }
+    if (message.kind === "connection") {
+      const { place, socket, receiver } = message;
+      this.#handlers.onConnection({ name: "connection", place, socket }, receiver);
       return;
     }
     const waiting = this.#waiting.get(message.number);

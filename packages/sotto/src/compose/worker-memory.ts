@@ -17,6 +17,8 @@ export interface WorkerReport {
   readonly portal?: PortalStatus | undefined;
   /** Share of the time since the last report in which the event loop was busy, 0 to 1. */
   readonly utilisation: number;
+  readonly connectionsGiven: number;
+  readonly connectionsTaken: number;
 }
 
 /** New memory of one worker. */

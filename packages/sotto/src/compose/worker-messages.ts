@@ -3,6 +3,7 @@ import type { ConfigSource } from "../config/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
 import type { PortalStatus } from "./portal.ts";
+import type { WorkerLoads } from "./worker-hand-over.ts";
 import type { SharedSecrets } from "./worker-place.ts";
 
 /** Given to a worker when its thread starts. It opens its listeners, and answers as to a call `open` with number 0. */
@@ -10,6 +11,7 @@ export interface WorkerStart {
   readonly index: number;
   readonly count: number;
   readonly memory: SharedArrayBuffer;
+  readonly loads: WorkerLoads;
   readonly secrets: SharedSecrets;
   readonly world: WorkerWorld;
   readonly sockets: readonly InheritedSocket[];
@@ -60,6 +62,15 @@ export type WorkerCall = {
   };
 }[WorkerCallName];
 
+/** A connection that another worker has accepted; it is no call, and has no answer. */
+export interface GivenConnection {
+  readonly name: "connection";
+  /** Where it came in. */
+  readonly place: string;
+  /** A socket of Node, which only threads and their ends look into. */
+  readonly socket: object;
+}
+
 /** An event with its details as JSON. */
 export type EventLine = readonly [name: string, details: string];
 
@@ -78,4 +89,11 @@ export type WorkerMessage =
       readonly lines: readonly EventLine[];
       /** Events that had no room. */
       readonly dropped: number;
+    }
+  | {
+      readonly kind: "connection";
+      readonly place: string;
+      readonly socket: object;
+      /** The worker that should have it. */
+      readonly receiver: number;
     };

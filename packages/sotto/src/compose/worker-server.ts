@@ -4,8 +4,10 @@ import { parseName } from "@sotto/dns/wire";
 import { type Config, loadConfig, problemToText } from "../config/index.ts";
 import { trustSystemAuthorities } from "../operations/index.ts";
 import { type RunningServer, startRecursor } from "./recursor-daemon.ts";
+import { HandOver } from "./worker-hand-over.ts";
 import { ReportWriter, tallyCells } from "./worker-memory.ts";
 import type {
+  GivenConnection,
   WorkerCall,
   WorkerCallName,
   WorkerCalls,
@@ -19,6 +21,10 @@ import { shareOf, type WorkerPlace } from "./worker-place.ts";
 export interface WorkerSurroundings {
   readonly runtime: Runtime;
   readonly post: (message: WorkerMessage) => void;
+  /** Gives a connection away; false when that cannot be done here, and then it stays as it is. */
+  readonly postConnection: (socket: object, place: string, receiver: number) => boolean;
+  /** Takes one; false when nobody listens there any more. */
+  readonly adopt: (socket: object, place: string) => boolean;
   /** Share of the time since the last call in which the event loop was busy. */
   readonly utilisation: () => number;
 }
@@ -33,6 +39,10 @@ export class WorkerServer {
   #dump: Generator<string> | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #answering: Promise<void> = Promise.resolve();
+  readonly #handOver: HandOver;
+  #canGive = true;
+  #given = 0;
+  #taken = 0;
 
   constructor(start: WorkerStart, surroundings: WorkerSurroundings) {
     const { index, count, memory, secrets, world } = start;
@@ -47,14 +57,29 @@ export class WorkerServer {
       certificates: new Map(world.certificates),
     };
     this.#reports = new ReportWriter(memory);
+    this.#handOver = new HandOver(start.loads, index);
     this.handle({ number: 0, name: "open", input: undefined });
   }
 
   /** Does what is asked, after what was asked before, and posts the result. A second end does not wait for the first. */
-  handle(call: WorkerCall): void {
+  handle(call: WorkerCall | GivenConnection): void {
+    if (call.name === "connection") {
+      if (this.#surroundings.adopt(call.socket, call.place)) this.#taken++;
+      return;
+    }
     const answer = (): Promise<void> => this.#answer(call);
     if (call.name === "close") void answer();
     else this.#answering = this.#answering.then(answer);
+  }
+
+  /** Whether a connection that has just been accepted is another worker's now. */
+  gives(socket: object, place: string): boolean {
+    const receiver = this.#canGive ? this.#handOver.receiver() : undefined;
+    if (receiver === undefined) return false;
+    // Where it cannot be done once, it can never be done.
+    this.#canGive = this.#surroundings.postConnection(socket, place, receiver);
+    if (this.#canGive) this.#given++;
+    return this.#canGive;
   }
 
   /** Never rejects. */
@@ -164,12 +189,16 @@ export class WorkerServer {
     if (this.#server === undefined) return;
     const { queries: _, ...status } = this.#server.status;
     const { listeners, stubStatus } = this.#server;
+    const utilisation = this.#surroundings.utilisation();
+    this.#handOver.tell(utilisation);
     this.#reports.write({
       status,
       listeners,
       upstreams: stubStatus.zones,
       portal: stubStatus.portal,
-      utilisation: this.#surroundings.utilisation(),
+      utilisation,
+      connectionsGiven: this.#given,
+      connectionsTaken: this.#taken,
     });
   }
 }

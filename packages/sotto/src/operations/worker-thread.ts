@@ -1,12 +1,12 @@
 /** Threads of this program as a parameter: started with a value, spoken to by messages, and an end that always has a reason. */
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
-import { parentPort, Worker, workerData } from "node:worker_threads";
+import { parentPort, type Transferable, Worker, workerData } from "node:worker_threads";
 
 /** A running thread. */
 export interface WorkerThread {
-  /** Nothing happens when it has ended. */
-  post(message: unknown): void;
+  /** Nothing happens when it has ended. What is in `transfer`, such as a socket, is gone from here. */
+  post(message: unknown, transfer?: readonly object[]): void;
   /** Stops it wherever it is; resolves when it has ended. */
   terminate(): Promise<void>;
 }
@@ -32,7 +32,7 @@ export function threadsOf(entry: URL): StartThread {
     });
     worker.on("exit", (code) => onEnd(problem ?? `exit code ${code}`));
     return {
-      post: (message) => worker.postMessage(message),
+      post: (message, transfer = []) => worker.postMessage(message, asTransferable(transfer)),
       terminate: async () => void (await worker.terminate()),
     };
   };
@@ -42,7 +42,8 @@ export function threadsOf(entry: URL): StartThread {
 export interface ThreadEnd {
   /** What it was started with. */
   readonly start: unknown;
-  post(message: unknown): void;
+  /** Throws, and nothing has happened, when something in `transfer` cannot go to another thread. */
+  post(message: unknown, transfer?: readonly object[]): void;
   onMessage(heard: (message: unknown) => void): void;
   /** Share of the time since the last call in which its event loop was busy, 0 to 1. */
   utilisation(): number;
@@ -61,7 +62,7 @@ export function threadEnd(): ThreadEnd {
   let last = performance.eventLoopUtilization();
   return {
     start: workerData,
-    post: (message) => port.postMessage(message),
+    post: (message, transfer = []) => port.postMessage(message, asTransferable(transfer)),
     onMessage: (heard) => void port.on("message", heard),
     utilisation() {
       const before = last;
@@ -69,6 +70,11 @@ export function threadEnd(): ThreadEnd {
       return performance.eventLoopUtilization(last, before).utilization;
     },
   };
+}
+
+/** Node checks what can be transferred, and its types lag behind its sockets. */
+function asTransferable(objects: readonly object[]): Transferable[] {
+  return objects as unknown as Transferable[];
 }
 
 /** Whether several sockets may listen on one address, with the kernel choosing among them (SO_REUSEPORT). */

@@ -1,3 +1,4 @@
+export { AcceptedSockets } from "./accepted-sockets.ts";
 export { nodeRuntime } from "./node-runtime.ts";
 export {
   type MachineFamilies,

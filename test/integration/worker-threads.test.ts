@@ -1,11 +1,15 @@
-/** Real threads of a resolver, one of which is really killed. */
+/** Real threads of a resolver: one of them is really killed, or so busy that it gives away what is new. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Events } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { Exchanger } from "@sotto/dns/transport";
+import { Exchanger, UNAUTHENTICATED_TLS } from "@sotto/dns/transport";
 import { makeEdns, parseName, RRClass, RRType } from "@sotto/dns/wire";
-import { type SteeredServer, startWorkers } from "../../packages/sotto/src/compose/index.ts";
+import {
+  type SteeredServer,
+  startWorkers,
+  type WorkerStart,
+} from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig } from "../../packages/sotto/src/config/index.ts";
 import { type StartThread, threadsOf, type WorkerThread } from "../../packages/sotto/src/operations/index.ts";
 
@@ -17,10 +21,15 @@ const SOCKETS = 40;
 async function startTwo(context: TestContext): Promise<{
   group: SteeredServer;
   threads: WorkerThread[];
+  /** How busy each says it is, in thousandths. */
+  loads: () => Int32Array;
   until: (name: string) => Promise<Readonly<Record<string, unknown>>>;
 }> {
   const loaded = loadConfig(
-    `listen: [{ transport: udp, address: 127.0.0.1, port: 0 }, { transport: tcp, address: 127.0.0.1, port: 0 }]
+    `listen:
+  - { transport: udp, address: 127.0.0.1, port: 0 }
+  - { transport: tcp, address: 127.0.0.1, port: 0 }
+  - { transport: tls, address: 127.0.0.1, port: 0 }
 workers: 2
 local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }
 `,
@@ -28,7 +37,9 @@ local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }
   );
   assert.ok(loaded.ok);
   const threads: WorkerThread[] = [];
+  let loads: Int32Array = new Int32Array();
   const startThread: StartThread = (start, handlers) => {
+    ({ loads } = start as WorkerStart); // What the group gives.
     const thread = threadsOf(ENTRY)(start, handlers);
     threads.push(thread);
     return thread;
@@ -54,10 +65,10 @@ local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }
   const options = { count: 2, startThread, logLevel: "info" as const };
   const group = await startWorkers(loaded.config, loaded.source, options, nodeRuntime(events));
   context.after(() => group.close());
-  return { group, threads, until };
+  return { group, threads, loads: () => loads, until };
 }
 
-async function askAnew(group: SteeredServer, transport: "udp" | "tcp"): Promise<number> {
+async function askAnew(group: SteeredServer, transport: "udp" | "tcp" | "tls"): Promise<number> {
   const exchanger = new Exchanger({}, nodeRuntime());
   const listener = group.listeners.find((one) => one.transport === transport);
   assert.ok(listener);
@@ -70,6 +81,7 @@ async function askAnew(group: SteeredServer, transport: "udp" | "tcp"): Promise<
     authenticData: false,
     edns: makeEdns(),
     deadlineMs: performance.now() + 20_000,
+    ...(transport === "tls" ? { tls: UNAUTHENTICATED_TLS } : {}),
   });
   await exchanger.close();
   return message.answers.length;
@@ -115,4 +127,23 @@ test("a thread that is ended from outside is a crash, too", async (context) => {
   await until("worker.restarted");
   await askMany(group);
   assert.ok(queriesOf(group).every((count) => count > 0));
+});
+
+test("a saturated worker gives new connections to an idle one, clear and TLS", async (context) => {
+  const { group, loads } = await startTwo(context);
+  for (const transport of ["tcp", "tls"] as const)
+    for (let i = 0; i < SOCKETS; i++) {
+      // Each tells the truth four times a second, and is contradicted before every connection.
+      loads().set([1000, 0]);
+      assert.equal(await askAnew(group, transport), 1, transport);
+    }
+  // Reports come four times a second.
+  let [first, second] = group.workers ?? [];
+  while (first?.connectionsGiven !== second?.connectionsTaken || first?.connectionsGiven === 0) {
+    await new Promise(setImmediate);
+    [first, second] = group.workers ?? [];
+  }
+  assert.deepEqual([first?.connectionsTaken, second?.connectionsGiven], [0, 0]);
+  assert.equal((first?.queries ?? 0) + (second?.queries ?? 0), 2 * SOCKETS);
+  assert.ok((second?.queries ?? 0) > (first?.queries ?? 0), `${first?.queries} and ${second?.queries}`);
 });
