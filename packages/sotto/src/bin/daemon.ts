@@ -4,7 +4,7 @@
  */
 import { extname } from "node:path";
 import { type Clock, DnsError, type Runtime } from "@sotto/dns/runtime";
-import { nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
+import { canDuplicateDescriptors, nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
 import { controlCommands, type SteeredServer, startRecursor, startWorkers } from "../compose/index.ts";
 import { type Config, type LoadedConfig, problemToText, WORKERS_AUTO_MAX } from "../config/index.ts";
 import {
@@ -87,20 +87,22 @@ async function startServer(
   runtime: Runtime,
   sockets: readonly InheritedSocket[],
 ): Promise<SteeredServer> {
-  const count = workersFor(config.workers);
+  const count = await workersFor(config.workers, sockets.length > 0);
   if (count === 1) return startRecursor(config, runtime, { sockets });
   const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
   const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level };
   return startWorkers(config, source, options, runtime);
 }
 
-function workersFor(setting: Config["workers"]): number {
-  if (setting === "auto") return canSharePorts() ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
-  if (setting > 1 && !canSharePorts())
-    throw new DnsError(
-      "ERR_CONFIG",
-      `workers: ${setting}: on ${process.platform} only one can listen on a port`,
-    );
+async function workersFor(setting: Config["workers"], isActivated: boolean): Promise<number> {
+  if (setting === 1) return 1;
+  const problem = !canSharePorts()
+    ? `on ${process.platform} only one can listen on a port`
+    : isActivated && !(await canDuplicateDescriptors())
+      ? "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)"
+      : undefined;
+  if (setting === "auto") return problem === undefined ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
+  if (problem !== undefined) throw new DnsError("ERR_CONFIG", `workers: ${setting}: ${problem}`);
   return setting;
 }
 
