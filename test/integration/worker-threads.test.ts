@@ -80,7 +80,7 @@ async function askAnew(group: SteeredServer, transport: "udp" | "tcp" | "tls"): 
     checkingDisabled: false,
     authenticData: false,
     edns: makeEdns(),
-    deadlineMs: performance.now() + 20_000,
+    deadlineMs: nodeRuntime().clock.nowMs() + 20_000,
     ...(transport === "tls" ? { tls: UNAUTHENTICATED_TLS } : {}),
   });
   await exchanger.close();

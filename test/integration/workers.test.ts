@@ -137,7 +137,7 @@ function ask(
     checkingDisabled: false,
     authenticData: false,
     edns: makeEdns(),
-    deadlineMs: performance.now() + 20_000,
+    deadlineMs: nodeRuntime().clock.nowMs() + 20_000,
     ...(transport === "tls"
       ? {
           tls: {

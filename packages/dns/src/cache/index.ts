@@ -6,13 +6,15 @@ export {
   type Lameness,
   RTT_UNKNOWN_MS,
 } from "./infra-cache.ts";
-export {
-  MESSAGE_CACHE_BYTES_MIN,
-  MessageCache,
-  type MessageCacheCounters,
-  type MessageCacheOptions,
-} from "./message-cache.ts";
+export { MessageCache, type MessageCacheOptions } from "./message-cache.ts";
+export type { MessageCacheCounters } from "./message-cache-counters.ts";
 export type { MessageHit } from "./message-hit.ts";
+export {
+  MESSAGE_CACHE_BYTES_MAX,
+  MESSAGE_CACHE_BYTES_MIN,
+  type SharedCacheMemory,
+  shareMessageCache,
+} from "./message-memory.ts";
 export {
   type CachedRRset,
   type CachedSecurity,

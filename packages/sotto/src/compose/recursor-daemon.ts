@@ -118,6 +118,7 @@ export async function startRecursor(
 
 class RecursorDaemon implements RunningServer {
   readonly #runtime: Runtime;
+  readonly #worker: WorkerPlace | undefined;
   readonly #lasting: Lasting;
   #config: Config;
   #cache: MessageCache;
@@ -142,7 +143,8 @@ class RecursorDaemon implements RunningServer {
       (keys) => this.#listeners.setTicketKeys(keys),
       worker?.secrets.tickets,
     );
-    this.#cache = new MessageCache(cacheOptions(config), runtime.random);
+    this.#worker = worker;
+    this.#cache = new MessageCache(cacheOptions(config, worker), runtime.random);
     const isUs = (server: Endpoint): boolean => isOurself(server, this.listeners);
     this.#portal =
       config.portal && new Portal(config.portal, isUs, { ...upstreamRuntime, events: runtime.events });
@@ -269,7 +271,7 @@ class RecursorDaemon implements RunningServer {
     }
     const changes = [...opened, ...settingChanges(before, next)];
     const keepsAnswers = sameAnswers(before, next);
-    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next), this.#runtime.random);
+    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next, this.#worker), this.#runtime.random);
     const old = this.#engine;
     this.#encryptionFile.use(next.resolver.encryptionStateFile);
     this.#engine = buildEngine(next, this.#cache, this.#lasting);
@@ -352,9 +354,14 @@ async function closeEngine(old: Engine): Promise<void> {
   await old.exchanger.close();
 }
 
-function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache>[0] {
+function cacheOptions(
+  config: Config,
+  worker: WorkerPlace | undefined,
+): ConstructorParameters<typeof MessageCache>[0] {
   return {
     bytesMax: config.cache.sizeBytes,
+    shared: worker?.cache,
+    workerId: worker?.index,
     ttlSecondsMax: config.cache.maxTtlSeconds,
     negativeTtlSecondsMax: config.cache.maxNegativeTtlSeconds,
   };
@@ -468,7 +475,7 @@ function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOpt
 }
 
 /** True when answers cached under one configuration are also right under the other. */
-function sameAnswers(a: Config, b: Config): boolean {
+export function sameAnswers(a: Config, b: Config): boolean {
   const relevant = (config: Config): string => {
     const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
     const { any } = config.access;

@@ -3,6 +3,7 @@
  * share of the limits; the supervisor, which serves nobody, starts them, starts those again that die, and asks all of them
  * when an operator asks. Not here: threads as such, the log, signals.
  */
+import { MessageCache, shareMessageCache } from "@sotto/dns/cache";
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
 import type { Name, Parsed, RRType } from "@sotto/dns/wire";
 import type { Config, ConfigSource } from "../config/index.ts";
@@ -22,7 +23,7 @@ import {
   withoutGauges,
 } from "./merged-reports.ts";
 import type { PortalStatus } from "./portal.ts";
-import { COOKIE_SECRET_OCTETS, type ServerStatus } from "./recursor-daemon.ts";
+import { COOKIE_SECRET_OCTETS, type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
 import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
 import { type StubStatus, stubStatusOf } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
@@ -84,7 +85,8 @@ class WorkerGroup implements SteeredServer {
       tickets: random.octets(TICKET_SECRET_OCTETS),
     };
     this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
-    this.#world = { source, ports: new Map(), certificates: new Map() };
+    const cache = shareMessageCache(config.cache.sizeBytes, random);
+    this.#world = { source, ports: new Map(), certificates: new Map(), cache };
     this.#nothing = nothingTold(clock);
     this.#loads = makeWorkerLoads(options.count);
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
@@ -204,7 +206,11 @@ class WorkerGroup implements SteeredServer {
       await tryListeners(config, this.#options.sockets ?? [], this.#runtime, known);
       const certificates = await this.#selfMade.madeForAll(config.listeners);
       const before = this.#world;
-      const next = { source, ports: before.ports, certificates };
+      // Whoever still has the old configuration must not put its answers where the new one looks.
+      const cache = sameAnswers(this.#config, config)
+        ? before.cache
+        : shareMessageCache(config.cache.sizeBytes, this.#runtime.random);
+      const next = { source, ports: before.ports, certificates, cache };
       const [first, ...others] = this.#serving();
       if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
       const { changes, ports } = await first.call("reload", next);
@@ -270,6 +276,7 @@ class WorkerGroup implements SteeredServer {
   #crashed(worker: WorkerHandle, reason: string): void {
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
+    this.#freeCache(worker);
     this.#keepCounts(worker);
     this.#crashes.set(worker, (this.#crashes.get(worker) ?? 0) + 1);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
@@ -285,6 +292,13 @@ class WorkerGroup implements SteeredServer {
       return;
     }
     this.#later("worker restart", delayMs, () => void this.#exclusively(() => this.#restart(worker)));
+  }
+
+  /** What it was writing to is emptied: nobody will finish it. */
+  #freeCache({ index }: WorkerHandle): void {
+    const { cache: shared } = this.#world;
+    const options = { bytesMax: shared.buffer.byteLength, shared, workerId: this.#workers.length };
+    new MessageCache(options, this.#runtime.random).recoverFrom(index);
   }
 
   /** Never rejects. */

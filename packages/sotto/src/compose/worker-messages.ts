@@ -1,4 +1,5 @@
 /** What a supervisor and its workers say to each other. Not here: events, which are lines of the log in the end. */
+import type { SharedCacheMemory } from "@sotto/dns/cache";
 import type { ConfigSource } from "../config/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
@@ -24,6 +25,7 @@ export interface WorkerWorld {
   readonly source: ConfigSource;
   readonly ports: ReadonlyMap<string, number>;
   readonly certificates: ReadonlyMap<string, CertificatePair>;
+  readonly cache: SharedCacheMemory;
 }
 
 /** What can be asked of a worker: input and output by name. Names of domains travel as text. */

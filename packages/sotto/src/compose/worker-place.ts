@@ -1,4 +1,5 @@
 /** What a server knows that is one of several workers behind the same addresses. Not here: threads. */
+import type { SharedCacheMemory } from "@sotto/dns/cache";
 import type { Config } from "../config/index.ts";
 import type { CertificatePair } from "../operations/index.ts";
 
@@ -13,6 +14,8 @@ export interface WorkerPlace {
   readonly cells: Float64Array;
   /** Ports that the system chose for listeners, by key of the listener; changed before a reload. */
   readonly ports: Map<string, number>;
+  /** Replies of all workers; changed before a reload that makes them wrong. */
+  cache: SharedCacheMemory;
   /** Certificates that were made because none is configured, by address; changed before a reload. */
   readonly certificates: Map<string, CertificatePair>;
 }
@@ -24,7 +27,8 @@ export interface SharedSecrets {
 }
 
 /**
- * What one of `count` workers may have of what the whole server may have. Limits of one client address, one subnet and one
+ * What one of `count` workers may have of what the whole server may have; the size of the cache is then for what it does not
+ * share. Limits of one client address, one subnet and one
  * connection stay: the kernel spreads a client's connections, and which worker gets the next one nobody knows.
  */
 export function shareOf(config: Config, count: number): Config {

@@ -54,6 +54,7 @@ export class WorkerServer {
       secrets,
       cells: tallyCells(memory),
       ports: new Map(world.ports),
+      cache: world.cache,
       certificates: new Map(world.certificates),
     };
     this.#reports = new ReportWriter(memory);
@@ -140,6 +141,7 @@ export class WorkerServer {
     const config = this.#configOf(world);
     for (const [key, port] of world.ports) ports.set(key, port);
     for (const [address, pair] of world.certificates) certificates.set(address, pair);
+    this.#place.cache = world.cache;
     const changes = await server.reload(config);
     return { changes, ports: this.#ports() };
   }

@@ -30,7 +30,7 @@ export class FastPath {
     if (hit === undefined) return undefined;
     this.wasAging = hit.isAging;
     const buffer = this.#buffer;
-    hit.copyInto(buffer, 0);
+    if (!hit.copyInto(buffer, 0)) return undefined;
     return buffer.subarray(
       0,
       finishResponse(buffer, hit.replyOctets, view, channel, 0, NO_ERRORS, this.#cookies),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MESSAGE_CACHE_BYTES_MIN, MessageCache } from "@sotto/dns/cache";
+import { MESSAGE_CACHE_BYTES_MIN, MessageCache, shareMessageCache } from "@sotto/dns/cache";
 import { DnsError } from "@sotto/dns/runtime";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import type { Query, QueryChannel, QueryContext, Reply, Transport } from "@sotto/dns/transport";
@@ -110,6 +110,17 @@ test("a cached answer grows old and is asked for again", async () => {
   assert.equal(served.responder.queries.length, 2);
 });
 
+/** Caches that share one memory, as those of workers do. */
+function shareCache(count: number): readonly MessageCache[] {
+  const { random } = simRuntime(2);
+  const bytesMax = 4 * MESSAGE_CACHE_BYTES_MIN;
+  const shared = shareMessageCache(bytesMax, random);
+  return Array.from(
+    { length: count },
+    (_, workerId) => new MessageCache({ bytesMax, shared, workerId }, random),
+  );
+}
+
 /** Replies of many shapes, told apart by the first label. */
 function shapedReply(query: Query): Reply {
   const name = query.view.qname.toString();
@@ -129,6 +140,7 @@ function shapedReply(query: Query): Reply {
 test("the cache and the pipeline give the same octets to the same query at the same time, whoever asked first", async () => {
   const cached = serve(shapedReply);
   const uncached = serve(shapedReply, { cache: undefined });
+  const sharing = shareCache(2).map((cache) => serve(shapedReply, { cache }));
   const { random } = simRuntime(77);
   const transports: readonly Transport[] = ["udp", "tcp", "tls"];
   for (let i = 0; i < 4000; i++) {
@@ -147,6 +159,12 @@ test("the cache and the pipeline give the same octets to the same query at the s
     const a = await cached.ask(octets, channel);
     const b = await uncached.ask(octets, channel);
     assert.ok(a !== undefined && b !== undefined && octetsEqual(a, b), `${i}: ${name}`);
+    const c = await sharing[i % 2]?.ask(octets, channel);
+    assert.ok(c !== undefined && octetsEqual(c, b), `${i}: ${name}, from a shared cache`);
+  }
+  for (const each of sharing) {
+    assert.ok((each.outcomes()["answered from cache"] ?? 0) > 1500);
+    assert.ok(each.responder.queries.length < cached.responder.queries.length);
   }
   assert.ok((cached.outcomes()["answered from cache"] ?? 0) > 3000);
   assert.equal(uncached.outcomes()["answered from cache"], undefined);

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { NodeClock } from "./node-clock.ts";
+
+test("all threads have the same monotonic time, whenever they were started", async () => {
+  const clock = new NodeClock();
+  // The thread tells its time when it is asked, and before and after that we look at ours.
+  const program = `
+    import { parentPort, workerData } from "node:worker_threads";
+    const { NodeClock } = await import(workerData);
+    const clock = new NodeClock();
+    parentPort.on("message", () => parentPort.postMessage(clock.nowMs()));
+    parentPort.postMessage("begun");
+  `;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+  const worker = new Worker(url, { workerData: new URL("./node-clock.ts", import.meta.url).href });
+  await once(worker, "message");
+  for (let i = 0; i < 20; i++) {
+    const beforeMs = clock.nowMs();
+    worker.postMessage("time?");
+    const [theirMs] = await once(worker, "message");
+    // A clock may be wrong by half of what it took to compare two clocks.
+    assert.ok(theirMs > beforeMs - 1, `${theirMs} is before ${beforeMs}`);
+    assert.ok(theirMs < clock.nowMs() + 1, `${theirMs} is yet to come`);
+  }
+  await worker.terminate();
+});
+
+test("time goes on", () => {
+  const clock = new NodeClock();
+  let last = clock.nowMs();
+  for (let i = 0; i < 1000; i++) {
+    const now = clock.nowMs();
+    assert.ok(now >= last);
+    last = now;
+  }
+});
