@@ -1,13 +1,25 @@
 /** `sotto serve` with two workers, as a process: both serve, look like one server to operators, and end together. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type ExchangeResult, Exchanger } from "@sotto/dns/transport";
-import { makeEdns, parseName, RRClass, RRType, rdataToText } from "@sotto/dns/wire";
+import {
+  encodeMessage,
+  makeEdns,
+  makeMessage,
+  parseName,
+  parseRecord,
+  RRClass,
+  RRType,
+  rdataToText,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
 import { askControl } from "../../packages/sotto/src/bin/control-client.ts";
 
 const SOTTO = join(import.meta.dirname, "../../packages/sotto/src/bin/sotto.ts");
@@ -18,7 +30,10 @@ const SOCKETS = 40;
 /** As much as is looked at. */
 interface Status {
   readonly workers: readonly { readonly state: string; readonly queries: number; readonly crashes: number }[];
-  readonly queries: Record<"udp" | "tcp" | "tls", { readonly answered: number }>;
+  readonly queries: Record<
+    "udp" | "tcp" | "tls",
+    { readonly answered: number; readonly "answered from cache": number }
+  >;
   readonly listeners: readonly {
     readonly transport: string;
     readonly port: number;
@@ -184,6 +199,47 @@ test("both workers answer over UDP, TCP and TLS, and the status adds them up", a
     listeners.map(({ transport }) => transport),
     ["udp", "tcp", "tls"],
   );
+});
+
+/** A resolver that answers with 192.0.2.1, then .2 and so on: the last octet tells how often it was asked. */
+async function serveUpstream(context: TestContext): Promise<number> {
+  const socket = createSocket("udp4");
+  context.after(() => socket.close());
+  let asked = 0;
+  socket.on("message", (octets, from) => {
+    const query = tryDecodeMessage(octets);
+    const [question] = query.ok ? query.value.questions : [];
+    if (!query.ok || question === undefined) return;
+    const answers = [parseRecord(`${question.name} 3600 IN A 192.0.2.${++asked}`)];
+    const reply = makeMessage({ id: query.value.id, isResponse: true, questions: [question], answers });
+    socket.send(encodeMessage(reply), from.port, from.address);
+  });
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return socket.address().port;
+}
+
+test("what one worker has resolved all answer from the cache, until a reload makes it wrong", async (context) => {
+  const upstream = await serveUpstream(context);
+  const settings = `forward-zones: [{ name: ., upstreams: ["udp://127.0.0.1:${upstream}"] }]
+dnssec: { validation: false }
+resolver: { case-randomisation: false }
+`;
+  const server = new Server(context, settings);
+  await server.line("ready");
+  const first = await askAnew(server, "udp");
+  const before = (await server.status()).workers.map(({ queries }) => queries);
+  const answers = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, "udp")));
+  assert.deepEqual(new Set(answers), new Set([first]));
+  const { workers, queries } = await server.status();
+  assert.deepEqual([queries.udp["answered from cache"], queries.udp.answered], [SOCKETS, 1]);
+  assert.ok(workers.every((worker, i) => worker.queries > (before[i] ?? 0)));
+  server.configure(`${settings}cache: { max-ttl: 1h }\n`);
+  const from = server.lines.length;
+  server.process.kill("SIGHUP");
+  await server.line("ready", from);
+  const after = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, "udp")));
+  assert.ok(!after.includes(first), "nobody has the old answer");
 });
 
 test("a ticket of one worker resumes a session with the other", async (context) => {
