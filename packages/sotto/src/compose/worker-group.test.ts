@@ -248,6 +248,20 @@ test("when one worker refuses a reload, those that had accepted go back", async 
   await group.close();
 });
 
+test("a worker that dies while all others reload is no refusal, and comes back with the new configuration", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  bench.refuses = (thread, { name }) => {
+    if (name === "reload" && thread.start.index === 1) thread.crash("a bug");
+    return false;
+  };
+  assert.deepEqual(await reload(bench, group), ["changed access"]);
+  await bench.world.clock.advance(100);
+  assert.notEqual(bench.thread(1).start.world.source.text, TEXT);
+  assert.equal(group.workers?.[1]?.state, "serving");
+  await group.close();
+});
+
 test("one that cannot go back is started again with the old configuration", async () => {
   const bench = new Bench();
   const group = await bench.start();

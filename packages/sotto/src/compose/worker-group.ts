@@ -11,26 +11,17 @@ import type { InheritedSocket, StartThread } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
 import { SelfMadeCertificates } from "./certificates.ts";
 import type { ForwardZoneStatus } from "./forwarders.ts";
+import { GroupStatus } from "./group-status.ts";
 import { tryListeners } from "./listener-trial.ts";
 import type { OpenListener } from "./listeners.ts";
-import {
-  mergeListeners,
-  mergePortals,
-  mergeQueries,
-  mergeStatus,
-  mergeUpstreams,
-  nothingTold,
-  withoutGauges,
-} from "./merged-reports.ts";
 import type { PortalStatus } from "./portal.ts";
 import { COOKIE_SECRET_OCTETS, type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
 import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
-import { type StubStatus, stubStatusOf } from "./stub-status.ts";
+import type { StubStatus } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
 import { dumpOfAll } from "./worker-dump.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { WorkerReport } from "./worker-memory.ts";
 import type { EventLine, GivenConnection, WorkerWorld } from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
@@ -62,11 +53,8 @@ class WorkerGroup implements SteeredServer {
   readonly #secrets: { readonly cookies: Uint8Array; readonly tickets: Uint8Array };
   readonly #selfMade: SelfMadeCertificates;
   readonly #restarts = new RestartPolicy();
-  readonly #nothing: ReturnType<typeof nothingTold>;
+  readonly #status: GroupStatus;
   readonly #loads: WorkerLoads;
-  /** What workers told that have died. */
-  readonly #gone = new Map<WorkerHandle, WorkerReport>();
-  readonly #crashes = new Map<WorkerHandle, number>();
   readonly #timers = new Set<Timer>();
   readonly #failed = Promise.withResolvers<Error>();
   #config: Config;
@@ -87,7 +75,6 @@ class WorkerGroup implements SteeredServer {
     this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
     const cache = shareMessageCache(config.cache.sizeBytes, random);
     this.#world = { source, ports: new Map(), certificates: new Map(), cache };
-    this.#nothing = nothingTold(clock);
     this.#loads = makeWorkerLoads(options.count);
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
       const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
@@ -97,6 +84,7 @@ class WorkerGroup implements SteeredServer {
       });
       return worker;
     });
+    this.#status = new GroupStatus(this.#workers, clock);
   }
 
   /** The first worker alone, so that what cannot be is told once, and the others know its ports. */
@@ -123,25 +111,23 @@ class WorkerGroup implements SteeredServer {
   }
 
   get listeners(): readonly OpenListener[] {
-    return mergeListeners(this.#reports(), [...this.#gone.values()]);
+    return this.#status.listeners;
   }
 
   get status(): ServerStatus & { readonly workers: readonly WorkerStatus[] } {
-    const told = mergeStatus([...this.#reports(), ...this.#gone.values()], this.#nothing);
-    const queries = mergeQueries(this.#workers.map((worker) => worker.queries));
-    return { ...told, queries, workers: this.workers };
+    return this.#status.server;
   }
 
   get workers(): readonly WorkerStatus[] {
-    return this.#workers.map((worker) => this.#statusOf(worker));
+    return this.#status.workers;
   }
 
   upstreams(): readonly ForwardZoneStatus[] {
-    return mergeUpstreams(this.#reports());
+    return this.#status.upstreams;
   }
 
   get stubStatus(): StubStatus {
-    return stubStatusOf(this.upstreams(), mergePortals(this.#reports()), this.status.queries);
+    return this.#status.stub;
   }
 
   /** Everywhere; what was forgotten is added up. */
@@ -191,7 +177,7 @@ class WorkerGroup implements SteeredServer {
         await Promise.all(this.#serving().map((worker) => worker.call("portal", ["close"])));
       throw refused.reason;
     }
-    const merged = mergePortals(this.#reports());
+    const merged = this.#status.portal;
     if (merged === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
     return merged;
   }
@@ -224,6 +210,8 @@ class WorkerGroup implements SteeredServer {
       }
       this.#config = config;
       this.#world = rest;
+      // Whoever died meanwhile may have been writing to the new memory.
+      for (const worker of this.#workers) if (worker.state === "down") this.#freeCache(worker);
       return changes;
     });
   }
@@ -277,8 +265,7 @@ class WorkerGroup implements SteeredServer {
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCache(worker);
-    this.#keepCounts(worker);
-    this.#crashes.set(worker, (this.#crashes.get(worker) ?? 0) + 1);
+    this.#status.crashed(worker);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
     this.#runtime.events.publish("worker.crashed", {
       worker: worker.index,
@@ -319,20 +306,6 @@ class WorkerGroup implements SteeredServer {
     this.#later("worker recovery", RECOVERY_MS, () => {
       if (worker.state === "serving") this.#restarts.recovered(worker.index);
     });
-  }
-
-  /** What a dead worker has counted stays in the sums. */
-  #keepCounts(worker: WorkerHandle): void {
-    const { report } = worker;
-    if (report === undefined) return;
-    const left = withoutGauges(report);
-    const before = this.#gone.get(worker);
-    if (before === undefined) {
-      this.#gone.set(worker, left);
-      return;
-    }
-    const status = mergeStatus([before, left], this.#nothing);
-    this.#gone.set(worker, { ...left, status, listeners: mergeListeners([left], [before]) });
   }
 
   #startOf(): Parameters<WorkerHandle["start"]>[0] {
@@ -394,26 +367,6 @@ class WorkerGroup implements SteeredServer {
     const [first] = this.#serving();
     if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
     return first;
-  }
-
-  #reports(): WorkerReport[] {
-    return this.#serving().flatMap(({ report }) => report ?? []);
-  }
-
-  #statusOf(worker: WorkerHandle): WorkerStatus {
-    const report = worker.state === "serving" ? worker.report : undefined;
-    const counts = Object.values(worker.queries).flatMap((row) => Object.values(row));
-    return {
-      worker: worker.index,
-      state: worker.state,
-      crashes: this.#crashes.get(worker) ?? 0,
-      connections: report?.status.connections ?? 0,
-      inFlight: report?.status.inFlight ?? 0,
-      queries: counts.reduce((sum, count) => sum + count, 0),
-      connectionsGiven: report?.connectionsGiven ?? 0,
-      connectionsTaken: report?.connectionsTaken ?? 0,
-      utilisation: Math.round((report?.utilisation ?? 0) * 1000) / 1000,
-    };
   }
 }
 

@@ -21,7 +21,7 @@ import {
 import { stub } from "./stub-settings.ts";
 import { tryParseMoment } from "./units.ts";
 
-/** What one machine is good for; each takes some 60 MB besides its caches. */
+/** What one machine is good for; each takes some 50 MB besides its caches. */
 const WORKERS_MAX = 64;
 /** Nobody who has not said so wants a gigabyte of threads. */
 export const WORKERS_AUTO_MAX = 16;
