@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { encodeMessage, makeMessage, parseRecord, tryDecodeMessage } from "@sotto/dns/wire";
 
 const NAMES = 1000;
-const [seconds = 4, rounds = 2, port = 15450] = process.argv.slice(2).map(Number);
+const [seconds = 1, rounds = 7, port = 15450] = process.argv.slice(2).map(Number);
 const folder = mkdtempSync(join(tmpdir(), "sotto-bench-workers-"));
 const queries = join(folder, "queries");
 writeFileSync(queries, Array.from({ length: NAMES }, (_, i) => `name${i}.bench.test A\n`).join(""));
@@ -74,19 +74,27 @@ async function dnsperf(mode: string, to: number, connections: number, forSeconds
   return Number(/Queries completed:\s+([0-9]+)/.exec(output)?.[1] ?? "0");
 }
 
+/** Sorted, in the middle. */
+function median(figures: readonly number[]): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
+}
+
 const counts = [1, 2];
 const servers = new Map<number, ChildProcess>();
 for (const count of counts) servers.set(count, await startServer(count, port + 2 * count));
 try {
-  for (const count of counts) await dnsperf("udp", port + 2 * count, 64, 2);
+  for (const count of counts) await dnsperf("udp", port + 2 * count, 64, 1);
   for (const [mode, connections] of [
     ["udp", 16],
     ["tcp", 10],
     ["tls", 10],
     ["tls", 100],
-  ] as const)
+  ] as const) {
+    const runs = counts.map((count) => ({ count, perSecond: [] as number[], micros: [] as number[] }));
     for (let round = 0; round < rounds; round++)
-      for (const [count, server] of servers) {
+      for (const { count, perSecond, micros } of runs) {
+        const server = servers.get(count);
+        if (server === undefined) continue;
         const before = cpuOf(server);
         const completed = await dnsperf(
           mode,
@@ -94,11 +102,16 @@ try {
           connections,
           seconds,
         );
-        const each = ((cpuOf(server) - before) / completed).toFixed(2);
-        console.log(
-          `${mode} × ${connections}, workers ${count}: ${Math.round(completed / seconds)} queries/s, ${each} µs of CPU each`,
-        );
+        perSecond.push(completed / seconds);
+        micros.push((cpuOf(server) - before) / completed);
       }
+    for (const { count, perSecond, micros } of runs) {
+      const range = `${Math.min(...micros).toFixed(2)} to ${Math.max(...micros).toFixed(2)}`;
+      console.log(
+        `${mode} × ${connections}, workers ${count}: ${Math.round(median(perSecond))} queries/s, ${median(micros).toFixed(2)} µs of CPU each (${range})`,
+      );
+    }
+  }
 } finally {
   for (const server of servers.values()) {
     server.removeAllListeners("close");
