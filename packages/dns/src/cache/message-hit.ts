@@ -3,10 +3,10 @@
  *
  * In shared memory another thread may write over the entry while it is copied. So every number that was read there is
  * checked before it is used, and after the copy the shard's floor tells whether all of it was still the entry's. The order
- * matters: the octets must be read before the floor. ECMAScript orders only atomic accesses, and has no fence (plain reads
- * may pass a later atomic load: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012). An
- * atomic store between them does what is needed: nothing passes a store backwards that releases, and no later atomic load
- * passes such a store (x86-64: `xchg`; ARMv8: `stlr`, then `ldar`), and engines do not move reads over atomic calls.
+ * matters: the octets must have been read before the floor is. ECMAScript orders only atomic accesses and has no fence
+ * (H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012). An atomic store in between does
+ * what is needed: earlier reads stay before a store that releases, and later atomic loads stay behind it (x86-64: `xchg`;
+ * ARMv8: `stlr`, then `ldar`), and engines do not move reads over calls of Atomics.
  */
 import { setUint32, uint32At } from "@sotto/dns/wire";
 import type { MessageCacheCounters } from "./message-cache-counters.ts";

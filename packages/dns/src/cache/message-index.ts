@@ -114,7 +114,11 @@ export class MessageIndex {
   /** Moves later entries of the run back, never before their home, so that no search ends too early. */
   #closeGap(start: number): void {
     let gap = start;
-    for (let slot = this.nextSlot(gap); this.wordAt(slot) !== 0; slot = this.nextSlot(slot)) {
+    for (
+      let slot = this.nextSlot(gap);
+      slot !== start && this.wordAt(slot) !== 0;
+      slot = this.nextSlot(slot)
+    ) {
       const home = this.firstSlot(this.hashAt(slot));
       // An entry may fill the gap when its home is not between the gap and its place.
       if (((slot - home) & this.#mask) >= ((slot - gap) & this.#mask)) {

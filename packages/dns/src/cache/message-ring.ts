@@ -181,6 +181,10 @@ export class MessageRing {
     const at = this.wordOf(position);
     const bytes = this.words[at + Head.Bytes] ?? 0;
     const units = bytes / UNIT_BYTES;
+    if (this.#isDamaged(units)) {
+      this.reset();
+      return;
+    }
     if (this.#isEntry(at)) {
       const hash = this.words[at + Head.Hash] ?? 0;
       const slot = this.#index.slotOf(hash, position);
@@ -193,6 +197,11 @@ export class MessageRing {
     this.#setState(State.Used, this.#used - units);
     this.#setState(State.Tail, this.#after(position, units));
     if (this.#used === 0) this.#startLap();
+  }
+
+  /** Never, unless a thread wrote without the lock: one that was said to be dead and was not. Then nothing can be trusted. */
+  #isDamaged(units: number): boolean {
+    return !(units > 0) || units > this.#used;
   }
 
   /** False for what fills the end of the ring. */
@@ -266,6 +275,7 @@ export class MessageRing {
     for (let left = this.#used; left > 0; ) {
       const at = this.wordOf(position);
       const units = (this.words[at + Head.Bytes] ?? 0) / UNIT_BYTES;
+      if (this.#isDamaged(units)) return;
       if (this.#isEntry(at)) visit(at, position);
       left -= units;
       position = this.#after(position, units);

@@ -144,8 +144,11 @@ export class MessageShard {
       this.#counters.busy++;
       return;
     }
-    if (this.#locate(key) >= 0) this.#index.remove(key.hash, this.#foundWord & POSITION_MASK);
-    this.#lock.release();
+    try {
+      if (this.#locate(key) >= 0) this.#index.remove(key.hash, this.#foundWord & POSITION_MASK);
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /**
@@ -157,6 +160,14 @@ export class MessageShard {
       this.#ring.forgetAll();
       return 0;
     }
+    try {
+      return this.#flushLocked(name, isZone);
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  #flushLocked(name: Uint8Array, isZone: boolean): number {
     const { words, bytes } = this.#ring;
     let flushed = 0;
     this.#ring.forEach((at, position) => {
@@ -164,7 +175,6 @@ export class MessageShard {
       if (!isBelow(bytes, 4 * (at + Head.Words), nameOctets, name, isZone)) return;
       if (this.#index.remove(words[at + Head.Hash] ?? 0, position)) flushed++;
     });
-    this.#lock.release();
     return flushed;
   }
 

@@ -184,6 +184,16 @@ test("whatever stands in the memory, a look-up ends, throws nothing and writes n
   assert.ok(found > 1000, `${found}`);
 });
 
+test("a ring that a thread damaged which was wrongly said to be dead is emptied, and used again", () => {
+  const { a, b, memory } = pair();
+  for (const sample of samples) storeIn(a, sample, 3);
+  memory.words.fill(0, memory.ringAt, memory.ringEnd);
+  assert.equal(b.flush(parseName("example."), true), 0);
+  for (let i = 0; i < 1000; i++) storeIn(b, sampleAt(i % 50), 4);
+  assert.equal(look(a, sampleAt(49), 0), "right");
+  assert.equal(exercise(b, samples, 3, 5000).wrong, 0);
+});
+
 test("threads that store and find at the same time never find a wrong octet", async () => {
   for (const bytesMax of [MESSAGE_CACHE_BYTES_MIN, 4 * 2 ** 20]) {
     const shared = shareMessageCache(bytesMax, random);
