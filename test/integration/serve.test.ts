@@ -99,7 +99,7 @@ function ask(
     checkingDisabled: false,
     authenticData: false,
     edns: makeEdns(),
-    deadlineMs: performance.now() + 10_000,
+    deadlineMs: nodeRuntime().clock.nowMs() + 10_000,
     ...(pin === undefined
       ? {}
       : {

@@ -122,6 +122,8 @@ export interface DnssecConfig {
 
 /** Everything `sotto serve` needs to know. */
 export interface Config {
+  /** Threads that serve; `auto`: as many as the machine has cores for. */
+  readonly workers: "auto" | number;
   readonly listeners: readonly ListenerConfig[];
   readonly access: {
     readonly allow: readonly string[];

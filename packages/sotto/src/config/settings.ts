@@ -21,6 +21,11 @@ import {
 import { stub } from "./stub-settings.ts";
 import { tryParseMoment } from "./units.ts";
 
+/** What one machine is good for; each takes some 50 MB besides its caches. */
+const WORKERS_MAX = 64;
+/** Nobody who has not said so wants a gigabyte of threads. */
+export const WORKERS_AUTO_MAX = 16;
+
 const certificateFile = z.string().meta({
   description: "PEM file with the certificate chain, leaf first.",
 });
@@ -536,6 +541,12 @@ const log = z.strictObject({
 
 /** The whole configuration file. */
 export const settings = z.strictObject({
+  workers: z
+    .union([z.literal("auto"), z.number().int().min(1).max(WORKERS_MAX)])
+    .default("auto")
+    .meta({
+      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. \`sotto stub\`: 1. Limits of the whole server are shared out among them; those of one client address hold in each. Takes effect at restart.`,
+    }),
   listen: z
     .array(listener)
     .min(1)

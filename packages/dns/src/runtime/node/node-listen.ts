@@ -11,6 +11,7 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
+import type { AcceptedSockets } from "./accepted-sockets.ts";
 import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
@@ -26,12 +27,16 @@ const BACKLOG = 4096;
 /** Each takes a third of a millisecond, in which nobody else is answered. */
 const HANDSHAKES_PER_TURN = 2;
 
-/** Opens a listener; rejects when the address cannot be had or certificate and key do not fit. */
+/**
+ * Opens a listener; rejects when the address cannot be had or certificate and key do not fit. `accepted` lets connections go to
+ * other threads and come from them.
+ */
 export async function openListener(
   options: ListenOptions,
   handlers: ListenHandlers,
+  accepted?: AcceptedSockets,
 ): Promise<StreamListener> {
-  const listener = new NodeListener(options, handlers);
+  const listener = new NodeListener(options, handlers, accepted);
   await listener.open();
   return listener;
 }
@@ -50,6 +55,7 @@ interface Arriving {
 class NodeListener implements StreamListener {
   #options: ListenOptions;
   readonly #handlers: ListenHandlers;
+  readonly #accepted: AcceptedSockets | undefined;
   readonly #server: Server;
   /** Never listens: it makes the handshakes of connections that this listener has accepted. */
   #tlsServer: TlsServer | undefined;
@@ -63,15 +69,18 @@ class NodeListener implements StreamListener {
     ({ socket, arriving }) => this.#shakeHands(socket, arriving),
   );
 
-  constructor(options: ListenOptions, handlers: ListenHandlers) {
+  constructor(options: ListenOptions, handlers: ListenHandlers, accepted: AcceptedSockets | undefined) {
     this.#options = options;
+    this.#accepted = accepted;
     this.local = options.local;
     this.#handlers = handlers;
     this.#tlsServer = this.#makeTlsServer(undefined);
     this.#server = createServer(
       // A TLS server reads by itself; all others are read when somebody is there to be told.
       { allowHalfOpen: true, noDelay: true, pauseOnConnect: options.tls === undefined },
-      (socket) => this.#accept(socket),
+      (socket) => {
+        if (this.#accepted?.isGiven(socket, this.local) !== true) this.#accept(socket);
+      },
     );
   }
 
@@ -98,6 +107,10 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+    this.#accepted?.opened(this.local, (socket) => {
+      if (this.#options.tls === undefined) socket.pause();
+      this.#accept(socket);
+    });
     if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(this.#server, fastOpenQueue);
   }
 
@@ -275,6 +288,7 @@ class NodeListener implements StreamListener {
   }
 
   close(): Promise<void> {
+    this.#accepted?.closed(this.local);
     // Accepting ends with the call; waiting for the callback would wait for open connections, which have other owners.
     return new Promise((resolve) => {
       this.#server.close();

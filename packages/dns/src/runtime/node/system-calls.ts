@@ -140,6 +140,11 @@ function callsOf(bound: (name: CallName) => AnyCall): SystemCalls {
   };
 }
 
+/** Whether {@link duplicateDescriptor} gives another one here. */
+export async function canDuplicateDescriptors(): Promise<boolean> {
+  return typeof (await systemCalls()) !== "string";
+}
+
 /** A descriptor of our own for the same open socket; the same one where it cannot be had, which then is ours. */
 export async function duplicateDescriptor(fd: number): Promise<number> {
   const calls = await systemCalls();
