@@ -6,7 +6,7 @@ import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
-const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+export const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 
 /** Binds, and connects when asked to. Rejects with a `DnsError`. */
 export async function openDatagram(
