@@ -239,6 +239,12 @@ export class Arrival implements Watcher {
     this.#loop.events.release();
   }
 
+  abandon(): void {
+    this.#state = "ended";
+    clearTimeout(this.#timer);
+    this.#tlsSession?.free();
+  }
+
   /** Closes and tells; a second time does nothing. TLS has sent its alert. */
   #fail(stage: "proxy" | "handshake", problem: Error): void {
     if (this.#state === "ended") return;

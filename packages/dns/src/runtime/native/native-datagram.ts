@@ -140,6 +140,10 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
     datagrams.clear();
   }
 
+  abandon(): void {
+    this.#isClosed = true;
+  }
+
   onReady(ready: number): void {
     if ((ready & Ready.Out) !== 0) this.#sendWaiting();
     if ((ready & ~Ready.Out) !== 0) this.#read();

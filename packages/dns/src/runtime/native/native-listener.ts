@@ -114,6 +114,11 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     this.#handlers.onFailure(undefined, "accept", problem, undefined);
   }
 
+  /** The contexts of TLS are few, and stay. */
+  abandon(): void {
+    clearTimeout(this.#retry);
+  }
+
   queueHandshake(arrival: Arrival): void {
     this.#handshakes.add(arrival);
   }
@@ -160,7 +165,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   }
 }
 
-const NOBODY: Watcher = { onReady: () => undefined };
+const NOBODY: Watcher = { onReady: () => undefined, abandon: () => undefined };
 /** Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 /** New connections before those that are there have their turn. */

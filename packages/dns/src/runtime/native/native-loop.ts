@@ -7,12 +7,15 @@ import { DatagramBatch } from "./unsafe/datagram-batch.ts";
 import { EventSet } from "./unsafe/event-set.ts";
 import { type Foreign, loadForeign, type Machine } from "./unsafe/foreign.ts";
 import { makeScratch, Sockets } from "./unsafe/sockets.ts";
+import { ThreadEnd } from "./unsafe/thread-end.ts";
 import { TlsLibrary } from "./unsafe/tls-library.ts";
 
 /** Whoever is told of events. */
 export interface Watcher {
   /** Bits of {@link Ready}. */
   onReady(ready: number): void;
+  /** The thread ends: what is not JavaScript's is given back, and nobody is told. */
+  abandon(): void;
 }
 
 /** A descriptor and whoever is told of its events. Owns the descriptor: it is closed here and nowhere else. */
@@ -31,6 +34,7 @@ export class Watch {
     this.watcher = watcher;
     this.#loop = loop;
     [this.#slot, this.#generation] = loop.occupy(this);
+    loop.end.plan("close", fd);
   }
 
   get generation(): number {
@@ -65,6 +69,7 @@ export class Watch {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#loop.vacate(this.#slot);
+    this.#loop.end.forget("close", this.fd);
     if (how === "reset") this.#loop.sockets.reset(this.fd);
     else this.#loop.sockets.close(this.fd);
   }
@@ -78,6 +83,7 @@ export interface Task {
 /** See the head of this file. */
 export class NativeLoop {
   readonly foreign: Foreign;
+  readonly end: ThreadEnd;
   readonly events: EventSet;
   readonly sockets: Sockets;
   readonly tls: TlsLibrary;
@@ -96,10 +102,11 @@ export class NativeLoop {
 
   constructor(foreign: Foreign, arch: string) {
     this.foreign = foreign;
-    this.events = new EventSet(foreign, arch, () => this.#schedule());
+    this.end = new ThreadEnd(foreign);
+    this.events = new EventSet(foreign, this.end, arch, () => this.#schedule());
     const scratch = makeScratch(foreign);
     this.sockets = new Sockets(foreign, scratch);
-    this.tls = new TlsLibrary(foreign, this.sockets, scratch);
+    this.tls = new TlsLibrary(foreign, this.sockets, scratch, this.end);
     this.datagrams = new DatagramBatch(foreign);
     // The loop of a worker must be empty at its end; with the process everything goes.
     if (!isMainThread) process.once("exit", () => this.#closeAll());
@@ -178,7 +185,10 @@ export class NativeLoop {
   };
 
   #closeAll(): void {
-    for (const watch of this.#watches) watch?.close("orderly");
+    for (const watch of this.#watches) {
+      watch?.watcher.abandon();
+      watch?.close("orderly");
+    }
     this.events.close();
   }
 }

@@ -138,6 +138,11 @@ export class NativeStream implements ByteStream, Watcher, Task {
     if ((ready & ~Ready.Out) !== 0) this.#read();
   }
 
+  abandon(): void {
+    this.#isClosed = true;
+    this.#wire.free();
+  }
+
   /** A read that was put off. */
   run(): void {
     this.#isReadPlanned = false;

@@ -4,6 +4,7 @@
  */
 import type { Foreign } from "./foreign.ts";
 import { Block } from "./memory.ts";
+import type { ThreadEnd } from "./thread-end.ts";
 
 /** Bits of epoll_ctl(2). */
 export const Ready = { In: 1, Out: 4, Error: 8, HangUp: 16 } as const;
@@ -11,6 +12,7 @@ export const Ready = { In: 1, Out: 4, Error: 8, HangUp: 16 } as const;
 /** One per thread. */
 export class EventSet {
   readonly #foreign: Foreign;
+  readonly #end: ThreadEnd;
   readonly #set: number;
   readonly #events: Block;
   readonly #change: Block;
@@ -23,8 +25,9 @@ export class EventSet {
   #isClosed = false;
 
   /** `onReady` is called by libuv: it must not throw, and leave the work to a callback of Node. */
-  constructor(foreign: Foreign, arch: string, onReady: () => void) {
+  constructor(foreign: Foreign, end: ThreadEnd, arch: string, onReady: () => void) {
     this.#foreign = foreign;
+    this.#end = end;
     const { calls, library, ffi } = foreign;
     this.#eventWords = arch === "x64" ? 3 : 4;
     this.#dataWord = this.#eventWords - 2;
@@ -43,7 +46,10 @@ export class EventSet {
       calls.uv_poll_start(this.#handle, UV_READABLE, callback) !== 0
     )
       throw new Error("libuv does not watch an epoll set");
+    end.makeInternal(this.#handle);
     calls.uv_unref(this.#handle);
+    end.plan("close", this.#set);
+    end.plan("uv_poll_stop", this.#handle);
   }
 
   /** Watches a descriptor; `slot` and `generation` come back with its events. False when the system has no room. */
@@ -98,6 +104,8 @@ export class EventSet {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#end.forget("uv_poll_stop", this.#handle);
+    this.#end.forget("close", this.#set);
     this.#foreign.calls.uv_close(this.#handle, NULL);
     this.#foreign.calls.close(this.#set);
   }

@@ -63,9 +63,20 @@ const SIGNATURES = {
   uv_handle_size: { arguments: [INT], return: WORD },
   uv_poll_init: { arguments: [WORD, WORD, INT], return: INT },
   uv_poll_start: { arguments: [WORD, INT, WORD], return: INT },
+  uv_poll_stop: { arguments: [WORD], return: INT },
   uv_close: { arguments: [WORD, WORD], return: VOID },
   uv_ref: { arguments: [WORD], return: VOID },
   uv_unref: { arguments: [WORD], return: VOID },
+  // Node, by the names that C++ has for v8::Isolate::GetCurrent, node::AddEnvironmentCleanupHook and …Remove…
+  _ZN2v87Isolate10GetCurrentEv: { arguments: [], return: WORD },
+  _ZN4node25AddEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_: {
+    arguments: [WORD, WORD, WORD],
+    return: VOID,
+  },
+  _ZN4node28RemoveEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_: {
+    arguments: [WORD, WORD, WORD],
+    return: VOID,
+  },
   // OpenSSL: errors and memory
   ERR_peek_error: { arguments: [], return: UINT },
   ERR_clear_error: { arguments: [], return: VOID },

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { Foreign } from "./foreign.ts";
 import { Block, textBlock } from "./memory.ts";
 import type { Scratch, Sockets } from "./sockets.ts";
+import type { ThreadEnd } from "./thread-end.ts";
 import type { TlsContext } from "./tls-context.ts";
 
 /** What a handshake asks of the server that it belongs to. */
@@ -32,6 +33,7 @@ export class TlsLibrary {
   readonly foreign: Foreign;
   readonly sockets: Sockets;
   readonly scratch: Scratch;
+  readonly end: ThreadEnd;
   /** The memory BIO that all connections write records to. Every connection holds a reference of its own. */
   readonly records: bigint;
   readonly #callbacks: Callbacks;
@@ -45,10 +47,11 @@ export class TlsLibrary {
   #choices: HandshakeChoices | undefined = undefined;
   #writer: RecordWriter | undefined = undefined;
 
-  constructor(foreign: Foreign, sockets: Sockets, scratch: Scratch) {
+  constructor(foreign: Foreign, sockets: Sockets, scratch: Scratch, end: ThreadEnd) {
     this.foreign = foreign;
     this.sockets = sockets;
     this.scratch = scratch;
+    this.end = end;
     const { calls } = foreign;
     this.records = calls.BIO_new(calls.BIO_s_mem());
     if (this.records === NULL) throw new Error("OpenSSL has no memory for a buffer");

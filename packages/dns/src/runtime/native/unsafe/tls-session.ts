@@ -29,6 +29,7 @@ export class TlsSession implements Wire, RecordWriter {
     library.clearErrors();
     this.#ssl = context.newSession();
     if (this.#ssl === NULL) throw library.takeError();
+    library.end.plan("SSL_free", this.#ssl);
     if (calls.SSL_set_rfd(this.#ssl, fd) !== 1) {
       this.free();
       throw library.takeError();
@@ -204,7 +205,9 @@ export class TlsSession implements Wire, RecordWriter {
     this.#ssl = NULL;
     this.#unsent = NOTHING;
     this.#library.leaveRecords(this);
-    if (ssl !== NULL) this.#library.foreign.calls.SSL_free(ssl);
+    if (ssl === NULL) return;
+    this.#library.end.forget("SSL_free", ssl);
+    this.#library.foreign.calls.SSL_free(ssl);
   }
 
   // What the handshake has established.
