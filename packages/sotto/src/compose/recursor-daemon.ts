@@ -475,5 +475,6 @@ function settingChanges(before: Config, after: Config): string[] {
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
   }
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) changes.push("log: takes effect at restart");
+  if (before.engine !== after.engine) changes.push("engine: takes effect at restart");
   return changes;
 }
