@@ -202,7 +202,9 @@ export class Arrival implements Watcher {
     }
     const outcome = wire.shakeHands();
     const isSent = wire.push();
-    if (outcome === "failed")
+    if (outcome === "ended")
+      this.#fail("handshake", new DnsError("ERR_CONNECTION_LOST", "the client closed the connection"));
+    else if (outcome === "failed")
       this.#fail("handshake", handshakeProblem(wire.problem ?? new Error("no reason")));
     else if (!isSent && wire.problem !== undefined) this.#fail("handshake", handshakeProblem(wire.problem));
     else if (outcome === "done") this.#secured(wire);

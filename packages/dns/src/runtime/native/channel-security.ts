@@ -18,7 +18,7 @@ export function channelSecurity(session: TlsSession, asksCertificate: boolean): 
     serverName: session.serverName,
     peerChain: chainOf(presented),
     chainProblem: asksCertificate
-      ? chainProblem(session.verifyResult, presented.length > 0, resumed && protocol === "TLSv1.3")
+      ? chainProblem(session.verifyResult, presented.length > 0)
       : "no client certificate",
   };
 }
@@ -34,13 +34,15 @@ function chainOf(presented: readonly Uint8Array[]): PresentedCertificate[] {
     const subject: X509Certificate = at;
     const index = others.findIndex((one) => subject.checkIssued(one));
     at = index < 0 ? undefined : others.splice(index, 1)[0];
+    // Its own issuer: nothing follows.
+    if (at?.fingerprint256 === subject.fingerprint256) break;
   }
   return chain;
 }
 
 /** Node's word for a result of X509_verify_cert(3). */
-function chainProblem(result: number, hasCertificate: boolean, isFromTicket: boolean): string | undefined {
-  if (!hasCertificate) return isFromTicket ? undefined : "UNABLE_TO_GET_ISSUER_CERT";
+function chainProblem(result: number, hasCertificate: boolean): string | undefined {
+  if (!hasCertificate) return "UNABLE_TO_GET_ISSUER_CERT";
   return result === 0 ? undefined : (VERIFY_PROBLEMS[result] ?? "UNSPECIFIED");
 }
 

@@ -29,7 +29,8 @@ export class NativeStream implements ByteStream, Watcher, Task {
   #queue: Uint8Array[] = [];
   #taken = 0;
   #queuedOctets = 0;
-  #isPaused = false;
+  /** Until there is somebody to be told, and whenever that one wants. */
+  #isPaused = true;
   #isBackground = false;
   /** The peer sends no more. */
   #peerEnded = false;

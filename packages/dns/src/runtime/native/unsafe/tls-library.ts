@@ -197,7 +197,9 @@ export class TlsLibrary {
     const text = calls.SSL_get_servername(ssl, TLSEXT_NAMETYPE_HOST_NAME);
     if (text === NULL) return SSL_TLSEXT_ERR_NOACK;
     const context = this.#choices?.contextFor(ffi.toString(text) ?? "");
-    context?.useFor(ssl);
+    // As Node does: what no certificate is for is not acknowledged.
+    if (context === undefined) return SSL_TLSEXT_ERR_NOACK;
+    context.useFor(ssl);
     return SSL_TLSEXT_ERR_OK;
   }
 

@@ -40,8 +40,8 @@ export class TlsSession implements Wire, RecordWriter {
     calls.SSL_set_accept_state(this.#ssl);
   }
 
-  /** Goes on with the handshake; {@link push} has to follow. */
-  shakeHands(): "done" | "goes on" | "failed" {
+  /** Goes on with the handshake; {@link push} has to follow, unless it failed: then the alert has been sent. `ended`: the peer has. */
+  shakeHands(): "done" | "goes on" | "ended" | "failed" {
     const library = this.#library;
     library.claimRecords(this);
     library.clearErrors();
@@ -49,9 +49,9 @@ export class TlsSession implements Wire, RecordWriter {
     if (result === 1) return "done";
     const outcome = this.#outcomeOf(result);
     if (outcome === Blocked) return "goes on";
-    // A client that went has sent no alert.
-    if (outcome === 0) this.problem = systemProblem(ECONNRESET, "read");
-    return "failed";
+    // The alert that says so has been made.
+    this.#sendRecords();
+    return outcome === 0 ? "ended" : "failed";
   }
 
   read(): number {
@@ -278,4 +278,3 @@ const SSL_ERROR_WANT_READ = 2;
 const SSL_ERROR_WANT_WRITE = 3;
 const SSL_ERROR_SYSCALL = 5;
 const SSL_ERROR_ZERO_RETURN = 6;
-const ECONNRESET = 104;

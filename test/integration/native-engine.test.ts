@@ -1,0 +1,358 @@
+/** The native engine beside the portable one: what each tells of the same client is the same, and their tickets are good on both. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
+import type {
+  ByteStream,
+  ListenHandlers,
+  ListenOptions,
+  Network,
+  StreamListener,
+  TlsServerOptions,
+} from "@sotto/dns/runtime";
+import { nativeRuntime } from "@sotto/dns/runtime/native";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
+
+const native = nativeRuntime();
+const skip = native.engineProblem ?? false;
+const ENGINES: readonly (readonly [string, Network])[] = [
+  ["node", nodeRuntime().network],
+  ["native", native.network],
+];
+const authority = await makeAuthority("engine authority", Date.now());
+const stranger = await makeAuthority("another authority", Date.now());
+const serverPair = await authority.issue(["dns.example"], Date.now());
+const TLS: TlsServerOptions = { ...serverPair, alpn: ["dot"], ticketKeys: new Uint8Array(48).fill(3) };
+const nothing = (): undefined => undefined;
+const ignore = { onData: nothing, onEnd: nothing, onDrain: nothing, onClose: nothing };
+
+async function listen(
+  context: TestContext,
+  network: Network,
+  options: Partial<ListenOptions>,
+  handlers: Partial<ListenHandlers>,
+): Promise<StreamListener> {
+  const listener = await network.listen(
+    {
+      local: { address: "127.0.0.1", port: 0 },
+      tls: undefined,
+      handshakeTimeoutMs: 500,
+      reusePort: false,
+      ...options,
+    },
+    { onStream: nothing, onFailure: nothing, ...handlers },
+  );
+  context.after(() => listener.close());
+  return listener;
+}
+
+function tlsClient(context: TestContext, port: number, options: ConnectionOptions = {}): TLSSocket {
+  const host = options.socket === undefined ? { port, host: "127.0.0.1" } : {};
+  const client = connectTls({ ...host, rejectUnauthorized: false, ...options });
+  client.on("error", nothing);
+  context.after(() => client.destroy());
+  return client;
+}
+
+/** The session of a connection that is over. */
+async function ticketOf(context: TestContext, port: number, options: ConnectionOptions): Promise<Buffer> {
+  const client = tlsClient(context, port, options);
+  const session = new Promise<Buffer>((resolve) => client.once("session", resolve));
+  const ticket = await session;
+  client.destroy();
+  return ticket;
+}
+
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`a ticket of either engine resumes on the other, ${maxVersion}, until the keys change [7858-3.4-f]`, {
+    skip,
+  }, async (context) => {
+    const listeners: StreamListener[] = [];
+    for (const [, network] of ENGINES)
+      listeners.push(
+        await listen(context, network, { tls: TLS }, { onStream: (stream) => stream.setHandlers(ignore) }),
+      );
+    const isResumed = async (to: number, session: Buffer): Promise<boolean> => {
+      const client = tlsClient(context, listeners[to]?.local.port ?? 0, { maxVersion, session });
+      await once(client, "secureConnect");
+      const isReused = client.isSessionReused();
+      client.destroy();
+      return isReused;
+    };
+    for (const from of [0, 1]) {
+      const ticket = await ticketOf(context, listeners[from]?.local.port ?? 0, { maxVersion });
+      assert.equal(await isResumed(0, ticket), true, `from ${ENGINES[from]?.[0]} to node`);
+      assert.equal(await isResumed(1, ticket), true, `from ${ENGINES[from]?.[0]} to native`);
+    }
+    const old = await ticketOf(context, listeners[1]?.local.port ?? 0, { maxVersion });
+    listeners[1]?.setTicketKeys(new Uint8Array(48).fill(4));
+    assert.equal(await isResumed(1, old), false);
+  });
+}
+
+test("both engines tell the same of the same client", { skip }, async (context) => {
+  const good = await authority.issue(["client.example"], Date.now());
+  const unknown = await stranger.issue(["client.example"], Date.now());
+  const old = await authority.issue(["client.example"], Date.now() - 4000 * 86_400_000);
+  const certificates: Readonly<Record<string, ConnectionOptions>> = {
+    none: {},
+    good: { cert: good.certificatePem, key: good.keyPem },
+    "with its chain": { cert: good.certificatePem + authority.certificatePem, key: good.keyPem },
+    unknown: { cert: unknown.certificatePem, key: unknown.keyPem },
+    expired: { cert: old.certificatePem, key: old.keyPem },
+  };
+  for (const asks of [true, false]) {
+    const tls = asks ? { ...TLS, clientAuthoritiesPem: [authority.certificatePem] } : TLS;
+    for (const [which, certificate] of Object.entries(certificates))
+      for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const)
+        for (const named of [{ servername: "dns.example", ALPNProtocols: ["dot"] }, {}]) {
+          const told: unknown[] = [];
+          for (const [, network] of ENGINES) {
+            const arrived = Promise.withResolvers<void>();
+            const securities: ByteStream["security"][] = [];
+            const listener = await listen(
+              context,
+              network,
+              { tls },
+              {
+                onStream: (stream) => {
+                  securities.push(stream.security);
+                  stream.setHandlers(ignore);
+                  if (securities.length === 2) arrived.resolve();
+                },
+              },
+            );
+            const options = { ...certificate, ...named, maxVersion };
+            const session = await ticketOf(context, listener.local.port, options);
+            tlsClient(context, listener.local.port, { ...options, session });
+            await arrived.promise;
+            told.push(securities);
+          }
+          assert.deepEqual(told[1], told[0], `${which} ${maxVersion} ${asks} ${JSON.stringify(named)}`);
+        }
+  }
+});
+
+/** What a client does that does not become a stream. */
+const FAILURES: Readonly<Record<string, (context: TestContext, port: number) => Promise<unknown> | unknown>> =
+  {
+    "no TLS at all": (_context, port) =>
+      connect(port, "127.0.0.1").on("error", nothing).write("GET / HTTP/1.1\r\n\r\n"),
+    "gone before the handshake": (_context, port) => connect(port, "127.0.0.1").on("error", nothing).end(),
+    "gone in the middle": (_context, port) =>
+      connect(port, "127.0.0.1")
+        .on("error", nothing)
+        .end(Buffer.of(22, 3, 1, 2)),
+    "reset in the middle": async (_context, port) => {
+      const socket = connect(port, "127.0.0.1").on("error", nothing);
+      await once(socket, "connect");
+      socket.write(Buffer.of(22, 3, 1, 2), () => setImmediate(() => socket.resetAndDestroy()));
+    },
+    "another protocol": (context, port) => tlsClient(context, port, { ALPNProtocols: ["h2"] }),
+    "an old version": (context, port) =>
+      tlsClient(context, port, {
+        minVersion: "TLSv1.1",
+        maxVersion: "TLSv1.1",
+        ciphers: "DEFAULT@SECLEVEL=0",
+      }),
+    "a client that does not trust": (context, port) => tlsClient(context, port, { rejectUnauthorized: true }),
+    silence: (context, port) => {
+      const socket = connect(port, "127.0.0.1").on("error", nothing);
+      context.after(() => socket.destroy());
+    },
+  };
+
+for (const [what, act] of Object.entries(FAILURES)) {
+  test(`both engines fail alike: ${what}`, { skip }, async (context) => {
+    const told: unknown[] = [];
+    for (const [, network] of ENGINES) {
+      const failed = Promise.withResolvers<unknown>();
+      const listener = await listen(
+        context,
+        network,
+        { tls: TLS },
+        {
+          // TLS 1.3 clients learn of the server's certificate when the server is done with them.
+          onStream: (stream) => {
+            stream.setHandlers({ ...ignore, onClose: () => failed.resolve("a stream that ended") });
+          },
+          onFailure: (remote, stage, problem) =>
+            failed.resolve([remote?.address, stage, problem.message, Reflect.get(problem, "code")]),
+        },
+      );
+      await act(context, listener.local.port);
+      told.push(await failed.promise);
+    }
+    assert.deepEqual(told[1], told[0]);
+  });
+}
+
+/** Collects what a stream brings. */
+function receiver(stream: ByteStream): { text: () => string; until: (text: string) => Promise<void> } {
+  let received = "";
+  let wake: () => void = nothing;
+  stream.setHandlers({
+    ...ignore,
+    onData: (octets) => {
+      received += Buffer.from(octets).toString("latin1");
+      wake();
+    },
+  });
+  return {
+    text: () => received,
+    until: async (text) => {
+      while (received !== text)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    },
+  };
+}
+
+const HEADER = "PROXY TCP4 192.0.2.9 198.51.100.1 40000 853\r\n";
+
+for (const [place, pieces] of [
+  ["before tls", "whole"],
+  ["before tls", "octets"],
+  ["inside tls", "whole"],
+  ["inside tls", "octets"],
+] as const) {
+  test(`a PROXY header ${place}, in ${pieces}, leaves what follows it`, { skip }, async (context) => {
+    const arrived = Promise.withResolvers<ByteStream>();
+    const proxy = { isTrusted: () => true, place };
+    const options = { tls: TLS, proxy, handshakeTimeoutMs: 5000 };
+    const listener = await listen(context, native.network, options, {
+      onStream: arrived.resolve,
+      onFailure: (_remote, stage, problem) => assert.fail(`${stage}: ${problem.message}`),
+    });
+    const below = connect({ port: listener.local.port, host: "127.0.0.1", noDelay: true });
+    await once(below, "connect");
+    const send = async (socket: Socket, text: string): Promise<void> => {
+      for (const piece of pieces === "whole" ? [text] : text)
+        await new Promise<void>((resolve) => socket.write(piece, () => setImmediate(resolve)));
+    };
+    if (place === "before tls") await send(below, HEADER);
+    const client = tlsClient(context, 0, { socket: below });
+    await once(client, "secureConnect");
+    await send(client, place === "inside tls" ? `${HEADER}question` : "question");
+    const stream = await arrived.promise;
+    assert.deepEqual(stream.remote, { address: "192.0.2.9", port: 40_000 });
+    await receiver(stream).until("question");
+  });
+}
+
+for (const isTls of [false, true]) {
+  const kind = isTls ? "TLS" : "TCP";
+
+  test(`more than the system takes waits, is told and arrives in order, ${kind}`, {
+    skip,
+  }, async (context) => {
+    const done = Promise.withResolvers<void>();
+    const octets = Buffer.alloc(8_000_000, "0123456789");
+    let waited = 0;
+    const listener = await listen(context, native.network, isTls ? { tls: TLS } : {}, {
+      onStream: (stream) => {
+        let at = 0;
+        const writeOn = (): void => {
+          while (at < octets.length) {
+            const piece = octets.subarray(at, at + 50_001);
+            at += piece.length;
+            if (!stream.write(piece)) {
+              waited++;
+              assert.ok(stream.bufferedOctets > 0);
+              return;
+            }
+          }
+          stream.end();
+        };
+        stream.setHandlers({ ...ignore, onDrain: writeOn, onClose: () => done.resolve() });
+        writeOn();
+      },
+    });
+    const { port } = listener.local;
+    const client = isTls ? tlsClient(context, port) : connect(port, "127.0.0.1");
+    const received: Buffer[] = [];
+    client.on("data", (chunk: Buffer) => received.push(chunk));
+    await once(client, "end");
+    client.end();
+    await done.promise;
+    assert.ok(waited > 0);
+    assert.ok(Buffer.concat(received).equals(octets));
+  });
+
+  test(`who pauses in the middle of what has come gets the rest when it resumes, ${kind}`, {
+    skip,
+  }, async (context) => {
+    const all = Promise.withResolvers<void>();
+    const listener = await listen(context, native.network, isTls ? { tls: TLS } : {}, {
+      onStream: (stream) => {
+        let octets = 0;
+        stream.setHandlers({
+          ...ignore,
+          onData: (chunk) => {
+            octets += chunk.length;
+            stream.pause();
+            setImmediate(() => stream.resume());
+            if (octets === 3000) all.resolve();
+          },
+        });
+      },
+    });
+    const { port } = listener.local;
+    const client = isTls ? tlsClient(context, port) : connect(port, "127.0.0.1");
+    context.after(() => client.destroy());
+    await once(client, isTls ? "secureConnect" : "connect");
+    for (let i = 0; i < 3; i++) client.write(Buffer.alloc(1000));
+    await all.promise;
+  });
+}
+
+test("connections that cannot write do not touch what others write", { skip }, async (context) => {
+  const streams: ByteStream[] = [];
+  const two = Promise.withResolvers<void>();
+  const listener = await listen(
+    context,
+    native.network,
+    { tls: TLS },
+    {
+      onStream: (stream) => {
+        streams.push(stream);
+        stream.setHandlers({ ...ignore, onData: (octets) => void stream.write(octets.slice()) });
+        if (streams.length === 2) two.resolve();
+      },
+    },
+  );
+  const stalled = tlsClient(context, listener.local.port);
+  await once(stalled, "secureConnect");
+  stalled.pause();
+  const lively = tlsClient(context, listener.local.port);
+  await two.promise;
+  const much = Buffer.alloc(12_000_000, "abc");
+  for (let at = 0; at < much.length; at += 100_000) streams[0]?.write(much.subarray(at, at + 100_000));
+  for (let i = 0; i < 20; i++) {
+    lively.write(`question ${i}`);
+    const [answer]: unknown[] = await once(lively, "data");
+    assert.equal(String(answer), `question ${i}`);
+  }
+  const received: Buffer[] = [];
+  let octets = 0;
+  await new Promise<void>((resolve) => {
+    stalled.on("data", (chunk: Buffer) => {
+      received.push(chunk);
+      octets += chunk.length;
+      if (octets === much.length) resolve();
+    });
+    stalled.resume();
+  });
+  assert.ok(Buffer.concat(received).equals(much));
+});
+
+test("who is turned away gets a reset", { skip }, async (context) => {
+  const listener = await listen(context, native.network, {}, { onConnection: () => undefined });
+  const client = connect(listener.local.port, "127.0.0.1");
+  const [problem]: unknown[] = await once(client, "error");
+  assert.equal(Reflect.get(Object(problem), "code"), "ECONNRESET");
+});
