@@ -1,5 +1,6 @@
 /** The native engine beside the portable one: what each tells of the same client is the same, and their tickets are good on both. */
 import assert from "node:assert/strict";
+import { createSocket, type Socket as DatagramClient } from "node:dgram";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
@@ -9,6 +10,7 @@ import type {
   ListenHandlers,
   ListenOptions,
   Network,
+  StreamHandlers,
   StreamListener,
   TlsServerOptions,
 } from "@sotto/dns/runtime";
@@ -27,7 +29,11 @@ const stranger = await makeAuthority("another authority", Date.now());
 const serverPair = await authority.issue(["dns.example"], Date.now());
 const TLS: TlsServerOptions = { ...serverPair, alpn: ["dot"], ticketKeys: new Uint8Array(48).fill(3) };
 const nothing = (): undefined => undefined;
-const ignore = { onData: nothing, onEnd: nothing, onDrain: nothing, onClose: nothing };
+
+/** Ends when the peer does. */
+function ending(stream: ByteStream): StreamHandlers {
+  return { onData: nothing, onEnd: () => stream.end(), onDrain: nothing, onClose: nothing };
+}
 
 async function listen(
   context: TestContext,
@@ -73,7 +79,12 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     const listeners: StreamListener[] = [];
     for (const [, network] of ENGINES)
       listeners.push(
-        await listen(context, network, { tls: TLS }, { onStream: (stream) => stream.setHandlers(ignore) }),
+        await listen(
+          context,
+          network,
+          { tls: TLS },
+          { onStream: (stream) => stream.setHandlers(ending(stream)) },
+        ),
       );
     const isResumed = async (to: number, session: Buffer): Promise<boolean> => {
       const client = tlsClient(context, listeners[to]?.local.port ?? 0, { maxVersion, session });
@@ -120,7 +131,7 @@ test("both engines tell the same of the same client", { skip }, async (context) 
               {
                 onStream: (stream) => {
                   securities.push(stream.security);
-                  stream.setHandlers(ignore);
+                  stream.setHandlers(ending(stream));
                   if (securities.length === 2) arrived.resolve();
                 },
               },
@@ -177,7 +188,7 @@ for (const [what, act] of Object.entries(FAILURES)) {
         {
           // TLS 1.3 clients learn of the server's certificate when the server is done with them.
           onStream: (stream) => {
-            stream.setHandlers({ ...ignore, onClose: () => failed.resolve("a stream that ended") });
+            stream.setHandlers({ ...ending(stream), onClose: () => failed.resolve("a stream that ended") });
           },
           onFailure: (remote, stage, problem) =>
             failed.resolve([remote?.address, stage, problem.message, Reflect.get(problem, "code")]),
@@ -195,7 +206,7 @@ function receiver(stream: ByteStream): { text: () => string; until: (text: strin
   let received = "";
   let wake: () => void = nothing;
   stream.setHandlers({
-    ...ignore,
+    ...ending(stream),
     onData: (octets) => {
       received += Buffer.from(octets).toString("latin1");
       wake();
@@ -268,7 +279,7 @@ for (const isTls of [false, true]) {
           }
           stream.end();
         };
-        stream.setHandlers({ ...ignore, onDrain: writeOn, onClose: () => done.resolve() });
+        stream.setHandlers({ ...ending(stream), onDrain: writeOn, onClose: () => done.resolve() });
         writeOn();
       },
     });
@@ -291,7 +302,7 @@ for (const isTls of [false, true]) {
       onStream: (stream) => {
         let octets = 0;
         stream.setHandlers({
-          ...ignore,
+          ...ending(stream),
           onData: (chunk) => {
             octets += chunk.length;
             stream.pause();
@@ -320,7 +331,7 @@ test("connections that cannot write do not touch what others write", { skip }, a
     {
       onStream: (stream) => {
         streams.push(stream);
-        stream.setHandlers({ ...ignore, onData: (octets) => void stream.write(octets.slice()) });
+        stream.setHandlers({ ...ending(stream), onData: (octets) => void stream.write(octets.slice()) });
         if (streams.length === 2) two.resolve();
       },
     },
@@ -355,4 +366,96 @@ test("who is turned away gets a reset", { skip }, async (context) => {
   const client = connect(listener.local.port, "127.0.0.1");
   const [problem]: unknown[] = await once(client, "error");
   assert.equal(Reflect.get(Object(problem), "code"), "ECONNRESET");
+});
+
+/** A client that counts and remembers. */
+async function datagramClient(context: TestContext, type: "udp4" | "udp6"): Promise<DatagramClient> {
+  const socket = createSocket({ type, recvBufferSize: 1_000_000 });
+  context.after(() => socket.close());
+  socket.bind(0);
+  await once(socket, "listening");
+  return socket;
+}
+
+for (const [family, wildcard, asked] of [
+  ["udp4", "0.0.0.0", ["127.0.0.1", "127.0.0.3", "127.1.2.3"]],
+  ["udp6", "::", ["::1"]],
+] as const) {
+  test(`a socket on ${wildcard} answers from the address that was asked, now and later [2181-4.1-a]`, {
+    skip,
+  }, async (context) => {
+    const local = { address: wildcard, port: 0 };
+    const server = await native.network.bindDatagram(
+      { local, connectTo: undefined, reusePort: false },
+      {
+        onMessage: (octets, from, via) => {
+          via.send(Buffer.from(`now ${via.local.address}`), from);
+          const copy = octets.slice();
+          setImmediate(() => via.send(copy, from));
+        },
+        onError: (problem) => assert.fail(problem),
+      },
+    );
+    context.after(() => server.close());
+    const client = await datagramClient(context, family);
+    for (const address of asked) {
+      const answers = new Promise<[string, string][]>((resolve) => {
+        const got: [string, string][] = [];
+        client.on("message", (octets, from) => {
+          got.push([octets.toString(), from.address]);
+          if (got.length < 2) return;
+          client.removeAllListeners("message");
+          resolve(got);
+        });
+      });
+      client.send("later", server.local.port, address);
+      assert.deepEqual(await answers, [
+        [`now ${address}`, address],
+        ["later", address],
+      ]);
+    }
+  });
+}
+
+test("datagrams of all sizes, and many at once, are answered each", { skip }, async (context) => {
+  const sizes: number[] = [];
+  const server = await native.network.bindDatagram(
+    { local: { address: "127.0.0.1", port: 0 }, connectTo: undefined, reusePort: false },
+    {
+      onMessage: (octets, from, via) => {
+        sizes.push(octets.length);
+        // As long as the first two octets say.
+        via.send(Buffer.alloc(((octets[0] ?? 0) << 8) | (octets[1] ?? 0), octets[2]), from);
+      },
+      onError: (problem) => assert.fail(problem),
+    },
+  );
+  context.after(() => server.close());
+  const client = await datagramClient(context, "udp4");
+  const lengths = [1, 4096, 4097, 20_000, 65_507, 3, 512];
+  for (const length of lengths) {
+    const answer = once(client, "message");
+    client.send(Buffer.of(length >> 8, length & 0xff, 7), server.local.port, "127.0.0.1");
+    const [octets]: unknown[] = await answer;
+    assert.ok(octets instanceof Buffer && octets.equals(Buffer.alloc(length, 7)), String(length));
+  }
+  // All of these are there before the server looks; two of each three are short answers, one is not.
+  const wanted = 300;
+  let got = 0;
+  const all = new Promise<void>((resolve) => {
+    client.on("message", (octets, from) => {
+      assert.equal(from.port, server.local.port);
+      assert.ok([40, 5000].includes(octets.length), String(octets.length));
+      if (++got === wanted) resolve();
+    });
+  });
+  for (let i = 0; i < wanted; i++)
+    client.send(i % 3 === 0 ? Buffer.of(19, 136) : Buffer.of(0, 40), server.local.port, "127.0.0.1");
+  await all;
+  client.removeAllListeners("message");
+  const long = once(client, "message");
+  client.send(Buffer.alloc(9000), server.local.port, "127.0.0.1");
+  await long;
+  // What no query is, is cut.
+  assert.equal(sizes.at(-1), 8192);
 });
