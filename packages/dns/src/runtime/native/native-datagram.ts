@@ -7,7 +7,7 @@ import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from
 import { RECEIVE_BUFFER_OCTETS } from "../node/node-datagram.ts";
 import { duplicateDescriptor } from "../node/system-calls.ts";
 import { endpointText, toDnsError } from "../node/system-problem.ts";
-import { type NativeLoop, type Task, Watch, type Watcher } from "./native-loop.ts";
+import { type NativeLoop, type TurnEnd, Watch, type Watcher } from "./native-loop.ts";
 import { ipv4Text } from "./socket-address.ts";
 import type { Destination } from "./unsafe/datagram-batch.ts";
 import { Ready } from "./unsafe/event-set.ts";
@@ -39,7 +39,7 @@ interface Waiting {
   readonly source: Destination | undefined;
 }
 
-class NativeDatagram implements DatagramSocket, Watcher, Task {
+class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
   readonly local: Endpoint;
   readonly #loop: NativeLoop;
   readonly #watch: Watch;
@@ -93,7 +93,7 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
     this.#loop.claimDatagrams(this);
     const known = to === this.#currentFrom ? this.#currentIndex : to;
     if (!datagrams.add(octets, this.#isIpv6, known, source)) {
-      this.run();
+      this.turnEnds();
       // It may have to wait now, and then goes the same way as the others.
       if (this.#waiting.length > 0) this.#wait({ octets, to, source });
       else datagrams.add(octets, this.#isIpv6, known, source);
@@ -121,7 +121,7 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
   }
 
   /** Sends what this socket has in the batch. */
-  run(): void {
+  turnEnds(): void {
     this.#isFlushPlanned = false;
     const { datagrams } = this.#loop;
     if (!this.#loop.hasDatagramsOf(this)) return;
@@ -154,7 +154,7 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
     this.#waiting = [];
     this.#watch.want(Ready.In);
     for (const { octets, to, source } of waiting) this.#send(octets, to, source);
-    this.run();
+    this.turnEnds();
     if (this.#waiting.length === 0) this.#whenSent?.();
   }
 
@@ -173,7 +173,7 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
         this.#isReading = false;
         this.#currentFrom = undefined;
       }
-      this.run();
+      this.turnEnds();
       if (!datagrams.isFull(count)) return;
     }
   }
@@ -223,7 +223,7 @@ class NativeDatagram implements DatagramSocket, Watcher, Task {
   /** What was sent before leaves first. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    this.run();
+    this.turnEnds();
     this.#isClosed = true;
     if (this.#waiting.length > 0)
       await new Promise<void>((resolve) => {

@@ -80,6 +80,11 @@ export interface Task {
   run(): void;
 }
 
+/** Something to do at the end of this turn. */
+export interface TurnEnd {
+  turnEnds(): void;
+}
+
 /** See the head of this file. */
 export class NativeLoop {
   readonly foreign: Foreign;
@@ -89,7 +94,7 @@ export class NativeLoop {
   readonly tls: TlsLibrary;
   readonly datagrams: DatagramBatch;
   /** Whose datagrams wait in the batch. */
-  #sender: Task | undefined = undefined;
+  #sender: TurnEnd | undefined = undefined;
   readonly #watches: (Watch | undefined)[] = [];
   readonly #free: number[] = [];
   /** Slots that became free in this turn: an event of it may still name them. */
@@ -97,7 +102,7 @@ export class NativeLoop {
   #generation = 0;
   #isScheduled = false;
   #ofNextTurn: Task[] = [];
-  #ofThisTurn: Task[] = [];
+  #ofThisTurn: TurnEnd[] = [];
   #isFlushQueued = false;
 
   constructor(foreign: Foreign, arch: string) {
@@ -133,23 +138,23 @@ export class NativeLoop {
     this.#schedule();
   }
 
-  /** Before a socket adds to the batch: what another one has there is sent, which is what its `run` does. */
-  claimDatagrams(sender: Task): void {
+  /** Before a socket adds to the batch: what another one has there is sent, which is what its `turnEnds` does. */
+  claimDatagrams(sender: TurnEnd): void {
     if (this.#sender === sender) return;
-    this.#sender?.run();
+    this.#sender?.turnEnds();
     this.#sender = sender;
   }
 
-  hasDatagramsOf(sender: Task): boolean {
+  hasDatagramsOf(sender: TurnEnd): boolean {
     return this.#sender === sender;
   }
 
-  leaveDatagrams(sender: Task): void {
+  leaveDatagrams(sender: TurnEnd): void {
     if (this.#sender === sender) this.#sender = undefined;
   }
 
   /** When all microtasks of now that were queued before have run. */
-  thisTurn(task: Task): void {
+  thisTurn(task: TurnEnd): void {
     this.#ofThisTurn.push(task);
     if (this.#isFlushQueued) return;
     this.#isFlushQueued = true;
@@ -160,7 +165,7 @@ export class NativeLoop {
     this.#isFlushQueued = false;
     const tasks = this.#ofThisTurn;
     this.#ofThisTurn = [];
-    for (const task of tasks) task.run();
+    for (const task of tasks) task.turnEnds();
   };
 
   #schedule(): void {

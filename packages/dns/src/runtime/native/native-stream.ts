@@ -1,7 +1,7 @@
 /** A `ByteStream` over a watched descriptor, clear or TLS. */
 import type { ByteStream, ChannelSecurity, Endpoint, StreamHandlers } from "../network.ts";
 import { endpointText, toDnsError } from "../node/system-problem.ts";
-import type { NativeLoop, Task, Watch, Watcher } from "./native-loop.ts";
+import type { NativeLoop, Task, TurnEnd, Watch, Watcher } from "./native-loop.ts";
 import { Ready } from "./unsafe/event-set.ts";
 import { Blocked, SCRATCH_OCTETS } from "./unsafe/sockets.ts";
 import type { Wire } from "./wire.ts";
@@ -17,7 +17,7 @@ export interface StreamParts {
 }
 
 /** Takes over the watch and the wire. Reads once there are handlers, and writes once for all that was written in a turn. */
-export class NativeStream implements ByteStream, Watcher, Task {
+export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly security: ChannelSecurity | undefined;
@@ -103,7 +103,8 @@ export class NativeStream implements ByteStream, Watcher, Task {
   }
 
   reset(): void {
-    if (!this.#isClosed) this.#close("reset", undefined);
+    // After our end what the system has is still delivered, as with Node's sockets.
+    if (!this.#isClosed) this.#close(this.#isEnding ? "orderly" : "reset", undefined);
   }
 
   setBackground(isBackground: boolean): void {
@@ -194,15 +195,13 @@ export class NativeStream implements ByteStream, Watcher, Task {
   #planFlush(): void {
     if (this.#isReading || this.#isFlushPlanned || this.#isBlocked) return;
     this.#isFlushPlanned = true;
-    this.#loop.thisTurn(this.#flushTask);
+    this.#loop.thisTurn(this);
   }
 
-  readonly #flushTask: Task = {
-    run: () => {
-      this.#isFlushPlanned = false;
-      if (!this.#isClosed) this.#flush();
-    },
-  };
+  turnEnds(): void {
+    this.#isFlushPlanned = false;
+    if (!this.#isClosed) this.#flush();
+  }
 
   #flush(): void {
     let isTaken = this.#wire.push();
