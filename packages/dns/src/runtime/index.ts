@@ -26,4 +26,5 @@ export type {
 } from "./network.ts";
 export type { Random } from "./random.ts";
 export type { Runtime } from "./runtime.ts";
+export { SharedTimer, type SharedTimerOptions } from "./shared-timer.ts";
 export { Stop, type StopSignal, stopWith } from "./stop-signal.ts";

@@ -222,8 +222,11 @@ export interface StreamListener {
 /** An open UDP socket. */
 export interface DatagramSocket {
   readonly local: Endpoint;
-  /** Sends one datagram; failures (unreachable, too large) go to the error handler. */
-  send(octets: Uint8Array, to: Endpoint): void;
+  /**
+   * Sends one datagram; failures (unreachable, too large) go to the error handler. One of many may wait for the others of the
+   * same turn.
+   */
+  send(octets: Uint8Array, to: Endpoint, isOneOfMany?: boolean): void;
   /** The machine may have other addresses now: a socket on all of them looks again. Never rejects. */
   networkChanged?(): Promise<void>;
   close(): Promise<void>;

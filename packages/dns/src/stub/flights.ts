@@ -1,25 +1,43 @@
 /** Work that several wait for at once: done once, given up when nobody waits any more; each waits as long as it likes. */
-import { type Clock, DnsError, Stop, type StopSignal, type Timer } from "@sotto/dns/runtime";
+import { type Clock, DnsError, SharedTimer, Stop, type StopSignal } from "@sotto/dns/runtime";
+
+/** What work is known by. */
+export interface FlightKey {
+  /** Equal for keys that are the same; a small integer is best. */
+  readonly hash: number;
+  isSame(other: this): boolean;
+}
 
 export interface Waiter {
   /** Monotonic milliseconds. */
   readonly deadlineMs: number;
   readonly signal: StopSignal | undefined;
-  /** For the error: what is waited for; a function where it takes time to tell. */
-  readonly what: string | (() => string);
+  /** For the error: what is waited for. */
+  readonly what: string;
+}
+
+/** One who waits and would begin the work. */
+export interface FlightWork<R, T> extends Waiter {
+  run(signal: StopSignal, deadlineMs: number): Promise<R>;
+  /** Makes what is waited for of what the work brings, which costs less than work that does so itself. */
+  finish(result: R): T;
 }
 
 /**
  * Work under way. It is empty once it is over: maps keep what went through them alive until the next full collection, and a
  * thousand answers a second are much.
  */
-class Flight<T> {
+class Flight<K, T> {
   readonly deadlineMs: number;
+  readonly key: K;
+  /** The next with the same hash. */
+  next: Flight<K, T> | undefined = undefined;
   /** Undefined once it is over or given up. */
   #giveUp: Stop | undefined;
   #waits: Wait<T>[] = [];
 
-  constructor(deadlineMs: number, giveUp: Stop) {
+  constructor(key: K, deadlineMs: number, giveUp: Stop) {
+    this.key = key;
     this.deadlineMs = deadlineMs;
     this.#giveUp = giveUp;
   }
@@ -29,16 +47,26 @@ class Flight<T> {
     return this.#giveUp !== undefined;
   }
 
-  wait(waiter: Waiter, clock: Clock): Promise<T> {
+  wait(waiter: Waiter): Promise<T> {
     if (this.#waits.length >= WAITS_MAX) return Promise.reject(tooMany(waiter));
     return new Promise((resolve, reject) => {
-      this.#waits.push(new Wait<T>(waiter, { flight: this, resolve, reject }, clock));
+      this.#waits.push(new Wait<T>(waiter, { flight: this, resolve, reject }));
     });
   }
 
   leave(wait: Wait<T>): void {
     this.#waits = this.#waits.filter((one) => one !== wait);
     if (this.#waits.length === 0) this.abort();
+  }
+
+  /** Ends the waits whose time is over; gives when the next one's is. */
+  endDue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const wait of this.#waits) {
+      if (wait.deadlineMs > nowMs) nextMs = Math.min(nextMs, wait.deadlineMs);
+      else wait.timeOut();
+    }
+    return nextMs;
   }
 
   abort(): void {
@@ -64,26 +92,29 @@ class Flight<T> {
 }
 
 interface Waited<T> {
-  readonly flight: Flight<T>;
+  readonly flight: { leave(wait: Wait<T>): void };
   resolve(value: T): void;
   reject(problem: unknown): void;
 }
 
 /** One who waits; empty afterwards, too. */
 class Wait<T> {
-  readonly #timer: Timer;
+  readonly deadlineMs: number;
+  #waiter: Waiter | undefined;
   #waited: Waited<T> | undefined;
-  #signal: StopSignal | undefined = undefined;
   #onAbort: (() => void) | undefined = undefined;
 
-  constructor(waiter: Waiter, waited: Waited<T>, clock: Clock) {
+  constructor(waiter: Waiter, waited: Waited<T>) {
+    this.deadlineMs = waiter.deadlineMs;
+    this.#waiter = waiter;
     this.#waited = waited;
-    const leftMs = Math.max(0, waiter.deadlineMs - clock.nowMs());
-    this.#timer = clock.startTimer("stub query", leftMs, () => this.#leave(tooLate(waiter)));
     if (waiter.signal === undefined) return;
-    this.#signal = waiter.signal;
     this.#onAbort = () => this.#leave(aborted(waiter));
-    this.#signal.addEventListener("abort", this.#onAbort);
+    waiter.signal.addEventListener("abort", this.#onAbort);
+  }
+
+  timeOut(): void {
+    if (this.#waiter !== undefined) this.#leave(tooLate(this.#waiter));
   }
 
   #leave(problem: DnsError): void {
@@ -96,84 +127,138 @@ class Wait<T> {
   end(): Waited<T> | undefined {
     const waited = this.#waited;
     this.#waited = undefined;
-    this.#timer.cancel();
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#onAbort !== undefined) this.#waiter?.signal?.removeEventListener("abort", this.#onAbort);
     this.#onAbort = undefined;
-    this.#signal = undefined;
+    this.#waiter = undefined;
     return waited;
   }
 }
 
-export class Flights<T> {
-  readonly #clock: Clock;
-  /** By key; those that others may join. */
-  readonly #flights = new Map<string, Flight<T>>();
-  /** Those that another one with more time has taken the place of. */
-  readonly #replaced = new Set<Flight<T>>();
+export class Flights<K extends FlightKey, T> {
+  /** By hash; those that others may join. */
+  readonly #flights = new Map<number, Flight<K, T>>();
+  /** Those that nobody joins: another one with more time has taken their place, or too many have the same hash. */
+  readonly #alone = new Set<Flight<K, T>>();
+  readonly #deadlines: SharedTimer;
+  #underWay = 0;
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.#deadlines = new SharedTimer({ name: "stub query", sweep: (nowMs) => this.#endDue(nowMs) }, clock);
   }
 
   /**
    * Waits for work by its key, which is started when nobody has. Rejects with ERR_ABORTED when the signal says so, with
    * ERR_TIMEOUT at the deadline, with ERR_QUOTA_EXCEEDED beyond {@link FLIGHTS_MAX} and {@link WAITS_MAX}, or as the work does.
    */
-  join(
-    key: string,
-    waiter: Waiter,
-    work: (signal: StopSignal, deadlineMs: number) => Promise<T>,
-  ): Promise<T> {
-    if (waiter.signal?.aborted === true) return Promise.reject(aborted(waiter));
-    const known = this.#flights.get(key);
+  join<R>(key: K, work: FlightWork<R, T>): Promise<T> {
+    if (work.signal?.aborted === true) return Promise.reject(aborted(work));
+    const known = this.#find(key);
     // Whoever may wait longer than those before is not served by work that ends with them.
-    if (known?.isUnderWay === true && known.deadlineMs >= waiter.deadlineMs)
-      return known.wait(waiter, this.#clock);
-    if (this.#flights.size >= FLIGHTS_MAX) return Promise.reject(tooMany(waiter));
+    if (known?.isUnderWay === true && known.deadlineMs >= work.deadlineMs) return this.#wait(known, work);
+    if (this.#underWay >= FLIGHTS_MAX) return Promise.reject(tooMany(work));
     const stop = new Stop();
-    const flight = new Flight<T>(waiter.deadlineMs, stop);
-    if (known !== undefined) this.#replaced.add(known);
-    this.#flights.set(key, flight);
-    work(stop, waiter.deadlineMs).then(
-      (value) => {
-        this.#forget(key, flight);
-        flight.land(value);
+    const flight = new Flight<K, T>(key, work.deadlineMs, stop);
+    if (known !== undefined) {
+      this.#unlist(known);
+      this.#alone.add(known);
+    }
+    this.#list(flight);
+    work.run(stop, work.deadlineMs).then(
+      (result) => {
+        this.#forget(flight);
+        try {
+          flight.land(work.finish(result));
+        } catch (problem) {
+          flight.fail(problem);
+        }
       },
       (problem: unknown) => {
-        this.#forget(key, flight);
+        this.#forget(flight);
         flight.fail(problem);
       },
     );
-    return flight.wait(waiter, this.#clock);
+    return this.#wait(flight, work);
+  }
+
+  #wait(flight: Flight<K, T>, waiter: Waiter): Promise<T> {
+    this.#deadlines.expect(waiter.deadlineMs);
+    return flight.wait(waiter);
+  }
+
+  #find(key: K): Flight<K, T> | undefined {
+    let flight = this.#flights.get(key.hash);
+    while (flight !== undefined && !flight.key.isSame(key)) flight = flight.next;
+    return flight;
+  }
+
+  #list(flight: Flight<K, T>): void {
+    this.#underWay++;
+    const { hash } = flight.key;
+    const first = this.#flights.get(hash);
+    let alike = 0;
+    for (let one = first; one !== undefined; one = one.next) alike++;
+    if (alike >= ALIKE_MAX) {
+      this.#alone.add(flight);
+      return;
+    }
+    flight.next = first;
+    this.#flights.set(hash, flight);
+  }
+
+  /** False when it was not listed. */
+  #unlist(flight: Flight<K, T>): boolean {
+    const { hash } = flight.key;
+    let before: Flight<K, T> | undefined;
+    let one = this.#flights.get(hash);
+    while (one !== undefined && one !== flight) {
+      before = one;
+      one = one.next;
+    }
+    if (one === undefined) return false;
+    if (before !== undefined) before.next = flight.next;
+    else if (flight.next === undefined) this.#flights.delete(hash);
+    else this.#flights.set(hash, flight.next);
+    flight.next = undefined;
+    return true;
   }
 
   /** Gives everything up. */
   close(): void {
-    for (const flight of [...this.#flights.values(), ...this.#replaced]) flight.abort();
+    for (const flight of this.#all()) flight.abort();
   }
 
-  #forget(key: string, flight: Flight<T>): void {
-    if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    else this.#replaced.delete(flight);
+  #forget(flight: Flight<K, T>): void {
+    this.#underWay--;
+    if (!this.#unlist(flight)) this.#alone.delete(flight);
+    if (this.#underWay === 0) this.#deadlines.rest();
+  }
+
+  #endDue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const flight of this.#all()) nextMs = Math.min(nextMs, flight.endDue(nowMs));
+    return nextMs;
+  }
+
+  #all(): Flight<K, T>[] {
+    const all = [...this.#alone];
+    for (const first of this.#flights.values())
+      for (let one: Flight<K, T> | undefined = first; one !== undefined; one = one.next) all.push(one);
+    return all;
   }
 }
 
 function tooLate(waiter: Waiter): DnsError {
-  return new DnsError("ERR_TIMEOUT", `no answer for ${textOf(waiter)} in time`, { stage: "query" });
+  return new DnsError("ERR_TIMEOUT", `no answer for ${waiter.what} in time`, { stage: "query" });
 }
 
 function aborted(waiter: Waiter): DnsError {
-  return new DnsError("ERR_ABORTED", `the question for ${textOf(waiter)} was given up`, {
+  return new DnsError("ERR_ABORTED", `the question for ${waiter.what} was given up`, {
     cause: waiter.signal?.reason,
   });
 }
 
-function textOf({ what }: Waiter): string {
-  return typeof what === "string" ? what : what();
-}
-
 function tooMany(waiter: Waiter): DnsError {
-  return new DnsError("ERR_QUOTA_EXCEEDED", `too many wait already to ask for ${textOf(waiter)}`, {
+  return new DnsError("ERR_QUOTA_EXCEEDED", `too many wait already to ask for ${waiter.what}`, {
     stage: "query",
   });
 }
@@ -182,3 +267,5 @@ function tooMany(waiter: Waiter): DnsError {
 const FLIGHTS_MAX = 10_000;
 /** Who waits for the same: a program with more does not look at the answers. */
 const WAITS_MAX = 10_000;
+/** Different questions with the same hash that are looked through; chance brings two. */
+const ALIKE_MAX = 16;

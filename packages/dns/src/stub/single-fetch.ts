@@ -3,7 +3,7 @@
  * more, because the next one will want it.
  */
 import type { Clock, StopSignal } from "@sotto/dns/runtime";
-import { Flights } from "./flights.ts";
+import { type FlightKey, Flights } from "./flights.ts";
 
 /** Who waits, and for how long. */
 export interface Waiting {
@@ -22,7 +22,7 @@ export interface SingleFetchOptions<T> {
 export class SingleFetch<T> {
   readonly #options: SingleFetchOptions<T>;
   readonly #clock: Clock;
-  readonly #flights: Flights<T>;
+  readonly #flights: Flights<FlightKey, T>;
   /** The end of the one that is under way, monotonic milliseconds; undefined: none is. */
   #untilMs: number | undefined = undefined;
 
@@ -53,13 +53,21 @@ export class SingleFetch<T> {
   }
 
   #join(waiting: Waiting): Promise<T> {
-    const { what, run } = this.#options;
-    return this.#flights.join("", { ...waiting, what }, async (signal, deadlineMs) => {
-      try {
-        return await run(signal, deadlineMs);
-      } finally {
-        this.#untilMs = undefined;
-      }
+    const { what } = this.#options;
+    return this.#flights.join(ONLY, {
+      ...waiting,
+      what,
+      run: async (signal, deadlineMs) => {
+        try {
+          return await this.#options.run(signal, deadlineMs);
+        } finally {
+          this.#untilMs = undefined;
+        }
+      },
+      finish: (result: T) => result,
     });
   }
 }
+
+/** Everybody waits for the same. */
+const ONLY: FlightKey = { hash: 0, isSame: () => true };

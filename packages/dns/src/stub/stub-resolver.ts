@@ -5,8 +5,6 @@ import { nodeRuntime, systemResolvConf } from "@sotto/dns/runtime/node";
 import {
   Exchanger,
   type ExchangerOptions,
-  type Reply,
-  type SecurityStatus,
   type UpstreamChoice,
   UpstreamPool,
   type UpstreamStanding,
@@ -25,6 +23,7 @@ import type { AddressStore } from "./address-memory.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerOf, withoutStrangers } from "./answer-of.ts";
 import { judgeReply } from "./answer-validation.ts";
+import { type Answerers, Asking, toAnswer, whatOf } from "./asking.ts";
 import { checkOptions, checkQuery } from "./check-options.ts";
 import { Flights } from "./flights.ts";
 import { type Hosts, NO_HOSTS } from "./hosts-file.ts";
@@ -32,6 +31,7 @@ import { hostsReader } from "./hosts-reader.ts";
 import { queryOf } from "./internal-query.ts";
 import { localAnswer } from "./local-answers.ts";
 import { profiledUpstreams } from "./profiled-upstreams.ts";
+import { type QuestionKey, QuestionKeys } from "./question-key.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type SearchOptions, searchCandidates } from "./search-list.ts";
 import type { Asker, QueryOptions, StubAnswer, TypedAnswer } from "./stub-answer.ts";
@@ -80,9 +80,9 @@ export class StubResolver implements Asker, AsyncDisposable {
   readonly profile: UsageProfile;
   readonly #runtime: Runtime;
   readonly #exchanger: Exchanger;
-  readonly #pool: UpstreamPool;
-  readonly #cache: AnswerCache | undefined;
-  readonly #flights: Flights<StubAnswer>;
+  readonly #answerers: Answerers;
+  readonly #flights: Flights<QuestionKey, StubAnswer>;
+  readonly #keys: QuestionKeys;
   readonly #validator: Validator | undefined;
   readonly #hosts: () => Hosts;
   readonly #search: SearchOptions;
@@ -121,14 +121,17 @@ export class StubResolver implements Asker, AsyncDisposable {
       runtime,
     );
     const patienceMs = options.outagePatienceMs ?? Number.POSITIVE_INFINITY;
-    this.#pool = new UpstreamPool({ upstreams, choice: options.choice, patienceMs }, runtime);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
-    this.#cache =
-      cacheBytesMax > 0
-        ? new AnswerCache(cacheBytesMax, () => this.#exchanger.networkEpoch, runtime.clock)
-        : undefined;
+    this.#answerers = {
+      pool: new UpstreamPool({ upstreams, choice: options.choice, patienceMs }, runtime),
+      cache:
+        cacheBytesMax > 0
+          ? new AnswerCache(cacheBytesMax, () => this.#exchanger.networkEpoch, runtime.clock)
+          : undefined,
+    };
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
     this.#flights = new Flights(runtime.clock);
+    this.#keys = new QuestionKeys(runtime.random);
     this.#validator = makeValidator(options.validate, runtime);
     this.#hosts = hostsReader(options.hosts);
     this.#searchesByDefault = options.search !== undefined;
@@ -140,7 +143,7 @@ export class StubResolver implements Asker, AsyncDisposable {
 
   /** What is known of each upstream and of each way to it, in the configured order. */
   get upstreams(): UpstreamStanding[] {
-    return this.#pool.standings();
+    return this.#answerers.pool.standings();
   }
 
   query(name: string | Name, type: RRType | string, options: QueryOptions = {}): Promise<StubAnswer> {
@@ -215,7 +218,7 @@ export class StubResolver implements Asker, AsyncDisposable {
   /** Forgets answers: of one name and everything below it, or all. */
   flush(name?: string): void {
     const below = name === undefined ? undefined : tryParseName(name);
-    if (below?.ok !== false) this.#cache?.flush(below?.value);
+    if (below?.ok !== false) this.#answerers.cache?.flush(below?.value);
   }
 
   /** Gives up what is under way and closes all connections. */
@@ -269,41 +272,56 @@ export class StubResolver implements Asker, AsyncDisposable {
   #answer(name: Name, type: RRType, options: QueryOptions, deadlineMs: number): Promise<StubAnswer> {
     const local = localAnswer(name, type, this.#hostsFor(options));
     if (local !== undefined) return Promise.resolve(fromHere(local, name, type));
-    const dnssecOk = options.dnssecOk ?? this.#validator !== undefined;
-    const checkingDisabled = options.checkingDisabled ?? false;
-    const key = keyOf(name, type, Number(dnssecOk) | (Number(checkingDisabled) << 1));
-    const cached = this.#cache?.find(key);
-    if (cached !== undefined) return Promise.resolve(cached);
+    const { dnssecOk = this.#validator !== undefined, checkingDisabled = false, signal } = options;
+    const key = this.#keys.of(name, type, { dnssecOk, checkingDisabled });
     const validator = checkingDisabled ? undefined : this.#validator;
-    const work = (signal: StopSignal, untilMs: number): Promise<StubAnswer> => {
-      const asked = { name, type, dnssecOk, checkingDisabled, signal, deadlineMs: untilMs };
-      return validator === undefined ? this.#unjudged(asked, key) : this.#judged(asked, validator, key);
-    };
-    return this.#flights.join(
-      key,
-      { deadlineMs, signal: options.signal, what: () => this.#whatOf(name) },
-      work,
-    );
+    return validator === undefined
+      ? this.#unjudged(key, deadlineMs, signal)
+      : this.#judged(key, validator, deadlineMs, signal);
   }
 
-  async #unjudged(asked: Asked, key: string): Promise<StubAnswer> {
-    const reply = await this.#ask(asked);
-    const answer = toAnswer(reply, asked, reply.message, "indeterminate");
-    this.#cache?.store(key, asked.name, answer);
-    return answer;
+  #unjudged(key: QuestionKey, deadlineMs: number, signal: StopSignal | undefined): Promise<StubAnswer> {
+    const cached = this.#answerers.cache?.find(key.text);
+    return cached === undefined
+      ? this.#flights.join(key, new Asking(key, this.#answerers, deadlineMs, signal))
+      : Promise.resolve(cached);
   }
 
-  async #judged(asked: Asked, validator: Validator, key: string): Promise<StubAnswer> {
-    const answer = await this.#judgedOf(asked, validator);
-    this.#cache?.store(key, asked.name, answer);
-    return answer;
+  #judged(
+    key: QuestionKey,
+    validator: Validator,
+    deadlineMs: number,
+    signal: StopSignal | undefined,
+  ): Promise<StubAnswer> {
+    const cached = this.#answerers.cache?.find(key.text);
+    if (cached !== undefined) return Promise.resolve(cached);
+    const answerers = this.#answerers;
+    return this.#flights.join(key, {
+      deadlineMs,
+      signal,
+      get what() {
+        return whatOf(key, answerers);
+      },
+      run: (own, untilMs) => this.#judgedOf(key, validator, own, untilMs),
+      finish: (answer: StubAnswer) => {
+        answerers.cache?.store(key.text, key.name, answer);
+        return answer;
+      },
+    });
   }
 
-  async #judgedOf(asked: Asked, validator: Validator): Promise<StubAnswer> {
-    const reply = await this.#ask({ ...asked, checkingDisabled: true });
+  async #judgedOf(
+    asked: QuestionKey,
+    validator: Validator,
+    signal: StopSignal,
+    deadlineMs: number,
+  ): Promise<StubAnswer> {
+    const query = queryOf(asked.name, asked.type, asked.dnssecOk, true);
+    const reply = await this.#answerers.pool.respond(query, { signal, deadlineMs });
     const ask = async (name: Name, type: RRType): Promise<Message | undefined> => {
       try {
-        return (await this.#signed(name, type, asked)).message;
+        // Keys and digests, which many answers share.
+        return (await this.#unjudged(this.#keys.of(name, type, SIGNED), deadlineMs, signal)).message;
       } catch (cause) {
         if (!DnsError.is(cause)) throw cause;
         return undefined;
@@ -335,66 +353,11 @@ export class StubResolver implements Asker, AsyncDisposable {
       ? { ...answer, ttlSeconds: Math.min(answer.ttlSeconds, verdict.ttlSecondsMax) }
       : answer;
   }
-
-  /** Keys and digests, which many answers share. */
-  #signed(name: Name, type: RRType, { signal, deadlineMs }: Asked): Promise<StubAnswer> {
-    const key = keyOf(name, type, SIGNED);
-    const cached = this.#cache?.find(key);
-    if (cached !== undefined) return Promise.resolve(cached);
-    const work = (own: StopSignal, untilMs: number): Promise<StubAnswer> => {
-      const asked = { name, type, dnssecOk: true, checkingDisabled: true, signal: own, deadlineMs: untilMs };
-      return this.#unjudged(asked, key);
-    };
-    return this.#flights.join(key, { deadlineMs, signal, what: () => this.#whatOf(name) }, work);
-  }
-
-  #ask({ name, type, dnssecOk, checkingDisabled, signal, deadlineMs }: Asked): Promise<Reply> {
-    return this.#pool.respond(queryOf(name, type, dnssecOk, checkingDisabled), { signal, deadlineMs });
-  }
-
-  #whatOf(name: Name): string {
-    return `${name} at ${this.#pool.standings().length === 1 ? "the upstream" : "any upstream"}`;
-  }
-}
-
-interface Asked {
-  readonly name: Name;
-  readonly type: RRType;
-  readonly dnssecOk: boolean;
-  readonly checkingDisabled: boolean;
-  readonly signal: StopSignal;
-  readonly deadlineMs: number;
-}
-
-function toAnswer(
-  { protection, extendedErrors, exchange }: Reply,
-  { name, type }: Pick<Asked, "name" | "type">,
-  message: Message,
-  security: SecurityStatus,
-): StubAnswer {
-  const { records, canonicalName, ttlSeconds } = answerOf(message, name, type);
-  return {
-    message,
-    records,
-    canonicalName,
-    security,
-    protection,
-    authenticatedBy: exchange?.authenticatedBy,
-    extendedErrors,
-    ttlSeconds,
-    isFromCache: false,
-    exchange,
-  };
 }
 
 function fromHere(message: Message, name: Name, type: RRType): StubAnswer {
   const reply = { message, security: "insecure", protection: "local", extendedErrors: [] } as const;
   return toAnswer(reply, { name, type }, message, "insecure");
-}
-
-/** Equal for questions with the same answer. */
-function keyOf(name: Name, type: RRType, flags: number): string {
-  return name.keyWith(flags, type >>> 8, type & 0xff);
 }
 
 function makeValidator(validate: StubResolverOptions["validate"], { clock }: Runtime): Validator | undefined {
@@ -416,8 +379,8 @@ function domainOf(text: string): Name {
   return name.value;
 }
 
-/** For {@link keyOf}: keys and digests, as they are wanted for validation. */
-const SIGNED = 4;
+/** Keys and digests, as they are wanted for validation. */
+const SIGNED = { dnssecOk: true, checkingDisabled: true } as const;
 /** What resolv.conf(5) waits for one server. */
 const TIMEOUT_MS_DEFAULT = 5000;
 const CACHE_BYTES_DEFAULT = 4 * 1024 * 1024;

@@ -41,7 +41,7 @@ export class Exchanger {
   readonly #runtime: Runtime;
   readonly #pool: ConnectionPool;
   readonly #giveUps = new Set<GiveUp>();
-  /** Exchanges. */
+  /** Exchanges but those over UDP. */
   #underWay = 0;
   #whenIdle: (() => void) | undefined = undefined;
   readonly #udp: UdpClient;
@@ -63,6 +63,8 @@ export class Exchanger {
         timing: options.udp,
         queriesMax: options.udpQueriesMax ?? UDP_QUERIES_MAX_DEFAULT,
         sharesSockets: options.sharesUdpSockets ?? false,
+        overTcp: (request) => this.#counted(this.#exchangeOverStream(request, "tcp", true)),
+        onIdle: () => this.#noteIdle(),
       },
       runtime,
     );
@@ -85,20 +87,44 @@ export class Exchanger {
   }
 
   /** Asks once. DNS errors are replies; rejects only with a `DnsError` that tells stage and code. */
-  async exchange(request: ExchangeRequest): Promise<ExchangeResult> {
-    this.#underWay++;
+  exchange(request: ExchangeRequest): Promise<ExchangeResult> {
     try {
       this.#refuse(request);
       this.#noticeNetwork();
-      if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
-      const overTcp = this.#pool.size > 0 ? await this.#overOpenTcp(request) : undefined;
-      if (overTcp !== undefined) return overTcp;
-      const result = await this.#udp.exchange(request, this.#localAddress(request, false));
-      return result === "truncated" ? await this.#exchangeOverStream(request, "tcp", true) : result;
+      // Nearly all there is to do: no promise but its own.
+      if (request.transport === "udp" && this.#pool.size === 0) return this.#overUdp(request);
+    } catch (problem) {
+      return Promise.reject(problem);
+    }
+    return this.#counted(this.#choose(request));
+  }
+
+  #overUdp(request: ExchangeRequest): Promise<ExchangeResult> {
+    return this.#udp.exchange(request, this.#localAddress(request, false));
+  }
+
+  async #choose(request: ExchangeRequest): Promise<ExchangeResult> {
+    if (request.transport !== "udp") return await this.#exchangeOverStream(request, request.transport);
+    return (await this.#overOpenTcp(request)) ?? (await this.#overUdp(request));
+  }
+
+  /** As long as it is under way {@link close} waits. */
+  async #counted(exchange: Promise<ExchangeResult>): Promise<ExchangeResult> {
+    this.#underWay++;
+    try {
+      return await exchange;
     } finally {
       this.#underWay--;
-      if (this.#underWay === 0) this.#whenIdle?.();
+      this.#noteIdle();
     }
+  }
+
+  #noteIdle(): void {
+    if (this.#isIdle) this.#whenIdle?.();
+  }
+
+  get #isIdle(): boolean {
+    return this.#underWay + this.#udp.size === 0;
   }
 
   /**
@@ -180,7 +206,7 @@ export class Exchanger {
   }
 
   async #idle(): Promise<void> {
-    if (this.#underWay === 0) return;
+    if (this.#isIdle) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const before = this.#whenIdle;
     this.#whenIdle = () => {

@@ -2,7 +2,7 @@
  * Questions over UDP, with what is known of servers for them: cookies, round trips, who does not repeat the case of a name. Costs
  * one promise per question: what becomes of a datagram is decided while it is there.
  */
-import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Endpoint, type Runtime, SharedTimer } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import { ClientCookies } from "./client-cookies.ts";
 import { clearFacts, decodeReply } from "./exchange-facts.ts";
@@ -17,10 +17,14 @@ export interface UdpClientOptions {
   /** Queries under way at once. */
   readonly queriesMax: number;
   readonly sharesSockets: boolean;
+  /** Asks over TCP, which tells more than a truncated reply. */
+  readonly overTcp: (request: ExchangeRequest) => Promise<ExchangeResult>;
+  /** No query is under way any more. */
+  readonly onIdle: () => void;
 }
 
-/** What comes of a question; `truncated`: TCP tells more. */
-type UdpOutcome = ExchangeResult | "truncated";
+/** What comes of a question. */
+type UdpOutcome = ExchangeResult | "truncated" | "bad cookie";
 
 export class UdpClient {
   readonly #runtime: Runtime;
@@ -32,21 +36,36 @@ export class UdpClient {
   readonly #roundTrips = new RoundTrips();
   readonly #sockets: UdpSockets;
   readonly #underWay = new UnderWay();
+  readonly #timer: SharedTimer;
+  readonly #overTcp: UdpClientOptions["overTcp"];
+  readonly #onIdle: () => void;
   #isClosed = false;
   /** The server that was asked last, and its key for maps: a text that is put together anew is also hashed anew each time. */
   #latest: Endpoint | undefined = undefined;
   #latestPlace = "";
 
-  constructor({ timing, queriesMax, sharesSockets }: UdpClientOptions, runtime: Runtime) {
+  constructor(options: UdpClientOptions, runtime: Runtime) {
+    const { timing, queriesMax, sharesSockets } = options;
     this.#runtime = runtime;
     this.#timing = { ...UDP_TIMING_DEFAULT, ...timing };
     this.#queriesMax = queriesMax;
+    this.#overTcp = options.overTcp;
+    this.#onIdle = options.onIdle;
     this.#cookies = new ClientCookies(runtime.random);
     this.#sockets = new UdpSockets(sharesSockets, runtime);
+    this.#timer = new SharedTimer(
+      { name: "udp exchange", sweep: (nowMs) => this.#underWay.endDue(nowMs) },
+      runtime.clock,
+    );
+  }
+
+  /** Queries under way over UDP. */
+  get size(): number {
+    return this.#underWay.size;
   }
 
   /** Rejects with a `DnsError`. */
-  exchange(request: ExchangeRequest, localAddress: string | undefined): Promise<UdpOutcome> {
+  exchange(request: ExchangeRequest, localAddress: string | undefined): Promise<ExchangeResult> {
     return new Promise((resolve, reject) => {
       const place = this.#placeOf(request.server);
       let isSecond = false;
@@ -54,19 +73,23 @@ export class UdpClient {
         this.#underWay.remove(exchange);
         try {
           const result = this.#judge(request, place, exchange.localAddress, outcome);
-          if (result !== "bad cookie") resolve(result);
           // RFC 7873 §5.3: BADCOOKIE came with a good cookie; after a second one, over TCP.
-          else if (isSecond) resolve("truncated");
-          else {
+          if (result === "bad cookie" && !isSecond) {
             isSecond = true;
             this.#ask(request, place, localAddress, onEnd);
-          }
+          } else resolve(typeof result === "string" ? this.#overTcp(request) : result);
         } catch (problem) {
           reject(problem);
         }
+        if (this.#underWay.size === 0) this.#rest();
       };
       this.#ask(request, place, localAddress, onEnd);
     });
+  }
+
+  #rest(): void {
+    this.#timer.rest();
+    this.#onIdle();
   }
 
   #ask(
@@ -90,6 +113,7 @@ export class UdpClient {
         socket: this.#sockets.take(request.server, place, localAddress),
         firstPatienceMs: this.#roundTrips.patienceMs(place, firstPatienceMs),
         sendsMax,
+        timer: this.#timer,
         onEnd,
       },
       this.#runtime,
@@ -99,12 +123,7 @@ export class UdpClient {
   }
 
   /** Throws what there is instead of a reply. */
-  #judge(
-    request: ExchangeRequest,
-    place: string,
-    localAddress: string,
-    reply: UdpReply | Error,
-  ): UdpOutcome | "bad cookie" {
+  #judge(request: ExchangeRequest, place: string, localAddress: string, reply: UdpReply | Error): UdpOutcome {
     if (reply instanceof Error) {
       if (DnsError.is(reply, "ERR_TIMEOUT")) this.#roundTrips.forget(place);
       throw reply;
@@ -169,6 +188,14 @@ class UnderWay {
     if (last === undefined || last === one) return;
     last.index = one.index;
     this.#list[one.index] = last;
+  }
+
+  /** Gives when something is due next. */
+  endDue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    // They leave the list as they end.
+    for (const one of this.all()) nextMs = Math.min(nextMs, one.endDue(nowMs));
+    return nextMs;
   }
 
   all(): UdpExchange[] {

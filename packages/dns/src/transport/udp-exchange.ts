@@ -2,7 +2,7 @@
  * One query over UDP, sent again with growing patience. What does not match is ignored: a forged reply must not end the wait
  * for the right one.
  */
-import { DnsError, type Endpoint, type Runtime, type Timer } from "@sotto/dns/runtime";
+import { DnsError, type Endpoint, type Runtime, type SharedTimer } from "@sotto/dns/runtime";
 import { EdnsOptionCode, HEADER_OCTETS, type MessageView, setUint16 } from "@sotto/dns/wire";
 import type { ClientCookies, CookieVerdict } from "./client-cookies.ts";
 import { buildQuery, type ExchangeRequest } from "./exchange-request.ts";
@@ -29,6 +29,8 @@ export interface UdpQuery {
   readonly socket: UdpSocket;
   readonly firstPatienceMs: number;
   readonly sendsMax: number;
+  /** Of all exchanges; it calls {@link UdpExchange.endDue}. */
+  readonly timer: SharedTimer;
   /** Called once, with a reply whose octets may be valid only during the call, or with why there is none. */
   readonly onEnd: (outcome: UdpReply | Error, exchange: UdpExchange) => void;
 }
@@ -60,7 +62,9 @@ export class UdpExchange implements UdpWaiter {
   readonly #runtime: Runtime;
   #octets: Uint8Array = NO_OCTETS;
   readonly #id: number;
-  #timer: Timer | undefined = undefined;
+  /** When to act next, monotonic milliseconds. */
+  #dueMs = Number.POSITIVE_INFINITY;
+  #isLastSend = false;
   #isDone = false;
   #sends = 0;
   #firstSentAtMs = 0;
@@ -109,10 +113,24 @@ export class UdpExchange implements UdpWaiter {
     if (this.#isDone) return;
     const leftMs = request.deadlineMs - nowMs;
     const patienceMs = firstPatienceMs * 2 ** (this.#sends - 1);
-    const isLast = this.#sends >= sendsMax || patienceMs >= leftMs;
-    this.#timer = clock.startTimer("udp exchange", Math.max(0, isLast ? leftMs : patienceMs), () =>
-      isLast ? this.#timeOut() : this.#send(),
-    );
+    this.#isLastSend = this.#sends >= sendsMax || patienceMs >= leftMs;
+    this.#wait(this.#isLastSend ? leftMs : patienceMs, nowMs);
+  }
+
+  #wait(delayMs: number, nowMs: number): void {
+    this.#dueMs = nowMs + Math.max(0, delayMs);
+    this.#query.timer.expect(this.#dueMs);
+  }
+
+  /** Does what is due; gives when something is next. */
+  endDue(nowMs: number): number {
+    if (this.#isDone) return Number.POSITIVE_INFINITY;
+    if (this.#dueMs <= nowMs) {
+      if (this.#doubtful !== undefined) this.#end(this.#doubtful);
+      else if (this.#isLastSend) this.#timeOut();
+      else this.#send();
+    }
+    return this.#isDone ? Number.POSITIVE_INFINITY : this.#dueMs;
   }
 
   receive(octets: Uint8Array, from: Endpoint): boolean {
@@ -177,19 +195,14 @@ export class UdpExchange implements UdpWaiter {
   #awaitBetter(reply: UdpReply): void {
     if (this.#doubtful !== undefined) return;
     this.#doubtful = { ...reply, octets: NO_OCTETS };
-    this.#timer?.cancel();
-    const leftMs = Math.max(0, this.#query.request.deadlineMs - this.#runtime.clock.nowMs());
-    const patienceMs = Math.min(COOKIE_PATIENCE_MS, leftMs);
-    this.#timer = this.#runtime.clock.startTimer("udp exchange", patienceMs, () => {
-      if (this.#doubtful !== undefined) this.#end(this.#doubtful);
-    });
+    const nowMs = this.#runtime.clock.nowMs();
+    this.#wait(Math.min(COOKIE_PATIENCE_MS, this.#query.request.deadlineMs - nowMs), nowMs);
   }
 
   /** Where the socket ends with the query, the outcome is told when it is closed. */
   #end(outcome: UdpReply | Error): void {
     const { request, socket, onEnd } = this.#query;
     this.#isDone = true;
-    this.#timer?.cancel();
     request.signal?.removeEventListener("abort", this.giveUp);
     const closing = socket.remove(this.#id);
     if (closing === undefined) onEnd(outcome, this);

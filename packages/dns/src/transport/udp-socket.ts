@@ -27,6 +27,8 @@ export interface UdpSocketOptions {
 export class UdpSocket {
   /** For looking at a datagram while it is valid. */
   readonly view = new MessageView();
+  /** Monotonic milliseconds. */
+  readonly openedAtMs: number;
   readonly #options: UdpSocketOptions;
   readonly #runtime: Runtime;
   /** All ids that were drawn, and who has them: undefined when the query is over. A hundred ids are found faster than in a map. */
@@ -43,6 +45,7 @@ export class UdpSocket {
   constructor(options: UdpSocketOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
+    this.openedAtMs = runtime.clock.nowMs();
     this.#opening = this.#open();
     const { lifeMs } = options;
     if (lifeMs !== undefined)
@@ -78,7 +81,7 @@ export class UdpSocket {
   }
 
   send(octets: Uint8Array): void {
-    this.#socket?.send(octets, this.#options.server);
+    this.#socket?.send(octets, this.#options.server, this.#awaited >= MANY);
   }
 
   /** The query with this id is over. The promise tells when the socket is closed, where that is the end of it. */
@@ -163,3 +166,5 @@ export class UdpSocket {
 
 /** Wrong datagrams that are ignored. Chance brings a few, a forger who guesses ids brings thousands. */
 export const WRONG_REPLIES_MAX = 100;
+/** Queries on a socket from which on they leave together, which a few would only have to wait for. */
+const MANY = 5;

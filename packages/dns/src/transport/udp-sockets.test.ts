@@ -249,3 +249,22 @@ test("a query that is given up while its socket opens leaves nothing behind", as
   await world.clock.runUntil(socket.remove(socket.add(new RecordingWaiter())) ?? Promise.resolve());
   assert.equal(world.network.use.datagramSockets, 0);
 });
+
+test("a burst shares one fresh port, and the next one has another", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, SHARED, { latencyMs: 0 });
+  const server = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  const bursts: number[][] = [];
+  for (let i = 0; i < 3; i++) {
+    await passMs(world, LIFE_MS);
+    const before = server.sources.length;
+    // The first have a port each.
+    await ask(world, exchanger, SOCKETS + 50);
+    bursts.push(portsOf(server).slice(before + SOCKETS));
+  }
+  assert.deepEqual(
+    bursts.map((ports) => new Set(ports).size),
+    [1, 1, 1],
+  );
+  assert.equal(new Set(bursts.flat()).size, 3);
+  await world.clock.runUntil(exchanger.close());
+});

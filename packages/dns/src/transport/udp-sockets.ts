@@ -22,9 +22,12 @@ export class UdpSockets {
     const sockets = this.#isShared ? this.#socketsTo(place, localAddress) : undefined;
     if (sockets === undefined)
       return new UdpSocket({ server, localAddress, queriesMax: 1, lifeMs: undefined }, this.#runtime);
-    const drawn =
-      sockets.length < SOCKETS_PER_SERVER ? undefined : sockets[this.#runtime.random.below(sockets.length)];
-    if (drawn !== undefined) return drawn;
+    if (sockets.length >= SOCKETS_PER_SERVER) {
+      const latest = sockets[sockets.length - 1];
+      if (latest !== undefined && this.#runtime.clock.nowMs() - latest.openedAtMs < YOUNG_MS) return latest;
+      const drawn = sockets[this.#runtime.random.below(sockets.length)];
+      if (drawn !== undefined) return drawn;
+    }
     const options = { server, localAddress, queriesMax: QUERIES_PER_SOCKET, lifeMs: LIFE_MS };
     const fresh = new UdpSocket(options, this.#runtime);
     sockets.push(fresh);
@@ -71,6 +74,11 @@ export class UdpSockets {
 
 /** Sockets to one server that share its queries: three bits of chance for whoever knows all of their ports. */
 const SOCKETS_PER_SERVER = 8;
+/**
+ * As long a port is as good as one that nobody has used: no probe has found it. A burst of queries shares one, whose replies are
+ * read together.
+ */
+const YOUNG_MS = 20;
 /** Then what it took to open it is a hundredth of what its queries take. */
 const QUERIES_PER_SOCKET = 128;
 /** Much shorter than it takes to find a port by its side effects, at the thousand probes a second that Linux answers. */

@@ -182,7 +182,8 @@ export class UpstreamPool implements Responder {
   #inOrder(nowMs: number): readonly Standing[] {
     const [only] = this.#members;
     if (only !== undefined && this.#members.length === 1 && only.upstream.isAbsent !== true) {
-      this.#noticeNetwork(only);
+      // Looking takes time, and there is nothing to be forgotten of one that did not fail.
+      if (only.failures > 0) this.#noticeNetwork(only);
       return this.#members;
     }
     const good: Standing[] = [];

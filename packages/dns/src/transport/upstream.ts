@@ -95,24 +95,19 @@ export class Upstream implements PoolMember {
     return this.#exchanger.networkEpoch;
   }
 
-  async respond(query: Query, context: QueryContext): Promise<Reply> {
+  respond(query: Query, context: QueryContext): Promise<Reply> {
     const nowMs = this.#runtime.clock.nowMs();
-    const withEdns = nowMs >= this.#plainUntilMs;
-    let result = await this.#ask(query, context, withEdns, nowMs);
-    if (withEdns && rejectsEdns(result.message)) {
-      // RFC 6891 §6.2.2, §7: a server without EDNS answers FORMERR or NOTIMP and no OPT; it is asked again without.
-      const againMs = this.#runtime.clock.nowMs();
-      result = await this.#ask(query, context, false, againMs);
-      if (!rejectsEdns(result.message)) this.#plainUntilMs = this.#runtime.clock.nowMs() + PLAIN_MS;
-    }
-    const { message, facts } = result;
-    return {
-      message,
-      security: "indeterminate",
-      protection: facts.protection,
-      extendedErrors: extendedErrorsOf(message),
-      exchange: facts,
-    };
+    if (nowMs < this.#plainUntilMs) return this.#ask(query, context, false, nowMs).then(toReply);
+    return this.#ask(query, context, true, nowMs).then((result) =>
+      rejectsEdns(result.message) ? this.#askPlainly(query, context) : toReply(result),
+    );
+  }
+
+  /** RFC 6891 §6.2.2, §7: a server without EDNS answers FORMERR or NOTIMP and no OPT; it is asked again without. */
+  async #askPlainly(query: Query, context: QueryContext): Promise<Reply> {
+    const result = await this.#ask(query, context, false, this.#runtime.clock.nowMs());
+    if (!rejectsEdns(result.message)) this.#plainUntilMs = this.#runtime.clock.nowMs() + PLAIN_MS;
+    return toReply(result);
   }
 
   #ask(query: Query, context: QueryContext, withEdns: boolean, nowMs: number): Promise<ExchangeResult> {
@@ -139,6 +134,16 @@ export class Upstream implements PoolMember {
       isLastHope: context.isLastHope,
     });
   }
+}
+
+function toReply({ message, facts }: ExchangeResult): Reply {
+  return {
+    message,
+    security: "indeterminate",
+    protection: facts.protection,
+    extendedErrors: extendedErrorsOf(message),
+    exchange: facts,
+  };
 }
 
 /** How a peer must prove who it is, for people; undefined: it need not. */

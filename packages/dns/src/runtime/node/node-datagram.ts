@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
 import { plainAddress } from "./node-stream.ts";
+import { SendBurst } from "./send-burst.ts";
 import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
@@ -46,16 +47,19 @@ export async function openDatagram(
     if (unsent === 0) whenSent?.();
     if (problem !== null) onError(problem);
   };
+  const burst = new SendBurst((octets) => socket.send(octets, afterSend));
   const opened: DatagramSocket = {
     local: { address: address.address, port: address.port },
-    send(octets: Uint8Array, to: Endpoint) {
+    send(octets: Uint8Array, to: Endpoint, isOneOfMany = false) {
       if (isClosed) return;
       unsent++;
       if (connectTo === undefined) socket.send(octets, to.port, addressFor(to.address), afterSend);
+      else if (isOneOfMany) burst.add(octets);
       else socket.send(octets, afterSend);
     },
     close() {
       if (isClosed) return Promise.resolve();
+      burst.flush();
       isClosed = true;
       return new Promise((resolve) => {
         const closeNow = (): void => {
