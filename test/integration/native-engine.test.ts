@@ -1,5 +1,6 @@
 /** The native engine beside the portable one: what each tells of the same client is the same, and their tickets are good on both. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createSocket, type Socket as DatagramClient } from "node:dgram";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -458,4 +459,38 @@ test("datagrams of all sizes, and many at once, are answered each", { skip }, as
   await long;
   // What no query is, is cut.
   assert.equal(sizes.at(-1), 8192);
+});
+
+test("a stream in the background, and nothing else, lets the process end", { skip }, () => {
+  const code = `
+    import { connect } from "node:net";
+    import { nativeRuntime } from "@sotto/dns/runtime/native";
+    const { network } = nativeRuntime();
+    const local = { address: "127.0.0.1", port: 0 };
+    const nothing = () => undefined;
+    const udp = await network.bindDatagram(
+      { local, connectTo: undefined, reusePort: false, isBackground: true },
+      { onMessage: nothing, onError: nothing },
+    );
+    const listener = await network.listen(
+      { local, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false },
+      {
+        onFailure: nothing,
+        onStream: (stream) => {
+          stream.setHandlers({ onData: nothing, onEnd: nothing, onDrain: nothing, onClose: nothing });
+          stream.setBackground(true);
+          void listener.close();
+          console.log("in the background", udp.local.port > 0);
+        },
+      },
+    );
+    connect(listener.local.port, "127.0.0.1").unref();
+  `;
+  const flags = ["--conditions=source", "--disable-warning=ExperimentalWarning", "--input-type=module"];
+  const run = spawnSync(process.execPath, [...flags, "-e", code], {
+    cwd: import.meta.dirname,
+    timeout: 20_000,
+  });
+  assert.equal(run.status, 0, run.stderr.toString());
+  assert.equal(run.stdout.toString().trim(), "in the background true");
 });

@@ -114,7 +114,7 @@ const FORBIDDEN_CODE: readonly (readonly [RegExp, string])[] = [
 ];
 
 const FORBIDDEN_MODULE =
-  /^node:(?:net|tls|dgram|fs|http|http2|https|dns|child_process|worker_threads|cluster|timers)(?:\/|$)/;
+  /^node:(?:net|tls|dgram|fs|http|http2|https|dns|child_process|worker_threads|cluster|timers|ffi)(?:\/|$)/;
 
 /** Rooms that may import only some modules of Node: those that do not touch the world anyway, and even fewer. */
 const NODE_MODULES_OF: Readonly<Record<string, readonly string[]>> = { wire: [], dnssec: ["node:crypto"] };

@@ -113,8 +113,8 @@ export class NativeLoop {
     this.sockets = new Sockets(foreign, scratch);
     this.tls = new TlsLibrary(foreign, this.sockets, scratch, this.end);
     this.datagrams = new DatagramBatch(foreign);
-    // The loop of a worker must be empty at its end; with the process everything goes.
-    if (!isMainThread) process.once("exit", () => this.#closeAll());
+    // The loop of a worker must be empty at its end; with the process sockets go by themselves.
+    process.once("exit", () => (isMainThread ? this.events.stop() : this.#closeAll()));
   }
 
   /** A place for a watch, for the watch itself. */

@@ -100,6 +100,14 @@ export class EventSet {
     if (--this.#holders === 0 && !this.#isClosed) this.#foreign.calls.uv_unref(this.#handle);
   }
 
+  /** At the end of the process: nobody is called any more. */
+  stop(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#end.forget("uv_poll_stop", this.#handle);
+    this.#foreign.calls.uv_poll_stop(this.#handle);
+  }
+
   /** At the end of a thread, whose loop must have no open handle. Without a callback: there is nobody left to be told. */
   close(): void {
     if (this.#isClosed) return;

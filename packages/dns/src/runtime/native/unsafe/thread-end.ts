@@ -1,7 +1,7 @@
 /**
  * What has to be done when a worker thread is ended from outside: no JavaScript of it runs any more, but Node calls functions of C that
  * were named before, each with one argument. Without this its sockets would stay open and take connections for ever.
- * In the main thread nothing is done: all ends with the process.
+ * In the main thread sockets end with the process.
  */
 import { isMainThread } from "node:worker_threads";
 import type { Foreign } from "./foreign.ts";
@@ -13,17 +13,20 @@ export type LastAct = "close" | "SSL_free" | "uv_poll_stop";
 export class ThreadEnd {
   readonly #foreign: Foreign;
   readonly #isolate: bigint;
-  readonly #isNeeded: boolean;
 
   constructor(foreign: Foreign) {
     this.#foreign = foreign;
-    this.#isNeeded = !isMainThread;
-    this.#isolate = this.#isNeeded ? foreign.calls._ZN2v87Isolate10GetCurrentEv() : 0n;
+    this.#isolate = foreign.calls._ZN2v87Isolate10GetCurrentEv();
+  }
+
+  /** The loop goes on a little after the last JavaScript, in the main thread, too: nothing must call it then. */
+  #isNeeded(act: LastAct): boolean {
+    return !isMainThread || act === "uv_poll_stop";
   }
 
   /** From now on it is to be done, the latest first. */
   plan(act: LastAct, argument: bigint | number): void {
-    if (!this.#isNeeded) return;
+    if (!this.#isNeeded(act)) return;
     const { calls } = this.#foreign;
     calls._ZN4node25AddEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_(
       this.#isolate,
@@ -34,7 +37,7 @@ export class ThreadEnd {
 
   /** It has been done, or is about to be. */
   forget(act: LastAct, argument: bigint | number): void {
-    if (!this.#isNeeded) return;
+    if (!this.#isNeeded(act)) return;
     const { calls } = this.#foreign;
     calls._ZN4node28RemoveEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_(
       this.#isolate,
@@ -49,7 +52,7 @@ export class ThreadEnd {
    * they should be. Throws when they are not.
    */
   makeInternal(handle: bigint): void {
-    if (!this.#isNeeded) return;
+    if (isMainThread) return;
     const { ffi, calls } = this.#foreign;
     const flags = (): number => ffi.getUint32(handle, HANDLE_FLAGS_AT);
     const referenced = flags();
