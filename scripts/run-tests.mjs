@@ -20,7 +20,10 @@ const TIMED = new Set([join("test", "fuzz", "linear-work.test.ts")]);
 const FOREIGN = new Set([join("test", "integration", "inherited-sockets.test.ts")]);
 
 const SUITES = {
-  unit: { folders: ["packages/dns/src", "packages/sotto/src", "test"], takes: (file) => !isApart(file) },
+  unit: {
+    folders: ["packages/dns/src", "packages/sotto/src", "bench", "test"],
+    takes: (file) => !isApart(file),
+  },
   // What must work on every Node that the library supports.
   library: {
     folders: ["packages/dns/src", "test/fuzz", "test/integration", "test/simulation"],
