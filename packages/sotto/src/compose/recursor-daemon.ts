@@ -503,5 +503,6 @@ function settingChanges(before: Config, after: Config): string[] {
   }
   if (before.workers !== after.workers) changes.push("workers: takes effect at restart");
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) changes.push("log: takes effect at restart");
+  if (before.engine !== after.engine) changes.push("engine: takes effect at restart");
   return changes;
 }

@@ -172,6 +172,8 @@ export interface Config {
   readonly upstreamConnections: UpstreamConnections;
   /** Undefined: not a stub, which alone has portals. */
   readonly portal: PortalConfig | undefined;
+  /** What carries the listeners. */
+  readonly engine: "node" | "native";
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:

@@ -241,6 +241,7 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
+    engine: checked.engine,
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
     forwardZones: toForwardZones(

@@ -7,7 +7,7 @@ import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
-const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+export const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 
 /**
  * Of a socket for all peers every so many sends are watched for problems, the first among them: asking costs a turn's work
