@@ -1,9 +1,10 @@
 /** Runs the clients in turns, so that a busy machine disturbs all of them alike, and takes medians. */
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
+import { median } from "../report/statistics.ts";
 import type { Round, RoundOrder } from "./client-process.ts";
 import type { BenchClient } from "./clients.ts";
-import type { MachineWatch } from "./machine.ts";
+import { type MachineWatch, pin } from "./machine.ts";
 import type { ServerFacts } from "./server.ts";
 
 /** Figures of one client at one concurrency: medians over the rounds. */
@@ -67,6 +68,7 @@ class ClientProcess {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: facts.authorityFile };
     const started = new ClientProcess(client, fork(file, args, { env }));
     await started.#answer();
+    pin(started.pid, "client");
     return started;
   }
 
@@ -111,10 +113,6 @@ function figuresOf(client: BenchClient, concurrency: number, rounds: readonly Ro
     p50Ms: median(rounds.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(rounds.map(({ p99Ms }) => p99Ms)),
   };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0;
 }
 
 /** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */

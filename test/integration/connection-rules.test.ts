@@ -117,7 +117,7 @@ test("a client's first octets on a TLS connection are a ClientHello, and nothing
     checkingDisabled: false,
     authenticData: false,
     edns: makeEdns(),
-    deadlineMs: performance.now() + 5000,
+    deadlineMs: nodeRuntime().clock.nowMs() + 5000,
   };
   await assert.rejects(exchanger.exchange(request), (error) => DnsError.is(error, "ERR_TLS_HANDSHAKE"));
   await exchanger.close();

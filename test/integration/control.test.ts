@@ -33,7 +33,7 @@ test("an operator looks, loads, forgets, reloads and stops", async (context) => 
   const socket = join(folder, "control.sock");
   writeFileSync(
     file,
-    "listen: [{ transport: tcp, address: 127.0.0.1, port: 0 }]\nresolver: { encryption: off }\ncontrol: { socket: control.sock }\n",
+    "listen: [{ transport: tcp, address: 127.0.0.1, port: 0 }]\nresolver: { encryption: off }\nworkers: 1\ncontrol: { socket: control.sock }\n",
   );
   const server = spawn(process.execPath, [...SOTTO, "serve", "--config", file], {
     stdio: ["ignore", "ignore", "pipe"],

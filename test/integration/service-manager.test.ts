@@ -181,7 +181,9 @@ for (const kind of ["path", "abstract"] as const)
     const environment = { NOTIFY_SOCKET: address, WATCHDOG_USEC: "400000" };
     const daemon = start(context, file, { environment });
     const ready = await manager.until(/^READY=1\nSTATUS=/);
-    const port = Number(/^READY=1\nSTATUS=serving on 127\.0\.0\.1 port (\d+) \(tcp\)$/.exec(ready)?.[1]);
+    const port = Number(
+      /^READY=1\nSTATUS=serving on 127\.0\.0\.1 port (\d+) \(tcp\)(?: by \d+ workers)?$/.exec(ready)?.[1],
+    );
     assert.equal(await ask("tcp", port), "192.0.2.7", "ready means that listeners are open");
     assert.equal(await manager.until(/WATCHDOG/), "WATCHDOG=1");
     for (const [text, said] of [

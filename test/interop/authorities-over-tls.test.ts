@@ -22,6 +22,7 @@ peerTest(
       file,
       `listen:
   - { transport: udp, address: 127.0.0.1, port: ${port} }
+workers: 1
 resolver: { port: ${nsd.port}, encryption-port: ${nsd.tlsPort}, encryption-state: ${state}, qname-minimisation: off }
 cache: { aggressive-denial: false, nxdomain-cut: false }
 dnssec: { validation: false }

@@ -13,7 +13,7 @@ import { rrTypeToText, tryDecodeMessage } from "@sotto/dns/wire";
 import { buildEngine } from "../../packages/sotto/src/compose/recursor-daemon.ts";
 import { type Config, loadConfig } from "../../packages/sotto/src/config/index.ts";
 import { AnchorKeeper, AuthorityEncryption } from "../../packages/sotto/src/recursor/index.ts";
-import { makeOutcomeCounters } from "../../packages/sotto/src/server/index.ts";
+import { OutcomeTally } from "../../packages/sotto/src/server/index.ts";
 import { scenarioConfig } from "./scenario-config.ts";
 
 export interface FileResult {
@@ -83,7 +83,7 @@ export async function playFile(
       runtime,
       upstreamRuntime: runtime,
       drawnCookieSecret: new Uint8Array(16),
-      outcomes: makeOutcomeCounters(),
+      outcomes: new OutcomeTally(),
       encryption: new AuthorityEncryption(runtime.clock),
     });
     const keeper = anchorFiles.length === 0 ? undefined : keepAnchors(anchorFiles, config, engine, runtime);

@@ -25,7 +25,7 @@ import { buildEngine } from "../../../packages/sotto/src/compose/recursor-daemon
 import { loadConfig } from "../../../packages/sotto/src/config/index.ts";
 import { AuthorityEncryption } from "../../../packages/sotto/src/recursor/index.ts";
 import { UPSTREAM_QUERIES_MAX } from "../../../packages/sotto/src/recursor/quota.ts";
-import { makeOutcomeCounters, type OutcomeCounters } from "../../../packages/sotto/src/server/index.ts";
+import { OutcomeTally } from "../../../packages/sotto/src/server/index.ts";
 import { openAttacker } from "./attacker.ts";
 import { describe, extendedErrorsOf, isMarkedStale, type Judged, problemsOf } from "./check-reply.ts";
 import { countTrick, newFigures, type SeedFigures } from "./figures.ts";
@@ -111,7 +111,7 @@ class Play {
   readonly #ledger = new TtlLedger();
   readonly #trust: Trust;
   readonly #liar: Liar;
-  readonly #outcomes: OutcomeCounters = makeOutcomeCounters();
+  readonly #outcomes = new OutcomeTally();
   readonly #encryption: AuthorityEncryption;
   readonly #engine: ReturnType<typeof buildEngine>;
   #isClosing = false;
@@ -390,7 +390,7 @@ class Play {
 
   /** One outcome per query: counted by the server itself and by whoever asked. */
   #checkOutcomes(): void {
-    const counted = Object.values(this.#outcomes)
+    const counted = Object.values(this.#outcomes.counters)
       .flatMap((counters) => Object.values(counters))
       .reduce((sum, count) => sum + count, 0);
     const asked = this.figures.clientQueries + this.figures.afterwards;

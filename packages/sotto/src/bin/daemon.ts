@@ -2,21 +2,27 @@
  * A resolver as a daemon, whatever it resolves by. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and
  * SIGINT drain and end. Under a service manager it takes the sockets that it is passed, and tells how it does.
  */
-import type { Clock } from "@sotto/dns/runtime";
-import { nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
-import { controlCommands, type RunningServer, startRecursor } from "../compose/index.ts";
-import { type LoadedConfig, problemToText } from "../config/index.ts";
+import { extname } from "node:path";
+import { type Clock, DnsError, type Runtime } from "@sotto/dns/runtime";
+import { canDuplicateDescriptors, nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
+import { controlCommands, type SteeredServer, startRecursor, startWorkers } from "../compose/index.ts";
+import { type Config, type LoadedConfig, problemToText, WORKERS_AUTO_MAX } from "../config/index.ts";
 import {
   ControlServer,
+  canSharePorts,
+  coreCount,
   ExitCode,
+  type InheritedSocket,
   type InheritedSockets,
   type Log,
   openLog,
   type ProgramIo,
   ServiceNotifier,
   takeInheritedSockets,
+  threadsOf,
   trustSystemAuthorities,
 } from "../operations/index.ts";
+import { openRuntime } from "./engine.ts";
 import { statusLine } from "./status-line.ts";
 
 export interface Daemon {
@@ -38,14 +44,14 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   for (const warning of loaded.warnings) io.stderr.write(`${problemToText(warning)} (warning)\n`);
   const clock = nodeRuntime().clock;
   const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
-  const runtime = nodeRuntime(log.events);
+  const runtime = openRuntime(loaded.config.engine, log);
   const notifier = openNotifier(io, log, clock);
   // Others are authenticated by certificates only when queries are forwarded to them.
   if (loaded.config.forwardZones.length > 0)
     log.logger.info({ ...trustSystemAuthorities() }, "authorities for upstreams without their own");
-  let server: RunningServer;
+  let server: SteeredServer;
   try {
-    server = await startRecursor(loaded.config, runtime, { sockets: takeSockets(io, log).sockets });
+    server = await startServer(loaded, runtime, takeSockets(io, log).sockets);
   } catch (error) {
     io.stderr.write(`${program}: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
@@ -66,10 +72,39 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
     () => steering.isEnding || server.listeners.length > 0,
     () => (steering.isEnding ? DRAINING : statusLine(server)),
   );
-  await steering.ended;
+  const failure = await Promise.race([steering.ended, server.failed ?? steering.ended]);
+  if (failure !== undefined) {
+    log.logger.error({ problem: failure.message }, "cannot go on");
+    await server.close();
+  }
   await control?.close();
   await notifier.close();
-  return ExitCode.Ok;
+  return failure === undefined ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** In this thread, or in as many as are configured. */
+async function startServer(
+  { config, source }: LoadedConfig & { ok: true },
+  runtime: Runtime,
+  sockets: readonly InheritedSocket[],
+): Promise<SteeredServer> {
+  const count = await workersFor(config.workers, sockets.length > 0);
+  if (count === 1) return startRecursor(config, runtime, { sockets });
+  const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
+  const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level };
+  return startWorkers(config, source, options, runtime);
+}
+
+async function workersFor(setting: Config["workers"], isActivated: boolean): Promise<number> {
+  if (setting === 1) return 1;
+  const problem = !canSharePorts()
+    ? `on ${process.platform} only one can listen on a port`
+    : isActivated && !(await canDuplicateDescriptors())
+      ? "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)"
+      : undefined;
+  if (setting === "auto") return problem === undefined ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
+  if (problem !== undefined) throw new DnsError("ERR_CONFIG", `workers: ${setting}: ${problem}`);
+  return setting;
 }
 
 function openNotifier({ process = NO_PROCESS }: ProgramIo, { events }: Log, clock: Clock): ServiceNotifier {
@@ -87,7 +122,7 @@ function takeSockets({ process = NO_PROCESS }: ProgramIo, { logger }: Log): Inhe
 const NO_PROCESS: NonNullable<ProgramIo["process"]> = { environment: {}, pid: 0 };
 const DRAINING = "draining: no new connections, answering what was asked";
 
-function announce(server: RunningServer, log: Log): void {
+function announce(server: SteeredServer, log: Log): void {
   for (const listener of server.listeners) {
     log.logger.info(
       {
@@ -100,14 +135,15 @@ function announce(server: RunningServer, log: Log): void {
       "listening",
     );
   }
-  log.logger.info({}, "ready");
+  const { workers } = server;
+  log.logger.info(workers === undefined ? {} : { workers: workers.length }, "ready");
 }
 
 /** Signals and commands, one after another. A second ending signal ends at once. */
 class Steering {
   readonly #log: Log;
   readonly #notifier: ServiceNotifier;
-  readonly #server: RunningServer;
+  readonly #server: SteeredServer;
   readonly #load: () => LoadedConfig;
   readonly #ended = Promise.withResolvers<void>();
   readonly #stopListening: () => void;
@@ -118,7 +154,7 @@ class Steering {
     io: ProgramIo,
     log: Log,
     notifier: ServiceNotifier,
-    server: RunningServer,
+    server: SteeredServer,
     load: () => LoadedConfig,
   ) {
     this.#log = log;
@@ -176,7 +212,7 @@ class Steering {
 
 async function openControl(
   path: string | undefined,
-  server: RunningServer,
+  server: SteeredServer,
   steering: Steering,
 ): Promise<ControlServer | undefined> {
   if (path === undefined) return undefined;
@@ -204,11 +240,11 @@ async function openControl(
 }
 
 /** Everything that is counted, in one line. */
-function tellStatus(server: RunningServer, log: Log): void {
+function tellStatus(server: SteeredServer, log: Log): void {
   log.logger.info({ ...server.status, listeners: listenersOf(server) }, "status");
 }
 
-function listenersOf(server: RunningServer): readonly object[] {
+function listenersOf(server: SteeredServer): readonly object[] {
   return server.listeners.map(({ transport, local, fastOpen, inherited, counters }) => ({
     transport,
     ...local,
@@ -218,7 +254,7 @@ function listenersOf(server: RunningServer): readonly object[] {
   }));
 }
 
-async function reload(log: Log, server: RunningServer, load: () => LoadedConfig): Promise<readonly string[]> {
+async function reload(log: Log, server: SteeredServer, load: () => LoadedConfig): Promise<readonly string[]> {
   const loaded = load();
   if (!loaded.ok) {
     const problems = loaded.problems.map(problemToText);
@@ -227,7 +263,7 @@ async function reload(log: Log, server: RunningServer, load: () => LoadedConfig)
   }
   for (const warning of loaded.warnings) log.logger.warn({}, problemToText(warning));
   try {
-    const changes = await server.reload(loaded.config);
+    const changes = await server.reload(loaded.config, loaded.source);
     log.logger.info({ changes }, "reloaded");
     announce(server, log);
     return changes;

@@ -3,8 +3,11 @@ import { test } from "node:test";
 import type { OpenListener, UpstreamStatus } from "../compose/index.ts";
 import { statusLine } from "./status-line.ts";
 
-function listener(transport: OpenListener["transport"], port: number): OpenListener {
-  return { transport, local: { address: "127.0.0.1", port }, certificates: [], counters: {} };
+function listener(
+  transport: OpenListener["transport"],
+  port: number,
+): Pick<OpenListener, "transport" | "local"> {
+  return { transport, local: { address: "127.0.0.1", port } };
 }
 
 function upstream(
@@ -54,4 +57,12 @@ test("an open portal comes first, also where service managers show how the stub 
     statusLine({ ...server, stubStatus: { portal: { ...portal, opening: undefined } } }),
     /^serving/,
   );
+});
+
+test("several workers are counted, and those that are down are not passed over", () => {
+  const listeners = [listener("udp", 53)];
+  const line = (states: readonly string[]): string =>
+    statusLine({ listeners, upstreams: () => [], workers: states.map((state) => ({ state })) });
+  assert.equal(line(["serving", "serving"]), "serving on 127.0.0.1 port 53 (udp) by 2 workers");
+  assert.equal(line(["serving", "down"]), "serving on 127.0.0.1 port 53 (udp) by 1 of 2 workers");
 });

@@ -1,9 +1,12 @@
 /** How a daemon does, in one line, for service managers (`systemctl status`). */
-import type { ForwardZoneStatus, RunningServer, UpstreamStatus } from "../compose/index.ts";
+import type { ForwardZoneStatus, OpenListener, RunningServer, UpstreamStatus } from "../compose/index.ts";
 
 /** As much of a server as the line tells of. */
-interface ToldServer extends Pick<RunningServer, "listeners"> {
+interface ToldServer {
+  readonly listeners: readonly Pick<OpenListener, "transport" | "local">[];
   upstreams(): readonly ToldZone[];
+  /** Absent: it is one server. */
+  readonly workers?: readonly { readonly state: string }[];
   readonly stubStatus?: Pick<RunningServer["stubStatus"], "portal">;
 }
 
@@ -19,11 +22,19 @@ export function statusLine(server: ToldServer): string {
     places.set(place, [...(places.get(place) ?? []), transport]);
   }
   const serving = [...places].map(([place, transports]) => `${place} (${transports.join(", ")})`);
+  const { workers = [] } = server;
+  const running = workers.filter(({ state }) => state === "serving").length;
+  const byWorkers =
+    workers.length === 0
+      ? ""
+      : ` by ${running === workers.length ? "" : `${running} of `}${workers.length} workers`;
   const opening = server.stubStatus?.portal?.opening;
   // RFC 8310 §6.6: wherever somebody looks.
   const alert =
     opening === undefined ? [] : [`DNS IS NOT PRIVATE for ${opening.names.join(" ")}: a portal is open`];
-  return [...alert, `serving on ${serving.join(", ")}`, ...server.upstreams().map(zoneText)].join("; ");
+  return [...alert, `serving on ${serving.join(", ")}${byWorkers}`, ...server.upstreams().map(zoneText)].join(
+    "; ",
+  );
 }
 
 /** A server that is reached in several ways is one server, as good as its best way. */

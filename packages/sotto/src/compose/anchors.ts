@@ -11,14 +11,18 @@ export function anchorsOf(config: DnssecConfig, runtime: Runtime): TrustAnchor[]
   return [...config.anchors, ...config.published.map((published) => anchorAt(published, nowSeconds))];
 }
 
-/** Starts to follow the anchors' keys; undefined without a state file. Throws ERR_CONFIG when that cannot be read. */
+/**
+ * Starts to follow the anchors' keys; undefined without a state file. Throws ERR_CONFIG when that cannot be read. Of several
+ * workers each follows, and one of them writes and tells the anchors' zones.
+ */
 export function keepAnchors(
   config: DnssecConfig,
   recursor: Recursor,
   runtime: Runtime,
+  writesState = true,
 ): AnchorKeeper | undefined {
   if (config.anchorStateFile === undefined || !config.validation) return undefined;
-  const file = new StateFile(config.anchorStateFile);
+  const file = new StateFile(config.anchorStateFile, !writesState);
   const keeper = new AnchorKeeper(
     {
       anchors: anchorsOf(config, runtime),
@@ -28,7 +32,7 @@ export function keepAnchors(
       fetchKeys: (zone) => recursor.fetchKeys(zone),
       replace: (zone, anchor) => recursor.replaceAnchor(zone, anchor),
       save: (text) => file.replace(text),
-      ...(config.signalsAnchors ? { signal: (question) => recursor.tell(question) } : {}),
+      ...(config.signalsAnchors && writesState ? { signal: (question) => recursor.tell(question) } : {}),
     },
     runtime,
   );

@@ -21,18 +21,17 @@ export interface ListenerCertificates {
 
 /** Reads certificates; those made in this process stay, so that a reload does not change their pin. */
 export class CertificateSource {
-  readonly #selfMade = new Map<string, Promise<CertificatePair>>();
-  readonly #wallMs: () => number;
+  readonly #selfMade: SelfMadeCertificates;
 
-  constructor(wallMs: () => number) {
-    this.#wallMs = wallMs;
+  constructor(selfMade: SelfMadeCertificates) {
+    this.#selfMade = selfMade;
   }
 
   /** Rejects with ERR_CONFIG when a file cannot be read or a pair does not fit. */
   async certificatesFor(listener: ListenerConfig): Promise<ListenerCertificates> {
     const pairs =
       listener.certificates.length === 0
-        ? [await this.#madeFor(listener.local.address)]
+        ? [await this.#selfMade.madeFor(listener.local.address)]
         : listener.certificates.map(({ certificateFile, keyFile }) => ({
             certificatePem: readPem(certificateFile, "certificate"),
             keyPem: readPem(keyFile, "key"),
@@ -44,11 +43,38 @@ export class CertificateSource {
     if (first === undefined) throw new DnsError("ERR_CONFIG", "a tls listener needs a certificate");
     return { first, more, summaries, clientAuthoritiesPem: readAuthorities(listener) };
   }
+}
 
-  #madeFor(address: string): Promise<CertificatePair> {
-    const made = this.#selfMade.get(address) ?? makeSelfSigned(["localhost", address], this.#wallMs());
-    this.#selfMade.set(address, made);
+/** Certificates for listeners that have none, one for each address, made when first wanted. */
+export class SelfMadeCertificates {
+  readonly #made = new Map<string, Promise<CertificatePair>>();
+  readonly #given: ReadonlyMap<string, CertificatePair>;
+  readonly #wallMs: () => number;
+
+  /** `given` have been made already, elsewhere. */
+  constructor(wallMs: () => number, given: ReadonlyMap<string, CertificatePair> = new Map()) {
+    this.#wallMs = wallMs;
+    this.#given = given;
+  }
+
+  async madeFor(address: string): Promise<CertificatePair> {
+    const given = this.#given.get(address);
+    if (given !== undefined) return given;
+    const made = this.#made.get(address) ?? makeSelfSigned(["localhost", address], this.#wallMs());
+    this.#made.set(address, made);
     return made;
+  }
+
+  /** All that these listeners need. */
+  async madeForAll(listeners: readonly ListenerConfig[]): Promise<Map<string, CertificatePair>> {
+    const needy = listeners.filter(
+      ({ transport, certificates }) => transport === "tls" && certificates.length === 0,
+    );
+    const addresses = [...new Set(needy.map(({ local }) => local.address))];
+    const made = await Promise.all(
+      addresses.map(async (address) => [address, await this.madeFor(address)] as const),
+    );
+    return new Map(made);
   }
 }
 

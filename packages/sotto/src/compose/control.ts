@@ -1,5 +1,5 @@
 /** What operators can do to a running resolver, as commands of the control channel. */
-import { type Name, type RRType, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
+import { type Name, type Parsed, type RRType, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
 import type { ControlCommand } from "../operations/index.ts";
 
 /** What the commands need of the resolver. */
@@ -7,18 +7,16 @@ export interface Controlled {
   readonly status: object;
   readonly listeners: readonly object[];
   /** Forgets, and tells how much. */
-  flush(name: Name, what: "zone" | "name" | RRType): object;
-  dump(): Generator<string>;
-  load(
-    text: string,
-  ): { readonly ok: true; readonly value: number } | { readonly ok: false; readonly problem: string };
-  lookUp(name: Name): object;
-  trust(): object;
+  flush(name: Name, what: "zone" | "name" | RRType): object | Promise<object>;
+  dump(): Generator<string> | AsyncGenerator<string>;
+  load(text: string): Parsed<number> | Promise<Parsed<number>>;
+  lookUp(name: Name): object | Promise<object>;
+  trust(): object | Promise<object>;
   upstreams(): readonly object[];
   /** Upstreams, portal and answers, for people. */
   readonly stubStatus: object;
   /** Opens, closes or tells about captive portals. */
-  portal(words: readonly string[]): object;
+  portal(words: readonly string[]): object | Promise<object>;
   /** Reads the configuration again; what changed. */
   reload(): Promise<readonly string[]>;
   /** Begins to end. */
@@ -32,7 +30,7 @@ export function controlCommands(resolver: Controlled): Readonly<Record<string, C
     flush: async (words) => flush(resolver, words),
     dump: () => resolver.dump(),
     load: async ([text = ""]) => {
-      const loaded = resolver.load(text);
+      const loaded = await resolver.load(text);
       if (!loaded.ok) throw new Error(`nothing was loaded: ${loaded.problem}`);
       return { recordSets: loaded.value };
     },
@@ -50,7 +48,7 @@ export function controlCommands(resolver: Controlled): Readonly<Record<string, C
 }
 
 /** `NAME`, `NAME TYPE`, `--zone NAME` or `--all`. */
-function flush(resolver: Controlled, [first, second]: readonly string[]): object {
+function flush(resolver: Controlled, [first, second]: readonly string[]): object | Promise<object> {
   if (first === "--all") return resolver.flush(nameOf("."), "zone");
   if (first === "--zone") return resolver.flush(nameOf(second), "zone");
   const name = nameOf(first);

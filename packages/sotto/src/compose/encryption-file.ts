@@ -7,11 +7,14 @@ export class EncryptionFile {
   readonly #memory: AuthorityEncryption;
   readonly #runtime: Runtime;
   #file: StateFile | undefined = undefined;
+  readonly #isReadOnly: boolean;
   #timer: Timer | undefined = undefined;
   /** Undefined: this file has nothing of ours yet. */
   #savedRevision: number | undefined = undefined;
 
-  constructor(memory: AuthorityEncryption, runtime: Runtime) {
+  /** One that is read only is another worker's to write. */
+  constructor(memory: AuthorityEncryption, runtime: Runtime, isReadOnly = false) {
+    this.#isReadOnly = isReadOnly;
     this.#memory = memory;
     this.#runtime = runtime;
   }
@@ -20,7 +23,7 @@ export class EncryptionFile {
   use(path: string | undefined): void {
     if (path === this.#file?.path) return;
     this.stop();
-    this.#file = path === undefined ? undefined : new StateFile(path);
+    this.#file = path === undefined ? undefined : new StateFile(path, this.#isReadOnly);
     this.#savedRevision = undefined;
     if (this.#file === undefined) return;
     this.#load(this.#file);

@@ -49,33 +49,44 @@ export type UpstreamStatus = Omit<UpstreamStanding, "upstream"> & {
   readonly rung: "authenticated" | "encrypted" | "clear" | "as written";
 };
 
-/** `validatedFrom`: the anchors of the resolver as they are at that moment (RFC 5011). */
+/** `validatedFrom`: the anchors of the resolver as they are at that moment (RFC 5011). `writesState`: false where another worker does. */
 export function buildForwarders(
   { forwardZones, dnssec }: Config,
   exchanger: Exchanger,
   validatedFrom: () => readonly TrustAnchor[],
   runtime: Runtime,
+  writesState = true,
 ): Forwarder[] {
   // The TLSA records of upstreams are validated even when nothing else is.
   const trustAnchors = dnssec.validation ? validatedFrom : () => anchorsOf(dnssec, runtime);
   return forwardZones.map((config) => {
-    const upstreams = upstreamsOf(config, exchanger, trustAnchors, dnssec.validation, runtime);
+    const path = config.profiled?.addressStateFile;
+    const addressStore = path === undefined ? undefined : addressFile(path, !writesState);
+    const upstreams = upstreamsOf(
+      config,
+      { exchanger, trustAnchors, addressStore, validates: dnssec.validation },
+      runtime,
+    );
     const patienceMs = config.profiled?.manners.outagePatienceMs ?? 0;
     const responder = new UpstreamPool({ upstreams, choice: config.choice, patienceMs }, runtime);
     return { name: config.name, responder, patienceMs, fallsBack: config.fallsBack, config };
   });
 }
 
+interface UpstreamMeans {
+  readonly exchanger: Exchanger;
+  readonly trustAnchors: () => readonly TrustAnchor[];
+  readonly addressStore: AddressStore | undefined;
+  readonly validates: boolean;
+}
+
 function upstreamsOf(
   config: ForwardZoneConfig,
-  exchanger: Exchanger,
-  trustAnchors: () => readonly TrustAnchor[],
-  validates: boolean,
+  { exchanger, trustAnchors, addressStore, validates }: UpstreamMeans,
   runtime: Runtime,
 ): PoolMember[] {
   if (config.profiled !== undefined) {
-    const { addressStateFile, manners, ...profiled } = config.profiled;
-    const addressStore = addressStateFile === undefined ? undefined : addressFile(addressStateFile);
+    const { addressStateFile: _, manners, ...profiled } = config.profiled;
     return profiledUpstreams(
       { ...profiled, manners: { ...manners, trustAnchors }, addressStore, validates },
       exchanger,
@@ -89,8 +100,8 @@ function upstreamsOf(
   );
 }
 
-function addressFile(path: string): AddressStore {
-  const file = new StateFile(path);
+function addressFile(path: string, isReadOnly: boolean): AddressStore {
+  const file = new StateFile(path, isReadOnly);
   return { load: () => file.read(), store: (text) => file.replace(text) };
 }
 

@@ -16,6 +16,8 @@ import { placeSockets, type SocketPlaces, socketDirective } from "./inherited-li
 
 /** An open listener. */
 export interface OpenListener {
+  /** The same after a reload, and in all workers. */
+  readonly key: string;
   readonly transport: "udp" | "tcp" | "tls";
   /** With the port that the system chose when 0 was configured. */
   readonly local: Endpoint;
@@ -56,6 +58,12 @@ export interface ListenerShare {
   readonly certificates: CertificateSource;
   /** What the service manager has opened; empty: nothing. */
   readonly sockets: readonly InheritedSocket[];
+  /** It has opened some, whoever they are for. */
+  readonly isActivated: boolean;
+  /** Several workers listen where this one does. */
+  readonly sharesPorts: boolean;
+  /** The port that another worker got for a listener of the system's choice, by key; undefined: choose. */
+  portOf(key: string): number | undefined;
   /** Keys of tickets now; 48 octets. */
   ticketKeys(): Uint8Array;
 }
@@ -73,7 +81,8 @@ export class ListenerSet {
 
   /** What is open now. */
   get open(): readonly OpenListener[] {
-    return this.#entries.map(({ config, part, certificates, socket }) => ({
+    return this.#entries.map(({ key, config, part, certificates, socket }) => ({
+      key,
       transport: config.transport,
       local: part.local,
       pin: certificates?.summaries[0]?.pin,
@@ -193,8 +202,14 @@ export class ListenerSet {
     socket: InheritedSocket | undefined,
   ): Promise<Entry> {
     const { transport, fastOpen } = listener;
-    const { handler, admission, sockets } = this.#share;
-    const place = { local: socket?.local ?? listener.local, inheritedFd: socket?.fd };
+    const { handler, admission, isActivated, sharesPorts } = this.#share;
+    const { address, port } = listener.local;
+    const local = { address, port: port === 0 ? (this.#share.portOf(key) ?? 0) : port };
+    const place = {
+      local: socket?.local ?? local,
+      inheritedFd: socket?.fd,
+      reusePort: sharesPorts && socket === undefined,
+    };
     try {
       if (transport === "udp") {
         const options = { ...place, proxy: proxyOptions(listener) };
@@ -212,7 +227,7 @@ export class ListenerSet {
       const help =
         socket !== undefined
           ? `; its socket ${socket.name} is the service manager's, and comes again with a restart`
-          : sockets.length > 0
+          : isActivated
             ? `; the service manager passed no socket for it: add ${socketDirective(listener)} to the socket unit`
             : "";
       throw new DnsError("ERR_CONFIG", `cannot listen on ${describe(listener)}: ${why}${help}`, { cause });
@@ -280,7 +295,7 @@ function proxyOptions({ proxy }: ListenerConfig): ProxyOptions | undefined {
 }
 
 /** Listeners with equal keys are the same and survive a reload. */
-function keyOf(listener: ListenerConfig, index: number): string {
+export function keyOf(listener: ListenerConfig, index: number): string {
   const { address, port } = listener.local;
   // Several listeners may ask for a port of the system's choice.
   const place = port === 0 ? `0 #${index}` : String(port);

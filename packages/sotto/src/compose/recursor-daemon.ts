@@ -20,14 +20,14 @@ import {
 } from "../recursor/index.ts";
 import {
   buildPipeline,
-  makeOutcomeCounters,
   type OutcomeCounters,
+  OutcomeTally,
   privateRecords,
   QueryService,
   type ServerCookiesOptions,
 } from "../server/index.ts";
 import { anchorsOf, keepAnchors } from "./anchors.ts";
-import { CertificateSource, certificateFilesOf } from "./certificates.ts";
+import { CertificateSource, certificateFilesOf, SelfMadeCertificates } from "./certificates.ts";
 import { EncryptionFile } from "./encryption-file.ts";
 import { buildForwarders, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
@@ -36,6 +36,7 @@ import { ListenerSet, type OpenListener } from "./listeners.ts";
 import { Portal, type PortalStatus } from "./portal.ts";
 import { type StubStatus, stubStatusOf } from "./stub-status.ts";
 import { TicketKeys } from "./tickets.ts";
+import type { WorkerPlace } from "./worker-place.ts";
 
 /** A resolver that serves clients. */
 export interface RunningServer {
@@ -87,6 +88,8 @@ export interface StartOptions {
   readonly lookAtNetwork?: (() => string) | undefined;
   /** Sockets that the service manager has opened; listeners take them instead of their own. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
+  /** Its place among several workers, whose share the configuration already is; absent: it serves alone. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -115,6 +118,7 @@ export async function startRecursor(
 
 class RecursorDaemon implements RunningServer {
   readonly #runtime: Runtime;
+  readonly #worker: WorkerPlace | undefined;
   readonly #lasting: Lasting;
   #config: Config;
   #cache: MessageCache;
@@ -129,11 +133,18 @@ class RecursorDaemon implements RunningServer {
   readonly #portal: Portal | undefined;
 
   constructor(config: Config, runtime: Runtime, options: StartOptions) {
-    const { upstreamRuntime = runtime, sockets = [], lookAtNetwork } = options;
+    const { upstreamRuntime = runtime, sockets = [], lookAtNetwork, worker } = options;
+    const writesState = worker === undefined || worker.index === 0;
     this.#runtime = runtime;
     this.#config = config;
-    this.#tickets = new TicketKeys(config.tls, runtime, (keys) => this.#listeners.setTicketKeys(keys));
-    this.#cache = new MessageCache(cacheOptions(config), runtime.random);
+    this.#tickets = new TicketKeys(
+      config.tls,
+      runtime,
+      (keys) => this.#listeners.setTicketKeys(keys),
+      worker?.secrets.tickets,
+    );
+    this.#worker = worker;
+    this.#cache = new MessageCache(cacheOptions(config, worker), runtime.random);
     const isUs = (server: Endpoint): boolean => isOurself(server, this.listeners);
     this.#portal =
       config.portal && new Portal(config.portal, isUs, { ...upstreamRuntime, events: runtime.events });
@@ -141,11 +152,12 @@ class RecursorDaemon implements RunningServer {
       portal: this.#portal,
       runtime,
       upstreamRuntime,
-      drawnCookieSecret: runtime.random.octets(COOKIE_SECRET_OCTETS),
-      outcomes: makeOutcomeCounters(),
+      drawnCookieSecret: worker?.secrets.cookies ?? runtime.random.octets(COOKIE_SECRET_OCTETS),
+      outcomes: new OutcomeTally(worker?.cells),
       encryption: new AuthorityEncryption(runtime.clock),
+      writesState,
     };
-    this.#encryptionFile = new EncryptionFile(this.#lasting.encryption, runtime);
+    this.#encryptionFile = new EncryptionFile(this.#lasting.encryption, runtime, !writesState);
     this.#encryptionFile.use(config.resolver.encryptionStateFile);
     this.#engine = buildEngine(config, this.#cache, this.#lasting);
     this.#handler = new HandlerSwitch(this.#engine.service);
@@ -154,8 +166,13 @@ class RecursorDaemon implements RunningServer {
       {
         handler: this.#handler,
         admission: this.#admission,
-        certificates: new CertificateSource(() => runtime.clock.wallMs()),
+        certificates: new CertificateSource(
+          new SelfMadeCertificates(() => runtime.clock.wallMs(), worker?.certificates),
+        ),
         sockets,
+        isActivated: sockets.length > 0,
+        sharesPorts: worker !== undefined,
+        portOf: (key) => worker?.ports.get(key),
         ticketKeys: () => this.#tickets.current,
       },
       runtime,
@@ -191,7 +208,7 @@ class RecursorDaemon implements RunningServer {
 
   get status(): ServerStatus {
     const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
-    const queries = this.#lasting.outcomes;
+    const queries = this.#lasting.outcomes.counters;
     const { encryption } = this.#lasting;
     const authorities = { ...encryption.counters, known: encryption.known };
     const admission = { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters };
@@ -231,7 +248,7 @@ class RecursorDaemon implements RunningServer {
   }
 
   get stubStatus(): StubStatus {
-    return stubStatusOf(this.upstreams(), this.#portal?.status, this.#lasting.outcomes);
+    return stubStatusOf(this.upstreams(), this.#portal?.status, this.#lasting.outcomes.counters);
   }
 
   portal([what, ...words]: readonly string[]): PortalStatus {
@@ -254,7 +271,7 @@ class RecursorDaemon implements RunningServer {
     }
     const changes = [...opened, ...settingChanges(before, next)];
     const keepsAnswers = sameAnswers(before, next);
-    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next), this.#runtime.random);
+    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next, this.#worker), this.#runtime.random);
     const old = this.#engine;
     this.#encryptionFile.use(next.resolver.encryptionStateFile);
     this.#engine = buildEngine(next, this.#cache, this.#lasting);
@@ -326,7 +343,7 @@ class RecursorDaemon implements RunningServer {
 }
 
 /** What SipHash takes. */
-const COOKIE_SECRET_OCTETS = 16;
+export const COOKIE_SECRET_OCTETS = 16;
 /** Long enough to find out why a renewal did not happen. */
 const EXPIRES_SOON_MS = 7 * 86_400_000;
 
@@ -337,9 +354,14 @@ async function closeEngine(old: Engine): Promise<void> {
   await old.exchanger.close();
 }
 
-function cacheOptions(config: Config): ConstructorParameters<typeof MessageCache>[0] {
+function cacheOptions(
+  config: Config,
+  worker: WorkerPlace | undefined,
+): ConstructorParameters<typeof MessageCache>[0] {
   return {
     bytesMax: config.cache.sizeBytes,
+    shared: worker?.cache,
+    workerId: worker?.index,
     ttlSecondsMax: config.cache.maxTtlSeconds,
     negativeTtlSecondsMax: config.cache.maxNegativeTtlSeconds,
   };
@@ -351,7 +373,9 @@ export interface Lasting {
   readonly upstreamRuntime: Runtime;
   /** For cookies, when none is configured. */
   readonly drawnCookieSecret: Uint8Array;
-  readonly outcomes: OutcomeCounters;
+  readonly outcomes: OutcomeTally;
+  /** False when another worker writes the files in which something is kept. Absent: true. */
+  readonly writesState?: boolean | undefined;
   /** What is known of authorities over TLS. */
   readonly encryption: AuthorityEncryption;
   /** Undefined: none can be opened. */
@@ -364,11 +388,14 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     {
       localAddresses: config.resolver.outgoingAddresses,
       fastOpen: config.resolver.fastOpen,
+      sharesUdpSockets: config.resolver.sharesPorts ? "when busy" : false,
       ...config.upstreamConnections,
     },
     upstreamRuntime,
   );
-  const forwardZones = buildForwarders(config, exchanger, () => recursor.trustAnchors, upstreamRuntime);
+  const { writesState = true } = lasting;
+  const trustAnchors = (): readonly TrustAnchor[] => recursor.trustAnchors;
+  const forwardZones = buildForwarders(config, exchanger, trustAnchors, upstreamRuntime, writesState);
   const encrypting = config.resolver.encryptsToAuthorities
     ? new EncryptingExchange(
         exchanger,
@@ -434,7 +461,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
     },
     runtime,
   );
-  const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime);
+  const keeper = keepAnchors(config.dnssec, recursor, upstreamRuntime, writesState);
   return { service, exchanger, recursor, keeper, encrypting, forwardZones };
 }
 
@@ -449,7 +476,7 @@ function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOpt
 }
 
 /** True when answers cached under one configuration are also right under the other. */
-function sameAnswers(a: Config, b: Config): boolean {
+export function sameAnswers(a: Config, b: Config): boolean {
   const relevant = (config: Config): string => {
     const { resolver, dnssec, forwardZones, stubZones, localZones, cache, dns64 } = config;
     const { any } = config.access;
@@ -474,6 +501,8 @@ function settingChanges(before: Config, after: Config): string[] {
   ] as const) {
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
   }
+  if (before.workers !== after.workers) changes.push("workers: takes effect at restart");
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) changes.push("log: takes effect at restart");
+  if (before.engine !== after.engine) changes.push("engine: takes effect at restart");
   return changes;
 }

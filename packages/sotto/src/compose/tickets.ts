@@ -5,7 +5,7 @@ import { ticketEpoch, ticketKeysOf } from "../operations/index.ts";
 import { readTicketSecret } from "./certificates.ts";
 
 /** Octets of a secret that is drawn at start. */
-const SECRET_OCTETS = 32;
+export const TICKET_SECRET_OCTETS = 32;
 
 /** Knows the keys of now, and tells when there are new ones. */
 export class TicketKeys {
@@ -16,11 +16,19 @@ export class TicketKeys {
   #rotationMs: number;
   #timer: Timer | undefined = undefined;
 
-  /** Throws ERR_CONFIG when the file of the secret cannot be used. */
-  constructor(tls: Config["tls"], runtime: Runtime, onRotation: (keys: Uint8Array) => void) {
+  /**
+   * `drawn` is used where no secret is configured: workers with the same one have the same keys, and change them at the same
+   * moment. Throws ERR_CONFIG when the file of the secret cannot be used.
+   */
+  constructor(
+    tls: Config["tls"],
+    runtime: Runtime,
+    onRotation: (keys: Uint8Array) => void,
+    drawn = runtime.random.octets(TICKET_SECRET_OCTETS),
+  ) {
     this.#runtime = runtime;
     this.#onRotation = onRotation;
-    this.#drawn = runtime.random.octets(SECRET_OCTETS);
+    this.#drawn = drawn;
     this.#secret = this.#secretOf(tls);
     this.#rotationMs = tls.ticketRotationMs;
     this.#waitForEpoch();

@@ -109,3 +109,16 @@ test("the reference page in docs is what the schema says today", () => {
   const page = readFileSync(join(import.meta.dirname, "../../../../docs/reference/config.md"), "utf8");
   assert.equal(page, settingsReference(), "run npm run docs");
 });
+
+test("one worker per core for a server, one for a stub, and a number within reason", () => {
+  const workersOf = (text: string, purpose: "serve" | "stub" = "serve"): unknown => {
+    const loaded = loadConfig(text, "sotto.yaml", purpose);
+    return loaded.ok ? loaded.config.workers : loaded.problems.map(({ path }) => path);
+  };
+  const stub = "stub: { upstreams: ['tls://dns.example?ip=192.0.2.1'] }\n";
+  assert.deepEqual(
+    [workersOf(""), workersOf("workers: 3"), workersOf("workers: 0"), workersOf("workers: 65")],
+    ["auto", 3, ["workers"], ["workers"]],
+  );
+  assert.deepEqual([workersOf(stub, "stub"), workersOf(`${stub}workers: 2`, "stub")], [1, 2]);
+});

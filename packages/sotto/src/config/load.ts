@@ -47,8 +47,17 @@ export type LoadedConfig =
       readonly config: Config;
       readonly settings: Settings;
       readonly warnings: readonly ConfigProblem[];
+      /** To load the same once more, elsewhere. */
+      readonly source: ConfigSource;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** What a configuration was read from. */
+export interface ConfigSource {
+  readonly text: string;
+  readonly file: string;
+  readonly purpose: "serve" | "stub";
+}
 
 /** Which program the file is for: `stub` needs upstreams, and reads `stubby.yml`, too; `either` is what the file looks like. */
 export type ConfigPurpose = "serve" | "stub" | "either";
@@ -79,17 +88,17 @@ export function loadConfig(text: string, file: string, wanted: ConfigPurpose = "
   let value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
   const purpose = wanted === "either" ? purposeOf(value) : wanted;
   const read = purpose === "stub" && looksLikeStubby(value) ? readStubby(value) : undefined;
-  const source = { file, document, lines, isStubby: read !== undefined };
+  const source = { text, file, purpose, document, lines, isStubby: read !== undefined };
   if (read !== undefined) {
     warnings.push(...read.warnings.map(({ path, message }) => placed(source, path, message)));
     if (read.problems.length > 0)
       return failed(read.problems.map(({ path, message }) => placed(source, path, message)));
     value = read.settings;
   }
-  const checked = settings.safeParse(purpose === "stub" ? withStubListeners(value) : value);
+  const checked = settings.safeParse(purpose === "stub" ? withStubDefaults(value) : value);
   if (!checked.success)
     return failed(checked.error.issues.flatMap((issue) => issueProblems(issue, document, lines, file)));
-  return toConfig(checked.data, source, purpose, warnings);
+  return toConfig(checked.data, source, warnings);
 }
 
 /** Whose file it is by its looks. */
@@ -98,11 +107,11 @@ function purposeOf(value: unknown): "serve" | "stub" {
   return isStub ? "stub" : "serve";
 }
 
-/** A stub serves its own machine, in clear over loopback. */
-function withStubListeners(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || "listen" in value) return value;
+/** A stub serves its own machine, in clear over loopback, and one thread is more than that asks for. */
+function withStubDefaults(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
   const listen = ["udp", "tcp"].map((transport) => ({ transport, address: "127.0.0.1" }));
-  return { ...value, listen };
+  return { workers: 1, listen, ...value };
 }
 
 function failed(problems: readonly ConfigProblem[]): LoadedConfig {
@@ -123,8 +132,7 @@ function readText(file: string): Parsed<string> {
   }
 }
 
-interface Source {
-  readonly file: string;
+interface Source extends ConfigSource {
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
   /** Stubby's file, in which things stand elsewhere. */
@@ -187,31 +195,24 @@ function lineOf(
 }
 
 /** Turns checked settings into values; only relations between settings and other files can still be wrong. */
-function toConfig(
-  checked: Settings,
-  source: Source,
-  purpose: "serve" | "stub",
-  warnings: ConfigProblem[],
-): LoadedConfig {
+function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]): LoadedConfig {
+  const { text, file, purpose } = source;
   const problems: ConfigProblem[] = [];
   const report = (path: readonly PropertyKey[], message: string): void =>
     void problems.push(placed(source, path, message));
   const warn = (path: readonly PropertyKey[], message: string): void =>
     void warnings.push(placed(source, path, message));
-  const folder = dirname(resolve(source.file));
+  const folder = dirname(resolve(file));
   const listeners = checked.listen.map((listener, i) =>
     toListener(listener, checked.limits, folder, (message) => report(["listen", i], message)),
   );
   toSessionLimits(checked.limits, {}, (key, message) => report(["limits", key], message));
   checkSameAddress(listeners, report);
   const config: Config = {
+    workers: checked.workers,
     listeners,
     access: toAccess(checked),
-    identity: {
-      id: checked.identity.id,
-      version: checked.identity.version,
-      trustAnchors: checked.identity["trust-anchors"],
-    },
+    identity: toIdentity(checked),
     cookies: {
       policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
       secrets: readCookieSecrets(checked.cookies.secret, folder, (message) =>
@@ -225,6 +226,7 @@ function toConfig(
       port: checked.resolver.port,
       families: checked.resolver.families,
       fastOpen: checked.resolver["fast-open"] === "auto",
+      sharesPorts: checked.resolver["port-sharing"] === "when-busy",
       outgoingAddresses: checked.resolver["outgoing-addresses"],
       qnameMinimisation: checked.resolver["qname-minimisation"],
       caseRandomisation: checked.resolver["case-randomisation"],
@@ -239,6 +241,7 @@ function toConfig(
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
+    engine: checked.engine,
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
     forwardZones: toForwardZones(
@@ -265,7 +268,9 @@ function toConfig(
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };
-  return problems.length === 0 ? { ok: true, config, settings: checked, warnings } : failed(problems);
+  return problems.length === 0
+    ? { ok: true, config, settings: checked, warnings, source: { text, file, purpose } }
+    : failed(problems);
 }
 
 /** A problem with its place in the file. */
@@ -296,6 +301,10 @@ function toCache(checked: Settings, report: (key: string, message: string) => vo
   if ((config.minNegativeTtlSeconds ?? 0) > config.maxNegativeTtlSeconds)
     report("min-negative-ttl", "is longer than max-negative-ttl");
   return config;
+}
+
+function toIdentity({ identity }: Settings): Config["identity"] {
+  return { id: identity.id, version: identity.version, trustAnchors: identity["trust-anchors"] };
 }
 
 function toAccess({ access }: Settings): Config["access"] {

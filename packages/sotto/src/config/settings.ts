@@ -21,6 +21,11 @@ import {
 import { stub } from "./stub-settings.ts";
 import { tryParseMoment } from "./units.ts";
 
+/** What one machine is good for; each takes some 50 MB besides its caches. */
+const WORKERS_MAX = 64;
+/** Nobody who has not said so wants a gigabyte of threads. */
+export const WORKERS_AUTO_MAX = 16;
+
 const certificateFile = z.string().meta({
   description: "PEM file with the certificate chain, leaf first.",
 });
@@ -193,6 +198,10 @@ const resolver = z.strictObject({
   "fast-open": z.enum(["off", "auto"]).default("off").meta({
     description:
       "TCP Fast Open towards servers (RFC 7413, Linux); what fails is remembered and not tried for an hour.",
+  }),
+  "port-sharing": z.enum(["when-busy", "never"]).default("when-busy").meta({
+    description:
+      "Source ports of queries over UDP (RFC 5452 §9.2). when-busy: a server that is asked more than 16 times in a second is asked from 16 ports, each of which is given up after a second or 64 queries; all others see a fresh port with each query. never: a fresh port with each query, whatever that costs.",
   }),
   "qname-minimisation": z.enum(["relaxed", "strict", "off"]).default("relaxed").meta({
     description:
@@ -532,6 +541,12 @@ const log = z.strictObject({
 
 /** The whole configuration file. */
 export const settings = z.strictObject({
+  workers: z
+    .union([z.literal("auto"), z.number().int().min(1).max(WORKERS_MAX)])
+    .default("auto")
+    .meta({
+      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. \`sotto stub\`: 1. Limits of the whole server are shared out among them; those of one client address hold in each. Takes effect at restart.`,
+    }),
   listen: z
     .array(listener)
     .min(1)
@@ -541,6 +556,10 @@ export const settings = z.strictObject({
       { transport: "tls", address: "127.0.0.1" },
     ])
     .meta({ description: "Where to listen. Default: loopback only." }),
+  engine: z.enum(["node", "native"]).default("node").meta({
+    description:
+      "What carries the listeners. node: Node's own sockets and TLS, everywhere. native: epoll, and the OpenSSL inside Node, called directly: less CPU time and memory per connection; Linux with Node 26, elsewhere it is node, which the log says. Read at start.",
+  }),
   access: access.prefault({}).meta({ description: "Who may ask." }),
   identity: identity.prefault({}).meta({ description: "What the server tells about itself." }),
   cookies: cookies.prefault({}).meta({ description: "DNS cookies for clients." }),

@@ -8,7 +8,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { DnsError } from "@sotto/dns/runtime";
 
 /** One command; texts that it gives bit by bit are streamed. Rejects with a message for the operator. */
-export type ControlCommand = (words: readonly string[]) => Promise<unknown> | Generator<string>;
+export type ControlCommand = (
+  words: readonly string[],
+) => Promise<unknown> | Generator<string> | AsyncGenerator<string>;
 
 export class ControlServer {
   readonly #commands: Readonly<Record<string, ControlCommand>>;
@@ -93,7 +95,7 @@ export class ControlServer {
       }
       let text = "";
       let lines = 0;
-      for (const piece of result) {
+      for await (const piece of result) {
         text += piece;
         lines++;
         if (text.length < CHUNK) continue;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "@sotto/dns/runtime";
-import { openLog } from "./log.ts";
+import { logFilter, openLog } from "./log.ts";
 
 function fixture(
   format: "text" | "json",
@@ -63,4 +63,12 @@ test("text lines hold time, level, event and details", () => {
     lines[0] ?? "",
     /^\d\d:\d\d:\d\d\.\d{3} warn {2}listener\.failed address=192\.0\.2\.1 port=853\n$/,
   );
+});
+
+test("what a log has no line for is known beforehand", () => {
+  const told = (level: "error" | "warn" | "info" | "debug"): boolean[] =>
+    ["server.bug", "listener.failed", "certificate.renewed", "anything.else"].map(logFilter(level));
+  assert.deepEqual(told("error"), [true, false, false, false]);
+  assert.deepEqual(told("info"), [true, true, true, false]);
+  assert.deepEqual(told("debug"), [true, true, true, true]);
 });

@@ -26,6 +26,10 @@ const TRACKED_NAMES_MAX = 500;
 /** The level of each event that is told; all others are debug. */
 const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "server.bug": "error",
+  "worker.crashed": "error",
+  "worker.restarted": "info",
+  "worker.not-rolled-back": "error",
+  "worker.events-dropped": "warn",
   "listener.failed": "warn",
   "listener.socket-missing": "warn",
   "listener.socket-unused": "warn",
@@ -67,6 +71,13 @@ interface Window {
 export interface Log {
   readonly logger: Logger;
   readonly events: Events;
+}
+
+/** Whether a log of a level has a line for an event. */
+export function logFilter(level: LogOptions["level"]): (name: string) => boolean {
+  const order = pino.levels.values;
+  const least = order[level] ?? 0;
+  return (name) => (order[LEVELS[name] ?? "debug"] ?? 0) >= least;
 }
 
 /** Opens the log. */

@@ -9,12 +9,15 @@ import { DnsError } from "@sotto/dns/runtime";
 
 export class StateFile {
   readonly path: string;
+  readonly #isReadOnly: boolean;
   /** Writers wait for each other; only the newest text that waits is written. */
   #writing: Promise<void> = Promise.resolve();
   #newest = 0;
 
-  constructor(path: string) {
+  /** One that is read only belongs to another writer: replacing it does nothing. */
+  constructor(path: string, isReadOnly = false) {
     this.path = path;
+    this.#isReadOnly = isReadOnly;
   }
 
   /** The text; undefined when there is no such file yet. Throws ERR_CONFIG when there is one that cannot be read. */
@@ -29,6 +32,7 @@ export class StateFile {
 
   /** Replaces the text; rejects with ERR_SYSTEM when that cannot be done, and the file is as it was. */
   replace(text: string): Promise<void> {
+    if (this.#isReadOnly) return Promise.resolve();
     const number = ++this.#newest;
     const written = this.#writing.then(() => (number === this.#newest ? this.#write(text) : undefined));
     this.#writing = written.catch(() => undefined);

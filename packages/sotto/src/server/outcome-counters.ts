@@ -18,20 +18,68 @@ export type QueryOutcome =
 /** Counts since the start. */
 export type OutcomeCounters = Readonly<Record<Transport, Record<QueryOutcome, number>>>;
 
-/** All zero. */
-export function makeOutcomeCounters(): OutcomeCounters {
-  return { udp: zeros(), tcp: zeros(), tls: zeros(), internal: zeros() };
-}
+/** Place of each count within its row. */
+const COLUMNS: Readonly<Record<QueryOutcome, number>> = {
+  "answered from cache": 0,
+  answered: 1,
+  refused: 2,
+  malformed: 3,
+  "not implemented": 4,
+  dropped: 5,
+  failed: 6,
+  bug: 7,
+};
+const COLUMNS_PER_ROW = 8;
+/** Where the counts of each transport begin. */
+const ROWS: Readonly<Record<Transport, number>> = {
+  udp: 0,
+  tcp: COLUMNS_PER_ROW,
+  tls: 2 * COLUMNS_PER_ROW,
+  internal: 3 * COLUMNS_PER_ROW,
+};
 
-function zeros(): Record<QueryOutcome, number> {
-  return {
-    "answered from cache": 0,
-    answered: 0,
-    refused: 0,
-    malformed: 0,
-    "not implemented": 0,
-    dropped: 0,
-    failed: 0,
-    bug: 0,
-  };
+/** Cells that a tally needs. */
+export const TALLY_CELLS = 4 * COLUMNS_PER_ROW;
+
+/**
+ * Counts in memory that other threads may read while it counts, and that is still there when the thread has died: whoever
+ * takes its place goes on with the same. One thread writes.
+ */
+export class OutcomeTally {
+  readonly #cells: Float64Array;
+
+  /** Throws a RangeError when there are fewer than {@link TALLY_CELLS} cells. */
+  constructor(cells: Float64Array = new Float64Array(TALLY_CELLS)) {
+    if (cells.length < TALLY_CELLS) throw new RangeError("too few cells for a tally");
+    this.#cells = cells;
+  }
+
+  count(transport: Transport, outcome: QueryOutcome): void {
+    const cell = ROWS[transport] + COLUMNS[outcome];
+    this.#cells[cell] = (this.#cells[cell] ?? 0) + 1;
+  }
+
+  /** As they are now. */
+  get counters(): OutcomeCounters {
+    return {
+      udp: this.#row("udp"),
+      tcp: this.#row("tcp"),
+      tls: this.#row("tls"),
+      internal: this.#row("internal"),
+    };
+  }
+
+  #row(transport: Transport): Record<QueryOutcome, number> {
+    const at = (outcome: QueryOutcome): number => this.#cells[ROWS[transport] + COLUMNS[outcome]] ?? 0;
+    return {
+      "answered from cache": at("answered from cache"),
+      answered: at("answered"),
+      refused: at("refused"),
+      malformed: at("malformed"),
+      "not implemented": at("not implemented"),
+      dropped: at("dropped"),
+      failed: at("failed"),
+      bug: at("bug"),
+    };
+  }
 }

@@ -23,7 +23,7 @@ import { authoritiesOf, cacheLifeSeconds } from "./cache-policy.ts";
 import { FastPath } from "./fast-path.ts";
 import { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
 import { AccessList, type AccessOptions, LOOPBACK_ONLY } from "./middleware/access-list.ts";
-import { makeOutcomeCounters, type OutcomeCounters, type QueryOutcome } from "./outcome-counters.ts";
+import { type OutcomeCounters, OutcomeTally, type QueryOutcome } from "./outcome-counters.ts";
 import { PipelineContext } from "./pipeline-context.ts";
 import { ServerCookies, type ServerCookiesOptions } from "./server-cookies.ts";
 
@@ -43,7 +43,7 @@ export interface QueryServiceOptions {
   /** DNS cookies (RFC 7873); absent: none are given. */
   readonly cookies?: ServerCookiesOptions | undefined;
   /** Counters to go on with; absent: new ones. */
-  readonly outcomes?: OutcomeCounters | undefined;
+  readonly outcomes?: OutcomeTally | undefined;
   /** Queries in the pipeline at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
   readonly pendingMax?: number | undefined;
 }
@@ -57,7 +57,7 @@ const DEADLINE_GRACE_MS = 500;
 
 /** Answers messages of all listeners. */
 export class QueryService implements MessageHandler {
-  readonly outcomes: OutcomeCounters;
+  readonly #outcomes: OutcomeTally;
   readonly #responder: Responder;
   readonly #cache: MessageCache | undefined;
   readonly #fastPath: FastPath | undefined;
@@ -74,7 +74,7 @@ export class QueryService implements MessageHandler {
   #whenIdle: (() => void)[] = [];
 
   constructor(options: QueryServiceOptions, runtime: Runtime) {
-    this.outcomes = options.outcomes ?? makeOutcomeCounters();
+    this.#outcomes = options.outcomes ?? new OutcomeTally();
     this.#responder = options.responder;
     this.#cache = options.cache;
     this.#bypassesCache = options.bypassesCache;
@@ -86,6 +86,11 @@ export class QueryService implements MessageHandler {
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
     this.#prefetches = options.prefetch ?? true;
     this.#runtime = runtime;
+  }
+
+  /** What became of all messages so far. */
+  get outcomes(): OutcomeCounters {
+    return this.#outcomes.counters;
   }
 
   /** Resolves when no query is in the pipeline. */
@@ -119,7 +124,7 @@ export class QueryService implements MessageHandler {
   }
 
   #count<T>(outcome: QueryOutcome, channel: QueryChannel, answer: T): T {
-    this.outcomes[channel.origin.transport][outcome]++;
+    this.#outcomes.count(channel.origin.transport, outcome);
     return answer;
   }
 

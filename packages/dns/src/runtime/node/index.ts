@@ -1,4 +1,6 @@
+export { AcceptedSockets } from "./accepted-sockets.ts";
 export { nodeRuntime } from "./node-runtime.ts";
+export { canDuplicateDescriptors } from "./system-calls.ts";
 export {
   type MachineFamilies,
   machineFamilies,

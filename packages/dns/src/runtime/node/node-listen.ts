@@ -11,9 +11,9 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
+import type { AcceptedSockets } from "./accepted-sockets.ts";
 import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
-import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
@@ -27,12 +27,16 @@ const BACKLOG = 4096;
 /** Each takes a third of a millisecond, in which nobody else is answered. */
 const HANDSHAKES_PER_TURN = 2;
 
-/** Opens a listener; rejects when the address cannot be had or certificate and key do not fit. */
+/**
+ * Opens a listener; rejects when the address cannot be had or certificate and key do not fit. `accepted` lets connections go to
+ * other threads and come from them.
+ */
 export async function openListener(
   options: ListenOptions,
   handlers: ListenHandlers,
+  accepted?: AcceptedSockets,
 ): Promise<StreamListener> {
-  const listener = new NodeListener(options, handlers);
+  const listener = new NodeListener(options, handlers, accepted);
   await listener.open();
   return listener;
 }
@@ -51,11 +55,13 @@ interface Arriving {
 class NodeListener implements StreamListener {
   #options: ListenOptions;
   readonly #handlers: ListenHandlers;
+  readonly #accepted: AcceptedSockets | undefined;
   readonly #server: Server;
   /** Never listens: it makes the handshakes of connections that this listener has accepted. */
   #tlsServer: TlsServer | undefined;
   readonly #arriving = new WeakMap<object, Arriving>();
   local: Endpoint;
+  #isOnAll = true;
   fastOpen = "off";
   /** A flood of handshakes must not stop those who are served already. */
   readonly #handshakes = new PacedQueue<{ socket: Socket; arriving: Arriving }>(
@@ -63,15 +69,18 @@ class NodeListener implements StreamListener {
     ({ socket, arriving }) => this.#shakeHands(socket, arriving),
   );
 
-  constructor(options: ListenOptions, handlers: ListenHandlers) {
+  constructor(options: ListenOptions, handlers: ListenHandlers, accepted: AcceptedSockets | undefined) {
     this.#options = options;
+    this.#accepted = accepted;
     this.local = options.local;
     this.#handlers = handlers;
     this.#tlsServer = this.#makeTlsServer(undefined);
     this.#server = createServer(
       // A TLS server reads by itself; all others are read when somebody is there to be told.
       { allowHalfOpen: true, noDelay: true, pauseOnConnect: options.tls === undefined },
-      (socket) => this.#accept(socket),
+      (socket) => {
+        if (this.#accepted?.isGiven(socket, this.local) !== true) this.#accept(socket);
+      },
     );
   }
 
@@ -89,6 +98,7 @@ class NodeListener implements StreamListener {
     });
     const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
     this.local = { address: address.address, port: address.port };
+    this.#isOnAll = address.address === "0.0.0.0" || address.address === "::";
     this.#server.on("error", (problem) =>
       this.#handlers.onFailure(
         undefined,
@@ -97,6 +107,10 @@ class NodeListener implements StreamListener {
         undefined,
       ),
     );
+    this.#accepted?.opened(this.local, (socket) => {
+      if (this.#options.tls === undefined) socket.pause();
+      this.#accept(socket);
+    });
     if (fastOpenQueue > 0) this.fastOpen = await askFastOpen(this.#server, fastOpenQueue);
   }
 
@@ -124,13 +138,7 @@ class NodeListener implements StreamListener {
       isSettled: false,
     };
     this.#arriving.set(socket, arriving);
-    socket.once("close", () =>
-      this.#fail(
-        arriving,
-        "handshake",
-        new DnsError("ERR_CONNECTION_LOST", "the client closed the connection"),
-      ),
-    );
+    socket.on("close", () => this.#lost(arriving));
     // Until a stream takes over; what it means is told by `close`.
     socket.on("error", ignore);
     const { proxy, tls } = this.#options;
@@ -138,6 +146,13 @@ class NodeListener implements StreamListener {
     if (awaitsHeader && (tls === undefined || proxy.place === "before tls"))
       this.#readHeader(socket, arriving, () => this.#begin(socket, arriving));
     else this.#begin(socket, arriving);
+  }
+
+  #lost(arriving: Arriving): void {
+    // Most connections have long become streams; an error is dear to make.
+    if (arriving.isSettled) return;
+    const problem = new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
+    this.#fail(arriving, "handshake", problem);
   }
 
   /** Clear TCP is a stream now; TLS begins its handshake. */
@@ -180,10 +195,18 @@ class NodeListener implements StreamListener {
   #deliver(socket: Socket, arriving: Arriving, security: ChannelSecurity | undefined): void {
     if (arriving.isSettled) return;
     arriving.isSettled = true;
-    const { source, destination, pending } = arriving;
+    const { source, destination, pending, remote } = arriving;
     const ends =
-      source === undefined || destination === undefined ? undefined : { remote: source, local: destination };
+      source === undefined || destination === undefined
+        ? { remote, local: this.#localOf(socket) }
+        : { remote: source, local: destination };
     this.#handlers.onStream(new NodeStream(socket, security, ends), pending);
+  }
+
+  /** The system is asked only where it knows more than we do. */
+  #localOf(socket: Socket): Endpoint {
+    if (!this.#isOnAll) return this.local;
+    return { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
   }
 
   #fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void {
@@ -213,7 +236,6 @@ class NodeListener implements StreamListener {
   }
 
   #secured(socket: TLSSocket): void {
-    socket.pause();
     const arriving = this.#arrivingOf(socket);
     if (arriving === undefined || arriving.isSettled) {
       socket.destroy();
@@ -224,16 +246,18 @@ class NodeListener implements StreamListener {
     keepLastWriteApart(socket);
     let security: ChannelSecurity;
     try {
-      security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
+      security = new ServerSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     } catch (problem) {
       this.#fail(arriving, "handshake", unreadable("TLS handshake", problem));
       socket.destroy();
       return;
     }
     const { proxy } = this.#options;
-    if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
+    // Nothing is lost until somebody listens: a socket begins to flow with its first listener.
+    if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address)) {
+      socket.pause();
       this.#readHeader(socket, arriving, () => this.#deliver(socket, arriving, security));
-    else this.#deliver(socket, arriving, security);
+    } else this.#deliver(socket, arriving, security);
   }
 
   change(options: ListenerChange): void {
@@ -264,6 +288,7 @@ class NodeListener implements StreamListener {
   }
 
   close(): Promise<void> {
+    this.#accepted?.closed(this.local);
     // Accepting ends with the call; waiting for the callback would wait for open connections, which have other owners.
     return new Promise((resolve) => {
       this.#server.close();
@@ -272,18 +297,41 @@ class NodeListener implements StreamListener {
   }
 }
 
-function serverSecurity(socket: TLSSocket, asksCertificate: boolean): ChannelSecurity {
-  const serverName: unknown = "servername" in socket ? socket.servername : undefined;
-  return {
-    ...channelFacts(socket),
-    resumed: socket.isSessionReused(),
-    serverName: typeof serverName === "string" ? serverName : undefined,
+/** What a handshake established, seen from the server. What nobody may ask for is read when somebody does. */
+class ServerSecurity implements ChannelSecurity {
+  readonly resumed: boolean;
+  readonly serverName: string | undefined;
+  readonly alpn: string | undefined;
+  readonly peerChain: ChannelSecurity["peerChain"];
+  readonly chainProblem: string | undefined;
+  /** Node tells it to clients only. */
+  readonly group: string | undefined = undefined;
+  readonly #socket: TLSSocket;
+
+  /** Throws what Node throws over a client certificate that it cannot read. */
+  constructor(socket: TLSSocket, asksCertificate: boolean) {
+    this.#socket = socket;
+    this.resumed = socket.isSessionReused();
+    const serverName: unknown = "servername" in socket ? socket.servername : undefined;
+    this.serverName = typeof serverName === "string" ? serverName : undefined;
+    this.alpn = typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : undefined;
     // A server finds the client's certificate in its own ticket, so that a resumed session has it too.
-    peerChain: asksCertificate ? readPeerChain(socket) : [],
-    chainProblem: socket.authorized
+    this.peerChain = asksCertificate ? readPeerChain(socket) : [];
+    this.chainProblem = socket.authorized
       ? undefined
-      : String(socket.authorizationError ?? "no client certificate"),
-  };
+      : String(socket.authorizationError ?? "no client certificate");
+  }
+
+  /** `unknown` once the connection is gone. */
+  get protocol(): string {
+    return this.#socket.getProtocol() ?? "unknown";
+  }
+
+  /** `unknown` once the connection is gone. */
+  get cipher(): string {
+    const cipher: { standardName: string } | null | undefined = this.#socket.getCipher();
+    return cipher?.standardName ?? "unknown";
+  }
 }
 
 function refuse(socket: Socket): void {

@@ -1,6 +1,7 @@
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
 import type { Runtime } from "../runtime.ts";
+import type { AcceptedSockets } from "./accepted-sockets.ts";
 import { openAnyDatagram } from "./any-datagram.ts";
 import { ChannelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
@@ -10,14 +11,19 @@ import { NodeRandom } from "./node-random.ts";
 import { ownAddresses } from "./own-addresses.ts";
 
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
-const nodeNetwork: Network = {
-  connect: openStream,
-  listen: openListener,
-  bindDatagram: openAnyDatagram,
-  ownAddresses,
-};
+function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
+  return {
+    connect: openStream,
+    listen: (options, handlers) => openListener(options, handlers, accepted),
+    bindDatagram: openAnyDatagram,
+    ownAddresses,
+  };
+}
 
-/** The real world. Events go to `diagnostics_channel` when nothing else is given. */
-export function nodeRuntime(events: Events = new ChannelEvents()): Runtime {
-  return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork, events };
+/**
+ * The real world. Events go to `diagnostics_channel` when nothing else is given. `accepted`: connections may go to other
+ * threads and come from them.
+ */
+export function nodeRuntime(events: Events = new ChannelEvents(), accepted?: AcceptedSockets): Runtime {
+  return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork(accepted), events };
 }

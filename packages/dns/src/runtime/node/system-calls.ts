@@ -1,7 +1,7 @@
 /**
  * System calls that Node does not make for us, on Linux: through `node:ffi`, which Node has from 26 on, else through the
  * package `koffi`, an optional peer that programs on older Nodes install when they want them. Neither is loaded before
- * somebody asks. The only file with foreign calls: whoever gets a descriptor from here closes it or hands it to Node, which
+ * somebody asks. The only file with foreign calls outside `runtime/native`: whoever gets a descriptor from here closes it or hands it to Node, which
  * then does; memory given to a call is used by the kernel during the call only.
  */
 
@@ -138,6 +138,11 @@ function callsOf(bound: (name: CallName) => AnyCall): SystemCalls {
     fcntl: (fd, command, argument) => Number(fcntl(fd, command, argument)),
     close: (fd) => Number(close(fd)),
   };
+}
+
+/** Whether {@link duplicateDescriptor} gives another one here. */
+export async function canDuplicateDescriptors(): Promise<boolean> {
+  return typeof (await systemCalls()) !== "string";
 }
 
 /** A descriptor of our own for the same open socket; the same one where it cannot be had, which then is ours. */

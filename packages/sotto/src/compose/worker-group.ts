@@ -1,0 +1,380 @@
+/**
+ * Several workers as one server. Each is a thread with the whole server in it, on the same addresses (SO_REUSEPORT), with its
+ * share of the limits; the supervisor, which serves nobody, starts them, starts those again that die, and asks all of them
+ * when an operator asks. Not here: threads as such, the log, signals.
+ */
+import { MessageCache, shareMessageCache } from "@sotto/dns/cache";
+import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
+import type { Name, Parsed, RRType } from "@sotto/dns/wire";
+import type { Config, ConfigSource } from "../config/index.ts";
+import type { InheritedSocket, StartThread } from "../operations/index.ts";
+import type { NameKnowledge } from "../recursor/index.ts";
+import { SelfMadeCertificates } from "./certificates.ts";
+import type { ForwardZoneStatus } from "./forwarders.ts";
+import { GroupStatus } from "./group-status.ts";
+import { tryListeners } from "./listener-trial.ts";
+import type { OpenListener } from "./listeners.ts";
+import type { PortalStatus } from "./portal.ts";
+import { COOKIE_SECRET_OCTETS, type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
+import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
+import type { StubStatus } from "./stub-status.ts";
+import { TICKET_SECRET_OCTETS } from "./tickets.ts";
+import { dumpOfAll } from "./worker-dump.ts";
+import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
+import { WorkerHandle } from "./worker-handle.ts";
+import type { EventLine, GivenConnection, WorkerWorld } from "./worker-messages.ts";
+import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
+
+export interface WorkerGroupOptions {
+  readonly count: number;
+  readonly startThread: StartThread;
+  /** Sockets of the service manager, which all workers listen on. */
+  readonly sockets?: readonly InheritedSocket[] | undefined;
+  readonly logLevel: Config["log"]["level"];
+}
+
+/** Opens everything or nothing. */
+export async function startWorkers(
+  config: Config,
+  source: ConfigSource,
+  options: WorkerGroupOptions,
+  runtime: Runtime,
+): Promise<SteeredServer> {
+  const group = new WorkerGroup(config, source, options, runtime);
+  await group.open();
+  return group;
+}
+
+/** See the head of this file. Workers have numbers from 0. */
+class WorkerGroup implements SteeredServer {
+  readonly #options: WorkerGroupOptions;
+  readonly #runtime: Runtime;
+  readonly #workers: readonly WorkerHandle[];
+  readonly #secrets: { readonly cookies: Uint8Array; readonly tickets: Uint8Array };
+  readonly #selfMade: SelfMadeCertificates;
+  readonly #restarts = new RestartPolicy();
+  readonly #status: GroupStatus;
+  readonly #loads: WorkerLoads;
+  readonly #timers = new Set<Timer>();
+  readonly #failed = Promise.withResolvers<Error>();
+  #config: Config;
+  #world: WorkerWorld;
+  #isEnding = false;
+  /** Restarts and reloads, one after another: a worker has the old configuration or the new one. */
+  #changing: Promise<unknown> = Promise.resolve();
+
+  constructor(config: Config, source: ConfigSource, options: WorkerGroupOptions, runtime: Runtime) {
+    const { random, clock } = runtime;
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#config = config;
+    this.#secrets = {
+      cookies: random.octets(COOKIE_SECRET_OCTETS),
+      tickets: random.octets(TICKET_SECRET_OCTETS),
+    };
+    this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
+    const cache = shareMessageCache(config.cache.sizeBytes, random);
+    this.#world = { source, ports: new Map(), certificates: new Map(), cache };
+    this.#loads = makeWorkerLoads(options.count);
+    this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
+      const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
+        onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
+        onConnection: (connection, receiver) => this.#passOn(connection, receiver, worker),
+        onCrash: (reason) => this.#crashed(worker, reason),
+      });
+      return worker;
+    });
+    this.#status = new GroupStatus(this.#workers, clock);
+  }
+
+  /** The first worker alone, so that what cannot be is told once, and the others know its ports. */
+  async open(): Promise<void> {
+    const { sockets = [] } = this.#options;
+    await tryListeners(this.#config, sockets, this.#runtime);
+    const certificates = await this.#selfMade.madeForAll(this.#config.listeners);
+    this.#world = { ...this.#world, certificates };
+    try {
+      const [first, ...others] = this.#workers;
+      const ports = await first?.start(this.#startOf());
+      this.#world = { ...this.#world, ports: ports ?? new Map() };
+      await Promise.all(others.map((worker) => worker.start(this.#startOf())));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#watch();
+  }
+
+  /** Settles when it cannot go on, with the reason; then somebody has to close it. */
+  get failed(): Promise<Error> {
+    return this.#failed.promise;
+  }
+
+  get listeners(): readonly OpenListener[] {
+    return this.#status.listeners;
+  }
+
+  get status(): ServerStatus & { readonly workers: readonly WorkerStatus[] } {
+    return this.#status.server;
+  }
+
+  get workers(): readonly WorkerStatus[] {
+    return this.#status.workers;
+  }
+
+  upstreams(): readonly ForwardZoneStatus[] {
+    return this.#status.upstreams;
+  }
+
+  get stubStatus(): StubStatus {
+    return this.#status.stub;
+  }
+
+  /** Everywhere; what was forgotten is added up. */
+  async flush(
+    name: Name,
+    what: "zone" | "name" | RRType,
+  ): Promise<{ readonly replies: number; readonly recordSets: number }> {
+    const input = { name: name.toString(), what };
+    const flushed = await Promise.all(this.#serving().map((worker) => worker.call("flush", input)));
+    return {
+      replies: flushed.reduce((sum, { replies }) => sum + replies, 0),
+      recordSets: flushed.reduce((sum, { recordSets }) => sum + recordSets, 0),
+    };
+  }
+
+  /** Of all workers, each record set once. */
+  dump(): AsyncGenerator<string> {
+    return dumpOfAll(this.#serving());
+  }
+
+  /** Into all caches; tells how many sets one of them took. */
+  async load(text: string): Promise<Parsed<number>> {
+    const loaded = await Promise.allSettled(this.#serving().map((worker) => worker.call("load", text)));
+    const [first] = loaded;
+    if (first === undefined) return { ok: false, problem: "no worker serves" };
+    // The same text is a master file everywhere or nowhere.
+    if (first.status === "rejected") return { ok: false, problem: String(first.reason?.message) };
+    return { ok: true, value: first.value };
+  }
+
+  /** As the first worker knows it. */
+  lookUp(name: Name): Promise<NameKnowledge> {
+    return this.#first().call("lookUp", name.toString());
+  }
+
+  /** As the first worker has them, which keeps them. */
+  trust(): Promise<{ readonly anchors: readonly string[]; readonly negative: readonly string[] }> {
+    return this.#first().call("trust", undefined);
+  }
+
+  /** In all workers, or in none. */
+  async portal(words: readonly string[]): Promise<PortalStatus> {
+    const asked = await Promise.allSettled(this.#serving().map((worker) => worker.call("portal", words)));
+    const refused = asked.find((one) => one.status === "rejected");
+    if (refused !== undefined) {
+      if (words[0] === "open" && asked.some(({ status }) => status === "fulfilled"))
+        await Promise.all(this.#serving().map((worker) => worker.call("portal", ["close"])));
+      throw refused.reason;
+    }
+    const merged = this.#status.portal;
+    if (merged === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
+    return merged;
+  }
+
+  /**
+   * Changes all workers, or none: when one refuses, those that had accepted go back. Rejects then, with the reason of the one
+   * that refused.
+   */
+  reload(config: Config, source: ConfigSource): Promise<readonly string[]> {
+    return this.#exclusively(async () => {
+      const known = new Set(this.listeners.map(({ key }) => key));
+      await tryListeners(config, this.#options.sockets ?? [], this.#runtime, known);
+      const certificates = await this.#selfMade.madeForAll(config.listeners);
+      const before = this.#world;
+      // Whoever still has the old configuration must not put its answers where the new one looks.
+      const cache = sameAnswers(this.#config, config)
+        ? before.cache
+        : shareMessageCache(config.cache.sizeBytes, this.#runtime.random);
+      const next = { source, ports: before.ports, certificates, cache };
+      const [first, ...others] = this.#serving();
+      if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
+      const { changes, ports } = await first.call("reload", next);
+      const rest = { ...next, ports };
+      const asked = await Promise.allSettled(others.map((worker) => worker.call("reload", rest)));
+      // One that has died meanwhile is no refusal: it comes back with what is decided here.
+      const refused = asked.find((one, i) => one.status === "rejected" && others[i]?.state === "serving");
+      if (refused?.status === "rejected") {
+        await this.#rollBack([first, ...others.filter((_, i) => asked[i]?.status === "fulfilled")], before);
+        throw refused.reason;
+      }
+      this.#config = config;
+      this.#world = rest;
+      // Whoever died meanwhile may have been writing to the new memory.
+      for (const worker of this.#workers) if (worker.state === "down") this.#freeCache(worker);
+      return changes;
+    });
+  }
+
+  async #rollBack(workers: readonly WorkerHandle[], before: WorkerWorld): Promise<void> {
+    for (const worker of workers) {
+      try {
+        await worker.call("reload", before);
+      } catch (error) {
+        const problem = error instanceof Error ? error.message : String(error);
+        this.#runtime.events.publish("worker.not-rolled-back", {
+          worker: worker.index,
+          problem,
+          consequence: "it is started again with the old configuration",
+        });
+        await worker.kill("it could not go back to the old configuration");
+      }
+    }
+  }
+
+  /** All workers let their clients finish; then there are none. */
+  async drain(): Promise<void> {
+    this.#end();
+    const deadlineMs = this.#config.limits.drainTimeoutMs + DRAIN_GRACE_MS;
+    const timer = this.#runtime.clock.startTimer("worker drain", deadlineMs, () => void this.#terminateAll());
+    await Promise.allSettled(this.#serving().map((worker) => worker.call("drain", undefined)));
+    timer.cancel();
+    await this.#terminateAll();
+  }
+
+  /** Ends all threads as soon as their sockets are closed. */
+  async close(): Promise<void> {
+    this.#end();
+    const timer = this.#runtime.clock.startTimer("worker close", CLOSE_MS, () => void this.#terminateAll());
+    await Promise.allSettled(this.#serving().map((worker) => worker.call("close", undefined)));
+    timer.cancel();
+    await this.#terminateAll();
+  }
+
+  async #terminateAll(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #crashed(worker: WorkerHandle, reason: string): void {
+    if (this.#isEnding) return;
+    this.#loads[worker.index] = LOAD_FULL;
+    this.#freeCache(worker);
+    this.#status.crashed(worker);
+    const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
+    this.#runtime.events.publish("worker.crashed", {
+      worker: worker.index,
+      reason,
+      ...(delayMs === undefined ? {} : { restartInMs: delayMs }),
+      others: this.#serving().length,
+    });
+    if (delayMs === undefined) {
+      const text = `workers crashed ${CRASHES_MAX + 1} times within ${CRASH_WINDOW_MS / 1000} s; the last reason: ${reason}`;
+      this.#failed.resolve(new DnsError("ERR_SYSTEM", text));
+      return;
+    }
+    this.#later("worker restart", delayMs, () => void this.#exclusively(() => this.#restart(worker)));
+  }
+
+  /** What it was writing to is emptied: nobody will finish it. */
+  #freeCache({ index }: WorkerHandle): void {
+    const { cache: shared } = this.#world;
+    const options = { bytesMax: shared.buffer.byteLength, shared, workerId: this.#workers.length };
+    new MessageCache(options, this.#runtime.random).recoverFrom(index);
+  }
+
+  /** Never rejects. */
+  async #restart(worker: WorkerHandle): Promise<void> {
+    if (this.#isEnding) return;
+    try {
+      await worker.start(this.#startOf());
+    } catch (error) {
+      this.#crashed(worker, error instanceof Error ? error.message : String(error));
+      return;
+    }
+    if (this.#isEnding) {
+      // It came too late to be asked to end.
+      await worker.terminate();
+      return;
+    }
+    this.#runtime.events.publish("worker.restarted", { worker: worker.index });
+    this.#later("worker recovery", RECOVERY_MS, () => {
+      if (worker.state === "serving") this.#restarts.recovered(worker.index);
+    });
+  }
+
+  #startOf(): Parameters<WorkerHandle["start"]>[0] {
+    const { count, sockets = [], logLevel } = this.#options;
+    return { count, sockets, logLevel, secrets: this.#secrets, loads: this.#loads, world: this.#world };
+  }
+
+  /** Work on the set of workers, after all such work that was begun before. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(work);
+    this.#changing = done.catch(() => undefined);
+    return done;
+  }
+
+  #later(name: string, delayMs: number, fire: () => void): void {
+    const timer = this.#runtime.clock.startTimer(
+      name,
+      delayMs,
+      () => {
+        this.#timers.delete(timer);
+        fire();
+      },
+      true,
+    );
+    this.#timers.add(timer);
+  }
+
+  /** Whoever writes no report for so many looks in a row hangs. Looks are counted, not time: a whole process may be stopped. */
+  #watch(): void {
+    this.#later("worker watch", WATCH_MS, () => {
+      this.#watch();
+      for (const worker of this.#serving())
+        if (!worker.showsLife() && worker.silentChecks >= SILENT_CHECKS_MAX)
+          void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
+    });
+  }
+
+  /** In the same turn, or this thread would read from it. To the giver, when the receiver has died meanwhile. */
+  #passOn(connection: GivenConnection, receiver: number, giver: WorkerHandle): void {
+    const wanted = this.#workers[receiver];
+    (wanted?.state === "serving" ? wanted : giver).give(connection);
+  }
+
+  #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {
+    const { events } = this.#runtime;
+    for (const [name, details] of lines) {
+      // What `WorkerEvents` wrote.
+      const fields = JSON.parse(details) as Record<string, unknown>;
+      events.publish(name, { ...fields, worker: worker.index });
+    }
+    if (dropped > 0) events.publish("worker.events-dropped", { worker: worker.index, dropped });
+  }
+
+  #serving(): WorkerHandle[] {
+    return this.#workers.filter(({ state }) => state === "serving");
+  }
+
+  #first(): WorkerHandle {
+    const [first] = this.#serving();
+    if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
+    return first;
+  }
+}
+
+/** A worker that has served so long has got over what made it crash. */
+const RECOVERY_MS = 30_000;
+const WATCH_MS = 1000;
+/** The longest collection of garbage of a large heap takes some seconds. */
+const SILENT_CHECKS_MAX = 20;
+/** Beyond the drain timeout: for answers under way and state files. */
+const DRAIN_GRACE_MS = 5000;
+const CLOSE_MS = 5000;

@@ -1,0 +1,101 @@
+/** What a supervisor and its workers say to each other. Not here: events, which are lines of the log in the end. */
+import type { SharedCacheMemory } from "@sotto/dns/cache";
+import type { ConfigSource } from "../config/index.ts";
+import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
+import type { NameKnowledge } from "../recursor/index.ts";
+import type { PortalStatus } from "./portal.ts";
+import type { WorkerLoads } from "./worker-hand-over.ts";
+import type { SharedSecrets } from "./worker-place.ts";
+
+/** Given to a worker when its thread starts. It opens its listeners, and answers as to a call `open` with number 0. */
+export interface WorkerStart {
+  readonly index: number;
+  readonly count: number;
+  readonly memory: SharedArrayBuffer;
+  readonly loads: WorkerLoads;
+  readonly secrets: SharedSecrets;
+  readonly world: WorkerWorld;
+  readonly sockets: readonly InheritedSocket[];
+  /** Level of the log: events below it are not sent. */
+  readonly logLevel: "error" | "warn" | "info" | "debug";
+}
+
+/** What all workers must see alike, at the start and at each reload. */
+export interface WorkerWorld {
+  readonly source: ConfigSource;
+  readonly ports: ReadonlyMap<string, number>;
+  readonly certificates: ReadonlyMap<string, CertificatePair>;
+  readonly cache: SharedCacheMemory;
+}
+
+/** What can be asked of a worker: input and output by name. Names of domains travel as text. */
+export interface WorkerCalls {
+  readonly open: { readonly input: undefined; readonly output: ReadonlyMap<string, number> };
+  readonly reload: {
+    readonly input: WorkerWorld;
+    readonly output: { readonly changes: readonly string[]; readonly ports: ReadonlyMap<string, number> };
+  };
+  readonly flush: {
+    readonly input: { readonly name: string; readonly what: "zone" | "name" | number };
+    readonly output: { readonly replies: number; readonly recordSets: number };
+  };
+  /** The next lines of a dump; `begin` starts one anew. Empty: that was all. */
+  readonly dump: { readonly input: "begin" | "go on"; readonly output: readonly string[] };
+  readonly load: { readonly input: string; readonly output: number };
+  readonly lookUp: { readonly input: string; readonly output: NameKnowledge };
+  readonly trust: {
+    readonly input: undefined;
+    readonly output: { readonly anchors: readonly string[]; readonly negative: readonly string[] };
+  };
+  readonly portal: { readonly input: readonly string[]; readonly output: PortalStatus };
+  readonly drain: { readonly input: undefined; readonly output: undefined };
+  readonly close: { readonly input: undefined; readonly output: undefined };
+}
+
+/** The name of a call. */
+export type WorkerCallName = keyof WorkerCalls;
+
+/** One call on its way to a worker. */
+export type WorkerCall = {
+  readonly [Name in WorkerCallName]: {
+    readonly number: number;
+    readonly name: Name;
+    readonly input: WorkerCalls[Name]["input"];
+  };
+}[WorkerCallName];
+
+/** A connection that another worker has accepted; it is no call, and has no answer. */
+export interface GivenConnection {
+  readonly name: "connection";
+  /** Where it came in. */
+  readonly place: string;
+  /** A socket of Node, which only threads and their ends look into. */
+  readonly socket: object;
+}
+
+/** An event with its details as JSON. */
+export type EventLine = readonly [name: string, details: string];
+
+/** What comes from a worker. */
+export type WorkerMessage =
+  | { readonly kind: "result"; readonly number: number; readonly value: unknown }
+  | {
+      readonly kind: "failure";
+      readonly number: number;
+      /** Of a `DnsError`; undefined for any other. */
+      readonly code: string | undefined;
+      readonly message: string;
+    }
+  | {
+      readonly kind: "events";
+      readonly lines: readonly EventLine[];
+      /** Events that had no room. */
+      readonly dropped: number;
+    }
+  | {
+      readonly kind: "connection";
+      readonly place: string;
+      readonly socket: object;
+      /** The worker that should have it. */
+      readonly receiver: number;
+    };

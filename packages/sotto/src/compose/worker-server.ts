@@ -1,0 +1,222 @@
+/** A worker: a server on its share of everything, which does what its supervisor asks and tells how it does. */
+import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
+import { parseName } from "@sotto/dns/wire";
+import { type Config, loadConfig, problemToText } from "../config/index.ts";
+import { trustSystemAuthorities } from "../operations/index.ts";
+import { type RunningServer, startRecursor } from "./recursor-daemon.ts";
+import { HandOver } from "./worker-hand-over.ts";
+import { ReportWriter, tallyCells } from "./worker-memory.ts";
+import type {
+  GivenConnection,
+  WorkerCall,
+  WorkerCallName,
+  WorkerCalls,
+  WorkerMessage,
+  WorkerStart,
+  WorkerWorld,
+} from "./worker-messages.ts";
+import { shareOf, type WorkerPlace } from "./worker-place.ts";
+
+/** What a worker needs of its thread. */
+export interface WorkerSurroundings {
+  readonly runtime: Runtime;
+  readonly post: (message: WorkerMessage) => void;
+  /** Gives a connection away; false when that cannot be done here, and then it stays as it is. */
+  readonly postConnection: (socket: object, place: string, receiver: number) => boolean;
+  /** Takes one; false when nobody listens there any more. */
+  readonly adopt: (socket: object, place: string) => boolean;
+  /** Share of the time since the last call in which the event loop was busy. */
+  readonly utilisation: () => number;
+}
+
+/** Answers calls one after another; the first, which nobody sends, opens the listeners. */
+export class WorkerServer {
+  readonly #surroundings: WorkerSurroundings;
+  readonly #start: WorkerStart;
+  readonly #place: WorkerPlace;
+  readonly #reports: ReportWriter;
+  #server: RunningServer | undefined = undefined;
+  #dump: Generator<string> | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #answering: Promise<void> = Promise.resolve();
+  readonly #handOver: HandOver;
+  #canGive = true;
+  #given = 0;
+  #taken = 0;
+
+  constructor(start: WorkerStart, surroundings: WorkerSurroundings) {
+    const { index, count, memory, secrets, world } = start;
+    this.#surroundings = surroundings;
+    this.#start = start;
+    this.#place = {
+      index,
+      count,
+      secrets,
+      cells: tallyCells(memory),
+      ports: new Map(world.ports),
+      cache: world.cache,
+      certificates: new Map(world.certificates),
+    };
+    this.#reports = new ReportWriter(memory);
+    this.#handOver = new HandOver(start.loads, index);
+    this.handle({ number: 0, name: "open", input: undefined });
+  }
+
+  /** Does what is asked, after what was asked before, and posts the result. A second end does not wait for the first. */
+  handle(call: WorkerCall | GivenConnection): void {
+    if (call.name === "connection") {
+      if (this.#surroundings.adopt(call.socket, call.place)) this.#taken++;
+      return;
+    }
+    const answer = (): Promise<void> => this.#answer(call);
+    if (call.name === "close") void answer();
+    else this.#answering = this.#answering.then(answer);
+  }
+
+  /** Whether a connection that has just been accepted is another worker's now. */
+  gives(socket: object, place: string): boolean {
+    const receiver = this.#canGive ? this.#handOver.receiver() : undefined;
+    if (receiver === undefined) return false;
+    // Where it cannot be done once, it can never be done.
+    this.#canGive = this.#surroundings.postConnection(socket, place, receiver);
+    if (this.#canGive) this.#given++;
+    return this.#canGive;
+  }
+
+  /** Never rejects. */
+  async #answer(call: WorkerCall): Promise<void> {
+    const { number } = call;
+    const { post } = this.#surroundings;
+    try {
+      const value = await this.#do(call);
+      // Whoever asks for the status after the answer must see what it did.
+      this.#report();
+      post({ kind: "result", number, value });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      post({ kind: "failure", number, code: DnsError.is(error) ? error.code : undefined, message });
+    }
+  }
+
+  async #do(call: WorkerCall): Promise<WorkerCalls[WorkerCallName]["output"]> {
+    if (call.name === "open") return this.#open();
+    const server = this.#server;
+    if (server === undefined) throw new DnsError("ERR_CLOSED", "the worker is not open");
+    switch (call.name) {
+      case "reload":
+        return this.#reload(server, call.input);
+      case "flush":
+        return server.flush(parseName(call.input.name), call.input.what);
+      case "dump":
+        return this.#nextLines(server, call.input);
+      case "load":
+        return load(server, call.input);
+      case "lookUp":
+        return server.lookUp(parseName(call.input));
+      case "trust":
+        return server.trust();
+      case "portal":
+        return server.portal(call.input);
+      case "drain":
+      case "close":
+        return this.#end(server, call.name);
+      default:
+        return unknownCall(call);
+    }
+  }
+
+  async #open(): Promise<ReadonlyMap<string, number>> {
+    const { world, sockets } = this.#start;
+    const config = this.#configOf(world);
+    const options = { sockets, worker: this.#place };
+    // Each thread has its own; the supervisor has told how many there are.
+    if (config.forwardZones.length > 0) trustSystemAuthorities();
+    this.#server = await startRecursor(config, this.#surroundings.runtime, options);
+    this.#keepReporting();
+    return this.#ports();
+  }
+
+  async #reload(server: RunningServer, world: WorkerWorld): Promise<WorkerCalls["reload"]["output"]> {
+    const { ports, certificates } = this.#place;
+    const config = this.#configOf(world);
+    for (const [key, port] of world.ports) ports.set(key, port);
+    for (const [address, pair] of world.certificates) certificates.set(address, pair);
+    this.#place.cache = world.cache;
+    const changes = await server.reload(config);
+    return { changes, ports: this.#ports() };
+  }
+
+  #configOf({ source }: WorkerWorld): Config {
+    const loaded = loadConfig(source.text, source.file, source.purpose);
+    // The supervisor found it good a moment ago, but it names files.
+    if (!loaded.ok) throw new DnsError("ERR_CONFIG", loaded.problems.map(problemToText).join("; "));
+    return shareOf(loaded.config, this.#place.count);
+  }
+
+  /** Of what is open now. */
+  #ports(): ReadonlyMap<string, number> {
+    return new Map((this.#server?.listeners ?? []).map(({ key, local }) => [key, local.port]));
+  }
+
+  #nextLines(server: RunningServer, what: "begin" | "go on"): string[] {
+    if (what === "begin") this.#dump = server.dump();
+    const lines: string[] = [];
+    for (let next = this.#dump?.next(); next?.done === false; next = this.#dump?.next()) {
+      lines.push(next.value);
+      if (lines.length >= DUMP_LINES) return lines;
+    }
+    this.#dump = undefined;
+    return lines;
+  }
+
+  async #end(server: RunningServer, how: "drain" | "close"): Promise<undefined> {
+    await server[how]();
+    this.#timer?.cancel();
+    return undefined;
+  }
+
+  #keepReporting(): void {
+    this.#timer = this.#surroundings.runtime.clock.startTimer(
+      "worker report",
+      REPORT_MS,
+      () => {
+        this.#report();
+        this.#keepReporting();
+      },
+      true,
+    );
+  }
+
+  #report(): void {
+    if (this.#server === undefined) return;
+    const { queries: _, ...status } = this.#server.status;
+    const { listeners, stubStatus } = this.#server;
+    const utilisation = this.#surroundings.utilisation();
+    this.#handOver.tell(utilisation);
+    this.#reports.write({
+      status,
+      listeners,
+      upstreams: stubStatus.zones,
+      portal: stubStatus.portal,
+      utilisation,
+      connectionsGiven: this.#given,
+      connectionsTaken: this.#taken,
+    });
+  }
+}
+
+function load(server: RunningServer, text: string): number {
+  const loaded = server.load(text);
+  if (!loaded.ok) throw new Error(loaded.problem);
+  return loaded.value;
+}
+
+/** What nobody sends; a mistake of ours ends the thread, and its supervisor starts another. */
+function unknownCall(call: never): never {
+  throw new Error(`unknown call ${JSON.stringify(call)}`);
+}
+
+/** An operator sees what happened a moment ago, at a cost of some 50 µs each time. */
+const REPORT_MS = 250;
+/** As many as make some 64 kB. */
+const DUMP_LINES = 1000;

@@ -1,0 +1,315 @@
+/** `sotto serve` with two workers, as a process: both serve, look like one server to operators, and end together. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { type ExchangeResult, Exchanger } from "@sotto/dns/transport";
+import {
+  encodeMessage,
+  makeEdns,
+  makeMessage,
+  parseName,
+  parseRecord,
+  RRClass,
+  RRType,
+  rdataToText,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
+import { askControl } from "../../packages/sotto/src/bin/control-client.ts";
+
+const SOTTO = join(import.meta.dirname, "../../packages/sotto/src/bin/sotto.ts");
+const FLAGS = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+/** Sockets of one try; that the kernel gives all of them to one of two workers has a chance of one in 2^39. */
+const SOCKETS = 40;
+
+/** As much as is looked at. */
+interface Status {
+  readonly workers: readonly { readonly state: string; readonly queries: number; readonly crashes: number }[];
+  readonly queries: Record<
+    "udp" | "tcp" | "tls",
+    { readonly answered: number; readonly "answered from cache": number }
+  >;
+  readonly listeners: readonly {
+    readonly transport: string;
+    readonly port: number;
+    readonly counters: {
+      readonly accepted?: number;
+      readonly received?: number;
+      readonly resumedSessions?: number;
+    };
+  }[];
+}
+
+class Server {
+  readonly process: ChildProcess;
+  readonly socket: string;
+  readonly file: string;
+  readonly lines: Record<string, unknown>[] = [];
+  readonly ended: Promise<number | null>;
+  #text = "";
+  #wake: () => void = () => undefined;
+
+  constructor(context: TestContext, settings: string) {
+    const folder = mkdtempSync(join(tmpdir(), "sotto-workers-"));
+    this.file = join(folder, "sotto.yaml");
+    this.socket = join(folder, "control.sock");
+    this.configure(settings);
+    this.process = spawn(process.execPath, [...FLAGS, SOTTO, "serve", "--config", this.file], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.ended = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
+    context.after(async () => {
+      this.process.kill("SIGKILL");
+      await this.ended;
+      rmSync(folder, { recursive: true });
+    });
+    this.process.stderr?.on("data", (chunk: Buffer) => {
+      this.#text += chunk.toString();
+      const whole = this.#text.split("\n");
+      this.#text = whole.pop() ?? "";
+      for (const line of whole) this.lines.push(line.startsWith("{") ? JSON.parse(line) : { msg: line });
+      this.#wake();
+    });
+    void this.ended.then(() => this.#wake());
+  }
+
+  configure(settings: string): void {
+    writeFileSync(
+      this.file,
+      `listen:
+  - { transport: udp, address: 127.0.0.1, port: 0 }
+  - { transport: tcp, address: 127.0.0.1, port: 0 }
+  - { transport: tls, address: 127.0.0.1, port: 0 }
+workers: 2
+control: { socket: control.sock }
+log: { format: json }
+${settings}`,
+    );
+  }
+
+  async line(message: string, from = 0): Promise<Record<string, unknown>> {
+    for (;;) {
+      const found = this.lines.slice(from).find((line) => String(line["msg"]).startsWith(message));
+      if (found !== undefined) return found;
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
+        throw new Error(`server ended without "${message}": ${JSON.stringify(this.lines)}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async status(): Promise<Status> {
+    return (await askControl(this.socket, ["status"])) as Status; // What the command gives.
+  }
+
+  /** Reports come four times a second: asks until one is as it should be. */
+  async statusWhere(isAsWanted: (status: Status) => boolean): Promise<Status> {
+    for (;;) {
+      const status = await this.status();
+      if (isAsWanted(status)) return status;
+    }
+  }
+
+  port(transport: string): number {
+    const line = this.lines.findLast((one) => one["msg"] === "listening" && one["transport"] === transport);
+    return Number(line?.["port"]);
+  }
+
+  get pin(): string {
+    const line = this.lines.find((one) => one["msg"] === "listening" && one["transport"] === "tls");
+    return String(line?.["pin"]).replace("sha256:", "");
+  }
+}
+
+const WWW = 'local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }\n';
+
+/** One query, by a socket that nobody has used before. */
+async function askAnew(server: Server, transport: "udp" | "tcp" | "tls"): Promise<string> {
+  const exchanger = new Exchanger({}, nodeRuntime());
+  try {
+    return addressOf(await ask(exchanger, server, transport));
+  } finally {
+    await exchanger.close();
+  }
+}
+
+function ask(
+  exchanger: Exchanger,
+  server: Server,
+  transport: "udp" | "tcp" | "tls",
+): Promise<ExchangeResult> {
+  return exchanger.exchange({
+    question: { name: parseName("www.corp.example."), type: RRType.A, class: RRClass.IN },
+    server: { address: "127.0.0.1", port: server.port(transport) },
+    transport,
+    recursionDesired: true,
+    checkingDisabled: false,
+    authenticData: false,
+    edns: makeEdns(),
+    deadlineMs: nodeRuntime().clock.nowMs() + 20_000,
+    ...(transport === "tls"
+      ? {
+          tls: {
+            serverName: undefined,
+            authName: undefined,
+            pins: [server.pin],
+            trustAnchorsPem: undefined,
+            authenticate: "required" as const,
+            certificatePem: undefined,
+            keyPem: undefined,
+          },
+        }
+      : {}),
+  });
+}
+
+function addressOf(result: ExchangeResult): string {
+  const [record] = result.message.answers;
+  return record === undefined ? "" : rdataToText(record.type, record.rdata);
+}
+
+test("both workers answer over UDP, TCP and TLS, and the status adds them up", async (context) => {
+  const server = new Server(context, WWW);
+  assert.equal((await server.line("ready"))["workers"], 2);
+  assert.equal(server.lines.filter((line) => line["msg"] === "listening").length, 3, "said once");
+  for (const transport of ["udp", "tcp", "tls"] as const) {
+    const before = (await server.status()).workers.map(({ queries }) => queries);
+    const answers = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, transport)));
+    assert.deepEqual(new Set(answers), new Set(["192.0.2.1"]), transport);
+    const { workers, queries } = await server.status();
+    assert.equal(queries[transport].answered, SOCKETS, transport);
+    const grown = workers.map((worker, i) => worker.queries - (before[i] ?? 0));
+    assert.ok(
+      grown.every((count) => count > 0),
+      `${transport}: ${grown.join(" and ")}`,
+    );
+  }
+  const { listeners } = await server.statusWhere(({ listeners: [udp, tcp, tls] }) =>
+    [udp?.counters.received, tcp?.counters.accepted, tls?.counters.accepted].every(
+      (count) => count === SOCKETS,
+    ),
+  );
+  assert.deepEqual(
+    listeners.map(({ transport }) => transport),
+    ["udp", "tcp", "tls"],
+  );
+});
+
+/** A resolver that answers with 192.0.2.1, then .2 and so on: the last octet tells how often it was asked. */
+async function serveUpstream(context: TestContext): Promise<number> {
+  const socket = createSocket("udp4");
+  context.after(() => socket.close());
+  let asked = 0;
+  socket.on("message", (octets, from) => {
+    const query = tryDecodeMessage(octets);
+    const [question] = query.ok ? query.value.questions : [];
+    if (!query.ok || question === undefined) return;
+    const answers = [parseRecord(`${question.name} 3600 IN A 192.0.2.${++asked}`)];
+    const reply = makeMessage({ id: query.value.id, isResponse: true, questions: [question], answers });
+    socket.send(encodeMessage(reply), from.port, from.address);
+  });
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return socket.address().port;
+}
+
+test("what one worker has resolved all answer from the cache, until a reload makes it wrong", async (context) => {
+  const upstream = await serveUpstream(context);
+  const settings = `forward-zones: [{ name: ., upstreams: ["udp://127.0.0.1:${upstream}"] }]
+dnssec: { validation: false }
+resolver: { case-randomisation: false }
+`;
+  const server = new Server(context, settings);
+  await server.line("ready");
+  const first = await askAnew(server, "udp");
+  const before = (await server.status()).workers.map(({ queries }) => queries);
+  const answers = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, "udp")));
+  assert.deepEqual(new Set(answers), new Set([first]));
+  const { workers, queries } = await server.status();
+  assert.deepEqual([queries.udp["answered from cache"], queries.udp.answered], [SOCKETS, 1]);
+  assert.ok(workers.every((worker, i) => worker.queries > (before[i] ?? 0)));
+  server.configure(`${settings}cache: { max-ttl: 1h }\n`);
+  const from = server.lines.length;
+  server.process.kill("SIGHUP");
+  await server.line("ready", from);
+  const after = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, "udp")));
+  assert.ok(!after.includes(first), "nobody has the old answer");
+});
+
+test("a ticket of one worker resumes a session with the other", async (context) => {
+  const server = new Server(context, `${WWW}limits: { queries-per-connection: 1 }\n`);
+  await server.line("ready");
+  const exchanger = new Exchanger({}, nodeRuntime());
+  context.after(() => exchanger.close());
+  for (let i = 0; i < SOCKETS; i++) assert.equal(addressOf(await ask(exchanger, server, "tls")), "192.0.2.1");
+  const { workers, listeners } = await server.statusWhere(
+    ({ listeners: all }) => all[2]?.counters.accepted === SOCKETS,
+  );
+  assert.ok(workers.every(({ queries }) => queries > 0));
+  // A full handshake gives two tickets, and each is used once (RFC 8446 §C.4): two of three connections resume.
+  assert.equal(listeners[2]?.counters.resumedSessions, Math.floor((SOCKETS / 3) * 2));
+});
+
+test("a reload reaches both workers or none, and flushing, loading and dumping all of them", async (context) => {
+  const server = new Server(context, WWW);
+  await server.line("ready");
+  const port = server.port("udp");
+  server.configure(WWW.replace("192.0.2.1", "192.0.2.2"));
+  const from = server.lines.length;
+  server.process.kill("SIGHUP");
+  await server.line("reloaded", from);
+  await server.line("ready", from);
+  assert.equal(server.port("udp"), port);
+  const answers = await Promise.all(Array.from({ length: SOCKETS }, () => askAnew(server, "udp")));
+  assert.deepEqual(new Set(answers), new Set(["192.0.2.2"]));
+  const { workers } = await server.status();
+  assert.ok(workers.every(({ queries }) => queries > 0));
+  server.configure("lisen: []\n");
+  server.process.kill("SIGHUP");
+  await server.line("reload refused", from);
+  assert.equal(await askAnew(server, "udp"), "192.0.2.2");
+  const dump = "; sotto cache 1\nkept.example.\t300\tIN\tA\t192.0.2.9\n";
+  assert.deepEqual(await askControl(server.socket, ["load", dump]), { recordSets: 1 });
+  let dumped = "";
+  await askControl(server.socket, ["dump"], (text) => {
+    dumped += text;
+  });
+  assert.match(
+    dumped,
+    /^; sotto cache 1\nkept\.example\.\t\d+\tIN\tA\t192\.0\.2\.9\n$/,
+    "both have it, one gives it",
+  );
+  assert.deepEqual(await askControl(server.socket, ["flush", "kept.example", "A"]), {
+    replies: 0,
+    recordSets: 2,
+  });
+});
+
+test("SIGTERM ends all workers with exit code 0 although clients are connected", async (context) => {
+  const server = new Server(context, WWW);
+  await server.line("ready");
+  const exchangers = Array.from({ length: SOCKETS }, () => new Exchanger({}, nodeRuntime()));
+  context.after(() => Promise.all(exchangers.map((exchanger) => exchanger.close())));
+  await Promise.all(exchangers.map((exchanger) => ask(exchanger, server, "tcp")));
+  server.process.kill("SIGTERM");
+  assert.equal(await server.ended, 0);
+  assert.equal(server.lines.at(-1)?.["msg"], "ended");
+});
+
+test("a second resolver on the same addresses is refused, although workers share them", async (context) => {
+  const first = new Server(context, WWW);
+  await first.line("ready");
+  const second = new Server(context, WWW);
+  writeFileSync(
+    second.file,
+    `workers: 2\nlisten: [{ transport: udp, address: 127.0.0.1, port: ${first.port("udp")} }]\n`,
+  );
+  assert.equal(await second.ended, 2);
+  assert.match(String(second.lines.at(-1)?.["msg"]), /another program listens there/);
+});

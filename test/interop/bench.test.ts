@@ -1,0 +1,85 @@
+/** The benchmark itself, short, with one peer: that it measures, tells, and leaves nothing behind. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { TestContext } from "node:test";
+import type { BenchDocument } from "../../bench/peers/document.ts";
+import type { TestResult } from "../../bench/peers/judge.ts";
+import { peerTest, temporaryFolder } from "./peers.ts";
+
+const PROGRAMS = ["unbound", "nsd", "taskset", "setpriv"];
+const ROOT = resolve(import.meta.dirname, "../..");
+const NODE = join(ROOT, "node_modules/.bin/node");
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{
+    readonly code: number | null;
+    readonly output: string;
+    readonly progress: string;
+  }>;
+  progress(): string;
+}
+
+/** Starts it with a folder for all temporary files. */
+function start(context: TestContext, folder: string, args: readonly string[]): Run {
+  const flags = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+  const command = [...flags, join(ROOT, "bench/peers.ts"), "--servers", "unbound", "--force", ...args];
+  const child = spawn(NODE, command, { cwd: ROOT, env: { ...process.env, TMPDIR: folder }, detached: true });
+  context.after(() => child.kill("SIGTERM"));
+  let [output, progress] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    progress += chunk.toString();
+  });
+  const ended: Run["ended"] = new Promise((done) =>
+    child.on("close", (code) => done({ code, output, progress })),
+  );
+  return { child, ended, progress: () => progress };
+}
+
+peerTest("the benchmark measures a peer and us, and leaves nothing behind", PROGRAMS, async (context) => {
+  const folder = temporaryFolder(context);
+  const args = ["--tests", "dot-1,udp,tls-full", "--rounds", "1", "--secs", "0.3", "--json"];
+  const { code, output, progress } = await start(context, folder, args).ended;
+  // Whether goals are met on this machine now, and whether it was loaded, is no matter of this test.
+  assert.ok(code === 0 || code === 1 || code === 3, `${code}: ${progress}`);
+  // The benchmark wrote it.
+  const told = JSON.parse(output) as BenchDocument & { readonly results: readonly TestResult[] };
+  assert.deepEqual(
+    told.tests.map(({ key }) => key),
+    ["dot-1", "udp", "tls-full"],
+  );
+  for (const { test: row, servers, ours } of told.results) {
+    assert.deepEqual(servers.map(({ server }) => server).sort(), ["sotto", "unbound"]);
+    for (const one of servers) {
+      assert.equal(one.wrong, 0, `${row.key} ${one.server}`);
+      assert.ok(one.cpuUs > 0 && one.perSecond > 0 && one.p50Ms > 0, `${row.key} ${one.server}`);
+    }
+    assert.equal(ours.length, 1);
+  }
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+peerTest(
+  "a benchmark that is interrupted ends at once and leaves nothing behind",
+  PROGRAMS,
+  async (context) => {
+    const folder = temporaryFolder(context);
+    const run = start(context, folder, ["--tests", "dot-1", "--rounds", "99", "--secs", "1"]);
+    const { pid } = run.child;
+    await new Promise<void>((ready) =>
+      run.child.stderr?.on("data", () => {
+        if (run.progress().includes("unbound")) ready();
+      }),
+    );
+    // As a terminal does it: to the whole group.
+    if (pid !== undefined) process.kill(-pid, "SIGINT");
+    const { code } = await run.ended;
+    assert.equal(code, 130);
+    assert.deepEqual(readdirSync(folder), []);
+  },
+);
