@@ -1,5 +1,6 @@
 // Finds the test files of a suite and runs them with the Node of node_modules, or with the one that --node=PATH names:
 // `node scripts/run-tests.mjs unit|library|packages|interop [part of a file name …] [--node=PATH] [--flag-of-node …]`.
+// With SOTTO_ENGINE=native in the environment, listeners are those of the native engine (test/native-engine.mjs).
 // Plain JavaScript, because the installed Node may be too old for the sources.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -95,6 +96,13 @@ if (files.length === 0) {
 // Interop tests start servers, tests of packages install: one file at a time, so that ports and timing are their own.
 const concurrency =
   chosen === SUITES.interop || chosen === SUITES.packages ? 1 : Math.max(2, availableParallelism());
+// Also for the programs that tests start.
+const engine = process.env["SOTTO_ENGINE"] ?? "node";
+const hook = `--import=${join(process.cwd(), "test", "native-engine.mjs")}`;
+const env =
+  engine === "native"
+    ? { ...process.env, NODE_OPTIONS: `${process.env["NODE_OPTIONS"] ?? ""} ${hook}`.trim() }
+    : process.env;
 const result = spawnSync(
   node,
   [
@@ -107,7 +115,7 @@ const result = spawnSync(
     ...flags,
     ...files,
   ],
-  { stdio: "inherit" },
+  { stdio: "inherit", env },
 );
 if (result.error !== undefined) console.error(`cannot run ${node}: ${result.error.message}`);
 process.exit(result.status ?? 1);

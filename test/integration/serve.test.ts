@@ -19,12 +19,13 @@ class Server {
   #text = "";
   #wake: () => void = () => undefined;
 
-  constructor(file: string) {
-    this.process = spawn(
-      process.execPath,
-      ["--conditions=source", "--disable-warning=ExperimentalWarning", SOTTO, "serve", "--config", file],
-      { stdio: ["ignore", "ignore", "pipe"] },
-    );
+  /** With further flags of Node nothing of the test's own environment is passed on. */
+  constructor(file: string, flags?: readonly string[]) {
+    const usual = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+    this.process = spawn(process.execPath, [...usual, ...(flags ?? []), SOTTO, "serve", "--config", file], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: flags === undefined ? process.env : { ...process.env, NODE_OPTIONS: "" },
+    });
     this.ended = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
     this.process.stderr?.on("data", (chunk: Buffer) => {
       this.#text += chunk.toString();
@@ -70,12 +71,13 @@ async function withServer(
   context: TestContext,
   text: string,
   run: (server: Server, file: string) => Promise<void>,
+  flags?: readonly string[],
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-serve-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "sotto.yaml");
   writeFileSync(file, text);
-  const server = new Server(file);
+  const server = new Server(file, flags);
   try {
     await server.line("ready");
     await run(server, file);
@@ -191,3 +193,27 @@ test("a wrong configuration stops the start with every problem and exit code 2",
   assert.equal(await server.ended, 2);
   assert.equal(server.lines.length, 2);
 });
+
+for (const [title, flags, engine] of [
+  ["the native engine serves on all transports", [], "native"],
+  [
+    "without permission for foreign functions Node's own sockets serve, and the log says so",
+    ["--permission", "--allow-fs-read=*", "--allow-fs-write=*", "--allow-net"],
+    "node",
+  ],
+] as const) {
+  test(title, { skip: process.platform === "linux" ? false : "Linux only" }, async (context) => {
+    const text = `engine: native\n${configText("www.corp.example. 300 IN A 192.0.2.80")}`;
+    const told = engine === "native" ? "listeners are on the native engine" : "no native engine";
+    const run = async (server: Server): Promise<void> => {
+      assert.equal((await server.line(told))["engine"], engine);
+      const exchanger = new Exchanger({}, nodeRuntime());
+      for (const transport of ["udp", "tcp", "tls"] as const) {
+        const { message } = await ask(exchanger, server, transport);
+        assert.equal(message.rcode, Rcode.NoError, transport);
+      }
+      await exchanger.close();
+    };
+    await withServer(context, text, run, flags);
+  });
+}

@@ -4,8 +4,8 @@ import { codeOf, exportsOf, type Import, importsOf } from "./scan.ts";
 export type Tree = ReadonlyMap<string, string>;
 
 /**
- * Who may import whom (architecture §3), by room. A room is a folder under `packages/*\/src`; `runtime/node` is a room of
- * its own, because only programs may bind the real world, and so is each tool. Tests may import everything. Siblings do
+ * Who may import whom (architecture §3), by room. A room is a folder under `packages/*\/src`; `runtime/node` and
+ * `runtime/native` are rooms of their own, because only programs may bind the real world, and so is each tool. Tests may import everything. Siblings do
  * not see each other: `server` knows Responders and not `recursor`, and `compose` is where parts meet.
  */
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -13,6 +13,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   runtime: [],
   "runtime/node": ["wire", "runtime"],
+  "runtime/native": ["wire", "runtime", "runtime/node"],
   transport: ["wire", "runtime"],
   cache: ["wire", "runtime"],
   dnssec: ["wire", "runtime"],
@@ -52,7 +53,17 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "config",
     "tools",
   ],
-  bin: ["wire", "runtime", "runtime/node", "config", "operations", "compose", "tools", "playground"],
+  bin: [
+    "wire",
+    "runtime",
+    "runtime/node",
+    "runtime/native",
+    "config",
+    "operations",
+    "compose",
+    "tools",
+    "playground",
+  ],
 };
 
 /** Files that may touch the world although their room may not, each with its reason. */
@@ -77,6 +88,7 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
 /** Rooms that are the world's edge, or programs. */
 const WORLD_ROOMS: ReadonlySet<string> = new Set([
   "runtime/node",
+  "runtime/native",
   // Takes the place of node:dns, and so has to touch it.
   "node-dns",
   "operations",
@@ -102,7 +114,7 @@ const FORBIDDEN_CODE: readonly (readonly [RegExp, string])[] = [
 ];
 
 const FORBIDDEN_MODULE =
-  /^node:(?:net|tls|dgram|fs|http|http2|https|dns|child_process|worker_threads|cluster|timers)(?:\/|$)/;
+  /^node:(?:net|tls|dgram|fs|http|http2|https|dns|child_process|worker_threads|cluster|timers|ffi)(?:\/|$)/;
 
 /** Rooms that may import only some modules of Node: those that do not touch the world anyway, and even fewer. */
 const NODE_MODULES_OF: Readonly<Record<string, readonly string[]>> = { wire: [], dnssec: ["node:crypto"] };
@@ -117,7 +129,7 @@ const ROOT_ENTRY = "packages/dns/src/index.ts";
 export function roomOf(path: string): string | undefined {
   if (path === ROOT_ENTRY) return "root";
   const [, room, inner] = /^packages\/(?:dns|sotto)\/src\/([^/]+)\/(?:([^/]+)\/)?/.exec(path) ?? [];
-  if (room === "runtime" && inner === "node") return "runtime/node";
+  if (room === "runtime" && (inner === "node" || inner === "native")) return `runtime/${inner}`;
   if (room === "tools" && inner !== undefined) return `tools/${inner}`;
   return room;
 }
@@ -148,8 +160,9 @@ function wrongArrow(path: string, room: string, { specifier, target }: Import): 
   const other = roomOf(target);
   if (other === undefined) return [`${path}: imports ${specifier}, which is in no room`];
   if (other === room) return [];
-  // `runtime/node` lies inside `runtime`: to its files the interfaces are neighbours.
+  // These lie inside `runtime`: to their files the interfaces are neighbours, and to the second engine the first one is.
   if (room === "runtime/node" && other === "runtime") return [];
+  if (room === "runtime/native" && (other === "runtime" || other === "runtime/node")) return [];
   const allowed = ARROWS[room.replace(/^tools\/.*/, "tools")];
   if (allowed === undefined) return [`${path}: the room ${room} is not in the table of arrows`];
   if (!allowed.includes(other.replace(/^tools\/.*/, "tools")))
@@ -240,7 +253,7 @@ export function unusedExports(tree: Tree): string[] {
   const imports = new Map([...tree].map(([path, text]) => [path, importsOf(path, text)]));
   const uses = new Set<Use>();
   for (const [path, found] of imports) {
-    const isPublic = /^packages\/dns\/src\/(?:[^/]+\/(?:node\/)?)?index\.ts$/.test(path);
+    const isPublic = /^packages\/dns\/src\/(?:[^/]+\/(?:node\/|native\/)?)?index\.ts$/.test(path);
     for (const { target, names, isReExport } of found) {
       if (target === undefined || (isReExport && !isPublic)) continue;
       for (const name of names) addUse(uses, imports, target, name);

@@ -90,6 +90,7 @@ export class InfraCache {
 
   /** Why the server is no use for the zone; undefined when nothing is known against it. */
   lameness(address: string, zone: Name): Lameness | undefined {
+    if (this.#lame.size === 0) return undefined;
     const lame = this.#lame.get(`${address} ${zone.key}`);
     return lame === undefined || lame.untilMs <= this.#clock.nowMs() ? undefined : lame.kind;
   }
@@ -114,23 +115,31 @@ export class InfraCache {
   }
 
   #keep(address: string, changes: Partial<ServerRecord>): void {
-    const known = this.#find(address) ?? FRESH;
+    const known = this.#find(address);
+    const usedAtMs = this.#clock.nowMs();
+    // A server that is asked all the time need not become the youngest each time.
+    if (known !== undefined && usedAtMs - known.youngestAtMs < ORDER_MS) {
+      Object.assign(known, changes, { usedAtMs });
+      return;
+    }
     this.#servers.delete(address);
-    this.#servers.set(address, { ...known, ...changes, usedAtMs: this.#clock.nowMs() });
+    this.#servers.set(address, { ...(known ?? FRESH), ...changes, usedAtMs, youngestAtMs: usedAtMs });
     dropOldest(this.#servers, this.#serversMax);
   }
 }
 
 interface ServerRecord {
-  readonly srttMs: number;
-  readonly rttvarMs: number;
+  srttMs: number;
+  rttvarMs: number;
   /** False while `srttMs` is the guess for unknown servers. */
-  readonly isMeasured: boolean;
+  isMeasured: boolean;
   /** Queries without a reply since the last reply. */
-  readonly silences: number;
-  readonly edns: EdnsSupport;
-  readonly ednsUntilMs: number;
-  readonly usedAtMs: number;
+  silences: number;
+  edns: EdnsSupport;
+  ednsUntilMs: number;
+  usedAtMs: number;
+  /** When it was put behind all others that may leave before it. */
+  youngestAtMs: number;
 }
 
 function dropOldest(map: Map<string, unknown>, max: number): void {
@@ -158,6 +167,8 @@ const SERVER_MEMORY_MS = 900_000;
 const EDNS_MEMORY_MS = 900_000;
 /** RFC 9520 §3.2: failures are kept for five minutes at most. */
 const LAME_MEMORY_MS = 300_000;
+/** So exact is the order in which servers leave, milliseconds. */
+const ORDER_MS = 1000;
 /** About 200 bytes each: 2 MB. */
 const SERVERS_MAX_DEFAULT = 10_000;
 /** About 300 bytes each: 3 MB. */
@@ -171,4 +182,5 @@ const FRESH: ServerRecord = {
   edns: "unknown",
   ednsUntilMs: 0,
   usedAtMs: 0,
+  youngestAtMs: 0,
 };

@@ -84,9 +84,12 @@ export interface RRsetCacheOptions {
   readonly negativeTtlSecondsMax?: number;
 }
 
-/** Record sets by owner and type, negative answers beside them, in one byte budget. */
+/**
+ * Record sets by owner and type, negative answers beside them, in one byte budget. All that is known of a name stands together: a
+ * question looks for several things at its name, and what leaves for others leaves as a whole.
+ */
 export class RRsetCache {
-  readonly #entries: BudgetMap<Entry>;
+  readonly #names: BudgetMap<Known>;
   readonly #clock: Clock;
   readonly #ttlSecondsMin: number;
   readonly #ttlSecondsMax: number;
@@ -94,7 +97,7 @@ export class RRsetCache {
   readonly #negativeTtlSecondsMax: number;
 
   constructor(options: RRsetCacheOptions, clock: Clock) {
-    this.#entries = new BudgetMap(options.bytesMax ?? CACHE_BYTES_DEFAULT);
+    this.#names = new BudgetMap(options.bytesMax ?? CACHE_BYTES_DEFAULT);
     this.#clock = clock;
     this.#ttlSecondsMin = options.ttlSecondsMin ?? 0;
     this.#ttlSecondsMax = options.ttlSecondsMax ?? TTL_SECONDS_MAX_DEFAULT;
@@ -102,19 +105,44 @@ export class RRsetCache {
     this.#negativeTtlSecondsMax = options.negativeTtlSecondsMax ?? NEGATIVE_TTL_SECONDS_MAX_DEFAULT;
   }
 
+  /** Its entries are names. */
   get use(): BudgetUse {
-    return this.#entries.use;
+    return this.#names.use;
   }
 
   /** The set when it is there, fresh, and trusted at least that much (default: enough to answer a client). */
   find(owner: Name, type: RRType, trustMin: Trust = Trust.Answer): CachedRRset | undefined {
-    const entry = this.#entries.find(keyOf(owner, type), this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    const entry = entryIn(this.#names.find(owner.key, nowMs), type, nowMs);
     if (entry?.kind !== "rrset" || entry.trust < trustMin) return undefined;
-    const { rrset, trust, security } = entry;
-    const ttlSeconds = this.#remainingSeconds(entry);
-    const proofs =
-      rrset.proofs.length === 0 ? rrset.proofs : rrset.proofs.map((proof) => ({ ...proof, ttlSeconds }));
-    return { ...rrset, ttlSeconds, proofs, trust, security };
+    return asFound(entry, nowMs);
+  }
+
+  /** Whether {@link find} would give a set. */
+  has(owner: Name, type: RRType, trustMin: Trust = Trust.Answer): boolean {
+    const nowMs = this.#clock.nowMs();
+    const entry = entryIn(this.#names.find(owner.key, nowMs), type, nowMs);
+    return entry?.kind === "rrset" && entry.trust >= trustMin;
+  }
+
+  /** Whether an answer has shown that the name exists: one of that type, or that it has none. */
+  isKnownToExist(owner: Name, type: RRType): boolean {
+    const nowMs = this.#clock.nowMs();
+    const known = this.#names.find(owner.key, nowMs);
+    const entry = entryIn(known, type, nowMs) ?? entryIn(known, NXDOMAIN_SLOT, nowMs);
+    return entry?.kind === "rrset" ? entry.trust >= Trust.Answer : entry?.answer.kind === "nodata";
+  }
+
+  /** The validated set of that type at the closest name above that has one. */
+  findSecureAbove(owner: Name, type: RRType): CachedRRset | undefined {
+    const nowMs = this.#clock.nowMs();
+    const { wire, key } = owner;
+    for (let at = (wire[0] ?? 0) + 1; at < wire.length; at += (wire[at] ?? 0) + 1) {
+      const entry = entryIn(this.#names.find(key.substring(at), nowMs), type, nowMs);
+      if (entry?.kind === "rrset" && entry.trust >= Trust.Answer && entry.security === "secure")
+        return asFound(entry, nowMs);
+    }
+    return undefined;
   }
 
   /**
@@ -122,51 +150,55 @@ export class RRsetCache {
    * (RFC 2181 §5.4.1). A TTL of 0 is for the present question only and is not stored (RFC 1035 §3.2.1).
    */
   store(rrset: RRset, trust: Trust, security: CachedSecurity = rrset.security ?? "indeterminate"): RRset {
-    const key = keyOf(rrset.owner, rrset.type);
-    const known = this.find(rrset.owner, rrset.type, Trust.Additional);
-    if (known !== undefined && known.trust > trust) return known;
-    const ownSeconds = Math.min(ttlSecondsAt(rrset, this.#clock.nowMs()), ttlWithProofs(rrset, rrset.proofs));
+    const nowMs = this.#clock.nowMs();
+    const known = this.#names.find(rrset.owner.key, nowMs);
+    const entry = entryIn(known, rrset.type, nowMs);
+    if (entry?.kind === "rrset" && entry.trust > trust) return asFound(entry, nowMs);
+    const ownSeconds = Math.min(ttlSecondsAt(rrset, nowMs), ttlWithProofs(rrset, rrset.proofs));
     const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#ttlSecondsMax);
     const kept: RRset = { ...rrset, ttlSeconds, asOfMs: undefined };
-    if (trust >= Trust.Answer) this.#entries.delete(keyOf(rrset.owner, NXDOMAIN_SLOT));
+    if (trust >= Trust.Answer) this.#forget(rrset.owner, NXDOMAIN_SLOT);
     if (ttlSeconds === 0) {
-      this.#entries.delete(key);
+      this.#forget(rrset.owner, rrset.type);
       return kept;
     }
-    const expiresAtMs = this.#clock.nowMs() + ttlSeconds * 1000;
+    const expiresAtMs = nowMs + ttlSeconds * 1000;
     const bytes = ENTRY_OVERHEAD_BYTES + rrsetBytes(kept);
-    this.#entries.store(key, { kind: "rrset", key, rrset: kept, trust, security, bytes, expiresAtMs });
+    const slot = rrset.type;
+    this.#keep(rrset.owner, { kind: "rrset", slot, rrset: kept, trust, security, bytes, expiresAtMs });
     return kept;
   }
 
   /** That the name does not exist, or has no such type; undefined when neither is known. */
   findNegative(owner: Name, type: RRType): NegativeAnswer | undefined {
-    for (const slot of [type, NXDOMAIN_SLOT]) {
-      const entry = this.#entries.find(keyOf(owner, slot), this.#clock.nowMs());
-      if (entry?.kind !== "negative") continue;
-      if (entry.answer.soa === undefined) return entry.answer;
-      const ttlSeconds = this.#remainingSeconds(entry);
-      const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
-      return {
-        ...entry.answer,
-        soa: { ...entry.answer.soa, ttlSeconds, asOfMs: this.#clock.nowMs() },
-        proofs: entry.answer.proofs.map(withTtl),
-      };
-    }
-    return undefined;
+    const nowMs = this.#clock.nowMs();
+    const known = this.#names.find(owner.key, nowMs);
+    if (known === undefined) return undefined;
+    const ofType = entryIn(known, type, nowMs);
+    const entry = ofType?.kind === "negative" ? ofType : entryIn(known, NXDOMAIN_SLOT, nowMs);
+    if (entry?.kind !== "negative") return undefined;
+    if (entry.answer.soa === undefined) return entry.answer;
+    const ttlSeconds = remainingSeconds(entry, nowMs);
+    const withTtl = (rrset: RRset): RRset => ({ ...rrset, ttlSeconds });
+    return {
+      ...entry.answer,
+      soa: { ...entry.answer.soa, ttlSeconds, asOfMs: nowMs },
+      proofs: entry.answer.proofs.map(withTtl),
+    };
   }
 
   /** A validated NXDOMAIN of the name itself. */
   findValidatedNxdomain(owner: Name): NegativeAnswer | undefined {
-    const entry = this.#entries.find(keyOf(owner, NXDOMAIN_SLOT), this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    const entry = entryIn(this.#names.find(owner.key, nowMs), NXDOMAIN_SLOT, nowMs);
     if (entry?.kind !== "negative" || entry.answer.security !== "secure") return undefined;
     return this.findNegative(owner, NXDOMAIN_SLOT);
   }
 
   /** Notes what validation found about a set that is still the one in the cache, and how long it may stay. */
   noteSecurity(rrset: RRset, security: CachedSecurity, ttlSecondsMax: number): void {
-    const key = keyOf(rrset.owner, rrset.type);
-    const entry = this.#entries.find(key, this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    const entry = entryIn(this.#names.find(rrset.owner.key, nowMs), rrset.type, nowMs);
     if (entry?.kind !== "rrset" || entry.rrset.rdatas !== rrset.rdatas) {
       // What was fetched past the cache takes its place there once it is proved.
       const ttlSeconds = Math.min(rrset.ttlSeconds, ttlSecondsMax);
@@ -175,7 +207,7 @@ export class RRsetCache {
     }
     const expiresAtMs = this.#capped(entry, ttlSecondsMax);
     const trust = security === "secure" ? Trust.Validated : entry.trust;
-    this.#entries.store(key, { ...entry, security, trust, expiresAtMs });
+    this.#keep(rrset.owner, { ...entry, security, trust, expiresAtMs });
   }
 
   /** The same for a negative answer that {@link findNegative} or {@link storeNegative} gave. */
@@ -186,17 +218,18 @@ export class RRsetCache {
     security: CachedSecurity,
     ttlSecondsMax: number,
   ): void {
-    const key = keyOf(owner, answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type);
-    const entry = this.#entries.find(key, this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    const slot = answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type;
+    const entry = entryIn(this.#names.find(owner.key, nowMs), slot, nowMs);
     if (entry?.kind !== "negative" || entry.answer.soa?.rdatas !== answer.soa?.rdatas) return;
     const expiresAtMs = this.#capped(entry, ttlSecondsMax);
-    this.#entries.store(key, { ...entry, answer: { ...entry.answer, security }, expiresAtMs });
+    this.#keep(owner, { ...entry, answer: { ...entry.answer, security }, expiresAtMs });
   }
 
   /** Forgets one set, and that it does not exist. */
   forget(owner: Name, type: RRType): void {
-    this.#entries.delete(keyOf(owner, type));
-    this.#entries.delete(keyOf(owner, NXDOMAIN_SLOT));
+    this.#forget(owner, type);
+    this.#forget(owner, NXDOMAIN_SLOT);
   }
 
   /**
@@ -217,8 +250,7 @@ export class RRsetCache {
     for (const proof of answer.proofs) bytes += rrsetBytes(proof);
     const expiresAtMs = asOfMs + ttlSeconds * 1000;
     const slot = answer.kind === "nxdomain" ? NXDOMAIN_SLOT : type;
-    const key = keyOf(owner, slot);
-    this.#entries.store(key, { kind: "negative", key, owner, answer: kept, bytes, expiresAtMs });
+    this.#keep(owner, { kind: "negative", slot, answer: kept, bytes, expiresAtMs });
     return kept;
   }
 
@@ -231,70 +263,118 @@ export class RRsetCache {
     if (answer.soa !== undefined || answer.proofs.length > 0) return;
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + EMPTY_SECONDS * 1000;
-    const key = keyOf(owner, type);
     const kept = { ...answer, asOfMs: answer.asOfMs ?? nowMs };
     const bytes = ENTRY_OVERHEAD_BYTES;
-    this.#entries.store(key, { kind: "negative", key, owner, answer: kept, bytes, expiresAtMs });
+    this.#keep(owner, { kind: "negative", slot: type, answer: kept, bytes, expiresAtMs });
   }
 
   /** Forgets what is known of a name, of one type only when one is given, or of everything at and below it. */
   flush(name: Name, what: "zone" | "name" | RRType = "zone"): number {
-    if (what === "zone") return this.#entries.deleteWhere((entry) => ownerOf(entry).isAtOrBelow(name));
-    const key = what === "name" ? undefined : keyOf(name, what);
-    return this.#entries.deleteWhere((entry) => {
-      if (!ownerOf(entry).equals(name)) return false;
+    let flushed = 0;
+    if (what === "zone") {
+      this.#names.deleteWhere(({ owner, entries }) => {
+        if (!owner.isAtOrBelow(name)) return false;
+        flushed += entries.length;
+        return true;
+      });
+      return flushed;
+    }
+    for (const { slot } of this.#names.find(name.key, this.#clock.nowMs())?.entries ?? []) {
       // That the name does not exist says something about every type.
-      const isNxdomain = entry.kind === "negative" && entry.answer.kind === "nxdomain";
-      return key === undefined || isNxdomain || entry.key === key;
-    });
+      if (what !== "name" && slot !== what && slot !== NXDOMAIN_SLOT) continue;
+      this.#forget(name, slot);
+      flushed++;
+    }
+    return flushed;
   }
 
   /** Sets that clients may be given, with what is left of their TTLs. */
   *all(): Generator<RRset> {
-    for (const entry of this.#entries.values(this.#clock.nowMs()))
-      if (entry.kind === "rrset" && entry.trust >= Trust.Answer)
-        yield { ...entry.rrset, ttlSeconds: this.#remainingSeconds(entry) };
+    const nowMs = this.#clock.nowMs();
+    for (const { entries } of this.#names.values(nowMs))
+      for (const entry of entries)
+        if (entry.kind === "rrset" && entry.trust >= Trust.Answer && entry.expiresAtMs > nowMs)
+          yield { ...entry.rrset, ttlSeconds: remainingSeconds(entry, nowMs) };
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#names.clear();
+  }
+
+  /** Puts an entry in the place of what stood in its slot. What has expired leaves on the way. */
+  #keep(owner: Name, entry: Entry): void {
+    const nowMs = this.#clock.nowMs();
+    const entries: Entry[] = [entry];
+    let { bytes, expiresAtMs } = entry;
+    for (const other of this.#names.find(owner.key, nowMs)?.entries ?? []) {
+      if (other.slot === entry.slot || other.expiresAtMs <= nowMs || entries.length >= ENTRIES_PER_NAME_MAX)
+        continue;
+      entries.push(other);
+      bytes += other.bytes;
+      expiresAtMs = Math.max(expiresAtMs, other.expiresAtMs);
+    }
+    // What is too large leaves what is known beside it.
+    if (entry.bytes > this.#names.bytesMax) this.#forget(owner, entry.slot);
+    else this.#names.store(owner.key, { owner, entries, bytes, expiresAtMs });
+  }
+
+  #forget(owner: Name, slot: RRType): void {
+    const known = this.#names.find(owner.key, this.#clock.nowMs());
+    const gone = known?.entries.find((entry) => entry.slot === slot);
+    if (known === undefined || gone === undefined) return;
+    const entries = known.entries.filter((entry) => entry !== gone);
+    if (entries.length === 0) this.#names.delete(owner.key);
+    else this.#names.store(owner.key, { ...known, entries, bytes: known.bytes - gone.bytes });
   }
 
   #capped(entry: BudgetEntry, ttlSecondsMax: number): number {
     return Math.min(entry.expiresAtMs, this.#clock.nowMs() + ttlSecondsMax * 1000);
   }
+}
 
-  /** Rounded up, so that data handed on at once keeps its whole TTL. */
-  #remainingSeconds(entry: BudgetEntry): number {
-    return Math.ceil((entry.expiresAtMs - this.#clock.nowMs()) / 1000);
-  }
+/** What is known of one name; the entry that was kept last comes first. */
+interface Known extends BudgetEntry {
+  readonly owner: Name;
+  readonly entries: readonly Entry[];
 }
 
 type Entry =
   | (BudgetEntry & {
       readonly kind: "rrset";
-      readonly key: string;
+      readonly slot: RRType;
       readonly rrset: RRset;
       readonly trust: Trust;
       readonly security: CachedSecurity;
     })
   | (BudgetEntry & {
       readonly kind: "negative";
-      readonly key: string;
-      readonly owner: Name;
+      /** The type, or that of the whole name. */
+      readonly slot: RRType;
       readonly answer: NegativeAnswer;
     });
 
-function ownerOf(entry: Entry): Name {
-  return entry.kind === "rrset" ? entry.rrset.owner : entry.owner;
+function entryIn(known: Known | undefined, slot: RRType, nowMs: number): Entry | undefined {
+  if (known === undefined) return undefined;
+  for (const entry of known.entries)
+    if (entry.slot === slot) return entry.expiresAtMs > nowMs ? entry : undefined;
+  return undefined;
+}
+
+function asFound(entry: Entry & { readonly kind: "rrset" }, nowMs: number): CachedRRset {
+  const { rrset, trust, security } = entry;
+  const ttlSeconds = remainingSeconds(entry, nowMs);
+  const proofs =
+    rrset.proofs.length === 0 ? rrset.proofs : rrset.proofs.map((proof) => ({ ...proof, ttlSeconds }));
+  return { ...rrset, ttlSeconds, proofs, trust, security };
+}
+
+/** Rounded up, so that data handed on at once keeps its whole TTL. */
+function remainingSeconds(entry: BudgetEntry, nowMs: number): number {
+  return Math.ceil((entry.expiresAtMs - nowMs) / 1000);
 }
 
 /** Type 0 is reserved (RFC 6895 §3.1), so it can stand for "no type at all". */
 const NXDOMAIN_SLOT: RRType = 0;
-
-function keyOf(owner: Name, type: RRType): string {
-  return String.fromCharCode(type) + owner.key;
-}
 
 /** What is left of a set's TTL at a moment, in whole seconds. */
 export function ttlSecondsAt({ ttlSeconds, asOfMs }: RRset, nowMs: number): number {
@@ -321,6 +401,8 @@ const RRSET_OVERHEAD_BYTES = 300;
 /** One small Uint8Array with its buffer on V8, rounded up. */
 const OCTETS_OVERHEAD_BYTES = 200;
 
+/** No honest name has so many types; what was kept first leaves first. Looking for one looks at all. */
+const ENTRIES_PER_NAME_MAX = 32;
 /** A quarter of the message cache's default: the program's configuration gives it that share. */
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 /** RFC 8767 §4 allows a cap; a day bounds how long a wrong answer can live, as in Unbound. */

@@ -16,6 +16,7 @@ import {
 import { type AlgorithmPolicy, isRightSignature, isSupportedAlgorithm } from "./algorithms.ts";
 import { KEYS_PER_TAG_MAX, SIGNATURES_PER_SET_MAX, type ValidationBudget } from "./budget.ts";
 import type { Dnskey } from "./key.ts";
+import type { RightSignatures } from "./right-signatures.ts";
 import type { SignedRRset } from "./signed-rrset.ts";
 
 /** The fields of RRSIG rdata. */
@@ -74,6 +75,8 @@ export interface SignatureCheck {
   readonly skew: SkewPolicy;
   readonly policy: AlgorithmPolicy;
   readonly budget: ValidationBudget;
+  /** Absent: each signature is computed. */
+  readonly right?: RightSignatures | undefined;
   /** Absent: one right signature will do (RFC 6840 §5.11). Otherwise one of each of these algorithms has to be right. */
   readonly algorithms?: ReadonlySet<number> | undefined;
 }
@@ -100,7 +103,7 @@ export function checkSignatures(rrset: SignedRRset, check: SignatureCheck): Sign
     // A signature that was checked and is wrong tells more than one that could not be checked.
     if (reason === undefined || found.code === EdeCode.DnssecBogus) reason = found;
   }
-  const what = `${rrset.owner} ${rrTypeToText(rrset.type)}`;
+  const what = whatOf(rrset);
   const [algorithm] = missing;
   const text = `no ${algorithm === undefined ? "" : `right `}signature over ${what}${algorithm === undefined ? "" : ` of algorithm ${algorithm}`}`;
   reason ??= { code: EdeCode.RrsigsMissing, text };
@@ -109,21 +112,20 @@ export function checkSignatures(rrset: SignedRRset, check: SignatureCheck): Sign
 
 /** Undefined when the signature is right. */
 function checkOne(rrset: SignedRRset, rrsig: Rrsig, check: SignatureCheck): ExtendedError | undefined {
-  const what = `${rrset.owner} ${rrTypeToText(rrset.type)}`;
   const wrong = (text: string, code: EdeCode = EdeCode.DnssecBogus): ExtendedError => ({ code, text });
   if (!rrsig.signer.equals(check.zone) || !rrset.owner.isAtOrBelow(check.zone))
-    return wrong(`signature over ${what} is by ${rrsig.signer}`, EdeCode.RrsigsMissing);
+    return wrong(`signature over ${whatOf(rrset)} is by ${rrsig.signer}`, EdeCode.RrsigsMissing);
   if (rrsig.labels > signedLabelCount(rrset.owner))
-    return wrong(`signature over ${what} has too many labels`);
+    return wrong(`signature over ${whatOf(rrset)} has too many labels`);
   if (!isSupportedAlgorithm(rrsig.algorithm, check.policy))
-    return wrong(`signature over ${what} has algorithm ${rrsig.algorithm}`, EdeCode.RrsigsMissing);
-  const untimely = checkTime(rrsig, check, what);
+    return wrong(`signature over ${whatOf(rrset)} has algorithm ${rrsig.algorithm}`, EdeCode.RrsigsMissing);
+  const untimely = checkTime(rrsig, check, rrset);
   if (untimely !== undefined) return untimely;
   const keys = check.keys
     .filter(({ algorithm, tag }) => algorithm === rrsig.algorithm && tag === rrsig.keyTag)
     .slice(0, KEYS_PER_TAG_MAX);
   if (keys.length === 0)
-    return wrong(`no key ${rrsig.keyTag} at ${check.zone} for ${what}`, EdeCode.DnskeyMissing);
+    return wrong(`no key ${rrsig.keyTag} at ${check.zone} for ${whatOf(rrset)}`, EdeCode.DnskeyMissing);
   if (!keys.some((key) => key.isZoneKey))
     return wrong(`key ${rrsig.keyTag} of ${check.zone} is no zone key`, EdeCode.NoZoneKeyBitSet);
   const signed = signedOctets(rrset, rrsig);
@@ -131,29 +133,38 @@ function checkOne(rrset: SignedRRset, rrsig: Rrsig, check: SignatureCheck): Exte
     const { publicKey } = key;
     // RFC 5011 §2.1: a revoked key signs nothing but its own set, which is looked at elsewhere.
     if (publicKey === undefined || !key.isZoneKey || key.isRevoked) continue;
+    if (check.right?.has(key, signed, rrsig.signature) === true) return undefined;
     if (!check.budget.takeSignature()) return wrong("validation needs more work than one query may cause");
-    if (isRightSignature(rrsig.algorithm, publicKey, signed, rrsig.signature)) return undefined;
+    if (isRightSignature(rrsig.algorithm, publicKey, signed, rrsig.signature)) {
+      check.right?.note(key, signed, rrsig.signature);
+      return undefined;
+    }
     check.budget.noteFailure();
   }
-  return wrong(`signature over ${what} by key ${rrsig.keyTag} of ${check.zone} is wrong`);
+  return wrong(`signature over ${whatOf(rrset)} by key ${rrsig.keyTag} of ${check.zone} is wrong`);
+}
+
+/** Texts are made for what is wrong only. */
+function whatOf({ owner, type }: Pick<SignedRRset, "owner" | "type">): string {
+  return `${owner} ${rrTypeToText(type)}`;
 }
 
 /** True when the time of a signature has come and not gone. */
 export function isTimely(rrsig: Rrsig, time: Pick<SignatureCheck, "nowSeconds" | "skew">): boolean {
-  return checkTime(rrsig, time, "") === undefined;
+  return checkTime(rrsig, time, undefined) === undefined;
 }
 
 /** RFC 4035 §5.3.1 with the serial arithmetic of RFC 4034 §3.1.5, and a tenth of the validity as allowance for clocks. */
 function checkTime(
   rrsig: Rrsig,
   check: Pick<SignatureCheck, "nowSeconds" | "skew">,
-  what: string,
+  rrset: SignedRRset | undefined,
 ): ExtendedError | undefined {
   const lifeSeconds = (rrsig.expiration - rrsig.inception) | 0;
   if (lifeSeconds < 0)
     return {
       code: EdeCode.SignatureExpiredBeforeValid,
-      text: `signature over ${what} ends before it begins`,
+      text: `signature${over(rrset)} ends before it begins`,
     };
   const { minSeconds, maxSeconds } = check.skew;
   const skewSeconds = Math.min(Math.max(lifeSeconds / 10, minSeconds), maxSeconds);
@@ -161,15 +172,19 @@ function checkTime(
   if (lateSeconds > skewSeconds)
     return {
       code: EdeCode.SignatureExpired,
-      text: `signature over ${what} expired ${lateSeconds} seconds ago`,
+      text: `signature${over(rrset)} expired ${lateSeconds} seconds ago`,
     };
   const earlySeconds = (rrsig.inception - check.nowSeconds) | 0;
   if (earlySeconds > skewSeconds)
     return {
       code: EdeCode.SignatureNotYetValid,
-      text: `signature over ${what} is valid in ${earlySeconds} seconds`,
+      text: `signature${over(rrset)} is valid in ${earlySeconds} seconds`,
     };
   return undefined;
+}
+
+function over(rrset: SignedRRset | undefined): string {
+  return rrset === undefined ? "" : ` over ${whatOf(rrset)}`;
 }
 
 /** RFC 4035 §5.3.3: the smallest of the TTL, the original TTL and what is left of the signature; at least for now. */

@@ -11,6 +11,7 @@ import { type Ds, isDigestOf, usableDs } from "./ds.ts";
 import { Dnskey } from "./key.ts";
 import { judgeNsec, judgeNsecNoDs, Nsec } from "./nsec.ts";
 import { Nsec3Proofs } from "./nsec3.ts";
+import { RightSignatures } from "./right-signatures.ts";
 import {
   checkSignatures,
   isTimely,
@@ -82,6 +83,7 @@ export class Validator {
   readonly #nowSeconds: () => number;
   readonly #uptimeSeconds: () => number;
   readonly #policy: AlgorithmPolicy;
+  readonly #right = new RightSignatures();
   readonly #skew: SkewPolicy;
   readonly #nsec3IterationsMax: number;
   readonly #wantsEveryAlgorithm: boolean;
@@ -188,6 +190,7 @@ export class Validator {
       policy: this.#policy,
       budget: session.budget,
       algorithms: trust.algorithms,
+      right: this.#right,
     });
   }
 

@@ -131,6 +131,7 @@ export class Admission {
   #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
   /** Connections that wait for their turn, in order. */
   readonly #waiting = new Set<Admitted>();
+  #lastSubnet = { address: "", subnet: "" };
   #connections = 0;
   #handshakes = 0;
   #inFlight = 0;
@@ -146,6 +147,7 @@ export class Admission {
   /** For what comes from now on; nobody is ended because of a lower limit. */
   setLimits(limits: AdmissionLimits): void {
     this.#limits = limits;
+    this.#lastSubnet = { address: "", subnet: "" };
     this.#connectionRate.perSecondMax = limits.connectionRateMax;
     this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
     this.#giveTurns();
@@ -276,6 +278,13 @@ export class Admission {
 
   /** The prefix that an address shares its subnet limit with, as a key. */
   subnetOf(address: string): string {
+    // Each connection asks twice.
+    if (this.#lastSubnet.address !== address)
+      this.#lastSubnet = { address, subnet: this.#makeSubnet(address) };
+    return this.#lastSubnet.subnet;
+  }
+
+  #makeSubnet(address: string): string {
     const zone = address.indexOf("%");
     const octets = tryParseAddress(zone < 0 ? address : address.slice(0, zone));
     if (!octets.ok) return address;

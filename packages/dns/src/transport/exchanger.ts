@@ -15,6 +15,7 @@ import { failureOf, malformed } from "./exchange-failure.ts";
 import { buildQuery, type ExchangeRequest, type ExchangeResult } from "./exchange-request.ts";
 import { UdpClient } from "./udp-client.ts";
 import type { UdpTiming } from "./udp-exchange.ts";
+import type { SocketSharing } from "./udp-sockets.ts";
 
 /** All fields are optional; the defaults stand below with their reasons. */
 export interface ExchangerOptions {
@@ -24,8 +25,11 @@ export interface ExchangerOptions {
   readonly connection?: Partial<ConnectionLimits> | undefined;
   /** UDP queries under way at once. Default {@link UDP_QUERIES_MAX_DEFAULT}. */
   readonly udpQueriesMax?: number | undefined;
-  /** Queries to a server share a few UDP sockets: for stubs, whose servers are few. Default false: each has its own. */
-  readonly sharesUdpSockets?: boolean | undefined;
+  /**
+   * Queries to a server share a few UDP sockets: always, for stubs, whose servers are few; or when it is asked much. Default
+   * false: each has its own.
+   */
+  readonly sharesUdpSockets?: boolean | "when busy" | undefined;
   /** Servers to which connections or tickets are kept. Default {@link CONNECTIONS_MAX_DEFAULT}. */
   readonly connectionsMax?: number | undefined;
   /** Default {@link CONNECT_TIMEOUT_MS_DEFAULT}. */
@@ -62,7 +66,7 @@ export class Exchanger {
       {
         timing: options.udp,
         queriesMax: options.udpQueriesMax ?? UDP_QUERIES_MAX_DEFAULT,
-        sharesSockets: options.sharesUdpSockets ?? false,
+        sharing: sharingOf(options.sharesUdpSockets ?? false),
         overTcp: (request) => this.#counted(this.#exchangeOverStream(request, "tcp", true)),
         onIdle: () => this.#noteIdle(),
       },
@@ -395,6 +399,10 @@ function mayGoOn(
   // Once only: then it is patient.
   if (outcome.wasSilent === true && tries.retries > 0) return true;
   return outcome.wasSent ? tries.retries-- > 0 : tries.moves-- > 0;
+}
+
+function sharingOf(shares: boolean | "when busy"): SocketSharing {
+  return shares === "when busy" ? shares : shares ? "always" : "never";
 }
 
 /** Half of the ports that Linux hands out by default (`ip_local_port_range`), so that others find some. */

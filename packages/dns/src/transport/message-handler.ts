@@ -1,7 +1,7 @@
 /** What listeners do with messages: the seam between transport and whoever answers. */
 import type { QueryOrigin } from "./responder.ts";
 
-/** The way a message came, for as long as its session lives. */
+/** The way a message came: as it is now, for as long as an answer is owed. */
 export interface QueryChannel {
   readonly origin: QueryOrigin;
   /** The session's real idle timeout right now in units of 100 ms, 0 while draining (RFC 7828 §3.3.2); undefined on UDP. */

@@ -3,18 +3,12 @@
  * they come and answered in any order (RFC 7766 §6.2.1.1, §7); all replies that are ready in one turn leave in one write.
  * Sockets and timers belong to the host, what connections share belongs to {@link Admission}.
  */
-import {
-  concatOctets,
-  FRAME_PREFIX_OCTETS,
-  FrameReader,
-  HEADER_OCTETS,
-  KEEPALIVE_UNIT_MS,
-  setUint16,
-} from "@sotto/dns/wire";
+import { concatOctets, FrameReader, HEADER_OCTETS, KEEPALIVE_UNIT_MS } from "@sotto/dns/wire";
 import type { Admission, Admitted } from "./admission.ts";
 import type { SessionLimits } from "./limits.ts";
 import type { MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
+import { TurnOutput } from "./turn-output.ts";
 
 /** Why a connection ended, for counters. */
 export type ServerCloseReason =
@@ -80,11 +74,9 @@ export class ServerConnection implements QueryChannel, Admitted {
   #isPaused = false;
   /** Octets of a chunk that were not looked at because reading paused in the middle of it. */
   #held: Uint8Array | undefined = undefined;
-  /** Framed replies of this turn. */
-  #output: Uint8Array = NO_OUTPUT;
-  #outputOctets = 0;
-  /** Where the last of them begins. */
-  #lastReplyAt = 0;
+  readonly #output = new TurnOutput();
+  /** What the host had not sent when it was last asked: at the start of each call from outside, and after each write. */
+  #unsent = 0;
   #isFlushDeferred = false;
   #isReceiving = false;
   /** Octets that admission has been told of. */
@@ -92,6 +84,8 @@ export class ServerConnection implements QueryChannel, Admitted {
   readonly #openedMs: number;
   readonly #firstQueryDueMs: number;
   #lastMessageMs: number;
+  /** When what is being read came; the clock is asked once for all messages of a chunk. */
+  #chunkMs = 0;
   /** What keepalive has promised last, or would have. */
   #idleTimeoutMs: number;
   /** When an incomplete message must be complete; Infinity between messages. */
@@ -151,6 +145,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   /** Octets from the client, valid during the call. */
   receive(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
+    this.#unsent = this.#host.unsentOctets();
     if (this.#held === undefined) this.#read(chunk);
     // A pause takes effect a little later; what comes until then is kept, one more chunk at most.
     else this.#held = concatOctets([this.#held, chunk]);
@@ -160,6 +155,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   #read(chunk: Uint8Array): void {
     const queriesBefore = this.#queries;
     const hadPartial = this.#frames.bufferedOctets > 0;
+    this.#chunkMs = this.#nowMs();
     this.#isReceiving = true;
     const consumed = this.#frames.push(chunk, this.#deliver);
     this.#isReceiving = false;
@@ -193,7 +189,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     }
     const { limits, admission } = this.#terms;
     // RFC 7766 §6.2.3: the idle timer restarts on complete messages only.
-    this.#lastMessageMs = this.#nowMs();
+    this.#lastMessageMs = this.#chunkMs;
     this.#queries++;
     const isLast = this.#queries >= limits.queriesMax;
     // Before the answer is made, so that it tells the client to go.
@@ -201,7 +197,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     // Keepalive, when the answer has it, says the same in whole units.
     this.#idleTimeoutMs = limits.idleTimeoutMs * admission.patience;
     const answer = this.#handler.answer(message, this);
-    if (answer instanceof Uint8Array) this.#append(answer);
+    if (answer instanceof Uint8Array) this.#output.append(answer);
     else if (answer !== undefined) {
       this.#inFlight++;
       admission.addInFlight(1);
@@ -216,7 +212,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#lastMessageMs = this.#nowMs();
     // RFC 7766 §6.2.4: when the client has gone, pending answers are not sent.
     if (this.#state !== "ended") {
-      if (answer !== undefined) this.#append(answer);
+      if (answer !== undefined) this.#output.append(answer);
       if (!this.#isReceiving && !this.#isFlushDeferred) {
         this.#isFlushDeferred = true;
         this.#host.defer(this.#flushDeferred);
@@ -228,12 +224,18 @@ export class ServerConnection implements QueryChannel, Admitted {
   readonly #flushDeferred = (): void => {
     this.#isFlushDeferred = false;
     if (this.#state === "ended") return;
+    this.#unsent = this.#host.unsentOctets();
     this.#flush();
-    this.#goOn();
+    this.#resumeAndArm();
   };
 
   /** Reads on when there is room, ends when there is nothing left to do, and looks at the timer. */
   #goOn(): void {
+    this.#unsent = this.#host.unsentOctets();
+    this.#resumeAndArm();
+  }
+
+  #resumeAndArm(): void {
     this.#resumeIfRoom();
     if (!this.#endIfFinished()) this.#arm();
     this.#account();
@@ -255,8 +257,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   #isFull(): boolean {
     const { limits } = this.#terms;
     return (
-      this.#inFlight >= limits.inFlightMax ||
-      this.#host.unsentOctets() + this.#outputOctets >= limits.unsentOctetsMax
+      this.#inFlight >= limits.inFlightMax || this.#unsent + this.#output.octets >= limits.unsentOctetsMax
     );
   }
 
@@ -276,55 +277,30 @@ export class ServerConnection implements QueryChannel, Admitted {
     if (!this.#isPaused && this.#isReading()) this.#host.resume();
   }
 
-  /** Copies an answer, which may be a view of a buffer that is used again, behind its length (RFC 7766 §8). */
-  #append(answer: Uint8Array): void {
-    const start = this.#outputOctets;
-    const end = start + FRAME_PREFIX_OCTETS + answer.length;
-    if (end > this.#output.length) {
-      // A turn's first reply gets exactly its size, which is all that a client without pipelining needs.
-      const grown = new Uint8Array(
-        start === 0 ? end : Math.max(end, 2 * this.#output.length, OUTPUT_OCTETS_MIN),
-      );
-      grown.set(this.#output.subarray(0, start));
-      this.#output = grown;
-    }
-    this.#lastReplyAt = start;
-    setUint16(this.#output, start, answer.length);
-    this.#output.set(answer, start + FRAME_PREFIX_OCTETS);
-    this.#outputOctets = end;
-  }
-
   /** One write for all replies of this turn (RFC 7766 §8: length and message together); over TLS two records. */
   #flush(): void {
-    if (this.#outputOctets === 0) return;
-    const octets = this.#output.subarray(0, this.#outputOctets);
-    // The host keeps what it was given until it is sent: the next turn gets new memory.
-    this.#output = NO_OUTPUT;
-    this.#outputOctets = 0;
-    const unsentBefore = this.#host.unsentOctets();
-    if (unsentBefore === 0 || unsentBefore < this.#unsentAtProgress) this.#lastProgressMs = this.#nowMs();
-    if (this.origin.security === undefined) this.#host.write(octets);
-    else this.#writeRecords(octets);
-    this.#unsentAtProgress = this.#host.unsentOctets();
-  }
-
-  /**
-   * The last reply of a turn gets a TLS record of its own: getdns and Stubby take one message each time their socket is
-   * readable. As long as a record waits in the kernel it is, so that they get through all messages of the records before;
-   * but a second message in the last record would stay unread until more octets come or its query times out.
-   */
-  #writeRecords(octets: Uint8Array): void {
-    const lastAt = this.#lastReplyAt;
-    if (lastAt > 0) this.#host.write(octets.subarray(0, lastAt));
-    this.#host.write(octets.subarray(lastAt));
+    if (this.#output.octets === 0) return;
+    // Whatever there is to write has been made by the last message or answer.
+    if (this.#unsent === 0 || this.#unsent < this.#unsentAtProgress)
+      this.#lastProgressMs = this.#lastMessageMs;
+    const { octets, lastAt } = this.#output;
+    // The last reply of a turn gets a TLS record of its own: getdns and Stubby take one message each time their socket is
+    // readable. As long as a record waits in the kernel it is, so that they get through all messages of the records
+    // before; but a second message in the last record would stay unread until more octets come or its query times out.
+    const isSplit = lastAt > 0 && this.origin.security !== undefined;
+    const last = this.#output.view(isSplit ? lastAt : 0, octets);
+    const others = isSplit ? this.#output.view(0, lastAt) : undefined;
+    this.#output.clear();
+    if (others !== undefined) this.#host.write(others);
+    this.#host.write(last);
+    this.#unsent = this.#host.unsentOctets();
+    this.#unsentAtProgress = this.#unsent;
   }
 
   /** Tells admission how much memory the connection holds for its peer. */
   #account(): void {
     const octets =
-      this.#state === "ended"
-        ? 0
-        : this.#frames.bufferedOctets + (this.#held?.length ?? 0) + this.#host.unsentOctets();
+      this.#state === "ended" ? 0 : this.#frames.bufferedOctets + (this.#held?.length ?? 0) + this.#unsent;
     if (octets === this.#accountedOctets) return;
     const change = octets - this.#accountedOctets;
     this.#accountedOctets = octets;
@@ -397,10 +373,10 @@ export class ServerConnection implements QueryChannel, Admitted {
     if (this.#state === "ended") return;
     const nowMs = this.#nowMs();
     // A peer that takes octets slowly takes them all the same.
-    const unsent = this.#host.unsentOctets();
-    if (unsent < this.#unsentAtProgress) {
+    this.#unsent = this.#host.unsentOctets();
+    if (this.#unsent < this.#unsentAtProgress) {
       this.#lastProgressMs = nowMs;
-      this.#unsentAtProgress = unsent;
+      this.#unsentAtProgress = this.#unsent;
     }
     if (nowMs >= this.#stallDueMs()) {
       this.#abort("write stall");
@@ -420,7 +396,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   }
 
   #stallDueMs(): number {
-    return this.#host.unsentOctets() > 0
+    return this.#unsent > 0
       ? this.#lastProgressMs + this.#terms.limits.writeStallTimeoutMs
       : Number.POSITIVE_INFINITY;
   }
@@ -437,6 +413,19 @@ export class ServerConnection implements QueryChannel, Admitted {
     return this.#queries === 0 ? this.#firstQueryDueMs : this.#lastMessageMs + this.#idleTimeoutMs;
   }
 
+  /** The usual case, without asking the clock: nothing to wait for but the next query. -Infinity in all other cases. */
+  #idleDueMs(): number {
+    const isPlain =
+      this.#inFlight === 0 &&
+      this.#messageDueMs === Number.POSITIVE_INFINITY &&
+      this.#leaveReason === undefined &&
+      this.#queries > 0 &&
+      !this.#isPaused &&
+      this.#state === "open";
+    if (!isPlain) return Number.NEGATIVE_INFINITY;
+    return Math.min(this.#lastMessageMs + this.#idleTimeoutMs, this.#durationDueMs(), this.#stallDueMs());
+  }
+
   #dueMs(): number {
     const stallMs = this.#stallDueMs();
     if (this.#state !== "open") return stallMs;
@@ -449,6 +438,7 @@ export class ServerConnection implements QueryChannel, Admitted {
 
   /** Timers may fire early: {@link onTimer} looks what is really due, so that queries need not move them. */
   #arm(): void {
+    if (this.#timerAtMs <= this.#idleDueMs()) return;
     const dueMs = this.#dueMs();
     if (this.#timerAtMs <= dueMs) return;
     this.#timerAtMs = dueMs;
@@ -457,6 +447,7 @@ export class ServerConnection implements QueryChannel, Admitted {
 
   #finish(reason: ServerCloseReason): void {
     this.#stopReading(reason);
+    this.#unsent = this.#host.unsentOctets();
     this.#flush();
     if (!this.#endIfFinished()) this.#arm();
     this.#account();
@@ -480,7 +471,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   #endIfFinished(): boolean {
     if (this.#endsAfterHeld && this.#held === undefined && this.#state === "open")
       this.#stopReading("client closed");
-    if (this.#state !== "finishing" || this.#inFlight > 0 || this.#outputOctets > 0) return false;
+    if (this.#state !== "finishing" || this.#inFlight > 0 || this.#output.octets > 0) return false;
     this.#host.end();
     this.#ended(this.#finishReason);
     return true;
@@ -495,8 +486,7 @@ export class ServerConnection implements QueryChannel, Admitted {
   #ended(reason: ServerCloseReason): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
-    this.#output = NO_OUTPUT;
-    this.#outputOctets = 0;
+    this.#output.clear();
     this.#held = undefined;
     this.#host.setTimer(undefined);
     this.#terms.admission.closed(this);
@@ -516,7 +506,3 @@ const LEAVE_GRACE_MS = KEEPALIVE_UNIT_MS / 2;
 const LEAVE_MS_MAX = 5_000;
 /** However impatient the server is, a message gets the time for some round trips. */
 const MESSAGE_MS_MIN = 200;
-
-const NO_OUTPUT = new Uint8Array(0);
-/** Room for the second and later replies of a turn; most replies are smaller than a tenth of it. */
-const OUTPUT_OCTETS_MIN = 4096;

@@ -25,6 +25,7 @@ export class ServerSession implements ServerConnectionHost {
   readonly #clock: Clock;
   #timer: Timer | undefined = undefined;
   #hasEnded = false;
+  #peerHasEnded = false;
 
   constructor(
     stream: ByteStream,
@@ -41,7 +42,10 @@ export class ServerSession implements ServerConnectionHost {
     this.connection = connection;
     stream.setHandlers({
       onData: (octets) => connection.receive(octets),
-      onEnd: () => connection.onEnd(),
+      onEnd: () => {
+        this.#peerHasEnded = true;
+        connection.onEnd();
+      },
       onDrain: () => connection.onDrain(),
       onClose: (problem) => {
         if (!this.#hasEnded) connection.onClose(problem === undefined);
@@ -99,8 +103,10 @@ export class ServerSession implements ServerConnectionHost {
   /** The peer may not have ended its side yet: its octets are read and dropped until it does or time is up. */
   onEnded(reason: ServerCloseReason): void {
     this.#hasEnded = true;
-    this.#timer = this.#clock.startTimer("server-linger", LINGER_MS, () => this.#stream.reset(), true);
     this.#owner.sessionEnded(this, reason);
+    // The usual end: the client went first and has all its answers. Nothing is left to wait for.
+    if (this.#peerHasEnded && this.#stream.bufferedOctets === 0) return;
+    this.#timer = this.#clock.startTimer("server-linger", LINGER_MS, () => this.#stream.reset(), true);
     this.#stream.resume();
   }
 }

@@ -10,13 +10,13 @@ import { malformed } from "./exchange-failure.ts";
 import type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { UDP_TIMING_DEFAULT, UdpExchange, type UdpReply, type UdpTiming } from "./udp-exchange.ts";
-import { UdpSockets } from "./udp-sockets.ts";
+import { type SocketSharing, UdpSockets } from "./udp-sockets.ts";
 
 export interface UdpClientOptions {
   readonly timing: Partial<UdpTiming> | undefined;
   /** Queries under way at once. */
   readonly queriesMax: number;
-  readonly sharesSockets: boolean;
+  readonly sharing: SocketSharing;
   /** Asks over TCP, which tells more than a truncated reply. */
   readonly overTcp: (request: ExchangeRequest) => Promise<ExchangeResult>;
   /** No query is under way any more. */
@@ -45,14 +45,14 @@ export class UdpClient {
   #latestPlace = "";
 
   constructor(options: UdpClientOptions, runtime: Runtime) {
-    const { timing, queriesMax, sharesSockets } = options;
+    const { timing, queriesMax, sharing } = options;
     this.#runtime = runtime;
     this.#timing = { ...UDP_TIMING_DEFAULT, ...timing };
     this.#queriesMax = queriesMax;
     this.#overTcp = options.overTcp;
     this.#onIdle = options.onIdle;
     this.#cookies = new ClientCookies(runtime.random);
-    this.#sockets = new UdpSockets(sharesSockets, runtime);
+    this.#sockets = new UdpSockets(sharing, runtime);
     this.#timer = new SharedTimer(
       { name: "udp exchange", sweep: (nowMs) => this.#underWay.endDue(nowMs) },
       runtime.clock,

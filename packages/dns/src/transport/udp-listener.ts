@@ -1,6 +1,6 @@
 /** A UDP listener: one datagram, one answer. */
 import type { DatagramSocket, Endpoint, ProxyOptions, Runtime } from "@sotto/dns/runtime";
-import { readProxyHeader } from "@sotto/dns/wire";
+import { copyToSend, readProxyHeader } from "@sotto/dns/wire";
 import type { MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 
@@ -37,6 +37,8 @@ export class UdpListener {
   #socket: DatagramSocket | undefined = undefined;
   #proxy: ProxyOptions | undefined;
   #inFlight = 0;
+  /** Free for the next datagram. */
+  #channel: UdpChannel | undefined = undefined;
   #isDraining = false;
   #whenEmpty: (() => void) | undefined = undefined;
 
@@ -79,7 +81,16 @@ export class UdpListener {
     // Nothing can be sent to port 0.
     if (this.#isDraining || from.port === 0) return;
     if (this.#proxy?.isTrusted(from.address) === true) this.#receiveProxied(octets, from, via);
-    else this.#answer(octets, new UdpChannel(from, via.local), from, via);
+    else this.#answer(octets, this.#channelFor(from, via.local), from, via);
+  }
+
+  /** One for all datagrams, but for those whose answers come later. */
+  #channelFor(remote: Endpoint, local: Endpoint): UdpChannel {
+    const channel = this.#channel ?? new UdpChannel(remote, local);
+    this.#channel = channel;
+    channel.origin.remote = remote;
+    channel.origin.local = local;
+    return channel;
   }
 
   /** The answer goes to the proxy, which knows whom it is for. */
@@ -92,8 +103,8 @@ export class UdpListener {
     const { header } = read;
     const channel =
       header.kind === "local"
-        ? new UdpChannel(from, via.local)
-        : new UdpChannel(header.source, header.destination);
+        ? this.#channelFor(from, via.local)
+        : this.#channelFor(header.source, header.destination);
     this.#answer(octets.subarray(read.octets), channel, from, via);
   }
 
@@ -101,9 +112,12 @@ export class UdpListener {
   #answer(octets: Uint8Array, channel: UdpChannel, from: Endpoint, via: DatagramSocket): void {
     const answer = this.#handler.answer(octets, channel);
     if (answer === undefined) return;
-    // The system takes a datagram later than the call: a view that is used again must be copied.
-    if (answer instanceof Uint8Array) this.#send(answer.slice(), from, via);
-    else this.#sendLater(answer, from, via);
+    // The system may take a datagram later than the call: a view that is used again must be copied.
+    if (answer instanceof Uint8Array) this.#send(copyToSend(answer, 0, answer.length), from, via);
+    else {
+      this.#channel = undefined;
+      this.#sendLater(answer, from, via);
+    }
   }
 
   #sendLater(answer: Promise<Uint8Array | undefined>, from: Endpoint, via: DatagramSocket): void {
@@ -161,7 +175,7 @@ export class UdpListener {
 
 /** The way back of one datagram. */
 class UdpChannel implements QueryChannel {
-  readonly origin: QueryOrigin;
+  readonly origin: QueryOrigin & { remote: Endpoint; local: Endpoint };
 
   constructor(remote: Endpoint, local: Endpoint) {
     this.origin = { transport: "udp", remote, local, security: undefined };

@@ -19,6 +19,11 @@ const SHARED = { sharesUdpSockets: true } as const;
 const SOCKETS = 8;
 const QUERIES_PER_SOCKET = 128;
 const LIFE_MS = 5000;
+/** Of those that share only towards servers that are asked much. */
+const OWN_PER_SECOND = 16;
+const BUSY_SOCKETS = 16;
+const BUSY_QUERIES_PER_SOCKET = 64;
+const BUSY_LIFE_MS = 1000;
 
 function portsOf(server: FakeUdpServer): number[] {
   return server.sources.map(({ port }) => port);
@@ -161,7 +166,7 @@ test("closing ends what is under way and leaves neither sockets nor timers", asy
 
 test("with too many servers at once the later ones are asked from a socket for each query", async () => {
   const world = simRuntime(1);
-  const sockets = new UdpSockets(true, world.runtimeOf(CLIENT_ADDRESSES));
+  const sockets = new UdpSockets("always", world.runtimeOf(CLIENT_ADDRESSES));
   const take = (last: number): UdpSocket =>
     sockets.take({ address: `198.51.100.${last}`, port: 53 }, `198.51.100.${last}|53`, undefined);
   const isKept = (last: number): boolean => {
@@ -248,6 +253,37 @@ test("a query that is given up while its socket opens leaves nothing behind", as
   const socket = oneSocket(world.runtimeOf(CLIENT_ADDRESSES), 1);
   await world.clock.runUntil(socket.remove(socket.add(new RecordingWaiter())) ?? Promise.resolve());
   assert.equal(world.network.use.datagramSockets, 0);
+});
+
+const WHEN_BUSY = { sharesUdpSockets: "when busy" } as const;
+
+test("where servers that are asked much share ports, those that are not see a fresh one each time [rfc5452#9.2]", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, WHEN_BUSY);
+  const server = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  for (let second = 0; second < 5; second++) {
+    await ask(world, exchanger, OWN_PER_SECOND);
+    // The server's own.
+    assert.equal(world.network.use.datagramSockets, 1);
+    await passMs(world, 1000);
+  }
+  assert.equal(new Set(portsOf(server)).size, 5 * OWN_PER_SECOND);
+  await world.clock.runUntil(exchanger.close());
+});
+
+test("a server that is asked much is asked from sixteen ports, of which none carries more than its share", async () => {
+  const { world, exchanger, serverHost } = exchangerWorld(1, WHEN_BUSY, { latencyMs: 0 });
+  const server = await FakeUdpServer.open(serverHost, (query) => [replyTo(query)]);
+  await ask(world, exchanger, OWN_PER_SECOND + BUSY_SOCKETS * BUSY_QUERIES_PER_SOCKET);
+  assert.ok(world.network.use.datagramSockets <= BUSY_SOCKETS + 1);
+  const uses = new Map<number, number>();
+  for (const port of portsOf(server)) uses.set(port, (uses.get(port) ?? 0) + 1);
+  assert.equal([...uses.values()].filter((count) => count === 1).length, OWN_PER_SECOND);
+  assert.equal(Math.max(...uses.values()), BUSY_QUERIES_PER_SOCKET);
+  // Those that were given up have others in their place.
+  assert.ok(uses.size > OWN_PER_SECOND + BUSY_SOCKETS);
+  await passMs(world, BUSY_LIFE_MS);
+  assert.equal(world.network.use.datagramSockets, 1);
+  await world.clock.runUntil(exchanger.close());
 });
 
 test("a burst shares one fresh port, and the next one has another", async () => {

@@ -22,6 +22,7 @@ import {
   threadsOf,
   trustSystemAuthorities,
 } from "../operations/index.ts";
+import { openRuntime } from "./engine.ts";
 import { statusLine } from "./status-line.ts";
 
 export interface Daemon {
@@ -43,7 +44,7 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   for (const warning of loaded.warnings) io.stderr.write(`${problemToText(warning)} (warning)\n`);
   const clock = nodeRuntime().clock;
   const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
-  const runtime = nodeRuntime(log.events);
+  const runtime = openRuntime(loaded.config.engine, log);
   const notifier = openNotifier(io, log, clock);
   // Others are authenticated by certificates only when queries are forwarded to them.
   if (loaded.config.forwardZones.length > 0)

@@ -149,6 +149,8 @@ export interface Config {
     readonly families: readonly ("ipv4" | "ipv6")[];
     readonly outgoingAddresses: readonly string[];
     readonly fastOpen: boolean;
+    /** Queries to servers that are asked much share source ports. */
+    readonly sharesPorts: boolean;
     readonly deadlineMs: number;
     readonly qnameMinimisation: "relaxed" | "strict" | "off";
     readonly caseRandomisation: boolean;
@@ -170,6 +172,8 @@ export interface Config {
   readonly upstreamConnections: UpstreamConnections;
   /** Undefined: not a stub, which alone has portals. */
   readonly portal: PortalConfig | undefined;
+  /** What carries the listeners. */
+  readonly engine: "node" | "native";
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;
   readonly dns64:

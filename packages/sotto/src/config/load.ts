@@ -226,6 +226,7 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
       port: checked.resolver.port,
       families: checked.resolver.families,
       fastOpen: checked.resolver["fast-open"] === "auto",
+      sharesPorts: checked.resolver["port-sharing"] === "when-busy",
       outgoingAddresses: checked.resolver["outgoing-addresses"],
       qnameMinimisation: checked.resolver["qname-minimisation"],
       caseRandomisation: checked.resolver["case-randomisation"],
@@ -240,6 +241,7 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
       ),
     },
     dnssec: toDnssec(checked, folder, (key, message) => report(["dnssec", key], message)),
+    engine: checked.engine,
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     dns64: toDns64(checked, report),
     forwardZones: toForwardZones(

@@ -199,6 +199,10 @@ const resolver = z.strictObject({
     description:
       "TCP Fast Open towards servers (RFC 7413, Linux); what fails is remembered and not tried for an hour.",
   }),
+  "port-sharing": z.enum(["when-busy", "never"]).default("when-busy").meta({
+    description:
+      "Source ports of queries over UDP (RFC 5452 §9.2). when-busy: a server that is asked more than 16 times in a second is asked from 16 ports, each of which is given up after a second or 64 queries; all others see a fresh port with each query. never: a fresh port with each query, whatever that costs.",
+  }),
   "qname-minimisation": z.enum(["relaxed", "strict", "off"]).default("relaxed").meta({
     description:
       "Tell servers no more of a name than they need (RFC 9156). relaxed asks for the whole name where a server cannot cope; strict gives up there.",
@@ -552,6 +556,10 @@ export const settings = z.strictObject({
       { transport: "tls", address: "127.0.0.1" },
     ])
     .meta({ description: "Where to listen. Default: loopback only." }),
+  engine: z.enum(["node", "native"]).default("node").meta({
+    description:
+      "What carries the listeners. node: Node's own sockets and TLS, everywhere. native: epoll, and the OpenSSL inside Node, called directly: less CPU time and memory per connection; Linux with Node 26, elsewhere it is node, which the log says. Read at start.",
+  }),
   access: access.prefault({}).meta({ description: "Who may ask." }),
   identity: identity.prefault({}).meta({ description: "What the server tells about itself." }),
   cookies: cookies.prefault({}).meta({ description: "DNS cookies for clients." }),

@@ -58,12 +58,8 @@ function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding |
 
 /** A validated DNAME above holds for all names below it (RFC 6672 §5.3.1); others only for those it came with. */
 function fromDname(rrsets: RRsetCache, name: Name): RRset | undefined {
-  for (let above = name; !above.isRoot; ) {
-    above = above.parent();
-    const dname = rrsets.find(above, RRType.DNAME);
-    if (dname?.security === "secure") return synthesize(name, dname);
-  }
-  return undefined;
+  const dname = rrsets.findSecureAbove(name, RRType.DNAME);
+  return dname && synthesize(name, dname);
 }
 
 /** The DNAME of a synthesized CNAME; nothing for other sets; undefined when the DNAME is gone. */

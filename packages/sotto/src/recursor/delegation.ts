@@ -56,8 +56,9 @@ export class DelegationCache {
    */
   findClosest(name: Name, leewayMs = 0): Delegation | undefined {
     const nowMs = this.#clock.nowMs();
-    for (let zone = name; !zone.isRoot; zone = zone.parent()) {
-      const entry = this.#entries.find(zone.key, nowMs);
+    const { wire, key } = name;
+    for (let at = 0; at < wire.length - 1; at += (wire[at] ?? 0) + 1) {
+      const entry = this.#entries.find(key.substring(at), nowMs);
       if (entry !== undefined && entry.expiresAtMs - nowMs > leewayMs) return current(entry, nowMs);
     }
     return undefined;

@@ -23,6 +23,7 @@ export class FailureCache {
 
   /** The failure to repeat, marked as cached (RFC 8914 §4.14); undefined when the question may be tried. */
   find(sought: Sought): Failure | undefined {
+    if (this.#failures.size === 0) return undefined;
     const kept = this.#failures.get(soughtKey(sought));
     if (kept === undefined || kept.untilMs <= this.#clock.nowMs()) return undefined;
     const cached = { code: EdeCode.CachedError, text: "" };
@@ -46,7 +47,7 @@ export class FailureCache {
 
   /** The question was answered: the next failure starts small again. */
   forget(sought: Sought): void {
-    this.#failures.delete(soughtKey(sought));
+    if (this.#failures.size > 0) this.#failures.delete(soughtKey(sought));
   }
 
   get size(): number {

@@ -2,7 +2,7 @@
  * One question at the servers of one zone: several exchanges may be under way, because a server that is slow is not
  * given up when the next one is asked. Whatever arrives is handed out one by one; closing ends everything.
  */
-import { type Clock, DnsError } from "@sotto/dns/runtime";
+import { type Clock, DnsError, Stop } from "@sotto/dns/runtime";
 import type { ExchangeResult, Exchanger } from "@sotto/dns/transport";
 import { makeEdns, type Question } from "@sotto/dns/wire";
 import type { Candidate } from "./server-selection.ts";
@@ -39,7 +39,7 @@ export class Inquiry {
   readonly #exchange: Exchange;
   readonly #clock: Clock;
   readonly #options: InquiryOptions;
-  readonly #abort = new AbortController();
+  readonly #stop = new Stop();
   readonly #arrivals: Arrival[] = [];
   #underWay = 0;
   #wake: () => void = () => undefined;
@@ -72,7 +72,7 @@ export class Inquiry {
           ? makeEdns({ dnssecOk: true, udpPayloadOctets: this.#options.ednsPayloadOctets })
           : undefined,
         deadlineMs,
-        signal: this.#abort.signal,
+        signal: this.#stop,
         // TC is handled by the resolution itself, so that TCP has its own time and its own step in the trace.
         ignoreTruncation: true,
         cookies: this.#options.cookies,
@@ -108,7 +108,7 @@ export class Inquiry {
 
   /** Gives up everything under way. */
   close(): void {
-    if (this.#underWay > 0) this.#abort.abort(CLOSED);
+    if (this.#underWay > 0) this.#stop.abort(CLOSED);
     this.#wake();
   }
 

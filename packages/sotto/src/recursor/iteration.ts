@@ -3,7 +3,7 @@
  * ask, read, and again with what was learnt. Each state says what is next; the loop counts what it costs.
  */
 import { type RRset, Trust } from "@sotto/dns/cache";
-import { DnsError } from "@sotto/dns/runtime";
+import { DnsError, Stop } from "@sotto/dns/runtime";
 import type { ExchangeResult } from "@sotto/dns/transport";
 import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
 import { findInCache } from "./cache-lookup.ts";
@@ -30,7 +30,7 @@ export class Iteration {
   readonly #shared: Shared;
   readonly #trace: Trace;
   readonly #chain: RRset[] = [];
-  readonly #namesSeen = new Set<string>();
+  #namesSeen: Set<string> | undefined = undefined;
   #current: Name;
   #aliases = 0;
   #referrals = 0;
@@ -38,7 +38,7 @@ export class Iteration {
   #minimisation: QnameMinimisation;
   /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
   #asked: Sought;
-  readonly #abort = new AbortController();
+  readonly #stop = new Stop();
   readonly #failedZones = new Set<ConfiguredZone>();
   #isStopped = false;
 
@@ -47,7 +47,6 @@ export class Iteration {
     this.#shared = shared;
     this.#current = run.sought.name;
     this.#trace = new Trace(run, shared.runtime);
-    this.#namesSeen.add(this.#current.key);
     this.#minimisation = this.#minimise();
     this.#asked = run.sought;
   }
@@ -72,7 +71,7 @@ export class Iteration {
   /** Ends the resolution soon, without an answer: the recursor is being closed. */
   stop(): void {
     this.#isStopped = true;
-    this.#abort.abort();
+    this.#stop.abort();
     this.#inquiry?.close();
   }
 
@@ -180,7 +179,7 @@ export class Iteration {
     const { quota } = this.#run;
     if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
-    const context = { deadlineMs: quota.deadlineMs, signal: this.#abort.signal };
+    const context = { deadlineMs: quota.deadlineMs, signal: this.#stop };
     const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {
       this.#trace.noteNetworkFailure(said.problem);
@@ -560,11 +559,12 @@ export class Iteration {
     // A DNAME may make a name an alias of itself: there is nothing else to say.
     if (links.length === 1 && link?.synthesizedFrom !== undefined && link.owner.equals(target))
       return { kind: "done", outcome: { kind: "answer", chain: this.#chain, rrsets: [] } };
-    if (this.#namesSeen.has(target.key) || this.#aliases > ALIASES_MAX)
-      return this.#trace.failed("alias loop");
+    this.#namesSeen ??= new Set([this.#current.key]);
+    const namesSeen = this.#namesSeen;
+    if (namesSeen.has(target.key) || this.#aliases > ALIASES_MAX) return this.#trace.failed("alias loop");
     // A name inside the chain may come again as a target later: that is a loop, too.
-    for (const link of links) this.#namesSeen.add(link.owner.key);
-    this.#namesSeen.add(target.key);
+    for (const link of links) namesSeen.add(link.owner.key);
+    namesSeen.add(target.key);
     this.#current = target;
     this.#minimisation = this.#minimise();
     return { kind: "cache" };

@@ -94,8 +94,9 @@ export class Mesh {
   async ask(work: Work): Promise<Answered> {
     const { sought } = work;
     const joined = this.#runs.get(soughtKey(sought));
-    const answered = await this.#answerFor(work, sought, DEPTH_MAX);
-    if (answered === undefined) return { outcome: busy, sources: work.sources, proofs: [] };
+    const answering = this.#answerFor(work, sought, DEPTH_MAX);
+    if (answering === undefined) return { outcome: busy, sources: work.sources, proofs: [] };
+    const answered = await answering;
     // The run belonged to somebody else's question and was starved by it: that must not be this client's answer.
     const { outcome } = answered;
     const wasStarved =
@@ -132,13 +133,13 @@ export class Mesh {
   }
 
   /** The same, and who said so. */
-  answerFor(parent: Work, sought: Sought): Promise<Answered | undefined> {
+  async answerFor(parent: Work, sought: Sought): Promise<Answered | undefined> {
     return this.#answerFor(parent, sought, DEPTH_MAX);
   }
 
-  async #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered | undefined> {
+  #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered> | undefined {
     const cached = this.failures.find(sought);
-    if (cached !== undefined) return { outcome: cached, sources: NOBODY, proofs: [] };
+    if (cached !== undefined) return Promise.resolve({ outcome: cached, sources: NOBODY, proofs: [] });
     const key = soughtKey(sought);
     const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
@@ -158,19 +159,24 @@ export class Mesh {
 
   #start(parts: Work, key: string): Run | undefined {
     if (this.#runs.size >= RUNS_MAX) return undefined;
-    // The work begins in a later turn, so that the run is in the table before it can ask for others.
-    const outcome = Promise.resolve()
-      .then(() => this.#resolve(parts))
-      .then((settled) => {
-        this.#remember(parts, settled);
-        return settled;
-      })
-      .finally(() => this.#runs.delete(key));
+    const outcome = this.#work(parts, key);
     // A bug reaches whoever waits; when nobody does any more it must not end the process.
     outcome.catch(() => undefined);
     const run: Run = { ...parts, outcome };
     this.#runs.set(key, run);
     return run;
+  }
+
+  async #work(parts: Work, key: string): Promise<Outcome> {
+    // It begins in a later turn, so that the run is in the table before it can ask for others.
+    await undefined;
+    try {
+      const settled = await this.#resolve(parts);
+      this.#remember(parts, settled);
+      return settled;
+    } finally {
+      this.#runs.delete(key);
+    }
   }
 
   #remember(run: Work, outcome: Outcome): void {

@@ -15,7 +15,7 @@ interface ZoneCaches {
 export function keepOwnServers(message: Message, zone: Name, caches: ZoneCaches): void {
   const isOwn = (record: ResourceRecord): boolean => record.type === RRType.NS && record.owner.equals(zone);
   // Most replies say the same.
-  if (caches.rrsets.find(zone, RRType.NS, Trust.Additional) !== undefined) return;
+  if (caches.rrsets.has(zone, RRType.NS, Trust.Additional)) return;
   const all = [...message.authorities, ...message.answers];
   const records = all.filter(isOwn);
   if (records.length === 0) return;

@@ -60,7 +60,7 @@ export class QnameMinimisation {
       const name = this.#name.suffix(count);
       // RFC 9156 §2.1: A is what everybody asks for, so it tells least and works best.
       const shorter: Sought = { name, type: this.#type };
-      if (!this.#isKnownToExist(shorter)) return shorter;
+      if (!this.#rrsets.isKnownToExist(name, this.#type)) return shorter;
     }
     return this.#sought;
   }
@@ -70,11 +70,6 @@ export class QnameMinimisation {
     if (this.#steps < ONE_LABEL_STEPS) return 1;
     const stepsLeft = Math.max(1, STEPS_MAX - this.#steps);
     return Math.max(1, Math.ceil(labelsLeft / stepsLeft));
-  }
-
-  #isKnownToExist({ name, type }: Sought): boolean {
-    if (this.#rrsets.find(name, type) !== undefined) return true;
-    return this.#rrsets.findNegative(name, type)?.kind === "nodata";
   }
 
   /** True when this is the question itself and not a shorter one. */

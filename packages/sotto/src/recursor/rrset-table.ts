@@ -13,7 +13,6 @@ import {
 /** Sets by owner and type, in the order of the reply. */
 export class RRsetTable {
   readonly #rrsets = new Map<string, Building>();
-  readonly #types = new Set<RRType>();
 
   get size(): number {
     return this.#rrsets.size;
@@ -32,7 +31,8 @@ export class RRsetTable {
   }
 
   hasType(type: RRType): boolean {
-    return this.#types.has(type);
+    for (const { rrset } of this.#rrsets.values()) if (rrset.type === type) return true;
+    return false;
   }
 
   /** Adds a record to its set; a record that is there twice counts once (RFC 2181 §5). */
@@ -40,16 +40,18 @@ export class RRsetTable {
     const key = keyOf(record.owner, record.type);
     let building = this.#rrsets.get(key);
     if (building === undefined) {
-      building = { rrset: startRRset(record, fromZone), seen: new Set() };
+      building = { rrset: startRRset(record, fromZone), seen: undefined };
       this.#rrsets.set(key, building);
-      this.#types.add(record.type);
+      return;
     }
-    const { rrset, seen } = building;
+    const { rrset } = building;
     // RFC 2181 §5.2: one TTL per set, the smallest when they differ.
     rrset.ttlSeconds = Math.min(rrset.ttlSeconds, record.ttl);
+    // Most sets have one record, and nothing to compare it with.
+    building.seen ??= new Set(rrset.rdatas.map((rdata) => latin1.decode(rdata)));
     const content = latin1.decode(record.rdata);
-    if (seen.has(content)) return;
-    seen.add(content);
+    if (building.seen.has(content)) return;
+    building.seen.add(content);
     rrset.rdatas.push(record.rdata);
   }
 
@@ -76,8 +78,8 @@ export function collectRRsets(
     !isMetaType(record.type) &&
     record.owner.isAtOrBelow(zone) &&
     !(record.type === RRType.NSEC && reachesOut(record, zone));
-  const usable = records.filter(isUsable);
-  for (const record of usable) {
+  for (const record of records) {
+    if (!isUsable(record)) continue;
     if (record.type !== RRType.RRSIG || sought === RRType.RRSIG) table.add(record, zone);
     if (table.size > RRSETS_PER_SECTION_MAX) return undefined;
   }
@@ -105,7 +107,8 @@ export function proofsOf(authorities: RRsetTable): RRset[] {
 /** A set that is being put together; `seen` does not outlive the table. */
 interface Building {
   readonly rrset: GrowingRRset;
-  readonly seen: Set<string>;
+  /** Contents of its records; undefined while there is one. */
+  seen: Set<string> | undefined;
 }
 
 interface GrowingRRset extends RRset {
@@ -119,7 +122,7 @@ function startRRset(record: ResourceRecord, fromZone: Name): GrowingRRset {
     owner: record.owner,
     type: record.type,
     ttlSeconds: record.ttl,
-    rdatas: [],
+    rdatas: [record.rdata],
     signatures: [],
     proofs: [],
     synthesizedFrom: undefined,

@@ -152,7 +152,10 @@ export function lacksSignatures(scrubbed: Scrubbed): boolean {
 /** Some servers put signatures into other sections than what they sign. */
 function signaturesOf({ answers, authorities, additionals }: Message): readonly ResourceRecord[] {
   const isSignature = ({ type }: ResourceRecord): boolean => type === RRType.RRSIG;
-  return [...answers, ...authorities, ...additionals].filter(isSignature);
+  const found = answers.filter(isSignature);
+  for (const section of [authorities, additionals])
+    for (const record of section) if (isSignature(record)) found.push(record);
+  return found;
 }
 
 const recursiveLame: Scrubbed = { kind: "lame", lameness: "recursive", reason: "answers without authority" };
@@ -216,7 +219,8 @@ interface Walk {
 function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]): Walk {
   const { sought, zone } = asked;
   const chain: RRset[] = [];
-  const seen = new Set<string>();
+  /** Names that were aliases. */
+  let seen: Set<string> | undefined;
   let current = sought.name;
   const end = (rrsets: readonly RRset[], parts: Partial<Walk> = {}): Walk => ({
     chain,
@@ -226,8 +230,7 @@ function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]):
     isForged: false,
     ...parts,
   });
-  while (current.isAtOrBelow(zone) && !seen.has(current.key)) {
-    seen.add(current.key);
+  while (current.isAtOrBelow(zone) && seen?.has(current.key) !== true) {
     const dname = closestDname(answers, current, zone);
     const found = dname === undefined ? matching(answers, current, sought.type) : [];
     // Only the record of the alias is the authority's own (RFC 2181 §5.4.1): what it leads to is asked for by itself unless
@@ -249,6 +252,8 @@ function walkChain(answers: RRsetTable, asked: Asked, proofs: readonly RRset[]):
       return end([], { isForged: true });
     if (sought.type === RRType.CNAME || sought.type === RRType.ANY) return end([alias]);
     chain.push(withProofs(alias, proofs));
+    seen ??= new Set();
+    seen.add(current.key);
     current = aliasTarget(alias);
   }
   return end([]);

@@ -214,9 +214,10 @@ export class ValidatedAnswers {
     }
   }
 
-  async #ask(sought: Sought, validator: Validator | undefined): Promise<JudgedOutcome> {
+  #ask(sought: Sought, validator: Validator | undefined): Promise<JudgedOutcome> {
     const known = this.#bogus.find(sought);
-    if (known !== undefined) return { outcome: known, security: "bogus", extendedErrors: [] };
+    if (known !== undefined)
+      return Promise.resolve({ outcome: known, security: "bogus", extendedErrors: [] });
     const key = soughtKey(sought);
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;

@@ -12,6 +12,13 @@ export async function askFastOpen(server: Server, queue: number): Promise<string
   if (typeof calls === "string") return calls;
   const fd = descriptorOf(server);
   if (fd === undefined) return "this Node does not tell the descriptor of a listening socket";
+  return askFastOpenOn(fd, queue);
+}
+
+/** As {@link askFastOpen}, for the descriptor of a socket that listens. */
+export async function askFastOpenOn(fd: number, queue: number): Promise<string> {
+  const calls = await systemCalls();
+  if (typeof calls === "string") return calls;
   // Linux takes the option from listening sockets, too.
   const failed = calls.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, int32(queue), 4) !== 0;
   return failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT);

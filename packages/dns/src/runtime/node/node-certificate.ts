@@ -4,7 +4,7 @@ import type { TLSSocket } from "node:tls";
 import type { PresentedCertificate } from "../network.ts";
 
 /** Certificates looked at; real chains have two to four. */
-const CHAIN_CERTIFICATES_MAX = 10;
+export const CHAIN_CERTIFICATES_MAX = 10;
 
 /**
  * Leaf first; empty when the peer presented none or the session was resumed. Ends before a certificate whose key cannot be
@@ -35,7 +35,8 @@ export function readTrustAnchor(
   return presented.some(({ der }) => raw.equals(der)) ? undefined : tryDescribe(new X509Certificate(raw));
 }
 
-function tryDescribe(certificate: X509Certificate): PresentedCertificate | undefined {
+/** Undefined when its key cannot be read. */
+export function tryDescribe(certificate: X509Certificate): PresentedCertificate | undefined {
   const spki = tryReadSpki(certificate);
   if (spki === undefined) return undefined;
   return {

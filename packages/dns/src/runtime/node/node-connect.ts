@@ -136,9 +136,7 @@ function clientSecurity(socket: TLSSocket, { wantsTrustAnchor }: TlsClientOption
 }
 
 /** The facts that both sides can read off a socket. */
-export function channelFacts(
-  socket: TLSSocket,
-): Pick<ChannelSecurity, "protocol" | "cipher" | "group" | "alpn"> {
+function channelFacts(socket: TLSSocket): Pick<ChannelSecurity, "protocol" | "cipher" | "group" | "alpn"> {
   const key: object | null = socket.getEphemeralKeyInfo();
   const group =
     key !== null && "name" in key

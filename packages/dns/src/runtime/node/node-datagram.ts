@@ -7,7 +7,15 @@ import { duplicateDescriptor } from "./system-calls.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 /** Room in the kernel for bursts; the system may grant less. */
-const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+export const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+
+/**
+ * Of a socket for all peers every so many sends are watched for problems, the first among them: asking costs a turn's work
+ * each, and what stands in the way of answers (a firewall, a missing route) does not stand there once.
+ */
+const SENDS_PER_WATCH = 64;
+/** Turns of the event loop that a socket stays open for datagrams that the system has not taken. */
+const CLOSE_TURNS_MAX = 1000;
 
 /** Binds, and connects when asked to. Rejects with a `DnsError`. */
 export async function openDatagram(
@@ -21,6 +29,8 @@ export async function openDatagram(
     type: isIpv6 ? "udp6" : "udp4",
     reusePort: options.reusePort,
     ipv6Only: isIpv6,
+    // Endpoints have addresses: Node would look each up again, and send in a later turn.
+    lookup: isIpv6 ? asAddress6 : asAddress4,
     ...(isClient ? {} : { recvBufferSize: RECEIVE_BUFFER_OCTETS }),
   });
   const what = isClient
@@ -40,11 +50,12 @@ export async function openDatagram(
     if (!isClosed) handlers.onError(toDnsError(problem, what, "query"));
   };
   socket.on("error", onError);
-  let unsent = 0;
-  let whenSent: (() => void) | undefined;
+  let sends = 0;
+  let watched = 0;
+  let whenWatchedSent: (() => void) | undefined;
   const afterSend = (problem: Error | null): void => {
-    unsent--;
-    if (unsent === 0) whenSent?.();
+    watched--;
+    if (watched === 0) whenWatchedSent?.();
     if (problem !== null) onError(problem);
   };
   const burst = new SendBurst((octets) => socket.send(octets, afterSend));
@@ -52,7 +63,11 @@ export async function openDatagram(
     local: { address: address.address, port: address.port },
     send(octets: Uint8Array, to: Endpoint, isOneOfMany = false) {
       if (isClosed) return;
-      unsent++;
+      if (connectTo === undefined && sends++ % SENDS_PER_WATCH !== 0) {
+        socket.send(octets, to.port, addressFor(to.address));
+        return;
+      }
+      watched++;
       if (connectTo === undefined) socket.send(octets, to.port, addressFor(to.address), afterSend);
       else if (isOneOfMany) burst.add(octets);
       else socket.send(octets, afterSend);
@@ -62,21 +77,40 @@ export async function openDatagram(
       burst.flush();
       isClosed = true;
       return new Promise((resolve) => {
-        const closeNow = (): void => {
-          socket.close(() => resolve());
-        };
-        // Node sends later than the call, and drops what it has not sent when the socket is closed.
-        if (unsent === 0) closeNow();
-        else whenSent = closeNow;
+        const closeNow = (): void => void closeWhenSent(socket, CLOSE_TURNS_MAX, resolve);
+        // Node drops what it has not sent when the socket is closed.
+        if (watched === 0) closeNow();
+        else whenWatchedSent = closeNow;
       });
     },
   };
-  socket.on("message", (octets, { address, port }) => {
+  socket.on("message", (octets, from) => {
+    const { address, port } = from;
     // A connected socket may still have what came between binding and connecting, from anybody.
     const isPeer = port === connectTo?.port && address === connectTo.address;
-    handlers.onMessage(octets, isPeer ? connectTo : { address: plainAddress(address), port }, opened);
+    const plain = isIpv6 ? plainAddress(address) : address;
+    // What Node made for this datagram will do as an endpoint.
+    const sender = plain === address ? from : { address: plain, port };
+    handlers.onMessage(octets, isPeer ? connectTo : sender, opened);
   });
   return opened;
+}
+
+/** The system takes datagrams within the call of `send` unless its buffer is full; those few wait in a queue. */
+function closeWhenSent(socket: Socket, turns: number, closed: () => void): void {
+  if (turns > 0 && socket.getSendQueueCount() > 0)
+    setImmediate(() => closeWhenSent(socket, turns - 1, closed));
+  else socket.close(closed);
+}
+
+type FoundAddress = (problem: Error | null, address: string, family: number) => void;
+
+function asAddress4(address: string, _options: unknown, found: FoundAddress): void {
+  found(null, address, 4);
+}
+
+function asAddress6(address: string, _options: unknown, found: FoundAddress): void {
+  found(null, address, 6);
 }
 
 /** Binds and connects. */

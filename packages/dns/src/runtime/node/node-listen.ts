@@ -14,7 +14,6 @@ import type {
 import type { AcceptedSockets } from "./accepted-sockets.ts";
 import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
-import { channelFacts } from "./node-connect.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
 import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
@@ -62,6 +61,7 @@ class NodeListener implements StreamListener {
   #tlsServer: TlsServer | undefined;
   readonly #arriving = new WeakMap<object, Arriving>();
   local: Endpoint;
+  #isOnAll = true;
   fastOpen = "off";
   /** A flood of handshakes must not stop those who are served already. */
   readonly #handshakes = new PacedQueue<{ socket: Socket; arriving: Arriving }>(
@@ -98,6 +98,7 @@ class NodeListener implements StreamListener {
     });
     const address = this.#server.address() as AddressInfo; // A listening server on an IP address has one.
     this.local = { address: address.address, port: address.port };
+    this.#isOnAll = address.address === "0.0.0.0" || address.address === "::";
     this.#server.on("error", (problem) =>
       this.#handlers.onFailure(
         undefined,
@@ -137,13 +138,7 @@ class NodeListener implements StreamListener {
       isSettled: false,
     };
     this.#arriving.set(socket, arriving);
-    socket.once("close", () =>
-      this.#fail(
-        arriving,
-        "handshake",
-        new DnsError("ERR_CONNECTION_LOST", "the client closed the connection"),
-      ),
-    );
+    socket.on("close", () => this.#lost(arriving));
     // Until a stream takes over; what it means is told by `close`.
     socket.on("error", ignore);
     const { proxy, tls } = this.#options;
@@ -151,6 +146,13 @@ class NodeListener implements StreamListener {
     if (awaitsHeader && (tls === undefined || proxy.place === "before tls"))
       this.#readHeader(socket, arriving, () => this.#begin(socket, arriving));
     else this.#begin(socket, arriving);
+  }
+
+  #lost(arriving: Arriving): void {
+    // Most connections have long become streams; an error is dear to make.
+    if (arriving.isSettled) return;
+    const problem = new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
+    this.#fail(arriving, "handshake", problem);
   }
 
   /** Clear TCP is a stream now; TLS begins its handshake. */
@@ -193,10 +195,18 @@ class NodeListener implements StreamListener {
   #deliver(socket: Socket, arriving: Arriving, security: ChannelSecurity | undefined): void {
     if (arriving.isSettled) return;
     arriving.isSettled = true;
-    const { source, destination, pending } = arriving;
+    const { source, destination, pending, remote } = arriving;
     const ends =
-      source === undefined || destination === undefined ? undefined : { remote: source, local: destination };
+      source === undefined || destination === undefined
+        ? { remote, local: this.#localOf(socket) }
+        : { remote: source, local: destination };
     this.#handlers.onStream(new NodeStream(socket, security, ends), pending);
+  }
+
+  /** The system is asked only where it knows more than we do. */
+  #localOf(socket: Socket): Endpoint {
+    if (!this.#isOnAll) return this.local;
+    return { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
   }
 
   #fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void {
@@ -226,7 +236,6 @@ class NodeListener implements StreamListener {
   }
 
   #secured(socket: TLSSocket): void {
-    socket.pause();
     const arriving = this.#arrivingOf(socket);
     if (arriving === undefined || arriving.isSettled) {
       socket.destroy();
@@ -237,16 +246,18 @@ class NodeListener implements StreamListener {
     keepLastWriteApart(socket);
     let security: ChannelSecurity;
     try {
-      security = serverSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
+      security = new ServerSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     } catch (problem) {
       this.#fail(arriving, "handshake", unreadable("TLS handshake", problem));
       socket.destroy();
       return;
     }
     const { proxy } = this.#options;
-    if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address))
+    // Nothing is lost until somebody listens: a socket begins to flow with its first listener.
+    if (proxy?.place === "inside tls" && proxy.isTrusted(arriving.remote.address)) {
+      socket.pause();
       this.#readHeader(socket, arriving, () => this.#deliver(socket, arriving, security));
-    else this.#deliver(socket, arriving, security);
+    } else this.#deliver(socket, arriving, security);
   }
 
   change(options: ListenerChange): void {
@@ -286,18 +297,41 @@ class NodeListener implements StreamListener {
   }
 }
 
-function serverSecurity(socket: TLSSocket, asksCertificate: boolean): ChannelSecurity {
-  const serverName: unknown = "servername" in socket ? socket.servername : undefined;
-  return {
-    ...channelFacts(socket),
-    resumed: socket.isSessionReused(),
-    serverName: typeof serverName === "string" ? serverName : undefined,
+/** What a handshake established, seen from the server. What nobody may ask for is read when somebody does. */
+class ServerSecurity implements ChannelSecurity {
+  readonly resumed: boolean;
+  readonly serverName: string | undefined;
+  readonly alpn: string | undefined;
+  readonly peerChain: ChannelSecurity["peerChain"];
+  readonly chainProblem: string | undefined;
+  /** Node tells it to clients only. */
+  readonly group: string | undefined = undefined;
+  readonly #socket: TLSSocket;
+
+  /** Throws what Node throws over a client certificate that it cannot read. */
+  constructor(socket: TLSSocket, asksCertificate: boolean) {
+    this.#socket = socket;
+    this.resumed = socket.isSessionReused();
+    const serverName: unknown = "servername" in socket ? socket.servername : undefined;
+    this.serverName = typeof serverName === "string" ? serverName : undefined;
+    this.alpn = typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : undefined;
     // A server finds the client's certificate in its own ticket, so that a resumed session has it too.
-    peerChain: asksCertificate ? readPeerChain(socket) : [],
-    chainProblem: socket.authorized
+    this.peerChain = asksCertificate ? readPeerChain(socket) : [];
+    this.chainProblem = socket.authorized
       ? undefined
-      : String(socket.authorizationError ?? "no client certificate"),
-  };
+      : String(socket.authorizationError ?? "no client certificate");
+  }
+
+  /** `unknown` once the connection is gone. */
+  get protocol(): string {
+    return this.#socket.getProtocol() ?? "unknown";
+  }
+
+  /** `unknown` once the connection is gone. */
+  get cipher(): string {
+    const cipher: { standardName: string } | null | undefined = this.#socket.getCipher();
+    return cipher?.standardName ?? "unknown";
+  }
 }
 
 function refuse(socket: Socket): void {

@@ -1,6 +1,7 @@
 /** A `ByteStream` over one of Node's sockets, clear or TLS. */
 import type { Socket } from "node:net";
 import type { ByteStream, ChannelSecurity, Endpoint, StreamHandlers } from "../network.ts";
+import { readShared } from "./shared-reads.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
 const NO_HANDLERS: StreamHandlers = {
@@ -17,12 +18,13 @@ export class NodeStream implements ByteStream {
   readonly security: ChannelSecurity | undefined;
   readonly #socket: Socket;
   readonly #fastOpenReader: (() => boolean | undefined) | undefined;
+  readonly #isAccepted: boolean;
   #handlers: StreamHandlers = NO_HANDLERS;
   #problem: Error | undefined = undefined;
   /** Tickets that came before there were handlers. */
   #sessions: Uint8Array[] = [];
 
-  /** `ends` are given when a proxy told others than the socket has. */
+  /** `ends` are given by listeners, which know them already; a proxy may have told others than the socket has. */
   constructor(
     socket: Socket,
     security: ChannelSecurity | undefined,
@@ -48,10 +50,13 @@ export class NodeStream implements ByteStream {
       // §6.2 wants it closed at once.
       socket.destroy();
     });
-    socket.on("session", (session: Buffer) => {
-      if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
-      else this.#handlers.onSession?.(session);
-    });
+    this.#isAccepted = ends !== undefined;
+    // Clients get tickets; servers give them.
+    if (!this.#isAccepted)
+      socket.on("session", (session: Buffer) => {
+        if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
+        else this.#handlers.onSession?.(session);
+      });
   }
 
   get bufferedOctets(): number {
@@ -66,7 +71,8 @@ export class NodeStream implements ByteStream {
   setHandlers(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => handlers.onData(chunk));
+    const onOctets = (octets: Uint8Array): void => handlers.onData(octets);
+    if (!this.#isAccepted || !readShared(socket, onOctets)) socket.on("data", onOctets);
     socket.on("end", () => handlers.onEnd());
     socket.on("drain", () => handlers.onDrain());
     socket.on("close", () => handlers.onClose(this.#problem));

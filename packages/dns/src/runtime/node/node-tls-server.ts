@@ -6,16 +6,17 @@ import {
   type SecureContext,
   type SecureContextOptions,
   type Server,
+  type TlsOptions,
 } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
 import { subjectAltNamesOf } from "./node-certificate.ts";
-import { TLS_SUITES } from "./tls-suites.ts";
+import { TLS_SERVER_SUITES } from "./tls-suites.ts";
 
 /** Octets of ticket keys: name, HMAC key and AES key. */
 export const TICKET_KEYS_OCTETS = 48;
 /** Seconds that a ticket lasts: a day (RFC 8446 §4.6.1 allows a week). */
-const TICKET_LIFETIME_SECONDS = 86_400;
+export const TICKET_LIFETIME_SECONDS = 86_400;
 
 /** A server that is handed connections. Throws ERR_CONFIG when a certificate and its key are not a pair. */
 export function makeTlsServer(
@@ -26,14 +27,10 @@ export function makeTlsServer(
   const common: SecureContextOptions = {
     // RFC 8310 §9: TLS 1.2 or later.
     minVersion: "TLSv1.2",
-    ciphers: TLS_SUITES,
+    ciphers: TLS_SERVER_SUITES,
     // RFC 9325 §3.5: renegotiation lets clients burn a server's time. RFC 8310 §9: no compression.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
-    // Tickets are good on every listener with the same keys and the same demands on clients.
-    sessionIdContext: createHash("sha256")
-      .update(`sotto ${tls.clientAuthoritiesPem?.join() ?? "-"}`)
-      .digest("hex")
-      .slice(0, SESSION_CONTEXT_OCTETS_MAX),
+    sessionIdContext: sessionContextOf(tls),
     sessionTimeout: TICKET_LIFETIME_SECONDS,
     ...(ticketKeys === undefined ? {} : { ticketKeys }),
     ...(tls.groups === undefined ? {} : { ecdhCurve: tls.groups.join(":") }),
@@ -41,9 +38,7 @@ export function makeTlsServer(
   };
   checkGroups(tls.groups);
   checkedContext(tls, common);
-  const byName = new CertificatesByName(
-    (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) })),
-  );
+  const more = (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) }));
   return createServer({
     ...common,
     cert: tls.certificatePem,
@@ -56,8 +51,19 @@ export function makeTlsServer(
     // Whether a certificate is good enough is decided where queries are answered (access control).
     requestCert: tls.clientAuthoritiesPem !== undefined,
     rejectUnauthorized: false,
-    SNICallback: (name, answer) => answer(null, byName.contextFor(name)),
+    // With a callback every handshake stops in the middle and goes on in another turn: only where there is a choice.
+    ...(more.length === 0 ? {} : { SNICallback: chooserOf(new CertificatesByName(more)) }),
   });
+}
+
+function chooserOf(certificates: CertificatesByName<SecureContext>): NonNullable<TlsOptions["SNICallback"]> {
+  return (name, answer) => answer(null, certificates.contextFor(name));
+}
+
+/** Tickets are good on every listener with the same keys and the same demands on clients. */
+export function sessionContextOf({ clientAuthoritiesPem }: TlsServerOptions): string {
+  const demands = `sotto ${clientAuthoritiesPem?.join() ?? "-"}`;
+  return createHash("sha256").update(demands).digest("hex").slice(0, SESSION_CONTEXT_OCTETS_MAX);
 }
 
 /** OpenSSL takes no longer one. */
@@ -89,10 +95,10 @@ function checkedContext(pair: CertificatePem, common: SecureContextOptions): Sec
 }
 
 /** Further certificates by what they are for: exact names before wildcards (RFC 9525 §6.3), the first given wins. */
-class CertificatesByName {
-  readonly #contexts = new Map<string, SecureContext>();
+export class CertificatesByName<Context> {
+  readonly #contexts = new Map<string, Context>();
 
-  constructor(certificates: readonly { pair: CertificatePem; context: SecureContext }[]) {
+  constructor(certificates: readonly { pair: CertificatePem; context: Context }[]) {
     for (const { pair, context } of certificates) {
       for (const entry of subjectAltNamesOf(new X509Certificate(pair.certificatePem))) {
         const name = entry.replace(/^[A-Z]+:/, "").toLowerCase();
@@ -102,7 +108,7 @@ class CertificatesByName {
   }
 
   /** Undefined: the listener's first certificate. */
-  contextFor(serverName: string): SecureContext | undefined {
+  contextFor(serverName: string): Context | undefined {
     const name = serverName.toLowerCase();
     const dot = name.indexOf(".");
     return this.#contexts.get(name) ?? (dot > 0 ? this.#contexts.get(`*${name.slice(dot)}`) : undefined);

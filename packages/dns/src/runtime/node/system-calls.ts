@@ -1,7 +1,7 @@
 /**
  * System calls that Node does not make for us, on Linux: through `node:ffi`, which Node has from 26 on, else through the
  * package `koffi`, an optional peer that programs on older Nodes install when they want them. Neither is loaded before
- * somebody asks. The only file with foreign calls: whoever gets a descriptor from here closes it or hands it to Node, which
+ * somebody asks. The only file with foreign calls outside `runtime/native`: whoever gets a descriptor from here closes it or hands it to Node, which
  * then does; memory given to a call is used by the kernel during the call only.
  */
 

@@ -7,24 +7,24 @@ import type { Socket } from "node:net";
  * the second message of the last record unread; a record for each would cost a system call and a turn for each.
  */
 export function keepLastWriteApart(socket: Socket): void {
-  // Node's own name for "no encoding", which its types do not have.
-  const write = (octets: Uint8Array, callback: (error?: Error | null) => void): void =>
-    void Reflect.apply(socket._write, socket, [octets, "buffer", callback]);
-  const writeWaiting = (
-    chunks: readonly { chunk: Buffer }[],
-    callback: (error?: Error | null) => void,
-  ): void => {
-    const last = chunks.at(-1)?.chunk;
-    if (last === undefined) {
-      callback();
-      return;
-    }
-    const writeLast = (error?: Error | null): void => {
-      if (error) callback(error);
-      else write(last, callback);
-    };
-    if (chunks.length === 1) writeLast();
-    else write(Buffer.concat(chunks.slice(0, -1).map(({ chunk }) => chunk)), writeLast);
-  };
+  // One function for all sockets: it is called with the socket as `this`.
   Reflect.set(socket, "_writev", writeWaiting);
+}
+
+type Written = (error?: Error | null) => void;
+
+function writeWaiting(this: Socket, chunks: readonly { chunk: Buffer }[], callback: Written): void {
+  const last = chunks.at(-1)?.chunk;
+  if (last === undefined) callback();
+  else if (chunks.length === 1) write(this, last, callback);
+  else
+    write(this, Buffer.concat(chunks.slice(0, -1).map(({ chunk }) => chunk)), (error) => {
+      if (error) callback(error);
+      else write(this, last, callback);
+    });
+}
+
+/** With Node's own name for "no encoding", which its types do not have. */
+function write(socket: Socket, octets: Uint8Array, callback: Written): void {
+  Reflect.apply(socket._write, socket, [octets, "buffer", callback]);
 }

@@ -1,0 +1,1 @@
+export { type NativeRuntime, nativeRuntime } from "./native-runtime.ts";

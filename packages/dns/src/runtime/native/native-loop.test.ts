@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openLoop } from "./native-loop.ts";
+import { nativeRuntime } from "./native-runtime.ts";
+
+test("where there is no native engine, it is said why, and nothing is loaded", () => {
+  const getModule = (): never => assert.fail("asked for a module");
+  assert.equal(openLoop({ platform: "darwin", arch: "arm64", getModule }), "it needs Linux, this is darwin");
+  assert.match(String(openLoop({ platform: "linux", arch: "s390x", getModule })), /^it knows x64 and arm64/);
+  for (const missing of [undefined, () => undefined])
+    assert.match(String(openLoop({ platform: "linux", arch: "x64", getModule: missing })), /no node:ffi/);
+});
+
+test("a symbol that is missing, and a permission, are reasons", () => {
+  const dlopen = (): never => {
+    throw Object.assign(new Error("dlsym failed: undefined symbol: SSL_new"), {
+      code: "ERR_FFI_CALL_FAILED",
+    });
+  };
+  const opened = openLoop({ platform: "linux", arch: "x64", getModule: () => ({ dlopen }) });
+  assert.equal(opened, "node:ffi: dlsym failed: undefined symbol: SSL_new");
+});
+
+test("the runtime says which engine its listeners have, and tells when it is not the native one", () => {
+  const told: string[] = [];
+  const runtime = nativeRuntime({ wants: () => true, publish: (name) => told.push(name) });
+  assert.deepEqual(told, runtime.engineProblem === undefined ? [] : ["runtime.engine-unavailable"]);
+  assert.equal(typeof runtime.network.listen, "function");
+});

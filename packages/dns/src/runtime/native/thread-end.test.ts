@@ -1,0 +1,64 @@
+/** The end of a thread with open sockets of the native engine: the process lives on, and nobody holds its sockets any more. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { Worker } from "node:worker_threads";
+import { makeAuthority } from "../../../../sotto/src/operations/index.ts";
+import { nodeRuntime } from "../node/index.ts";
+import { nativeRuntime } from "./native-runtime.ts";
+
+const skip = nativeRuntime().engineProblem ?? false;
+
+/** Open, in the middle of a handshake, and with data both ways. */
+async function clientsOf(clearPort: number, tlsPort: number): Promise<Socket[]> {
+  const idle = connect(clearPort, "127.0.0.1");
+  const shaking = connect(tlsPort, "127.0.0.1");
+  await Promise.all([once(idle, "connect"), once(shaking, "connect")]);
+  shaking.write(Buffer.of(22, 3, 1));
+  const secure = connectTls({ port: tlsPort, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(secure, "secureConnect");
+  for (const socket of [idle, secure]) {
+    socket.write("question");
+    await once(socket, "data");
+  }
+  return [idle, shaking, secure];
+}
+
+for (const end of ["terminated", "by an exception"] as const) {
+  test(`a thread that ends ${end} closes its connections and frees its ports`, { skip }, async () => {
+    const authority = await makeAuthority("thread authority", Date.now());
+    const pair = await authority.issue(["dns.example"], Date.now());
+    const worker = new Worker(new URL("./thread.test-support.ts", import.meta.url), {
+      workerData: { ...pair, alpn: ["dot"], ticketKeys: undefined },
+    });
+    worker.on("error", () => undefined);
+    const [ports]: unknown[] = await once(worker, "message");
+    assert.ok(Array.isArray(ports));
+    const [clearPort, tlsPort, udpPort] = ports.map(Number);
+    const clients = await clientsOf(clearPort ?? 0, tlsPort ?? 0);
+    const closed = clients.map((client) => {
+      client.on("error", () => undefined);
+      client.resume();
+      return new Promise((resolve) => client.once("close", resolve));
+    });
+    if (end === "terminated") await worker.terminate();
+    else {
+      const exit = new Promise((resolve) => worker.once("exit", resolve));
+      worker.postMessage("fail");
+      await exit;
+    }
+    await Promise.all(closed);
+    const { network } = nodeRuntime();
+    const nothing = (): undefined => undefined;
+    for (const port of [clearPort, tlsPort]) {
+      const local = { address: "127.0.0.1", port: port ?? 0 };
+      const options = { local, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false };
+      await (await network.listen(options, { onStream: nothing, onFailure: nothing })).close();
+    }
+    const local = { address: "127.0.0.1", port: udpPort ?? 0 };
+    const options = { local, connectTo: undefined, reusePort: false };
+    await (await network.bindDatagram(options, { onMessage: nothing, onError: nothing })).close();
+  });
+}

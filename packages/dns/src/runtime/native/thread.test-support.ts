@@ -1,0 +1,34 @@
+/** A thread with listeners of the native engine, for `thread-end.test.ts`: tells their ports, and throws when it is told to. */
+import { parentPort, workerData } from "node:worker_threads";
+import { DnsError } from "../dns-error.ts";
+import type { TlsServerOptions } from "../network.ts";
+import { nativeRuntime } from "./native-runtime.ts";
+
+const { network } = nativeRuntime();
+const tls: unknown = workerData;
+const common = { local: { address: "127.0.0.1", port: 0 }, handshakeTimeoutMs: 60_000, reusePort: false };
+const nothing = (): undefined => undefined;
+const handlers = {
+  onStream: (stream: Parameters<Parameters<typeof network.listen>[1]["onStream"]>[0]) =>
+    stream.setHandlers({
+      onData: (octets) => void stream.write(octets.slice()),
+      onEnd: nothing,
+      onDrain: nothing,
+      onClose: nothing,
+    }),
+  onFailure: nothing,
+};
+const clear = await network.listen({ ...common, tls: undefined }, handlers);
+// Given by the test, which has made it as such.
+const secure = await network.listen({ ...common, tls: tls as TlsServerOptions }, handlers);
+const udp = await network.bindDatagram(
+  { ...common, connectTo: undefined },
+  { onMessage: nothing, onError: nothing },
+);
+parentPort?.on("message", () => {
+  // Outside of any promise: an uncaught exception.
+  setImmediate(() => {
+    throw new DnsError("ERR_SYSTEM", "told to fail");
+  });
+});
+parentPort?.postMessage([clear.local.port, secure.local.port, udp.local.port]);

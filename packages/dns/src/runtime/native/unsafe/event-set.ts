@@ -1,0 +1,132 @@
+/**
+ * An epoll set, watched by one poll handle of Node's loop. What is ready is handled in a callback of Node's own (an immediate of the
+ * same turn), not in C's: there exceptions, microtasks and ticks are what they are everywhere.
+ */
+import type { Foreign } from "./foreign.ts";
+import { Block } from "./memory.ts";
+import type { ThreadEnd } from "./thread-end.ts";
+
+/** Bits of epoll_ctl(2). */
+export const Ready = { In: 1, Out: 4, Error: 8, HangUp: 16 } as const;
+
+/** One per thread. */
+export class EventSet {
+  readonly #foreign: Foreign;
+  readonly #end: ThreadEnd;
+  readonly #set: number;
+  readonly #events: Block;
+  readonly #change: Block;
+  /** 32-bit words of one `struct epoll_event`, and where its data begins: the structure is packed on x64 only. */
+  readonly #eventWords: number;
+  readonly #dataWord: number;
+  /** From malloc, and never freed: libuv uses it until the loop of this thread is gone. */
+  readonly #handle: bigint;
+  #holders = 0;
+  #isClosed = false;
+
+  /** `onReady` is called by libuv: it must not throw, and leave the work to a callback of Node. */
+  constructor(foreign: Foreign, end: ThreadEnd, arch: string, onReady: () => void) {
+    this.#foreign = foreign;
+    this.#end = end;
+    const { calls, library, ffi } = foreign;
+    this.#eventWords = arch === "x64" ? 3 : 4;
+    this.#dataWord = this.#eventWords - 2;
+    this.#events = new Block(foreign, EVENTS_MAX * this.#eventWords * 4);
+    this.#change = new Block(foreign, this.#eventWords * 4);
+    this.#set = calls.epoll_create1(EPOLL_CLOEXEC);
+    if (this.#set < 0) throw new Error(`epoll_create1: errno ${foreign.errno[0]}`);
+    this.#handle = calls.malloc(calls.uv_handle_size(UV_POLL));
+    // Lives as long as the handle: it is never unregistered.
+    const callback = library.registerCallback(
+      { arguments: ["uint64", "int32", "int32"], return: "void" },
+      onReady,
+    );
+    if (
+      calls.uv_poll_init(ffi.getCurrentEventLoop(), this.#handle, this.#set) !== 0 ||
+      calls.uv_poll_start(this.#handle, UV_READABLE, callback) !== 0
+    )
+      throw new Error("libuv does not watch an epoll set");
+    end.makeInternal(this.#handle);
+    calls.uv_unref(this.#handle);
+    end.plan("close", this.#set);
+    end.plan("uv_poll_stop", this.#handle);
+  }
+
+  /** Watches a descriptor; `slot` and `generation` come back with its events. False when the system has no room. */
+  add(fd: number, ready: number, slot: number, generation: number): boolean {
+    return this.#control(EPOLL_CTL_ADD, fd, ready, slot, generation);
+  }
+
+  change(fd: number, ready: number, slot: number, generation: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, ready, slot, generation);
+  }
+
+  remove(fd: number): void {
+    this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
+  }
+
+  #control(what: number, fd: number, ready: number, slot: number, generation: number): boolean {
+    const { words } = this.#change;
+    words[0] = ready;
+    words[this.#dataWord] = slot;
+    words[this.#dataWord + 1] = generation;
+    return this.#foreign.calls.epoll_ctl(this.#set, what, fd, this.#change.address) === 0;
+  }
+
+  /** How many events there are now; they are read by index until the next call. */
+  take(): number {
+    if (this.#isClosed) return 0;
+    return Math.max(0, this.#foreign.calls.epoll_wait(this.#set, this.#events.address, EVENTS_MAX, 0));
+  }
+
+  readyAt(index: number): number {
+    return this.#events.words[index * this.#eventWords] ?? 0;
+  }
+
+  slotAt(index: number): number {
+    return this.#events.words[index * this.#eventWords + this.#dataWord] ?? 0;
+  }
+
+  generationAt(index: number): number {
+    return this.#events.words[index * this.#eventWords + this.#dataWord + 1] ?? 0;
+  }
+
+  /** The process does not end as long as somebody holds. */
+  hold(): void {
+    if (this.#holders++ === 0 && !this.#isClosed) this.#foreign.calls.uv_ref(this.#handle);
+  }
+
+  release(): void {
+    if (--this.#holders === 0 && !this.#isClosed) this.#foreign.calls.uv_unref(this.#handle);
+  }
+
+  /** At the end of the process: nobody is called any more. */
+  stop(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#end.forget("uv_poll_stop", this.#handle);
+    this.#foreign.calls.uv_poll_stop(this.#handle);
+  }
+
+  /** At the end of a thread, whose loop must have no open handle. Without a callback: there is nobody left to be told. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#end.forget("uv_poll_stop", this.#handle);
+    this.#end.forget("close", this.#set);
+    this.#foreign.calls.uv_close(this.#handle, NULL);
+    this.#foreign.calls.close(this.#set);
+  }
+}
+
+/** Events of one turn; more come in the next one. */
+const EVENTS_MAX = 256;
+
+// Constants of Linux and libuv, from their headers.
+const NULL = 0n;
+const EPOLL_CLOEXEC = 0o2_000_000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const UV_POLL = 8;
+const UV_READABLE = 1;

@@ -1,0 +1,280 @@
+/**
+ * An `SSL`: reads from its socket, writes records to the buffer that all share, from where they are sent at once; what the system
+ * does not take is kept here.
+ */
+import type { Wire } from "../wire.ts";
+import { Block } from "./memory.ts";
+import { Blocked, Failed, SCRATCH_OCTETS, systemProblem } from "./sockets.ts";
+import type { TlsContext } from "./tls-context.ts";
+import type { HandshakeChoices, RecordWriter, TlsLibrary } from "./tls-library.ts";
+
+/** Owns one `SSL`, from the constructor to {@link free}. The descriptor has another owner, who closes it after that. */
+export class TlsSession implements Wire, RecordWriter {
+  readonly #library: TlsLibrary;
+  readonly #choices: HandshakeChoices;
+  readonly #fd: number;
+  #ssl: bigint;
+  /** Records that the system has not taken. */
+  #unsent: Uint8Array = NOTHING;
+  /** Octets that were put and have not been pushed. */
+  #putOctets = 0;
+  problem: Error | undefined = undefined;
+
+  /** Throws when there is no memory. */
+  constructor(library: TlsLibrary, context: TlsContext, choices: HandshakeChoices, fd: number) {
+    this.#library = library;
+    this.#choices = choices;
+    this.#fd = fd;
+    const { calls } = library.foreign;
+    library.clearErrors();
+    this.#ssl = context.newSession();
+    if (this.#ssl === NULL) throw library.takeError();
+    library.end.plan("SSL_free", this.#ssl);
+    if (calls.SSL_set_rfd(this.#ssl, fd) !== 1) {
+      this.free();
+      throw library.takeError();
+    }
+    // The reference that the connection will drop.
+    calls.BIO_up_ref(library.records);
+    calls.SSL_set0_wbio(this.#ssl, library.records);
+    calls.SSL_set_accept_state(this.#ssl);
+  }
+
+  /** Goes on with the handshake; {@link push} has to follow, unless it failed: then the alert has been sent. `ended`: the peer has. */
+  shakeHands(): "done" | "goes on" | "ended" | "failed" {
+    const library = this.#library;
+    library.claimRecords(this);
+    library.clearErrors();
+    const result = library.during(this.#choices, library.foreign.calls.SSL_do_handshake, this.#ssl);
+    if (result === 1) return "done";
+    const outcome = this.#outcomeOf(result);
+    if (outcome === Blocked) return "goes on";
+    // The alert that says so has been made.
+    this.#sendRecords();
+    return outcome === 0 ? "ended" : "failed";
+  }
+
+  read(): number {
+    return this.#receive(this.#library.foreign.calls.SSL_read, SCRATCH_OCTETS);
+  }
+
+  /** As {@link read}, and leaves the octets where they are. */
+  peek(octets: number): number {
+    return this.#receive(this.#library.foreign.calls.SSL_peek, Math.min(octets, SCRATCH_OCTETS));
+  }
+
+  /** Reads octets that {@link peek} has shown. */
+  consume(octets: number): void {
+    if (octets > 0) this.#receive(this.#library.foreign.calls.SSL_read, octets);
+  }
+
+  #receive(call: (ssl: bigint, address: bigint, octets: number) => number, octets: number): number {
+    const library = this.#library;
+    // What is read may be answered by TLS itself.
+    library.claimRecords(this);
+    library.clearErrors();
+    const result = call(this.#ssl, library.scratch.input.address, octets);
+    if (result > 0) return result;
+    const outcome = this.#outcomeOf(result);
+    // The alert that says so has been made: it is sent if it can be, and the rest of the connection has no meaning.
+    if (outcome === Failed) this.#sendRecords();
+    return outcome;
+  }
+
+  /** What a call of OpenSSL that did not succeed means; 0 is the end. */
+  #outcomeOf(result: number): number {
+    const { calls, errno } = this.#library.foreign;
+    const systemError = errno[0] ?? 0;
+    switch (calls.SSL_get_error(this.#ssl, result)) {
+      case SSL_ERROR_WANT_READ:
+      case SSL_ERROR_WANT_WRITE:
+        return Blocked;
+      case SSL_ERROR_ZERO_RETURN:
+        return 0;
+      case SSL_ERROR_SYSCALL:
+        if (systemError === 0) return 0;
+        this.problem = systemProblem(systemError, "read");
+        return Failed;
+      default:
+        this.problem = this.#library.takeError();
+        return Failed;
+    }
+  }
+
+  get hasMore(): boolean {
+    return this.#library.foreign.calls.SSL_has_pending(this.#ssl) === 1;
+  }
+
+  put(octets: number): number {
+    const library = this.#library;
+    library.claimRecords(this);
+    library.clearErrors();
+    const result = library.foreign.calls.SSL_write(this.#ssl, library.scratch.output.address, octets);
+    if (result > 0) {
+      this.#putOctets += result;
+      return result;
+    }
+    return this.#outcomeOf(result) === Blocked ? Blocked : Failed;
+  }
+
+  push(): boolean {
+    if (this.problem !== undefined) return false;
+    if (this.#unsent.length > 0 && !this.#sendUnsent()) {
+      // TLS answers some records by itself: who sends those and reads nothing would fill our memory.
+      if (this.#unsent.length > UNSENT_OCTETS_MAX) this.problem ??= new Error("the peer does not read");
+      return false;
+    }
+    return this.#sendRecords();
+  }
+
+  /** Sends what is in the shared buffer, and keeps the rest. */
+  #sendRecords(): boolean {
+    const library = this.#library;
+    const { calls } = library.foreign;
+    const isMine = library.hasRecordsOf(this);
+    const hasPut = this.#putOctets > 0;
+    this.#putOctets = 0;
+    if (!isMine || (!hasPut && calls.BIO_ctrl_pending(library.records) === 0)) return true;
+    for (;;) {
+      const octets = calls.BIO_read(library.records, library.scratch.output.address, SCRATCH_OCTETS);
+      if (octets <= 0) return true;
+      const sent = this.#write(octets);
+      if (sent < octets) {
+        this.#unsent = library.scratch.output.octets.slice(Math.max(0, sent), octets);
+        this.collect();
+        return false;
+      }
+      if (octets < SCRATCH_OCTETS) return true;
+    }
+  }
+
+  #write(octets: number): number {
+    const { sockets } = this.#library;
+    const sent = sockets.writeOutput(this.#fd, octets);
+    if (sent < Blocked) this.problem ??= sockets.lastProblem("write");
+    return sent;
+  }
+
+  /** True when nothing is left. */
+  #sendUnsent(): boolean {
+    this.collect();
+    const { output } = this.#library.scratch;
+    while (this.#unsent.length > 0) {
+      const piece = this.#unsent.subarray(0, output.octets.length);
+      output.octets.set(piece);
+      const sent = this.#write(piece.length);
+      if (sent <= 0) return false;
+      this.#unsent = this.#unsent.subarray(sent);
+    }
+    this.#unsent = NOTHING;
+    return true;
+  }
+
+  collect(): void {
+    const library = this.#library;
+    if (!library.hasRecordsOf(this)) return;
+    this.#putOctets = 0;
+    const { calls } = library.foreign;
+    for (let left = calls.BIO_ctrl_pending(library.records); left > 0; ) {
+      const { output } = library.scratch;
+      const octets = calls.BIO_read(library.records, output.address, SCRATCH_OCTETS);
+      if (octets <= 0) return;
+      const all = new Uint8Array(this.#unsent.length + octets);
+      all.set(this.#unsent);
+      all.set(output.octets.subarray(0, octets), this.#unsent.length);
+      this.#unsent = all;
+      left -= octets;
+    }
+  }
+
+  get unsentOctets(): number {
+    return this.#unsent.length + this.#putOctets;
+  }
+
+  sayGoodbye(): void {
+    const library = this.#library;
+    library.claimRecords(this);
+    library.clearErrors();
+    // 0: close_notify has been written, the peer's has not come. Others are connections that have failed before.
+    library.foreign.calls.SSL_shutdown(this.#ssl);
+    library.clearErrors();
+  }
+
+  free(): void {
+    const ssl = this.#ssl;
+    this.#ssl = NULL;
+    this.#unsent = NOTHING;
+    this.#library.leaveRecords(this);
+    if (ssl === NULL) return;
+    this.#library.end.forget("SSL_free", ssl);
+    this.#library.foreign.calls.SSL_free(ssl);
+  }
+
+  // What the handshake has established.
+
+  get protocol(): string {
+    return this.#library.constantText(this.#library.foreign.calls.SSL_get_version(this.#ssl)) ?? "unknown";
+  }
+
+  /** IANA's name. */
+  get cipher(): string {
+    const { calls } = this.#library.foreign;
+    const cipher = calls.SSL_get_current_cipher(this.#ssl);
+    return this.#library.constantText(calls.SSL_CIPHER_standard_name(cipher)) ?? "unknown";
+  }
+
+  get alpn(): string | undefined {
+    const { foreign } = this.#library;
+    const told = new Block(foreign, 12);
+    foreign.calls.SSL_get0_alpn_selected(this.#ssl, told.address, told.addressOf(8));
+    const octets = told.view.getUint32(8, true);
+    return octets === 0 ? undefined : foreign.ffi.toBuffer(told.wordAt(0), octets, true).toString("latin1");
+  }
+
+  get serverName(): string | undefined {
+    const { calls, ffi } = this.#library.foreign;
+    const text = calls.SSL_get_servername(this.#ssl, 0);
+    return text === NULL ? undefined : (ffi.toString(text) ?? undefined);
+  }
+
+  get isResumed(): boolean {
+    return this.#library.foreign.calls.SSL_session_reused(this.#ssl) === 1;
+  }
+
+  /** Of X509_verify_cert(3); 0 is good, also without a certificate. */
+  get verifyResult(): number {
+    return this.#library.foreign.calls.SSL_get_verify_result(this.#ssl);
+  }
+
+  /** DER of what the client presented, its own certificate first; empty without one. */
+  peerCertificates(most: number): Uint8Array[] {
+    const { calls } = this.#library.foreign;
+    const leaf = calls.SSL_get0_peer_certificate(this.#ssl);
+    if (leaf === NULL) return [];
+    const found = [this.#derOf(leaf)];
+    const chain = calls.SSL_get_peer_cert_chain(this.#ssl);
+    const count = Math.min(calls.OPENSSL_sk_num(chain), most - 1);
+    for (let i = 0; i < count; i++) found.push(this.#derOf(calls.OPENSSL_sk_value(chain, i)));
+    return found;
+  }
+
+  #derOf(x509: bigint): Uint8Array {
+    const { foreign } = this.#library;
+    const octets = foreign.calls.i2d_X509(x509, NULL);
+    const [der, cursor] = [new Block(foreign, (Math.max(4, octets) + 3) & ~3), new Block(foreign, 8)];
+    cursor.setWord(0, der.address);
+    foreign.calls.i2d_X509(x509, cursor.address);
+    return der.octets.subarray(0, octets);
+  }
+}
+
+/** Of records that a peer caused and does not read. */
+const UNSENT_OCTETS_MAX = 262_144;
+const NOTHING = new Uint8Array(0);
+
+// Constants of OpenSSL and Linux, from their headers.
+const NULL = 0n;
+const SSL_ERROR_WANT_READ = 2;
+const SSL_ERROR_WANT_WRITE = 3;
+const SSL_ERROR_SYSCALL = 5;
+const SSL_ERROR_ZERO_RETURN = 6;

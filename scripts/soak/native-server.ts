@@ -1,0 +1,128 @@
+/** The server of scripts/native-soak.ts: listeners of the native engine that do what the first octet of a connection says. */
+
+import type { ByteStream, ListenHandlers, ListenOptions, StreamListener } from "@sotto/dns/runtime";
+import { nativeRuntime } from "@sotto/dns/runtime/native";
+import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
+
+/** What clients ask for, by their first octet. */
+export const Wish = { Echo: 1, Much: 2, MuchAndEnd: 3, Reset: 4, End: 5, Pause: 6, MuchAndReset: 7 } as const;
+
+/** Where the listeners are, as the parent is told. */
+export interface Places {
+  readonly tcp: number;
+  readonly tls: number;
+  readonly proxiedTcp: number;
+  readonly proxiedTls: number;
+  readonly proxyInsideTls: number;
+  readonly udp: number;
+}
+
+const MUCH_OCTETS = 400_000;
+
+if (process.send !== undefined) await serve(process.send.bind(process));
+
+async function serve(tell: (message: unknown) => void): Promise<void> {
+  const runtime = nativeRuntime();
+  if (runtime.engineProblem !== undefined) throw new Error(runtime.engineProblem);
+  const { network } = runtime;
+  const authority = await makeAuthority("soak authority", runtime.clock.wallMs());
+  const pair = await authority.issue(["dns.example"], runtime.clock.wallMs());
+  const more = await authority.issue(["other.example"], runtime.clock.wallMs());
+  const tls = {
+    ...pair,
+    alpn: ["dot"],
+    ticketKeys: new Uint8Array(48).fill(7),
+    moreCertificates: [more],
+    clientAuthoritiesPem: [authority.certificatePem],
+  };
+  const counts = { streams: 0, failures: 0, open: 0 };
+  const handlers: ListenHandlers = {
+    onStream: (stream) => {
+      counts.streams++;
+      counts.open++;
+      play(stream, () => counts.open--);
+    },
+    onFailure: () => {
+      counts.failures++;
+    },
+  };
+  const options = (parts: Partial<ListenOptions>): ListenOptions => ({
+    local: { address: "127.0.0.1", port: 0 },
+    tls: undefined,
+    handshakeTimeoutMs: 2000,
+    reusePort: false,
+    ...parts,
+  });
+  const isTrusted = (): boolean => true;
+  const listeners: StreamListener[] = [];
+  for (const parts of [
+    {},
+    { tls },
+    { proxy: { isTrusted, place: "before tls" } },
+    { tls, proxy: { isTrusted, place: "before tls" } },
+    { tls, proxy: { isTrusted, place: "inside tls" } },
+  ] as const)
+    listeners.push(await network.listen(options(parts), handlers));
+  const udp = await network.bindDatagram(
+    { local: { address: "0.0.0.0", port: 0 }, connectTo: undefined, reusePort: false },
+    { onMessage: (octets, from, via) => via.send(octets.slice(), from), onError: () => undefined },
+  );
+  process.on("message", (message) => {
+    if (message === "change") {
+      // Contexts are freed while connections hold them, keys change under tickets.
+      for (const listener of listeners.slice(3))
+        listener.change({ tls, handshakeTimeoutMs: 2000, proxy: { isTrusted, place: "before tls" } });
+      listeners[4]?.change({ tls, handshakeTimeoutMs: 2000, proxy: { isTrusted, place: "inside tls" } });
+      listeners[1]?.change({
+        tls: { ...tls, ticketKeys: undefined },
+        handshakeTimeoutMs: 2000,
+        proxy: undefined,
+      });
+      void network.listen(options({ tls }), handlers).then((listener) => listener.close());
+    } else if (message === "rotate") listeners[1]?.setTicketKeys(crypto.getRandomValues(new Uint8Array(48)));
+    else if (message === "facts") {
+      globalThis.gc?.();
+      tell({ ...counts, rssBytes: process.memoryUsage.rss() });
+    } else process.exit(0);
+  });
+  process.on("disconnect", () => process.exit(1));
+  const ports = [...listeners.map(({ local }) => local.port), udp.local.port];
+  tell(ports);
+}
+
+function play(stream: ByteStream, closed: () => void): void {
+  stream.setHandlers({
+    onData: (octets) => {
+      const much = (): void => void stream.write(new Uint8Array(MUCH_OCTETS));
+      switch (octets[0]) {
+        case Wish.Much:
+          much();
+          break;
+        case Wish.MuchAndEnd:
+          much();
+          stream.end();
+          break;
+        case Wish.MuchAndReset:
+          much();
+          stream.reset();
+          break;
+        case Wish.Reset:
+          stream.reset();
+          break;
+        case Wish.End:
+          stream.end();
+          break;
+        case Wish.Pause:
+          stream.pause();
+          setTimeout(() => stream.resume(), 5);
+          stream.write(octets.slice());
+          break;
+        default:
+          stream.write(octets.slice());
+      }
+    },
+    onEnd: () => stream.end(),
+    onDrain: () => undefined,
+    onClose: closed,
+  });
+}
