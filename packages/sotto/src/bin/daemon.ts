@@ -91,7 +91,8 @@ async function startServer(
   const count = await workersFor(config.workers, sockets.length > 0);
   if (count === 1) return startRecursor(config, runtime, { sockets });
   const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-  const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level };
+  const { engine } = config;
+  const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level, engine };
   return startWorkers(config, source, options, runtime);
 }
 

@@ -1,5 +1,6 @@
 /** A worker thread of a daemon; `compose/worker-group.ts` starts it and tells it what to do. */
 import type { Socket } from "node:net";
+import { nativeRuntime } from "@sotto/dns/runtime/native";
 import { AcceptedSockets, nodeRuntime } from "@sotto/dns/runtime/node";
 import {
   type GivenConnection,
@@ -22,7 +23,8 @@ const events = new WorkerEvents(
 );
 const accepted = new AcceptedSockets((socket, place) => server.gives(socket, place));
 const server = new WorkerServer(start, {
-  runtime: nodeRuntime(events, accepted),
+  // Connections of the native engine stay with the thread that the kernel gave them to: a descriptor cannot be transferred.
+  runtime: start.engine === "native" ? nativeRuntime(events) : nodeRuntime(events, accepted),
   post: (message) => {
     // What led to a result stands before it in the log.
     events.flush();

@@ -31,6 +31,8 @@ export interface WorkerGroupOptions {
   /** Sockets of the service manager, which all workers listen on. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
   readonly logLevel: Config["log"]["level"];
+  /** Default: node. */
+  readonly engine?: Config["engine"];
 }
 
 /** Opens everything or nothing. */
@@ -309,8 +311,16 @@ class WorkerGroup implements SteeredServer {
   }
 
   #startOf(): Parameters<WorkerHandle["start"]>[0] {
-    const { count, sockets = [], logLevel } = this.#options;
-    return { count, sockets, logLevel, secrets: this.#secrets, loads: this.#loads, world: this.#world };
+    const { count, sockets = [], logLevel, engine = "node" } = this.#options;
+    return {
+      count,
+      sockets,
+      logLevel,
+      engine,
+      secrets: this.#secrets,
+      loads: this.#loads,
+      world: this.#world,
+    };
   }
 
   /** Work on the set of workers, after all such work that was begun before. */

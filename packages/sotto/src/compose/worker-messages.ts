@@ -18,6 +18,8 @@ export interface WorkerStart {
   readonly sockets: readonly InheritedSocket[];
   /** Level of the log: events below it are not sent. */
   readonly logLevel: "error" | "warn" | "info" | "debug";
+  /** What carries its listeners, as the main thread has found it; a reload does not change it. */
+  readonly engine: "node" | "native";
 }
 
 /** What all workers must see alike, at the start and at each reload. */
