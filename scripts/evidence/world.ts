@@ -73,6 +73,7 @@ export async function openWorld(): Promise<World> {
         `listen:
 ${listeners.map((listener) => `  - ${listener}`).join("\n")}
 local-zones: { data: ${JSON.stringify([`${FAST_NAME} 300 IN A ${ANSWER}`, ...records])} }
+workers: 1
 forward-zones: [{ name: slow.example, upstreams: ["udp://127.0.0.1:${slowPort}"] }]
 dnssec: { validation: false }
 log: { format: json }

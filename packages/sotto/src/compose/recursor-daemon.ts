@@ -5,7 +5,7 @@
 import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
-import { Admission, type AdmissionCounters, Exchanger } from "@sotto/dns/transport";
+import { Admission, type AdmissionCounters, Exchanger, type ExchangerOptions } from "@sotto/dns/transport";
 import { type Name, Name as NameClass, type Parsed, type RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
 import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
@@ -382,17 +382,18 @@ export interface Lasting {
   readonly portal?: Portal | undefined;
 }
 
+function exchangerOptions({ resolver, upstreamConnections }: Config): ExchangerOptions {
+  return {
+    localAddresses: resolver.outgoingAddresses,
+    fastOpen: resolver.fastOpen,
+    sharesUdpSockets: resolver.sharesPorts ? "when busy" : false,
+    ...upstreamConnections,
+  };
+}
+
 export function buildEngine(config: Config, cache: MessageCache, lasting: Lasting): Engine {
   const { runtime, upstreamRuntime, outcomes } = lasting;
-  const exchanger = new Exchanger(
-    {
-      localAddresses: config.resolver.outgoingAddresses,
-      fastOpen: config.resolver.fastOpen,
-      sharesUdpSockets: config.resolver.sharesPorts ? "when busy" : false,
-      ...config.upstreamConnections,
-    },
-    upstreamRuntime,
-  );
+  const exchanger = new Exchanger(exchangerOptions(config), upstreamRuntime);
   const { writesState = true } = lasting;
   const trustAnchors = (): readonly TrustAnchor[] => recursor.trustAnchors;
   const forwardZones = buildForwarders(config, exchanger, trustAnchors, upstreamRuntime, writesState);

@@ -41,6 +41,7 @@ export class WorkerServer {
   #answering: Promise<void> = Promise.resolve();
   readonly #handOver: HandOver;
   #canGive = true;
+  #utilisation = 0;
   #given = 0;
   #taken = 0;
 
@@ -132,6 +133,9 @@ export class WorkerServer {
     // Each thread has its own; the supervisor has told how many there are.
     if (config.forwardZones.length > 0) trustSystemAuthorities();
     this.#server = await startRecursor(config, this.#surroundings.runtime, options);
+    // Starting is work, but not a load that others should be spared.
+    this.#surroundings.utilisation();
+    this.#handOver.tell(0);
     this.#keepReporting();
     return this.#ports();
   }
@@ -180,6 +184,8 @@ export class WorkerServer {
       "worker report",
       REPORT_MS,
       () => {
+        this.#utilisation = this.#surroundings.utilisation();
+        this.#handOver.tell(this.#utilisation);
         this.#report();
         this.#keepReporting();
       },
@@ -191,14 +197,12 @@ export class WorkerServer {
     if (this.#server === undefined) return;
     const { queries: _, ...status } = this.#server.status;
     const { listeners, stubStatus } = this.#server;
-    const utilisation = this.#surroundings.utilisation();
-    this.#handOver.tell(utilisation);
     this.#reports.write({
       status,
       listeners,
       upstreams: stubStatus.zones,
       portal: stubStatus.portal,
-      utilisation,
+      utilisation: this.#utilisation,
       connectionsGiven: this.#given,
       connectionsTaken: this.#taken,
     });

@@ -4,13 +4,10 @@ import type { Clock, Timer } from "../clock.ts";
 /** Node limits delays to a signed 32-bit number of milliseconds. */
 const DELAY_MS_MAX = 0x7fff_ffff;
 
-/** The system's time. All threads of a process have the same, which what they share may rely on. */
+/** The system's time. All threads of a process have the same: `performance.now()` counts from the start of the process. */
 export class NodeClock implements Clock {
-  /** `performance.now()` is the cheapest clock, but counts from the start of each thread. */
-  readonly #threadStartMs = findThreadStart();
-
   nowMs(): number {
-    return this.#threadStartMs + performance.now();
+    return performance.now();
   }
 
   wallMs(): number {
@@ -35,18 +32,3 @@ class NodeTimer implements Timer {
     clearTimeout(this.#handle);
   }
 }
-
-/** The start of this thread on the clock of the whole process, as precisely as the best of a few looks at both clocks. */
-function findThreadStart(): number {
-  let best = { startMs: 0, tookMs: Number.POSITIVE_INFINITY };
-  for (let looks = 0; looks < LOOKS; looks++) {
-    const beforeMs = Number(process.hrtime.bigint()) / 1e6;
-    const hereMs = performance.now();
-    const tookMs = Number(process.hrtime.bigint()) / 1e6 - beforeMs;
-    if (tookMs < best.tookMs) best = { startMs: beforeMs + tookMs / 2 - hereMs, tookMs };
-  }
-  return best.startMs;
-}
-
-/** Some of them may be interrupted by the system. */
-const LOOKS = 5;
