@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CLIENTS } from "./stub/clients.ts";
 import { measureFirstLookups } from "./stub/first-lookup.ts";
-import { disturbance, MachineWatch } from "./stub/machine.ts";
+import { disturbance, MachineWatch, pin } from "./stub/machine.ts";
 import { goalsOf, page, type StubOutcome, tables } from "./stub/page.ts";
 import { plot } from "./stub/plot.ts";
 import { runRounds } from "./stub/rounds.ts";
@@ -46,6 +46,7 @@ async function measure(): Promise<StubOutcome> {
   const rounds = Number(options.rounds ?? 5);
   const folder = mkdtempSync(join(tmpdir(), "sotto-stub-"));
   const { facts, peer } = await startServer(folder);
+  pin(peer.process.pid, "server");
   try {
     const firstLookups = options.only === undefined ? measureFirstLookups(facts, folder, FIRST_LOOKUPS) : [];
     const watch = new MachineWatch();

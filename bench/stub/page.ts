@@ -96,7 +96,7 @@ export function page(outcome: StubOutcome): string {
   return `# What a lookup costs
 
 Written by \`npm run bench:stub -- --write\` on Node ${process.versions.node}, Linux ${release()}, ${cpus().length} cores that clients and
-server share. Do not edit.${disturbed === undefined ? "" : `\n\n**The machine was loaded: ${disturbed}.** Ratios say more than figures then.`}
+server share: the server has the last to itself. Do not edit.${disturbed === undefined ? "" : `\n\n**The machine was loaded: ${disturbed}.** Ratios say more than figures then.`}
 
 All clients ask the same unbound with local data on loopback. Each has a process of its own, and they take turns: medians of ${rounds} rounds of
 ${roundMs} ms at each concurrency. Every name is new, and caches are off, but where it says *cached*. CPU is user and system time of the client's process

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { median } from "../report/statistics.ts";
 import type { Round, RoundOrder } from "./client-process.ts";
 import type { BenchClient } from "./clients.ts";
-import type { MachineWatch } from "./machine.ts";
+import { type MachineWatch, pin } from "./machine.ts";
 import type { ServerFacts } from "./server.ts";
 
 /** Figures of one client at one concurrency: medians over the rounds. */
@@ -68,6 +68,7 @@ class ClientProcess {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: facts.authorityFile };
     const started = new ClientProcess(client, fork(file, args, { env }));
     await started.#answer();
+    pin(started.pid, "client");
     return started;
   }
 

@@ -33,14 +33,25 @@ function capital(mnemonic: string): string {
 }
 
 /** Rejects with a `DnsException`. The hosts file and the search list are for `lookup` only, as in Node. */
-export async function resolveRecords(
+export function resolveRecords(
   channel: Channel,
-  { rrtype, syscall }: Question,
+  question: Question,
   hostname: string,
   withTtl: boolean,
 ): Promise<unknown> {
+  const { rrtype, syscall } = question;
   const type = rrtype === "ANY" ? RRType.ANY : RECORD_KINDS[rrtype].type;
-  const answer = await askFor(channel, hostname, type, syscall, false);
+  return askFor(channel, hostname, type, { syscall, hostname, hosts: false }, (answer) =>
+    resultOf(answer, question, hostname, withTtl),
+  );
+}
+
+function resultOf(
+  answer: StubAnswer,
+  { rrtype, syscall }: Question,
+  hostname: string,
+  withTtl: boolean,
+): unknown {
   const values = rrtype === "ANY" ? taggedValues(answer.records) : valuesOf(answer, rrtype, withTtl);
   if (values.length > 0) return rrtype === "SOA" ? values[0] : values;
   if (EMPTY_BEHIND_ALIASES.has(rrtype) && endsBehindAlias(answer)) return [];
@@ -71,27 +82,35 @@ export function reverseNames(channel: Channel, address: string): Promise<string[
   return askForNames(channel, name, address);
 }
 
-async function askForNames(channel: Channel, name: string, address: string): Promise<string[]> {
-  const answer = await askFor(channel, name, RRType.PTR, REVERSE, true, address);
-  const names = valuesOf(answer, "PTR", false).map(String);
-  if (names.length > 0) return names;
-  const code = codeOfAnswer(answer);
-  // An address without a name is not found, whatever else there is.
-  throw dnsException(code === "ENODATA" ? "ENOTFOUND" : code, REVERSE, address, {
-    cause: causeOfAnswer(answer),
+function askForNames(channel: Channel, name: string, address: string): Promise<string[]> {
+  const call = { syscall: REVERSE, hostname: address, hosts: true };
+  return askFor(channel, name, RRType.PTR, call, (answer) => {
+    const names = valuesOf(answer, "PTR", false).map(String);
+    if (names.length > 0) return names;
+    const code = codeOfAnswer(answer);
+    // An address without a name is not found, whatever else there is.
+    throw dnsException(code === "ENODATA" ? "ENOTFOUND" : code, REVERSE, address, {
+      cause: causeOfAnswer(answer),
+    });
   });
 }
 
-function askFor(
+/** The call as errors name it, and whether the hosts file counts. */
+interface AskedFor {
+  readonly syscall: string;
+  readonly hostname: string;
+  readonly hosts: boolean;
+}
+
+function askFor<T>(
   channel: Channel,
   name: string,
   type: RRType,
-  syscall: string,
-  hosts: boolean,
-  hostname = name,
-): Promise<StubAnswer> {
+  { syscall, hostname, hosts }: AskedFor,
+  onAnswer: (answer: StubAnswer) => T,
+): Promise<T> {
   // c-ares takes nothing for the root.
-  return channel.ask(asciiName(name) || ".", type, { search: false, hosts }).catch((cause: unknown) => {
+  return channel.askFor(asciiName(name) || ".", type, { search: false, hosts }, onAnswer, (cause) => {
     if (!DnsError.is(cause)) throw cause;
     throw dnsException(codeOfError(cause), syscall, hostname, { cause });
   });
