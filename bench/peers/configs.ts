@@ -80,6 +80,7 @@ zone "${ZONE}" { type forward; forward only; forwarders { ${site.authority.addre
 `;
 }
 
+/** With STUB it keeps answers for five seconds only, whatever their TTL, but for its least TTL. */
 export function kresdConfig(site: Site, { address, port, tlsPort }: Endpoints): string {
   return `net.listen('${address}', ${port}, { kind = 'dns' })
 net.listen('${address}', ${tlsPort}, { kind = 'tls' })
@@ -95,6 +96,7 @@ modules.unload('priming')
 modules.unload('detect_time_skew')
 modules.unload('detect_time_jump')
 cache.size = 512 * MB
+cache.min_ttl(86400)
 policy.add(policy.suffix(policy.STUB({ '${site.authority.address}@${site.authority.port}' }), policy.todnames({ '${ZONE}.' })))
 `;
 }

@@ -78,4 +78,4 @@ export class HeldConnections {
 
 const AT_ONCE = 50;
 const HOLD_MS = 60_000;
-const RELEASE_MS = 10_000;
+const RELEASE_MS = 30_000;
