@@ -20,6 +20,7 @@ export {
 } from "./limits.ts";
 export type { MessageHandler, QueryChannel } from "./message-handler.ts";
 export type {
+  AskedQuestion,
   ExchangeFacts,
   Middleware,
   Protection,

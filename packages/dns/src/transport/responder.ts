@@ -4,7 +4,7 @@
  */
 
 import type { ChannelSecurity, Endpoint, StopSignal } from "@sotto/dns/runtime";
-import type { ExtendedError, Message, MessageView } from "@sotto/dns/wire";
+import type { ExtendedError, Message, MessageView, Question } from "@sotto/dns/wire";
 
 /** How octets travelled. `internal` is a query that the program asked itself. */
 export type Transport = "udp" | "tcp" | "tls" | "internal";
@@ -24,6 +24,15 @@ export interface QueryOrigin {
   readonly clientVerdict?: "allowed" | "denied" | undefined;
 }
 
+/** What a query says, as a {@link MessageView} tells it, too. */
+export interface AskedQuestion {
+  readonly question: Question;
+  readonly recursionDesired: boolean;
+  readonly checkingDisabled: boolean;
+  readonly authenticData: boolean;
+  readonly dnssecOk: boolean;
+}
+
 /** One query: its octets as received, a parsed view of them and its origin. */
 export interface Query {
   /** The message without length prefix. Stays valid as long as the query. */
@@ -31,6 +40,8 @@ export interface Query {
   /** Header, question and OPT of `octets`; exactly one question, opcode QUERY. */
   readonly view: MessageView;
   readonly origin: QueryOrigin;
+  /** The same as `view`, where it is known without looking at octets; then they need not be made. Absent: look there. */
+  readonly asked?: AskedQuestion | undefined;
 }
 
 /** What must travel with a query. */

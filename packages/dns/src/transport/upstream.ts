@@ -113,17 +113,18 @@ export class Upstream implements PoolMember {
   #ask(query: Query, context: QueryContext, withEdns: boolean, nowMs: number): Promise<ExchangeResult> {
     const { transport, endpoint, tls, queryTimeoutMs, hideClientSubnet, padBlockOctets, keepalive } =
       this.#options;
-    const { view } = query;
+    const { question, recursionDesired, checkingDisabled, authenticData, dnssecOk } =
+      query.asked ?? query.view;
     const timeoutAtMs = nowMs + (queryTimeoutMs ?? QUERY_TIMEOUT_MS_DEFAULT);
     return this.#exchanger.exchange({
-      question: view.question,
+      question,
       server: endpoint,
       transport,
-      recursionDesired: view.recursionDesired,
-      checkingDisabled: view.checkingDisabled,
+      recursionDesired,
+      checkingDisabled,
       // RFC 6840 §5.7: AD in a query asks for AD in the reply.
-      authenticData: view.authenticData,
-      edns: !withEdns ? undefined : view.dnssecOk ? WITH_DNSSEC : WITHOUT_DNSSEC,
+      authenticData,
+      edns: !withEdns ? undefined : dnssecOk ? WITH_DNSSEC : WITHOUT_DNSSEC,
       deadlineMs: Math.min(context.deadlineMs, timeoutAtMs),
       signal: context.signal,
       tls,

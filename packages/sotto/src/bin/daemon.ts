@@ -15,6 +15,7 @@ import {
   type InheritedSocket,
   type InheritedSockets,
   type Log,
+  mayStartThreads,
   openLog,
   type ProgramIo,
   ServiceNotifier,
@@ -98,14 +99,19 @@ async function startServer(
 
 async function workersFor(setting: Config["workers"], isActivated: boolean): Promise<number> {
   if (setting === 1) return 1;
-  const problem = !canSharePorts()
-    ? `on ${process.platform} only one can listen on a port`
-    : isActivated && !(await canDuplicateDescriptors())
-      ? "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)"
-      : undefined;
+  const problem = await problemOfThreads(isActivated);
   if (setting === "auto") return problem === undefined ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
   if (problem !== undefined) throw new DnsError("ERR_CONFIG", `workers: ${setting}: ${problem}`);
   return setting;
+}
+
+/** Why there can be one worker only. */
+async function problemOfThreads(isActivated: boolean): Promise<string | undefined> {
+  if (!canSharePorts()) return `on ${process.platform} only one can listen on a port`;
+  if (!mayStartThreads()) return "Node was started with --permission and without --allow-worker";
+  if (isActivated && !(await canDuplicateDescriptors()))
+    return "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)";
+  return undefined;
 }
 
 function openNotifier({ process = NO_PROCESS }: ProgramIo, { events }: Log, clock: Clock): ServiceNotifier {

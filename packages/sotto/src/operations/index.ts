@@ -21,6 +21,7 @@ export { ticketEpoch, ticketKeysOf } from "./ticket-keys.ts";
 export {
   canSharePorts,
   coreCount,
+  mayStartThreads,
   type StartThread,
   threadEnd,
   threadsOf,

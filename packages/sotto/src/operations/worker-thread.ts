@@ -77,6 +77,11 @@ function asTransferable(objects: readonly object[]): Transferable[] {
   return objects as unknown as Transferable[];
 }
 
+/** False under `--permission` without `--allow-worker`. */
+export function mayStartThreads(): boolean {
+  return process.permission?.has("worker") ?? true;
+}
+
 /** Whether several sockets may listen on one address, with the kernel choosing among them (SO_REUSEPORT). */
 export function canSharePorts(platform: string = process.platform): boolean {
   return ["linux", "freebsd", "sunos", "aix"].includes(platform);
