@@ -116,4 +116,4 @@ function figuresOf(client: BenchClient, concurrency: number, rounds: readonly Ro
 }
 
 /** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */
-const WARM_UP: RoundOrder = { concurrency: 20, durationMs: 4000, lookupsMax: 30_000 };
+const WARM_UP: RoundOrder = { concurrency: 20, durationMs: 4000, lookupsMax: 120_000 };

@@ -3,7 +3,7 @@ import { type Clock, DnsError, SharedTimer, Stop, type StopSignal } from "@sotto
 
 /** What work is known by. */
 export interface FlightKey {
-  /** Equal for keys that are the same; a small integer is best. */
+  /** Equal for keys that are the same, a small integer whose lower ten bits nobody else can choose. */
   readonly hash: number;
   isSame(other: this): boolean;
 }
@@ -135,9 +135,12 @@ class Wait<T> {
 }
 
 export class Flights<K extends FlightKey, T> {
-  /** By hash; those that others may join. */
-  readonly #flights = new Map<number, Flight<K, T>>();
-  /** Those that nobody joins: another one with more time has taken their place, or too many have the same hash. */
+  /**
+   * By hash; those that others may join. A `Map` is made anew again and again as things come and go, and what was in the old one lives
+   * until the next full collection.
+   */
+  readonly #flights: (Flight<K, T> | undefined)[] = Array.from({ length: ROWS });
+  /** Those that nobody joins, because another one with more time has taken their place. */
   readonly #alone = new Set<Flight<K, T>>();
   readonly #deadlines: SharedTimer;
   #underWay = 0;
@@ -186,38 +189,30 @@ export class Flights<K extends FlightKey, T> {
   }
 
   #find(key: K): Flight<K, T> | undefined {
-    let flight = this.#flights.get(key.hash);
+    let flight = this.#flights[key.hash & (ROWS - 1)];
     while (flight !== undefined && !flight.key.isSame(key)) flight = flight.next;
     return flight;
   }
 
   #list(flight: Flight<K, T>): void {
     this.#underWay++;
-    const { hash } = flight.key;
-    const first = this.#flights.get(hash);
-    let alike = 0;
-    for (let one = first; one !== undefined; one = one.next) alike++;
-    if (alike >= ALIKE_MAX) {
-      this.#alone.add(flight);
-      return;
-    }
-    flight.next = first;
-    this.#flights.set(hash, flight);
+    const row = flight.key.hash & (ROWS - 1);
+    flight.next = this.#flights[row];
+    this.#flights[row] = flight;
   }
 
   /** False when it was not listed. */
   #unlist(flight: Flight<K, T>): boolean {
-    const { hash } = flight.key;
+    const row = flight.key.hash & (ROWS - 1);
     let before: Flight<K, T> | undefined;
-    let one = this.#flights.get(hash);
+    let one = this.#flights[row];
     while (one !== undefined && one !== flight) {
       before = one;
       one = one.next;
     }
     if (one === undefined) return false;
-    if (before !== undefined) before.next = flight.next;
-    else if (flight.next === undefined) this.#flights.delete(hash);
-    else this.#flights.set(hash, flight.next);
+    if (before === undefined) this.#flights[row] = flight.next;
+    else before.next = flight.next;
     flight.next = undefined;
     return true;
   }
@@ -241,8 +236,7 @@ export class Flights<K extends FlightKey, T> {
 
   #all(): Flight<K, T>[] {
     const all = [...this.#alone];
-    for (const first of this.#flights.values())
-      for (let one: Flight<K, T> | undefined = first; one !== undefined; one = one.next) all.push(one);
+    for (const first of this.#flights) for (let one = first; one !== undefined; one = one.next) all.push(one);
     return all;
   }
 }
@@ -267,5 +261,5 @@ function tooMany(waiter: Waiter): DnsError {
 const FLIGHTS_MAX = 10_000;
 /** Who waits for the same: a program with more does not look at the answers. */
 const WAITS_MAX = 10_000;
-/** Different questions with the same hash that are looked through; chance brings two. */
-const ALIKE_MAX = 16;
+/** A power of two; with all that may be under way ten are in a row. */
+const ROWS = 1024;

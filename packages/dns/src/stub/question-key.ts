@@ -1,5 +1,5 @@
 /**
- * Questions as keys: a number that is equal for equal questions, and seldom for others. A map by texts has to keep a table of
+ * Questions as keys: a number that is equal for equal questions, and one of 65,536. A map by texts has to keep a table of
  * all texts it ever saw, which costs more than the rest of it.
  */
 import type { Random } from "@sotto/dns/runtime";
@@ -67,8 +67,8 @@ export class QuestionKeys {
       const pair = (lowerOctet(wire[at] ?? 0) << 8) | lowerOctet(wire[at + 1] ?? 0);
       sum = (sum + Math.imul(factors[factor] ?? 0, pair)) | 0;
     }
-    // The lower bits of such sums are badly spread; 30 bits are a small integer to V8.
-    return new QuestionKey(name, type, flags, sum >>> 2);
+    // Only the upper bits of such sums are well spread.
+    return new QuestionKey(name, type, flags, sum >>> 16);
   }
 }
 
