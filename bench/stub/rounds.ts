@@ -33,7 +33,8 @@ export async function runRounds(options: RoundsOptions): Promise<Figures[]> {
   const { clients, facts, concurrencies, rounds, roundMs, watch } = options;
   const running = await Promise.all(clients.map((client) => ClientProcess.start(client, facts)));
   try {
-    for (const one of running) await one.run(WARM_UP);
+    for (const one of running)
+      await one.run({ ...WARM_UP, lookupsMax: one.client.warmUpLookups ?? WARM_UP.lookupsMax });
     const figures: Figures[] = [];
     for (const concurrency of concurrencies) {
       const taken = new Map(running.map((one) => [one, [] as Round[]]));
@@ -116,4 +117,4 @@ function figuresOf(client: BenchClient, concurrency: number, rounds: readonly Ro
 }
 
 /** Until the compiler has seen enough; clients that open a connection for each query have little to compile. */
-const WARM_UP: RoundOrder = { concurrency: 20, durationMs: 4000, lookupsMax: 120_000 };
+const WARM_UP = { concurrency: 20, durationMs: 4000, lookupsMax: 120_000 };

@@ -74,6 +74,8 @@ function configOf(
   tls-service-key: "${key}"
   incoming-num-tcp: 1000
   edns-tcp-keepalive: yes
+  # Clients that do not connect again wait for their turn.
+  tcp-idle-timeout: 600000
   so-rcvbuf: 0
   module-config: "iterator"
   local-zone: "${ZONE}." redirect
