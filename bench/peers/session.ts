@@ -61,13 +61,31 @@ async function takeAll(
       for (const server of loaded) await field.stop(server);
     }
     const taken = measured.get(step.test.key) ?? [];
-    if (taken.length === 0) progress(`\n${step.test.key.padEnd(KEY_WIDTH)} ${step.test.title}\n`);
+    if (taken.length === 0) {
+      progress(`\n${step.test.key.padEnd(KEY_WIDTH)} ${step.test.title}\n`);
+      const first = steps.filter(({ test, round }) => test === step.test && round === 0);
+      await warmUp(meter, first, { ...common, isRepeating: false, setting: { peakPerSecond } }, signal);
+    }
     const one = await meter.measure(step, { ...common, setting: { peakPerSecond } });
     progress(`${lineOf(step, one)}\n`);
     measured.set(step.test.key, [...taken, one]);
     if (step.test.key === PEAK_TEST) peakPerSecond = peakOf(measured.get(PEAK_TEST) ?? [], servers);
   }
   return measured;
+}
+
+/** One round that does not count: caches fill, and compilers see what is asked of them, as in a server that has run for a while. */
+async function warmUp(
+  meter: Meter,
+  steps: readonly Step[],
+  options: MeasureOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const step of steps) {
+    signal.throwIfAborted();
+    // New names stay new, and memory is measured from the start of the server.
+    if (!isOfMemory(step.test) && step.test.key !== "cold") await meter.measure(step, options);
+  }
 }
 
 function isOfMemory(test: BenchTest): boolean {
