@@ -1,67 +1,16 @@
 /** `sotto serve` as a process: answers, reloads, refuses broken configurations, and ends without losing a query. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { type ExchangeResult, Exchanger } from "@sotto/dns/transport";
-import { makeEdns, parseName, Rcode, RRClass, RRType, rdataToText } from "@sotto/dns/wire";
-
-const SOTTO = join(import.meta.dirname, "../../packages/sotto/src/bin/sotto.ts");
-
-/** A server process and what it has logged. */
-class Server {
-  readonly process: ChildProcess;
-  readonly lines: Record<string, unknown>[] = [];
-  readonly ended: Promise<number | null>;
-  #text = "";
-  #wake: () => void = () => undefined;
-
-  /** With further flags of Node nothing of the test's own environment is passed on. */
-  constructor(file: string, flags?: readonly string[]) {
-    const usual = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
-    this.process = spawn(process.execPath, [...usual, ...(flags ?? []), SOTTO, "serve", "--config", file], {
-      stdio: ["ignore", "ignore", "pipe"],
-      env: flags === undefined ? process.env : { ...process.env, NODE_OPTIONS: "" },
-    });
-    this.ended = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
-    this.process.stderr?.on("data", (chunk: Buffer) => {
-      this.#text += chunk.toString();
-      const whole = this.#text.split("\n");
-      this.#text = whole.pop() ?? "";
-      for (const line of whole) this.lines.push(line.startsWith("{") ? JSON.parse(line) : { msg: line });
-      this.#wake();
-    });
-    void this.ended.then(() => this.#wake());
-  }
-
-  /** Waits for the first line after `from` with this message; fails when the process ends before. */
-  async line(message: string, from = 0): Promise<Record<string, unknown>> {
-    for (;;) {
-      const found = this.lines.slice(from).find((line) => String(line["msg"]).startsWith(message));
-      if (found !== undefined) return found;
-      if (this.process.exitCode !== null || this.process.signalCode !== null)
-        throw new Error(`server ended without "${message}": ${JSON.stringify(this.lines)}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  port(transport: string): number {
-    const line = this.lines.findLast((one) => one["msg"] === "listening" && one["transport"] === transport);
-    return Number(line?.["port"]);
-  }
-}
+import { Exchanger } from "@sotto/dns/transport";
+import { Rcode } from "@sotto/dns/wire";
+import { addressOf, askServer, LISTENERS, ServeProcess } from "./serve-process.test-support.ts";
 
 function configText(record: string, allow = "127.0.0.0/8"): string {
-  return `listen:
-  - { transport: udp, address: 127.0.0.1, port: 0 }
-  - { transport: tcp, address: 127.0.0.1, port: 0 }
-  - { transport: tls, address: 127.0.0.1, port: 0 }
-access: { allow: [${allow}] }
+  return `${LISTENERS}access: { allow: [${allow}] }
 local-zones: { data: ["${record}"] }
 log: { format: json }
 `;
@@ -70,70 +19,31 @@ log: { format: json }
 async function withServer(
   context: TestContext,
   text: string,
-  run: (server: Server, file: string) => Promise<void>,
+  run: (server: ServeProcess, file: string) => Promise<void>,
   flags?: readonly string[],
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-serve-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "sotto.yaml");
   writeFileSync(file, text);
-  const server = new Server(file, flags);
+  const server = new ServeProcess(file, flags);
   try {
     await server.line("ready");
     await run(server, file);
   } finally {
-    server.process.kill("SIGKILL");
-    await server.ended;
+    await server.end();
   }
-}
-
-function ask(
-  exchanger: Exchanger,
-  server: Server,
-  transport: "udp" | "tcp" | "tls",
-  pin?: string,
-): Promise<ExchangeResult> {
-  return exchanger.exchange({
-    question: { name: parseName("www.corp.example."), type: RRType.A, class: RRClass.IN },
-    server: { address: "127.0.0.1", port: server.port(transport) },
-    transport,
-    recursionDesired: true,
-    checkingDisabled: false,
-    authenticData: false,
-    edns: makeEdns(),
-    deadlineMs: nodeRuntime().clock.nowMs() + 10_000,
-    ...(pin === undefined
-      ? {}
-      : {
-          tls: {
-            serverName: undefined,
-            authName: undefined,
-            pins: [pin],
-            trustAnchorsPem: undefined,
-            authenticate: "required" as const,
-            certificatePem: undefined,
-            keyPem: undefined,
-          },
-        }),
-  });
-}
-
-function addressOf(result: ExchangeResult): string {
-  const [record] = result.message.answers;
-  return record === undefined ? "" : rdataToText(record.type, record.rdata);
 }
 
 test("serves UDP, TCP and TLS; the certificate it made itself is authenticated by the pin it printed [7766-5-a 9210-3-a 8310-4-a 8310-4-b]", (context) =>
   withServer(context, configText("www.corp.example. 300 IN A 192.0.2.1"), async (server) => {
     const exchanger = new Exchanger({}, nodeRuntime());
-    const listening = server.lines.find((line) => line["transport"] === "tls");
-    const pin = String(listening?.["pin"]).replace("sha256:", "");
-    assert.equal(addressOf(await ask(exchanger, server, "udp")), "192.0.2.1");
-    assert.equal(addressOf(await ask(exchanger, server, "tcp")), "192.0.2.1");
-    const secure = await ask(exchanger, server, "tls", pin);
+    assert.equal(addressOf(await askServer(exchanger, server, "udp")), "192.0.2.1");
+    assert.equal(addressOf(await askServer(exchanger, server, "tcp")), "192.0.2.1");
+    const secure = await askServer(exchanger, server, "tls", server.pin);
     assert.equal(addressOf(secure), "192.0.2.1");
     assert.equal(secure.facts.protection, "authenticated");
-    await assert.rejects(ask(exchanger, server, "tls", `${"A".repeat(43)}=`), {
+    await assert.rejects(askServer(exchanger, server, "tls", `${"A".repeat(43)}=`), {
       code: "ERR_TLS_NOT_AUTHENTICATED",
     });
     await exchanger.close();
@@ -143,12 +53,12 @@ test("SIGHUP takes over a new configuration and keeps listeners and their connec
   withServer(context, configText("www.corp.example. 300 IN A 192.0.2.1"), async (server, file) => {
     const exchanger = new Exchanger({}, nodeRuntime());
     const port = server.port("tcp");
-    assert.equal(addressOf(await ask(exchanger, server, "tcp")), "192.0.2.1");
+    assert.equal(addressOf(await askServer(exchanger, server, "tcp")), "192.0.2.1");
     writeFileSync(file, configText("www.corp.example. 300 IN A 192.0.2.2"));
     const from = server.lines.length;
     server.process.kill("SIGHUP");
     await server.line("reloaded", from);
-    const after = await ask(exchanger, server, "tcp");
+    const after = await askServer(exchanger, server, "tcp");
     assert.equal(server.port("tcp"), port);
     assert.equal(addressOf(after), "192.0.2.2");
     assert.equal(after.facts.connectionReused, true);
@@ -162,7 +72,7 @@ test("a broken configuration is refused at reload and the old one stays", (conte
     server.process.kill("SIGHUP");
     const refused = await server.line("reload refused");
     assert.match(String(refused["msg"]), /sotto\.yaml:1: lisen: unknown key, did you mean "listen"\?/);
-    assert.equal(addressOf(await ask(exchanger, server, "udp")), "192.0.2.1");
+    assert.equal(addressOf(await askServer(exchanger, server, "udp")), "192.0.2.1");
     await exchanger.close();
   }));
 
@@ -170,14 +80,14 @@ test("a client outside the access list is refused on every transport, after a re
   withServer(context, configText("www.corp.example. 300 IN A 192.0.2.1", "192.0.2.0/24"), async (server) => {
     const exchanger = new Exchanger({}, nodeRuntime());
     for (const transport of ["udp", "tcp"] as const)
-      assert.equal((await ask(exchanger, server, transport)).message.rcode, Rcode.Refused, transport);
+      assert.equal((await askServer(exchanger, server, transport)).message.rcode, Rcode.Refused, transport);
     await exchanger.close();
   }));
 
 test("SIGTERM ends the process with exit code 0 although a client is connected", (context) =>
   withServer(context, configText("www.corp.example. 300 IN A 192.0.2.1"), async (server) => {
     const exchanger = new Exchanger({}, nodeRuntime());
-    await ask(exchanger, server, "tcp");
+    await askServer(exchanger, server, "tcp");
     server.process.kill("SIGTERM");
     assert.equal(await server.ended, 0);
     assert.equal(server.lines.at(-1)?.["msg"], "ended");
@@ -189,7 +99,7 @@ test("a wrong configuration stops the start with every problem and exit code 2",
   context.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "sotto.yaml");
   writeFileSync(file, "cache: { sise: 1MiB }\nlog: { level: loud }\n");
-  const server = new Server(file);
+  const server = new ServeProcess(file);
   assert.equal(await server.ended, 2);
   assert.equal(server.lines.length, 2);
 });
@@ -205,11 +115,11 @@ for (const [title, flags, engine] of [
   test(title, { skip: process.platform === "linux" ? false : "Linux only" }, async (context) => {
     const text = `engine: native\n${configText("www.corp.example. 300 IN A 192.0.2.80")}`;
     const told = engine === "native" ? "listeners are on the native engine" : "no native engine";
-    const run = async (server: Server): Promise<void> => {
+    const run = async (server: ServeProcess): Promise<void> => {
       assert.equal((await server.line(told))["engine"], engine);
       const exchanger = new Exchanger({}, nodeRuntime());
       for (const transport of ["udp", "tcp", "tls"] as const) {
-        const { message } = await ask(exchanger, server, transport);
+        const { message } = await askServer(exchanger, server, transport);
         assert.equal(message.rcode, Rcode.NoError, transport);
       }
       await exchanger.close();

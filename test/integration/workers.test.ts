@@ -1,6 +1,5 @@
 /** `sotto serve` with two workers, as a process: both serve, look like one server to operators, and end together. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,21 +8,16 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type ExchangeResult, Exchanger } from "@sotto/dns/transport";
-import {
-  encodeMessage,
-  makeEdns,
-  makeMessage,
-  parseName,
-  parseRecord,
-  RRClass,
-  RRType,
-  rdataToText,
-  tryDecodeMessage,
-} from "@sotto/dns/wire";
+import { encodeMessage, makeMessage, parseRecord, tryDecodeMessage } from "@sotto/dns/wire";
 import { askControl } from "../../packages/sotto/src/bin/control-client.ts";
+import {
+  addressOf,
+  askServer,
+  LISTENERS,
+  type ServedTransport,
+  ServeProcess,
+} from "./serve-process.test-support.ts";
 
-const SOTTO = join(import.meta.dirname, "../../packages/sotto/src/bin/sotto.ts");
-const FLAGS = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
 /** Sockets of one try; that the kernel gives all of them to one of two workers has a chance of one in 2^39. */
 const SOCKETS = 40;
 
@@ -45,63 +39,31 @@ interface Status {
   }[];
 }
 
-class Server {
-  readonly process: ChildProcess;
+/** Two workers, with a folder and a control socket of their own. */
+class Server extends ServeProcess {
   readonly socket: string;
   readonly file: string;
-  readonly lines: Record<string, unknown>[] = [];
-  readonly ended: Promise<number | null>;
-  #text = "";
-  #wake: () => void = () => undefined;
 
-  constructor(context: TestContext, settings: string) {
-    const folder = mkdtempSync(join(tmpdir(), "sotto-workers-"));
-    this.file = join(folder, "sotto.yaml");
+  private constructor(folder: string) {
+    const file = join(folder, "sotto.yaml");
+    super(file);
+    this.file = file;
     this.socket = join(folder, "control.sock");
-    this.configure(settings);
-    this.process = spawn(process.execPath, [...FLAGS, SOTTO, "serve", "--config", this.file], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.ended = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
+  }
+
+  static start(context: TestContext, settings: string): Server {
+    const folder = mkdtempSync(join(tmpdir(), "sotto-workers-"));
+    configure(join(folder, "sotto.yaml"), settings);
+    const server = new Server(folder);
     context.after(async () => {
-      this.process.kill("SIGKILL");
-      await this.ended;
+      await server.end();
       rmSync(folder, { recursive: true });
     });
-    this.process.stderr?.on("data", (chunk: Buffer) => {
-      this.#text += chunk.toString();
-      const whole = this.#text.split("\n");
-      this.#text = whole.pop() ?? "";
-      for (const line of whole) this.lines.push(line.startsWith("{") ? JSON.parse(line) : { msg: line });
-      this.#wake();
-    });
-    void this.ended.then(() => this.#wake());
+    return server;
   }
 
   configure(settings: string): void {
-    writeFileSync(
-      this.file,
-      `listen:
-  - { transport: udp, address: 127.0.0.1, port: 0 }
-  - { transport: tcp, address: 127.0.0.1, port: 0 }
-  - { transport: tls, address: 127.0.0.1, port: 0 }
-workers: 2
-control: { socket: control.sock }
-log: { format: json }
-${settings}`,
-    );
-  }
-
-  async line(message: string, from = 0): Promise<Record<string, unknown>> {
-    for (;;) {
-      const found = this.lines.slice(from).find((line) => String(line["msg"]).startsWith(message));
-      if (found !== undefined) return found;
-      if (this.process.exitCode !== null || this.process.signalCode !== null)
-        throw new Error(`server ended without "${message}": ${JSON.stringify(this.lines)}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+    configure(this.file, settings);
   }
 
   async status(): Promise<Status> {
@@ -115,22 +77,19 @@ ${settings}`,
       if (isAsWanted(status)) return status;
     }
   }
+}
 
-  port(transport: string): number {
-    const line = this.lines.findLast((one) => one["msg"] === "listening" && one["transport"] === transport);
-    return Number(line?.["port"]);
-  }
-
-  get pin(): string {
-    const line = this.lines.find((one) => one["msg"] === "listening" && one["transport"] === "tls");
-    return String(line?.["pin"]).replace("sha256:", "");
-  }
+function configure(file: string, settings: string): void {
+  writeFileSync(
+    file,
+    `${LISTENERS}workers: 2\ncontrol: { socket: control.sock }\nlog: { format: json }\n${settings}`,
+  );
 }
 
 const WWW = 'local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }\n';
 
 /** One query, by a socket that nobody has used before. */
-async function askAnew(server: Server, transport: "udp" | "tcp" | "tls"): Promise<string> {
+async function askAnew(server: Server, transport: ServedTransport): Promise<string> {
   const exchanger = new Exchanger({}, nodeRuntime());
   try {
     return addressOf(await ask(exchanger, server, transport));
@@ -139,43 +98,12 @@ async function askAnew(server: Server, transport: "udp" | "tcp" | "tls"): Promis
   }
 }
 
-function ask(
-  exchanger: Exchanger,
-  server: Server,
-  transport: "udp" | "tcp" | "tls",
-): Promise<ExchangeResult> {
-  return exchanger.exchange({
-    question: { name: parseName("www.corp.example."), type: RRType.A, class: RRClass.IN },
-    server: { address: "127.0.0.1", port: server.port(transport) },
-    transport,
-    recursionDesired: true,
-    checkingDisabled: false,
-    authenticData: false,
-    edns: makeEdns(),
-    deadlineMs: nodeRuntime().clock.nowMs() + 20_000,
-    ...(transport === "tls"
-      ? {
-          tls: {
-            serverName: undefined,
-            authName: undefined,
-            pins: [server.pin],
-            trustAnchorsPem: undefined,
-            authenticate: "required" as const,
-            certificatePem: undefined,
-            keyPem: undefined,
-          },
-        }
-      : {}),
-  });
-}
-
-function addressOf(result: ExchangeResult): string {
-  const [record] = result.message.answers;
-  return record === undefined ? "" : rdataToText(record.type, record.rdata);
+function ask(exchanger: Exchanger, server: Server, transport: ServedTransport): Promise<ExchangeResult> {
+  return askServer(exchanger, server, transport, transport === "tls" ? server.pin : undefined);
 }
 
 test("both workers answer over UDP, TCP and TLS, and the status adds them up", async (context) => {
-  const server = new Server(context, WWW);
+  const server = Server.start(context, WWW);
   assert.equal((await server.line("ready"))["workers"], 2);
   assert.equal(server.lines.filter((line) => line["msg"] === "listening").length, 3, "said once");
   for (const transport of ["udp", "tcp", "tls"] as const) {
@@ -226,7 +154,7 @@ test("what one worker has resolved all answer from the cache, until a reload mak
 dnssec: { validation: false }
 resolver: { case-randomisation: false }
 `;
-  const server = new Server(context, settings);
+  const server = Server.start(context, settings);
   await server.line("ready");
   const first = await askAnew(server, "udp");
   const before = (await server.status()).workers.map(({ queries }) => queries);
@@ -245,7 +173,7 @@ resolver: { case-randomisation: false }
 });
 
 test("a ticket of one worker resumes a session with the other", async (context) => {
-  const server = new Server(context, `${WWW}limits: { queries-per-connection: 1 }\n`);
+  const server = Server.start(context, `${WWW}limits: { queries-per-connection: 1 }\n`);
   await server.line("ready");
   const exchanger = new Exchanger({}, nodeRuntime());
   context.after(() => exchanger.close());
@@ -259,7 +187,7 @@ test("a ticket of one worker resumes a session with the other", async (context) 
 });
 
 test("a reload reaches both workers or none, and flushing, loading and dumping all of them", async (context) => {
-  const server = new Server(context, WWW);
+  const server = Server.start(context, WWW);
   await server.line("ready");
   const port = server.port("udp");
   server.configure(WWW.replace("192.0.2.1", "192.0.2.2"));
@@ -294,7 +222,7 @@ test("a reload reaches both workers or none, and flushing, loading and dumping a
 });
 
 test("SIGTERM ends all workers with exit code 0 although clients are connected", async (context) => {
-  const server = new Server(context, WWW);
+  const server = Server.start(context, WWW);
   await server.line("ready");
   const exchangers = Array.from({ length: SOCKETS }, () => new Exchanger({}, nodeRuntime()));
   context.after(() => Promise.all(exchangers.map((exchanger) => exchanger.close())));
@@ -305,9 +233,9 @@ test("SIGTERM ends all workers with exit code 0 although clients are connected",
 });
 
 test("a second resolver on the same addresses is refused, although workers share them", async (context) => {
-  const first = new Server(context, WWW);
+  const first = Server.start(context, WWW);
   await first.line("ready");
-  const second = new Server(context, WWW);
+  const second = Server.start(context, WWW);
   writeFileSync(
     second.file,
     `workers: 2\nlisten: [{ transport: udp, address: 127.0.0.1, port: ${first.port("udp")} }]\n`,

@@ -154,7 +154,9 @@ export class Channel {
       if (options.signal !== undefined) signal.abort();
     };
     // One by one: copying the options takes longer than all the rest.
-    const asked = { signal, timeoutMs, search, hosts, dnssecOk, checkingDisabled };
+    const asked = { signal, timeoutMs, search, hosts, dnssecOk, checkingDisabled } satisfies {
+      readonly [option in keyof Required<QueryOptions>]: QueryOptions[option];
+    };
     return tenancy.stub.query(name, type, asked).then(
       (answer) => {
         leave();
