@@ -15,8 +15,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compare, type Difference } from "../report/statistics.ts";
+import { compare, type Difference, median } from "../report/statistics.ts";
 import { figureOf } from "./judge.ts";
+import type { Measurement } from "./measure.ts";
 import type { Measured } from "./session.ts";
 import type { BenchTest } from "./tests.ts";
 
@@ -97,16 +98,18 @@ export function changesBetween(
   nowName: string,
 ): Change[] {
   return tests.flatMap((test) => {
-    const figures = (name: string): number[] =>
-      (measured.get(test.key) ?? [])
-        .filter(({ server }) => server === name)
-        .toSorted((a, b) => a.round - b.round)
-        .map((one) => figureOf(one, test.figure));
-    const [old, now] = [figures(oldName), figures(nowName)];
-    if (old.length === 0 || now.length === 0) return [];
-    const middle = (values: readonly number[]): number =>
-      values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0;
-    return [{ test, old: middle(old), now: middle(now), difference: compare(now, old) }];
+    const of = (name: string): Measurement[] =>
+      (measured.get(test.key) ?? []).filter(({ server }) => server === name);
+    // A round counts when neither half of it was disturbed.
+    const pairs = of(oldName).flatMap((before) => {
+      const after = of(nowName).find(({ round }) => round === before.round);
+      const isQuiet = before.disturbed === undefined && after?.disturbed === undefined;
+      return after !== undefined && isQuiet ? [[before, after] as const] : [];
+    });
+    if (pairs.length === 0) return [];
+    const old = pairs.map(([before]) => figureOf(before, test.figure));
+    const now = pairs.map(([, after]) => figureOf(after, test.figure));
+    return [{ test, old: median(old), now: median(now), difference: compare(now, old) }];
   });
 }
 

@@ -145,8 +145,9 @@ function scaling(test: BenchTest, record: TestRecord, servers: readonly ServerRe
       .map(({ busiestUs }) => busiestUs);
     const figure = spreadOf(figures.map((us) => one.figure.median / us));
     const goal = goalOf(test, two.server);
-    const isDisturbed = one.disturbed * 2 > one.rounds;
-    const verdict = isDisturbed ? "disturbed" : figure.median >= goal ? "met" : "missed";
+    const isDisturbed = [one, two].some(({ disturbed, rounds }) => disturbed * 2 > rounds);
+    const isMet = isSound(one) && isSound(two) && figure.median >= goal;
+    const verdict = isDisturbed ? "disturbed" : isMet ? "met" : "missed";
     return [{ ...two, figure, ratio: figure.median, leastRatio: undefined, goal, verdict }];
   });
 }

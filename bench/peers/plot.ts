@@ -1,5 +1,6 @@
 /** The figures as bars: a block for each test, with the goal of ours behind its bar. */
 import { type BarBlock, barChart } from "../report/bars.ts";
+import { median } from "../report/statistics.ts";
 import type { TestResult } from "./judge.ts";
 
 /** An SVG. */
@@ -16,7 +17,7 @@ export function plot(results: readonly TestResult[]): string {
       return { title: server, value: figure.median, text, isOurs };
     });
     // One that stalls would make all others dots.
-    const middle = bars.map(({ value }) => value).toSorted((a, b) => a - b)[bars.length >>> 1] ?? 1;
+    const middle = median(bars.map(({ value }) => value));
     const scale = Math.min(Math.max(...bars.map(({ value }) => value)), middle * SCALE_BY_MEDIAN);
     return [{ title: `${test.title}: ${unit}`, scale, bars }];
   });

@@ -55,8 +55,12 @@ async function measure(world: World, idleTimeoutMs: number, loadPercent: number)
   // One place less: the measured connection counts too.
   for (let i = 0; i < (loadPercent / 100) * CONNECTIONS_MAX - 1; i++) load.push(await openTcp(loadPort));
   // The kernel connects before the server accepts.
-  while (Number((await server.status())["connections"]) < load.length) {
+  for (let asked = 0; ; asked++) {
+    const { connections } = await server.status();
+    if (Number(connections) >= load.length) break;
     // Each question is a round trip through the server's event loop, in which it accepts.
+    if (asked >= STATUS_QUESTIONS_MAX)
+      throw new Error(`of ${load.length} connections the server has accepted ${String(connections)} only`);
   }
   const results: Honesty[] = [];
   for (const transport of ["tcp", "tls"] as const) {
@@ -89,3 +93,6 @@ async function measure(world: World, idleTimeoutMs: number, loadPercent: number)
   await server.stop();
   return results;
 }
+
+/** Each is some milliseconds. */
+const STATUS_QUESTIONS_MAX = 2000;

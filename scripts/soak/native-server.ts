@@ -7,16 +7,6 @@ import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
 /** What clients ask for, by their first octet. */
 export const Wish = { Echo: 1, Much: 2, MuchAndEnd: 3, Reset: 4, End: 5, Pause: 6, MuchAndReset: 7 } as const;
 
-/** Where the listeners are, as the parent is told. */
-export interface Places {
-  readonly tcp: number;
-  readonly tls: number;
-  readonly proxiedTcp: number;
-  readonly proxiedTls: number;
-  readonly proxyInsideTls: number;
-  readonly udp: number;
-}
-
 const MUCH_OCTETS = 400_000;
 
 if (process.send !== undefined) await serve(process.send.bind(process));

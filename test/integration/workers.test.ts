@@ -52,8 +52,12 @@ class Server extends ServeProcess {
   }
 
   static start(context: TestContext, settings: string): Server {
+    return Server.startWith(context, textOf(settings));
+  }
+
+  static startWith(context: TestContext, text: string): Server {
     const folder = mkdtempSync(join(tmpdir(), "sotto-workers-"));
-    configure(join(folder, "sotto.yaml"), settings);
+    writeFileSync(join(folder, "sotto.yaml"), text);
     const server = new Server(folder);
     context.after(async () => {
       await server.end();
@@ -63,7 +67,7 @@ class Server extends ServeProcess {
   }
 
   configure(settings: string): void {
-    configure(this.file, settings);
+    writeFileSync(this.file, textOf(settings));
   }
 
   async status(): Promise<Status> {
@@ -79,11 +83,8 @@ class Server extends ServeProcess {
   }
 }
 
-function configure(file: string, settings: string): void {
-  writeFileSync(
-    file,
-    `${LISTENERS}workers: 2\ncontrol: { socket: control.sock }\nlog: { format: json }\n${settings}`,
-  );
+function textOf(settings: string): string {
+  return `${LISTENERS}workers: 2\ncontrol: { socket: control.sock }\nlog: { format: json }\n${settings}`;
 }
 
 const WWW = 'local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }\n';
@@ -235,9 +236,8 @@ test("SIGTERM ends all workers with exit code 0 although clients are connected",
 test("a second resolver on the same addresses is refused, although workers share them", async (context) => {
   const first = Server.start(context, WWW);
   await first.line("ready");
-  const second = Server.start(context, WWW);
-  writeFileSync(
-    second.file,
+  const second = Server.startWith(
+    context,
     `workers: 2\nlisten: [{ transport: udp, address: 127.0.0.1, port: ${first.port("udp")} }]\n`,
   );
   assert.equal(await second.ended, 2);

@@ -71,11 +71,15 @@ peerTest(
     const folder = temporaryFolder(context);
     const run = start(context, folder, ["--tests", "dot-1", "--rounds", "99", "--secs", "1"]);
     const { pid } = run.child;
-    await new Promise<void>((ready) =>
+    const measures = new Promise<void>((ready) =>
       run.child.stderr?.on("data", () => {
         if (run.progress().includes("unbound")) ready();
       }),
     );
+    await Promise.race([
+      measures,
+      run.ended.then(({ code, progress }) => assert.fail(`${code}: ${progress}`)),
+    ]);
     // As a terminal does it: to the whole group.
     if (pid !== undefined) process.kill(-pid, "SIGINT");
     const { code } = await run.ended;
