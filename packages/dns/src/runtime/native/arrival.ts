@@ -77,6 +77,8 @@ export class Arrival implements Watcher {
     switch (this.#state) {
       case "reads header":
         this.#readHeader();
+        // TLS may have answered something by itself; what the system does not take now leaves with the first answer.
+        this.#tlsSession?.push();
         return;
       case "waits for handshake":
         // Its turn comes without events, which would be told again and again until then.
@@ -109,7 +111,7 @@ export class Arrival implements Watcher {
   }
 
   #wantInput(): void {
-    if (!this.#watch.want(Ready.In)) this.#fail("handshake", this.#loop.sockets.lastProblem("epoll_ctl"));
+    if (!this.#watch.want(Ready.In)) this.#fail("handshake", this.#loop.events.problem);
   }
 
   #startTimer(run: () => void): void {

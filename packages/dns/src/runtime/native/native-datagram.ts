@@ -71,7 +71,10 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
       if (this.#isIpv6) loop.sockets.setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
       else loop.sockets.setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
     }
-    this.#watch.want(Ready.In);
+    if (!this.#watch.want(Ready.In)) {
+      this.#watch.close("orderly");
+      throw toDnsError(loop.events.problem, this.#what, "listen");
+    }
     if (!this.#isBackground) loop.events.hold();
   }
 
@@ -95,8 +98,11 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
     if (!datagrams.add(octets, this.#isIpv6, known, source)) {
       this.turnEnds();
       // It may have to wait now, and then goes the same way as the others.
-      if (this.#waiting.length > 0) this.#wait({ octets, to, source });
-      else datagrams.add(octets, this.#isIpv6, known, source);
+      if (this.#waiting.length > 0) {
+        this.#wait({ octets, to, source });
+        return;
+      }
+      datagrams.add(octets, this.#isIpv6, known, source);
     }
     this.#sources[datagrams.count - 1] = source;
     if (this.#isReading || this.#isFlushPlanned) return;
@@ -131,7 +137,7 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
       else if (sent === Blocked) {
         for (; first < datagrams.count; first++)
           this.#waiting.push({ ...datagrams.unsentAt(first), source: this.#sources[first] });
-        this.#watch.want(Ready.In | Ready.Out);
+        this.#watch.want(this.#isClosed ? Ready.Out : Ready.In | Ready.Out);
       } else {
         this.#tell(datagrams.lastProblem("send"));
         first++;
@@ -152,7 +158,7 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
   #sendWaiting(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#watch.want(Ready.In);
+    if (!this.#isClosed) this.#watch.want(Ready.In);
     for (const { octets, to, source } of waiting) this.#send(octets, to, source);
     this.turnEnds();
     if (this.#waiting.length === 0) this.#whenSent?.();
@@ -225,15 +231,22 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
     if (this.#isClosed) return;
     this.turnEnds();
     this.#isClosed = true;
-    if (this.#waiting.length > 0)
-      await new Promise<void>((resolve) => {
-        this.#whenSent = resolve;
-      });
+    if (this.#waiting.length > 0) await this.#untilSent();
     this.#loop.leaveDatagrams(this);
     // The set would keep a socket of which somebody holds a duplicate.
     this.#watch.want(0);
     this.#watch.close("orderly");
     if (!this.#isBackground) this.#loop.events.release();
+  }
+
+  /** What comes meanwhile is not read, and must not be told of. */
+  async #untilSent(): Promise<void> {
+    this.#watch.want(Ready.Out);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenSent = resolve;
+    const timer = setTimeout(resolve, CLOSE_MS);
+    await promise;
+    clearTimeout(timer);
   }
 }
 
@@ -262,6 +275,8 @@ class ReplySocket implements DatagramSocket {
 const BATCHES_PER_TURN = 4;
 /** Datagrams that wait for room in the system; more are dropped and told. */
 const WAITING_MAX = 1024;
+/** For those that wait when the socket is closed: a system that takes nothing for so long is given up. */
+const CLOSE_MS = 1000;
 /** Addresses whose texts are kept. */
 const TEXTS_MAX = 4096;
 /** More addresses than any machine has that is not a test. */

@@ -75,7 +75,10 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     const isForAll = ["0.0.0.0", "::"].includes(this.local.address);
     this.#localOfAll = isForAll ? undefined : this.local;
     watch.watcher = this;
-    watch.want(Ready.In);
+    if (!watch.want(Ready.In)) {
+      watch.close("orderly");
+      throw toDnsError(loop.events.problem, `listening on ${endpointText(this.local)}`, "listen");
+    }
     loop.events.hold();
   }
 
@@ -110,8 +113,15 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     const problem = toDnsError(sockets.lastProblem("accept"), what, "listen");
     this.#watch.want(0);
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#watch.want(Ready.In), ACCEPT_RETRY_MS);
+    this.#listenAgainLater();
     this.#handlers.onFailure(undefined, "accept", problem, undefined);
+  }
+
+  /** What there was no room for may have none to be watched with, either. */
+  #listenAgainLater(): void {
+    this.#retry = setTimeout(() => {
+      if (!this.#watch.want(Ready.In)) this.#listenAgainLater();
+    }, ACCEPT_RETRY_MS);
   }
 
   /** The contexts of TLS are few, and stay. */
@@ -132,6 +142,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   }
 
   change(options: ListenerChange): void {
+    if (this.#watch.isClosed) return;
     if ((this.#tls === undefined) !== (options.tls === undefined))
       throw new DnsError(
         "ERR_CONFIG",

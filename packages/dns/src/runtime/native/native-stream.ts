@@ -281,7 +281,7 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
   }
 
   #watchFor(ready: number): void {
-    if (!this.#watch.want(ready)) this.#fail(this.#loop.sockets.lastProblem("epoll_ctl"));
+    if (!this.#watch.want(ready)) this.#fail(this.#loop.events.problem);
   }
 
   #fail(problem: Error | undefined): void {

@@ -4,6 +4,7 @@
  */
 import type { Foreign } from "./foreign.ts";
 import { Block } from "./memory.ts";
+import { systemProblem } from "./sockets.ts";
 import type { ThreadEnd } from "./thread-end.ts";
 
 /** Bits of epoll_ctl(2). */
@@ -22,6 +23,7 @@ export class EventSet {
   /** From malloc, and never freed: libuv uses it until the loop of this thread is gone. */
   readonly #handle: bigint;
   #holders = 0;
+  #errno = 0;
   #isClosed = false;
 
   /** `onReady` is called by libuv: it must not throw, and leave the work to a callback of Node. */
@@ -41,12 +43,17 @@ export class EventSet {
       { arguments: ["uint64", "int32", "int32"], return: "void" },
       onReady,
     );
-    if (
-      calls.uv_poll_init(ffi.getCurrentEventLoop(), this.#handle, this.#set) !== 0 ||
-      calls.uv_poll_start(this.#handle, UV_READABLE, callback) !== 0
-    )
-      throw new Error("libuv does not watch an epoll set");
-    end.makeInternal(this.#handle);
+    const isInitialised = calls.uv_poll_init(ffi.getCurrentEventLoop(), this.#handle, this.#set) === 0;
+    try {
+      if (!isInitialised || calls.uv_poll_start(this.#handle, UV_READABLE, callback) !== 0)
+        throw new Error("libuv does not watch an epoll set");
+      end.makeInternal(this.#handle);
+    } catch (problem) {
+      // An open handle would end the process with its thread.
+      if (isInitialised) calls.uv_close(this.#handle, NULL);
+      calls.close(this.#set);
+      throw problem;
+    }
     calls.uv_unref(this.#handle);
     end.plan("close", this.#set);
     end.plan("uv_poll_stop", this.#handle);
@@ -70,7 +77,14 @@ export class EventSet {
     words[0] = ready;
     words[this.#dataWord] = slot;
     words[this.#dataWord + 1] = generation;
-    return this.#foreign.calls.epoll_ctl(this.#set, what, fd, this.#change.address) === 0;
+    const isDone = this.#foreign.calls.epoll_ctl(this.#set, what, fd, this.#change.address) === 0;
+    if (!isDone) this.#errno = this.#foreign.errno[0] ?? 0;
+    return isDone;
+  }
+
+  /** Why the last watch was refused. */
+  get problem(): Error {
+    return systemProblem(this.#errno, "epoll_ctl");
   }
 
   /** How many events there are now; they are read by index until the next call. */

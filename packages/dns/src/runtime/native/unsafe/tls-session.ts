@@ -3,7 +3,7 @@
  * does not take is kept here.
  */
 import type { Wire } from "../wire.ts";
-import { Block } from "./memory.ts";
+import { Block, keepUntilHere } from "./memory.ts";
 import { Blocked, Failed, SCRATCH_OCTETS, systemProblem } from "./sockets.ts";
 import type { TlsContext } from "./tls-context.ts";
 import type { HandshakeChoices, RecordWriter, TlsLibrary } from "./tls-library.ts";
@@ -43,6 +43,7 @@ export class TlsSession implements Wire, RecordWriter {
   /** Goes on with the handshake; {@link push} has to follow, unless it failed: then the alert has been sent. `ended`: the peer has. */
   shakeHands(): "done" | "goes on" | "ended" | "failed" {
     const library = this.#library;
+    if (this.#ssl === NULL) return "ended";
     library.claimRecords(this);
     library.clearErrors();
     const result = library.during(this.#choices, library.foreign.calls.SSL_do_handshake, this.#ssl);
@@ -70,6 +71,7 @@ export class TlsSession implements Wire, RecordWriter {
 
   #receive(call: (ssl: bigint, address: bigint, octets: number) => number, octets: number): number {
     const library = this.#library;
+    if (this.#ssl === NULL) return 0;
     // What is read may be answered by TLS itself.
     library.claimRecords(this);
     library.clearErrors();
@@ -102,11 +104,12 @@ export class TlsSession implements Wire, RecordWriter {
   }
 
   get hasMore(): boolean {
-    return this.#library.foreign.calls.SSL_has_pending(this.#ssl) === 1;
+    return this.#ssl !== NULL && this.#library.foreign.calls.SSL_has_pending(this.#ssl) === 1;
   }
 
   put(octets: number): number {
     const library = this.#library;
+    if (this.#ssl === NULL) return Failed;
     library.claimRecords(this);
     library.clearErrors();
     const result = library.foreign.calls.SSL_write(this.#ssl, library.scratch.output.address, octets);
@@ -119,6 +122,8 @@ export class TlsSession implements Wire, RecordWriter {
 
   push(): boolean {
     if (this.problem !== undefined) return false;
+    // Now: collecting what another one has there writes over what is about to be put.
+    if (this.#ssl !== NULL) this.#library.claimRecords(this);
     if (this.#unsent.length > 0 && !this.#sendUnsent()) {
       // TLS answers some records by itself: who sends those and reads nothing would fill our memory.
       if (this.#unsent.length > UNSENT_OCTETS_MAX) this.problem ??= new Error("the peer does not read");
@@ -193,6 +198,7 @@ export class TlsSession implements Wire, RecordWriter {
 
   sayGoodbye(): void {
     const library = this.#library;
+    if (this.#ssl === NULL) return;
     library.claimRecords(this);
     library.clearErrors();
     // 0: close_notify has been written, the peer's has not come. Others are connections that have failed before.
@@ -264,6 +270,7 @@ export class TlsSession implements Wire, RecordWriter {
     const [der, cursor] = [new Block(foreign, (Math.max(4, octets) + 3) & ~3), new Block(foreign, 8)];
     cursor.setWord(0, der.address);
     foreign.calls.i2d_X509(x509, cursor.address);
+    keepUntilHere(der, cursor);
     return der.octets.subarray(0, octets);
   }
 }
