@@ -1,6 +1,8 @@
 /** `sotto serve` as a process: answers, reloads, refuses broken configurations, and ends without losing a query. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -73,6 +75,23 @@ test("a broken configuration is refused at reload and the old one stays", (conte
     const refused = await server.line("reload refused");
     assert.match(String(refused["msg"]), /sotto\.yaml:1: lisen: unknown key, did you mean "listen"\?/);
     assert.equal(addressOf(await askServer(exchanger, server, "udp")), "192.0.2.1");
+    await exchanger.close();
+  }));
+
+test("a reload that is refused because of a state file has opened and closed no listener", (context) =>
+  withServer(context, configText("www.corp.example. 300 IN A 192.0.2.1"), async (server, file) => {
+    const exchanger = new Exchanger({}, nodeRuntime());
+    const tcp = server.port("tcp");
+    writeFileSync(`${file}.anchors`, "no anchors\n");
+    const text = `listen: [{ transport: tcp, address: 127.0.0.2, port: ${tcp} }]\ndnssec: { anchor-state: sotto.yaml.anchors }\n`;
+    writeFileSync(file, text);
+    server.process.kill("SIGHUP");
+    const refused = await server.line("reload refused");
+    assert.match(String(refused["error"]), /sotto\.yaml\.anchors: .*; repair or remove it/);
+    for (const transport of ["udp", "tcp"] as const)
+      assert.equal(addressOf(await askServer(exchanger, server, transport)), "192.0.2.1", transport);
+    const elsewhere = connect({ host: "127.0.0.2", port: tcp });
+    await assert.rejects(once(elsewhere, "connect"), { code: "ECONNREFUSED" });
     await exchanger.close();
   }));
 

@@ -6,7 +6,6 @@ import type { Config } from "../config/index.ts";
 import type { Log } from "../operations/index.ts";
 
 /** Where the native engine cannot be had, listeners are Node's own, and the log says why. */
-/** Where the native engine cannot be had, listeners are Node's own, and the log says why. */
 export function openRuntime(
   engine: Config["engine"],
   { events, logger }: Pick<Log, "events" | "logger">,

@@ -110,6 +110,7 @@ export function withoutGauges(report: WorkerReport): WorkerReport {
     inFlight: 0,
     bufferedOctets: 0,
     patience: 1,
+    authorities: { ...report.status.authorities, known: NOTHING_KNOWN },
   };
   return {
     ...report,
@@ -149,3 +150,5 @@ function newest<T>(all: readonly T[], ageOf: (one: T) => number | undefined): T 
   }
   return best;
 }
+
+const NOTHING_KNOWN = { works: 0, fails: 0, probing: 0 };

@@ -50,6 +50,10 @@ export interface RunningServer {
     name: Name,
     what: "zone" | "name" | RRType,
   ): { readonly replies: number; readonly recordSets: number };
+  /** One half of {@link flush}: workers share these, so that one of them is enough. */
+  flushReplies(name: Name, what: "zone" | "name" | RRType): number;
+  /** The other half, which comes first: replies are made of record sets. */
+  flushRecordSets(name: Name, what: "zone" | "name" | RRType): number;
   /** The record sets as lines of a master file. */
   dump(): Generator<string>;
   load(text: string): Parsed<number>;
@@ -216,8 +220,16 @@ class RecursorDaemon implements RunningServer {
   }
 
   flush(name: Name, what: "zone" | "name" | RRType): { replies: number; recordSets: number } {
-    const replies = this.#cache.flush(name, what === "zone");
-    return { replies, recordSets: this.#engine.recursor.flush(name, what) };
+    const recordSets = this.flushRecordSets(name, what);
+    return { replies: this.flushReplies(name, what), recordSets };
+  }
+
+  flushReplies(name: Name, what: "zone" | "name" | RRType): number {
+    return this.#cache.flush(name, what === "zone");
+  }
+
+  flushRecordSets(name: Name, what: "zone" | "name" | RRType): number {
+    return this.#engine.recursor.flush(name, what);
   }
 
   dump(): Generator<string> {
@@ -261,20 +273,25 @@ class RecursorDaemon implements RunningServer {
 
   async reload(next: Config): Promise<readonly string[]> {
     const before = this.#config;
+    const cache = sameAnswers(before, next)
+      ? this.#cache
+      : new MessageCache(cacheOptions(next, this.#worker), this.#runtime.random);
+    // All that can refuse comes before anything that others see.
+    const engine = buildEngine(next, cache, this.#lasting);
     this.#tickets.change(next.tls);
     let opened: readonly string[];
     try {
       opened = await this.#listeners.apply(next);
     } catch (error) {
       this.#tickets.change(before.tls);
+      await closeEngine(engine);
       throw error;
     }
     const changes = [...opened, ...settingChanges(before, next)];
-    const keepsAnswers = sameAnswers(before, next);
-    if (!keepsAnswers) this.#cache = new MessageCache(cacheOptions(next, this.#worker), this.#runtime.random);
     const old = this.#engine;
+    this.#cache = cache;
     this.#encryptionFile.use(next.resolver.encryptionStateFile);
-    this.#engine = buildEngine(next, this.#cache, this.#lasting);
+    this.#engine = engine;
     this.#handler.current = this.#engine.service;
     this.#config = next;
     if (next.portal !== undefined) this.#portal?.reconfigure(next.portal);

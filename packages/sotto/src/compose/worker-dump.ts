@@ -1,15 +1,18 @@
 /** The record caches of several workers as one text. */
 import type { WorkerHandle } from "./worker-handle.ts";
 
-/** One worker after another; a record set that an earlier one had is left out, signatures and all. */
-export async function* dumpOfAll(workers: readonly Pick<WorkerHandle, "call">[]): AsyncGenerator<string> {
+/** One worker after another, by a number that no other dump has; a record set that an earlier one had is left out, signatures and all. */
+export async function* dumpOfAll(
+  workers: readonly Pick<WorkerHandle, "call">[],
+  dump: number,
+): AsyncGenerator<string> {
   const seen = new Set<string>();
   for (const [i, worker] of workers.entries()) {
     const own = new Set<string>();
     for (
-      let lines = await worker.call("dump", "begin");
+      let lines = await worker.call("dump", { dump, isFirst: true });
       lines.length > 0;
-      lines = await worker.call("dump", "go on")
+      lines = await worker.call("dump", { dump, isFirst: false })
     ) {
       for (const line of lines) {
         const isHead = line.startsWith(";");

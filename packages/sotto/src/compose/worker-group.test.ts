@@ -81,7 +81,7 @@ class FakeThread {
     else if (call.name === "reload")
       this.say({ kind: "result", number, value: { changes: ["changed access"], ports: call.input.ports } });
     else if (call.name === "flush")
-      this.say({ kind: "result", number, value: { replies: 1, recordSets: 2 } });
+      this.say({ kind: "result", number, value: call.input.from === "replies" ? 1 : 2 });
     else this.say({ kind: "result", number, value: undefined });
   }
 
@@ -165,7 +165,11 @@ test("what workers tell is added up, and calls go to all of them", async () => {
     [Reflect.get(group.status, "connections"), group.listeners[0]?.counters],
     [5, { received: 15 }],
   );
-  assert.deepEqual(await group.flush(parseName("example."), "zone"), { replies: 3, recordSets: 6 });
+  assert.deepEqual(
+    await group.flush(parseName("example."), "zone"),
+    { replies: 1, recordSets: 6 },
+    "replies are shared",
+  );
   assert.equal(group.workers?.[2]?.queries, 1);
   await group.close();
 });

@@ -62,6 +62,7 @@ class WorkerGroup implements SteeredServer {
   #config: Config;
   #world: WorkerWorld;
   #isEnding = false;
+  #dumps = 0;
   /** Restarts and reloads, one after another: a worker has the old configuration or the new one. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -97,9 +98,9 @@ class WorkerGroup implements SteeredServer {
     this.#world = { ...this.#world, certificates };
     try {
       const [first, ...others] = this.#workers;
-      const ports = await first?.start(this.#startOf());
+      const ports = first && (await this.#start(first));
       this.#world = { ...this.#world, ports: ports ?? new Map() };
-      await Promise.all(others.map((worker) => worker.start(this.#startOf())));
+      await Promise.all(others.map((worker) => this.#start(worker)));
     } catch (error) {
       await this.close();
       throw error;
@@ -132,22 +133,22 @@ class WorkerGroup implements SteeredServer {
     return this.#status.stub;
   }
 
-  /** Everywhere; what was forgotten is added up. */
+  /** Record sets of all workers, then the replies, which they share: one of them walks over those. */
   async flush(
     name: Name,
     what: "zone" | "name" | RRType,
   ): Promise<{ readonly replies: number; readonly recordSets: number }> {
-    const input = { name: name.toString(), what };
-    const flushed = await Promise.all(this.#serving().map((worker) => worker.call("flush", input)));
-    return {
-      replies: flushed.reduce((sum, { replies }) => sum + replies, 0),
-      recordSets: flushed.reduce((sum, { recordSets }) => sum + recordSets, 0),
-    };
+    const flushed = { name: name.toString(), what };
+    const recordSets = await Promise.all(
+      this.#serving().map((worker) => worker.call("flush", { from: "record sets", ...flushed })),
+    );
+    const replies = await this.#first().call("flush", { from: "replies", ...flushed });
+    return { replies, recordSets: recordSets.reduce((sum, count) => sum + count, 0) };
   }
 
   /** Of all workers, each record set once. */
   dump(): AsyncGenerator<string> {
-    return dumpOfAll(this.#serving());
+    return dumpOfAll(this.#serving(), ++this.#dumps);
   }
 
   /** Into all caches; tells how many sets one of them took. */
@@ -294,7 +295,7 @@ class WorkerGroup implements SteeredServer {
   async #restart(worker: WorkerHandle): Promise<void> {
     if (this.#isEnding) return;
     try {
-      await worker.start(this.#startOf());
+      await this.#start(worker);
     } catch (error) {
       this.#crashed(worker, error instanceof Error ? error.message : String(error));
       return;
@@ -308,6 +309,17 @@ class WorkerGroup implements SteeredServer {
     this.#later("worker recovery", RECOVERY_MS, () => {
       if (worker.state === "serving") this.#restarts.recovered(worker.index);
     });
+  }
+
+  /** Whoever hangs in its start would hold up all that comes after it, reloads and ends among them. */
+  async #start(worker: WorkerHandle): Promise<ReadonlyMap<string, number>> {
+    const tooLong = `it did not start within ${START_MS / 1000} s`;
+    const timer = this.#runtime.clock.startTimer("worker start", START_MS, () => void worker.kill(tooLong));
+    try {
+      return await worker.start(this.#startOf());
+    } finally {
+      timer.cancel();
+    }
   }
 
   #startOf(): Parameters<WorkerHandle["start"]>[0] {
@@ -347,9 +359,13 @@ class WorkerGroup implements SteeredServer {
   #watch(): void {
     this.#later("worker watch", WATCH_MS, () => {
       this.#watch();
-      for (const worker of this.#serving())
-        if (!worker.showsLife() && worker.silentChecks >= SILENT_CHECKS_MAX)
+      for (const worker of this.#serving()) {
+        if (worker.showsLife()) continue;
+        // Others would take it for idle; it tells better as soon as it turns again.
+        this.#loads[worker.index] = LOAD_FULL;
+        if (worker.silentChecks >= SILENT_CHECKS_MAX)
           void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
+      }
     });
   }
 
@@ -383,6 +399,8 @@ class WorkerGroup implements SteeredServer {
 /** A worker that has served so long has got over what made it crash. */
 const RECOVERY_MS = 30_000;
 const WATCH_MS = 1000;
+/** A start takes a second, and on a machine with other things to do some more. */
+const START_MS = 30_000;
 /** The longest collection of garbage of a large heap takes some seconds. */
 const SILENT_CHECKS_MAX = 20;
 /** Beyond the drain timeout: for answers under way and state files. */

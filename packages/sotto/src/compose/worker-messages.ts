@@ -37,12 +37,20 @@ export interface WorkerCalls {
     readonly input: WorkerWorld;
     readonly output: { readonly changes: readonly string[]; readonly ports: ReadonlyMap<string, number> };
   };
+  /** How many were forgotten. */
   readonly flush: {
-    readonly input: { readonly name: string; readonly what: "zone" | "name" | number };
-    readonly output: { readonly replies: number; readonly recordSets: number };
+    readonly input: {
+      readonly from: "record sets" | "replies";
+      readonly name: string;
+      readonly what: "zone" | "name" | number;
+    };
+    readonly output: number;
   };
-  /** The next lines of a dump; `begin` starts one anew. Empty: that was all. */
-  readonly dump: { readonly input: "begin" | "go on"; readonly output: readonly string[] };
+  /** The next lines of a dump; the first call begins it, and ends another that is under way. Empty: that was all. */
+  readonly dump: {
+    readonly input: { readonly dump: number; readonly isFirst: boolean };
+    readonly output: readonly string[];
+  };
   readonly load: { readonly input: string; readonly output: number };
   readonly lookUp: { readonly input: string; readonly output: NameKnowledge };
   readonly trust: {

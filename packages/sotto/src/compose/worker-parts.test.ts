@@ -60,10 +60,10 @@ test("a dump has each set once, with its signatures, and one head", async () => 
   ];
   // Answers to `dump`, the only call that is made.
   const workers = texts.map((lines) => ({
-    call: (_: string, what: unknown) => Promise.resolve(what === "begin" ? lines : []),
+    call: (_: string, { isFirst }: { isFirst: boolean }) => Promise.resolve(isFirst ? lines : []),
   })) as unknown as Parameters<typeof dumpOfAll>[0];
   const lines: string[] = [];
-  for await (const line of dumpOfAll(workers)) lines.push(line);
+  for await (const line of dumpOfAll(workers, 1)) lines.push(line);
   assert.deepEqual(lines, [...(texts[0] ?? []), "a.\t5\tIN\tMX\t1 b.\n", "a.\t5\tIN\tMX\t2 c.\n"]);
 });
 

@@ -36,7 +36,7 @@ export class WorkerServer {
   readonly #place: WorkerPlace;
   readonly #reports: ReportWriter;
   #server: RunningServer | undefined = undefined;
-  #dump: Generator<string> | undefined = undefined;
+  #dump: { readonly number: number; readonly lines: Generator<string> } | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #answering: Promise<void> = Promise.resolve();
   readonly #handOver: HandOver;
@@ -107,7 +107,7 @@ export class WorkerServer {
       case "reload":
         return this.#reload(server, call.input);
       case "flush":
-        return server.flush(parseName(call.input.name), call.input.what);
+        return flush(server, call.input);
       case "dump":
         return this.#nextLines(server, call.input);
       case "load":
@@ -162,14 +162,16 @@ export class WorkerServer {
     return new Map((this.#server?.listeners ?? []).map(({ key, local }) => [key, local.port]));
   }
 
-  #nextLines(server: RunningServer, what: "begin" | "go on"): string[] {
-    if (what === "begin") this.#dump = server.dump();
+  #nextLines(server: RunningServer, { dump, isFirst }: WorkerCalls["dump"]["input"]): string[] {
+    if (isFirst) this.#dump = { number: dump, lines: server.dump() };
+    // Half a dump must not look like a whole one: the worker was started again, or somebody else has begun another.
+    if (this.#dump?.number !== dump) throw new DnsError("ERR_CLOSED", "the dump was ended, begin it again");
     const lines: string[] = [];
-    for (let next = this.#dump?.next(); next?.done === false; next = this.#dump?.next()) {
+    for (let next = this.#dump.lines.next(); next.done !== true; next = this.#dump.lines.next()) {
       lines.push(next.value);
       if (lines.length >= DUMP_LINES) return lines;
     }
-    this.#dump = undefined;
+    if (lines.length === 0) this.#dump = undefined;
     return lines;
   }
 
@@ -209,13 +211,19 @@ export class WorkerServer {
   }
 }
 
+function flush(server: RunningServer, { from, name, what }: WorkerCalls["flush"]["input"]): number {
+  return from === "replies"
+    ? server.flushReplies(parseName(name), what)
+    : server.flushRecordSets(parseName(name), what);
+}
+
 function load(server: RunningServer, text: string): number {
   const loaded = server.load(text);
   if (!loaded.ok) throw new Error(loaded.problem);
   return loaded.value;
 }
 
-/** What nobody sends; a mistake of ours ends the thread, and its supervisor starts another. */
+/** What nobody sends; it is refused. */
 function unknownCall(call: never): never {
   throw new Error(`unknown call ${JSON.stringify(call)}`);
 }
