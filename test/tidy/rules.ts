@@ -73,7 +73,10 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
     "lets the event loop turn between two moments of virtual time",
   ],
   ["packages/dns/src/transport/authentication-problem.ts", "prints given wall times as dates"],
-  ["packages/sotto/src/config/load.ts", "reads the configuration file and the files it names"],
+  [
+    "packages/sotto/src/config/config-document.ts",
+    "reads the configuration file, and text files that it names",
+  ],
   ["packages/sotto/src/config/load-dnssec.ts", "reads files of trust anchors"],
   ["packages/sotto/src/config/load-stub.ts", "reads files of certificate authorities, and resolv.conf"],
   ["packages/sotto/src/compose/certificates.ts", "reads certificate and key files"],

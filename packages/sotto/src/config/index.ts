@@ -6,9 +6,9 @@ export type {
   ListenerConfig,
   PortalConfig,
 } from "./config.ts";
+export type { ConfigProblem } from "./config-document.ts";
 export { effectiveSettings, problemToText, settingsReference, settingsSchema } from "./explain.ts";
 export {
-  type ConfigProblem,
   type ConfigSource,
   type LoadedConfig,
   loadConfig,

@@ -3,7 +3,6 @@
  * unchecked travels further: text → YAML document with positions → checked {@link Settings} → Config. All problems are
  * reported together, each with its line.
  */
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Endpoint } from "@sotto/dns/runtime";
 import { hasCredentials, lintUpstream, readUpstream } from "@sotto/dns/stub";
@@ -11,17 +10,20 @@ import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
   addressToText,
   Name,
-  type Parsed,
   parseName,
   RRType,
   tryParseAddress,
   tryParseRecord,
   tryParseZone,
 } from "@sotto/dns/wire";
-import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
-import type { z } from "zod";
 import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneConfig } from "./config.ts";
-import { knownKeysAt, suggest } from "./explain.ts";
+import {
+  type ConfigDocument,
+  type ConfigProblem,
+  parseConfigDocument,
+  readConfigText,
+} from "./config-document.ts";
+import { settingsSchema } from "./explain.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
 import { toPortal, toStub, toUpstreamConnections } from "./load-stub.ts";
@@ -29,16 +31,6 @@ import { tryParseStubServer } from "./setting-types.ts";
 import { type Settings, settings } from "./settings.ts";
 import { looksLikeStubby, readStubby } from "./stubby.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
-
-/** One thing that is wrong with a configuration file. */
-export interface ConfigProblem {
-  readonly file: string;
-  /** From 1; undefined when the problem has no place in the file. */
-  readonly line: number | undefined;
-  /** Dotted path of the setting, empty for the whole file. */
-  readonly path: string;
-  readonly message: string;
-}
 
 /** A usable configuration, with what is worth telling, or everything that is wrong with it. */
 export type LoadedConfig =
@@ -62,12 +54,9 @@ export interface ConfigSource {
 /** Which program the file is for: `stub` needs upstreams, and reads `stubby.yml`, too; `either` is what the file looks like. */
 export type ConfigPurpose = "serve" | "stub" | "either";
 
-/** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
-const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
-
 /** Reads and checks a file. Files it names are relative to its folder. */
 export function loadConfigFile(file: string, purpose: ConfigPurpose = "serve"): LoadedConfig {
-  const text = readText(file);
+  const text = readConfigText(file);
   return text.ok
     ? loadConfig(text.value, file, purpose)
     : failed([{ file, line: undefined, path: "", message: text.problem }]);
@@ -75,20 +64,13 @@ export function loadConfigFile(file: string, purpose: ConfigPurpose = "serve"): 
 
 /** Checks the text of a configuration file; `file` is for messages and for the folder of files it names. */
 export function loadConfig(text: string, file: string, wanted: ConfigPurpose = "serve"): LoadedConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const syntax = document.errors.map((error) => ({
-    file,
-    line: lines.linePos(error.pos[0]).line,
-    path: "",
-    message: `not valid YAML: ${error.message}`,
-  }));
-  if (syntax.length > 0) return failed(syntax);
+  const document = parseConfigDocument(text, file);
+  if (!document.ok) return failed(document.problems);
   const warnings: ConfigProblem[] = [];
-  let value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  let { value } = document.value;
   const purpose = wanted === "either" ? purposeOf(value) : wanted;
   const read = purpose === "stub" && looksLikeStubby(value) ? readStubby(value) : undefined;
-  const source = { text, file, purpose, document, lines, isStubby: read !== undefined };
+  const source = { text, file, purpose, document: document.value, isStubby: read !== undefined };
   if (read !== undefined) {
     warnings.push(...read.warnings.map(({ path, message }) => placed(source, path, message)));
     if (read.problems.length > 0)
@@ -96,8 +78,7 @@ export function loadConfig(text: string, file: string, wanted: ConfigPurpose = "
     value = read.settings;
   }
   const checked = settings.safeParse(purpose === "stub" ? withStubDefaults(value) : value);
-  if (!checked.success)
-    return failed(checked.error.issues.flatMap((issue) => issueProblems(issue, document, lines, file)));
+  if (!checked.success) return failed(document.value.problemsOf(checked.error.issues, settingsSchema()));
   return toConfig(checked.data, source, warnings);
 }
 
@@ -118,80 +99,10 @@ function failed(problems: readonly ConfigProblem[]): LoadedConfig {
   return { ok: false, problems };
 }
 
-function readText(file: string): Parsed<string> {
-  try {
-    const octets = readFileSync(file);
-    if (octets.length > CONFIG_BYTES_MAX)
-      return { ok: false, problem: `is larger than ${CONFIG_BYTES_MAX} bytes` };
-    return { ok: true, value: octets.toString("utf8") };
-  } catch (error) {
-    return {
-      ok: false,
-      problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    };
-  }
-}
-
 interface Source extends ConfigSource {
-  readonly document: Document.Parsed;
-  readonly lines: LineCounter;
+  readonly document: ConfigDocument;
   /** Stubby's file, in which things stand elsewhere. */
   readonly isStubby: boolean;
-}
-
-/** A Zod issue as problems with lines; unknown keys become one problem each, with a suggestion. */
-function issueProblems(
-  issue: z.core.$ZodIssue,
-  document: Document.Parsed,
-  lines: LineCounter,
-  file: string,
-): ConfigProblem[] {
-  if (issue.code === "unrecognized_keys") {
-    const known = knownKeysAt(issue.path);
-    return issue.keys.map((key) => {
-      const near = suggest(key, known);
-      const help =
-        near === undefined ? `known here: ${known.join(", ")}` : `did you mean ${JSON.stringify(near)}?`;
-      const path = [...issue.path, key];
-      return {
-        file,
-        line: lineOf(document, lines, path, true),
-        path: pathText(path),
-        message: `unknown key, ${help}`,
-      };
-    });
-  }
-  const line = lineOf(document, lines, issue.path, false);
-  return [{ file, line, path: pathText(issue.path), message: issue.message }];
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, i) => (typeof part === "number" ? `[${part}]` : `${i === 0 ? "" : "."}${String(part)}`))
-    .join("");
-}
-
-/** The line of the value at `path`, or of its nearest ancestor that is in the file; of the key itself with `ofKey`. */
-function lineOf(
-  document: Document.Parsed,
-  lines: LineCounter,
-  path: readonly PropertyKey[],
-  ofKey: boolean,
-): number | undefined {
-  if (ofKey) {
-    const parent: unknown = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-    const key = String(path.at(-1));
-    const pair = isMap(parent)
-      ? parent.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key)
-      : undefined;
-    if (pair !== undefined && isNode(pair.key) && pair.key.range)
-      return lines.linePos(pair.key.range[0]).line;
-  }
-  for (let length = path.length; length >= 0; length--) {
-    const node: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
-  }
-  return undefined;
 }
 
 /** Turns checked settings into values; only relations between settings and other files can still be wrong. */
@@ -277,9 +188,7 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
 function placed(source: Source, path: readonly PropertyKey[], message: string): ConfigProblem {
   const [section, list, ...rest] = path;
   const isUpstream = source.isStubby && section === "stub" && list === "upstreams";
-  const own = isUpstream ? ["upstream_recursive_servers", ...rest] : path;
-  const line = lineOf(source.document, source.lines, own, false);
-  return { file: source.file, line, path: pathText(own), message };
+  return source.document.problem(isUpstream ? ["upstream_recursive_servers", ...rest] : path, message);
 }
 
 function toCache(checked: Settings, report: (key: string, message: string) => void): Config["cache"] {
@@ -453,7 +362,7 @@ function readCookieSecrets(
 ): Uint8Array[] {
   if (file === undefined) return [];
   const path = resolve(folder, file);
-  const text = readText(path);
+  const text = readConfigText(path);
   if (!text.ok) {
     report(`${path} ${text.problem}`);
     return [];
@@ -479,7 +388,7 @@ function readRootHints(
     }));
   }
   const file = resolve(folder, hints);
-  const text = readText(file);
+  const text = readConfigText(file);
   if (!text.ok) {
     report(`${file} ${text.problem}`);
     return [];
