@@ -10,28 +10,21 @@ import {
   EdeCode,
   type ExtendedError,
   encodeMessage,
-  HeaderFlag,
   MessageView,
   makeMessage,
   OctetWriter,
-  patchFlags,
   Rcode,
-  uint16At,
 } from "@sotto/dns/wire";
-import { type Acceptance, acceptQuery } from "./accept-query.ts";
 import { authoritiesOf, cacheLifeSeconds } from "./cache-policy.ts";
 import { FastPath } from "./fast-path.ts";
 import { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
-import { AccessList, type AccessOptions, LOOPBACK_ONLY } from "./middleware/access-list.ts";
-import { type OutcomeCounters, OutcomeTally, type QueryOutcome } from "./outcome-counters.ts";
+import type { OutcomeCounters } from "./outcome-counters.ts";
 import { PipelineContext } from "./pipeline-context.ts";
-import { ServerCookies, type ServerCookiesOptions } from "./server-cookies.ts";
+import { OPEN, QueryGate, type QueryGateOptions } from "./query-gate.ts";
 
-export interface QueryServiceOptions {
+export interface QueryServiceOptions extends QueryGateOptions {
   /** The pipeline. */
   readonly responder: Responder;
-  /** Who may ask. Default: loopback only. */
-  readonly access?: AccessOptions | undefined;
   /** Undefined: nothing is cached here. */
   readonly cache: MessageCache | undefined;
   /** Questions whose answers are neither taken from the cache nor kept, as it is at that moment. Absent: none. */
@@ -40,10 +33,6 @@ export interface QueryServiceOptions {
   readonly deadlineMs?: number | undefined;
   /** Renews cached answers that are asked for in the last tenth of their life. Default true. */
   readonly prefetch?: boolean | undefined;
-  /** DNS cookies (RFC 7873); absent: none are given. */
-  readonly cookies?: ServerCookiesOptions | undefined;
-  /** Counters to go on with; absent: new ones. */
-  readonly outcomes?: OutcomeTally | undefined;
   /** Queries in the pipeline at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
   readonly pendingMax?: number | undefined;
 }
@@ -57,13 +46,11 @@ const DEADLINE_GRACE_MS = 500;
 
 /** Answers messages of all listeners. */
 export class QueryService implements MessageHandler {
-  readonly #outcomes: OutcomeTally;
+  readonly #gate: QueryGate;
   readonly #responder: Responder;
   readonly #cache: MessageCache | undefined;
   readonly #fastPath: FastPath | undefined;
   readonly #bypassesCache: ((view: MessageView) => boolean) | undefined;
-  readonly #cookies: ServerCookies | undefined;
-  readonly #access: AccessList;
   readonly #deadlineMs: number;
   readonly #pendingMax: number;
   readonly #prefetches: boolean;
@@ -74,14 +61,14 @@ export class QueryService implements MessageHandler {
   #whenIdle: (() => void)[] = [];
 
   constructor(options: QueryServiceOptions, runtime: Runtime) {
-    this.#outcomes = options.outcomes ?? new OutcomeTally();
+    this.#gate = new QueryGate(options, runtime.clock);
     this.#responder = options.responder;
     this.#cache = options.cache;
     this.#bypassesCache = options.bypassesCache;
-    this.#cookies = options.cookies && new ServerCookies(options.cookies, () => runtime.clock.wallMs());
     this.#fastPath =
-      options.cache === undefined ? undefined : new FastPath(options.cache, runtime.clock, this.#cookies);
-    this.#access = new AccessList(options.access ?? LOOPBACK_ONLY);
+      options.cache === undefined
+        ? undefined
+        : new FastPath(options.cache, runtime.clock, this.#gate.cookies);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
     this.#prefetches = options.prefetch ?? true;
@@ -90,7 +77,7 @@ export class QueryService implements MessageHandler {
 
   /** What became of all messages so far. */
   get outcomes(): OutcomeCounters {
-    return this.#outcomes.counters;
+    return this.#gate.outcomes.counters;
   }
 
   /** Resolves when no query is in the pipeline. */
@@ -104,71 +91,19 @@ export class QueryService implements MessageHandler {
   ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     const view = this.#view;
     try {
-      const acceptance = acceptQuery(view, view.reset(octets), channel.origin.transport);
-      if (acceptance.kind === "drop") return this.#count("dropped", channel, undefined);
-      if (!this.#mayAsk(channel)) return this.#forbid(view, channel);
-      if (acceptance.kind === "reject") return this.#reject(acceptance, view, channel);
-      if (this.#lacksCookie(view, channel))
-        return this.#count("refused", channel, this.#bare(view, channel, Rcode.BadCookie, NO_ERRORS));
+      const stopped = this.#gate.check(view, octets, channel);
+      if (stopped !== OPEN) return stopped;
       const cached = this.#bypassesCache?.(view) === true ? undefined : this.#fastPath?.answer(view, channel);
       if (cached !== undefined) {
         if (this.#prefetches && this.#fastPath?.wasAging === true) this.#refresh(octets.slice());
-        return this.#count("answered from cache", channel, cached);
+        return this.#gate.count("answered from cache", channel, cached);
       }
       if (this.#pending >= this.#pendingMax)
-        return this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, TOO_BUSY));
+        return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
     } catch (error) {
       return this.#bug("query service", error, view, channel);
     }
     return this.#throughPipeline(octets.slice(), channel);
-  }
-
-  #count<T>(outcome: QueryOutcome, channel: QueryChannel, answer: T): T {
-    this.#outcomes.count(channel.origin.transport, outcome);
-    return answer;
-  }
-
-  /** What the program asks itself needs no leave. */
-  #mayAsk(channel: QueryChannel): boolean {
-    const { remote, clientVerdict } = channel.origin;
-    if (clientVerdict !== undefined) return clientVerdict === "allowed";
-    return remote === undefined || this.#access.allows(remote.address);
-  }
-
-  /** RFC 7873 §5.2.3: by policy, a client cookie alone is not enough over UDP; over TCP the client is known to be there. */
-  #lacksCookie(view: MessageView, channel: QueryChannel): boolean {
-    const { origin } = channel;
-    return (
-      this.#cookies?.policy === "require over udp" &&
-      origin.transport === "udp" &&
-      this.#cookies.judge(view, origin) === "client only"
-    );
-  }
-
-  #bare(
-    view: MessageView,
-    channel: QueryChannel,
-    rcode: Rcode,
-    errors: readonly ExtendedError[],
-  ): Uint8Array {
-    return bareResponse(view, channel, rcode, errors, this.#cookies);
-  }
-
-  #forbid(view: MessageView, channel: QueryChannel): Uint8Array | undefined {
-    if (this.#access.action === "drop") return this.#count("dropped", channel, undefined);
-    const octets = this.#bare(view, channel, Rcode.Refused, PROHIBITED);
-    // Whoever may not ask has no recursion available here (RFC 1035 §4.1.1).
-    patchFlags(octets, 0, uint16At(octets, 2) & ~HeaderFlag.RecursionAvailable);
-    return this.#count("refused", channel, octets);
-  }
-
-  #reject(rejection: Acceptance & { kind: "reject" }, view: MessageView, channel: QueryChannel): Uint8Array {
-    const { rcode, errors } = rejection;
-    const isMalformed = rcode === Rcode.FormErr || rcode === Rcode.BadVers;
-    if (rcode === Rcode.NoError)
-      return this.#count("answered", channel, this.#bare(view, channel, rcode, errors));
-    const outcome = isMalformed ? "malformed" : rcode === Rcode.NotImp ? "not implemented" : "refused";
-    return this.#count(outcome, channel, this.#bare(view, channel, rcode, errors));
   }
 
   /** Renews an answer behind the client's back, before it ends; what fails leaves the old one. */
@@ -217,7 +152,7 @@ export class QueryService implements MessageHandler {
       const query: Query = { octets, view, origin: channel.origin };
       const reply = await Promise.race([this.#responder.respond(query, context), late.promise]);
       return reply === undefined
-        ? this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, TOO_LATE))
+        ? this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_LATE)
         : this.#finish(query, channel, reply);
     } catch (error) {
       return this.#fail(view, channel, error);
@@ -232,9 +167,17 @@ export class QueryService implements MessageHandler {
     const { base, rcode } = this.#store(view, reply);
     const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
     buffer.set(base);
-    const end = finishResponse(buffer, base.length, view, channel, 0, reply.extendedErrors, this.#cookies);
+    const end = finishResponse(
+      buffer,
+      base.length,
+      view,
+      channel,
+      0,
+      reply.extendedErrors,
+      this.#gate.cookies,
+    );
     const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
-    return this.#count(outcome, channel, buffer.subarray(0, end));
+    return this.#gate.count(outcome, channel, buffer.subarray(0, end));
   }
 
   /** The reply without OPT, kept in the cache when it may be. */
@@ -267,15 +210,15 @@ export class QueryService implements MessageHandler {
     if (!DnsError.is(error)) return this.#bug("pipeline", error, view, channel);
     const text = error.stage === undefined ? "" : `${error.stage} failed`;
     const reasons: readonly ExtendedError[] = [{ code: edeOf(error), text }];
-    return this.#count("failed", channel, this.#bare(view, channel, Rcode.ServFail, reasons));
+    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, reasons);
   }
 
   #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Uint8Array | undefined {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#runtime.events.publish("server.bug", { where, error: text });
-    this.#count("bug", channel, undefined);
+    this.#gate.count("bug", channel, undefined);
     try {
-      return this.#bare(view, channel, Rcode.ServFail, BROKEN);
+      return bareResponse(view, channel, Rcode.ServFail, BROKEN, this.#gate.cookies);
     } catch {
       // The same bug once more, already published and counted: no answer is all that is left.
       return undefined;
@@ -293,8 +236,6 @@ function edeOf(error: DnsError): EdeCode {
   return error.code === "ERR_NO_REACHABLE_AUTHORITY" ? EdeCode.NoReachableAuthority : EdeCode.NetworkError;
 }
 
-const NO_ERRORS: readonly ExtendedError[] = [];
-const PROHIBITED: readonly ExtendedError[] = [{ code: EdeCode.Prohibited, text: "" }];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const TOO_LATE: readonly ExtendedError[] = [
   { code: EdeCode.NoReachableAuthority, text: "no answer in time" },
