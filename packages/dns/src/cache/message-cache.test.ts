@@ -10,6 +10,7 @@ import {
   parseName,
   RRType,
   tryDecodeMessage,
+  tryFindTtls,
   uint16At,
 } from "@sotto/dns/wire";
 import { MessageCache, type MessageCacheOptions } from "./message-cache.ts";
@@ -180,6 +181,21 @@ test("whoever stores may set a shorter life", () => {
     assert.notEqual(cache.find(view, 4_999), undefined);
     assert.equal(cache.find(view, 5_000), undefined);
     assert.equal(cache.store(view, replyTo(view, 300), 0, 0), false);
+  }
+});
+
+test("what has expired is given for as long as whoever asks allows, with the TTL that they name", () => {
+  for (const newCache of memories) {
+    const cache = newCache();
+    const view = questionOf("www.example.");
+    cache.store(view, replyTo(view, 300), 0);
+    assert.equal(cache.find(view, 300_000), undefined);
+    const hit = cache.find(view, 359_999, 60);
+    const out = new Uint8Array(hit?.replyOctets ?? 0);
+    assert.equal(hit?.copyInto(out, 0, 30), true);
+    const ttls = tryFindTtls(out);
+    assert.equal(ttls.ok && ttls.value.smallestTtl, 30);
+    assert.equal(cache.find(view, 360_000, 60), undefined);
   }
 });
 

@@ -80,10 +80,13 @@ export class MessageCache {
     return sum;
   }
 
-  /** The reply for the view's question, DO and CD; undefined when there is none or it has expired. */
-  find(view: MessageView, nowMs: number): MessageHit | undefined {
+  /**
+   * The reply for the view's question, DO and CD; undefined when there is none or it has expired, more than `graceSeconds` ago where
+   * these are given (RFC 8767).
+   */
+  find(view: MessageView, nowMs: number, graceSeconds = 0): MessageHit | undefined {
     this.#setKey(view);
-    const hit = this.#shard.find(this.#key, Math.floor(nowMs / 1000));
+    const hit = this.#shard.find(this.#key, Math.floor(nowMs / 1000), graceSeconds);
     if (hit === undefined) this.counters.misses++;
     else this.counters.hits++;
     return hit;

@@ -22,11 +22,11 @@ export interface MessageHit {
   /** It is in the last tenth of its life; true once for an entry. */
   readonly isAging: boolean;
   /**
-   * Copies the reply with aged TTLs to `out` from `at`, where it must have room; the id is the stored reply's and must be
-   * set. False when another thread has taken the entry away meanwhile, which is as if it had not been found: what is in
+   * Copies the reply with aged TTLs, none below `ttlLeast` (default 0), to `out` from `at`, where it must have room; the id is the
+   * stored reply's and must be set. False when another thread has taken the entry away meanwhile, which is as if it had not been found: what is in
    * `out` is then of no use.
    */
-  copyInto(out: Uint8Array, at: number): boolean;
+  copyInto(out: Uint8Array, at: number, ttlLeast?: number): boolean;
 }
 
 /** Points into the ring of the selected shard: offsets of the TTLs, two octets each, and the reply behind them. */
@@ -61,24 +61,24 @@ export class FoundMessage implements MessageHit {
     return this.#replyAt + this.replyOctets / 4 <= this.#memory.ringEnd;
   }
 
-  copyInto(out: Uint8Array, at: number): boolean {
+  copyInto(out: Uint8Array, at: number, ttlLeast = 0): boolean {
     const { bytes, isShared } = this.#memory;
     const start = 4 * this.#replyAt;
     const end = start + this.replyOctets;
     if (this.replyOctets > COPY_LOOP_OCTETS_MAX) out.set(bytes.subarray(start, end), at);
     else for (let i = start, to = at; i < end; i++, to++) out[to] = bytes[i] ?? 0;
-    const isAged = this.ageSeconds === 0 || this.#ageTtls(out, at);
+    const isAged = this.ageSeconds === 0 || this.#ageTtls(out, at, ttlLeast);
     return !isShared || (this.#isStillThere() && isAged) || this.#takeBack();
   }
 
   /** False when an offset does not lie within the reply. */
-  #ageTtls(out: Uint8Array, at: number): boolean {
+  #ageTtls(out: Uint8Array, at: number, ttlLeast: number): boolean {
     const { halves } = this.#memory;
     for (let i = this.#ttlsAt, end = i + this.#ttlCount; i < end; i++) {
       const offset = halves[i] ?? 0;
       if (offset + 4 > this.replyOctets) return false;
       const ttl = uint32At(out, at + offset);
-      setUint32(out, at + offset, ttl > this.ageSeconds ? ttl - this.ageSeconds : 0);
+      setUint32(out, at + offset, ttl > this.ageSeconds + ttlLeast ? ttl - this.ageSeconds : ttlLeast);
     }
     return true;
   }

@@ -42,11 +42,11 @@ export class MessageShard {
     return this.#ring.usedBytes;
   }
 
-  /** The living entry with the key. */
-  find(key: MessageKey, nowSeconds: number): MessageHit | undefined {
+  /** The entry with the key, living, or dead for no longer than `graceSeconds`. */
+  find(key: MessageKey, nowSeconds: number, graceSeconds: number): MessageHit | undefined {
     for (let tries = 0; tries < MOVING_TRIES; tries++) {
       const slot = this.#locate(key);
-      if (slot >= 0) return this.#point(slot, this.#foundWord, key.length, nowSeconds);
+      if (slot >= 0) return this.#point(slot, key.length, nowSeconds, graceSeconds);
       if (slot === ABSENT || !this.#lock.isTaken()) return undefined;
     }
     return undefined;
@@ -78,15 +78,16 @@ export class MessageShard {
     return words[at + Head.KeyOctets] === key.length && key.standsAt(words, at + Head.Words);
   }
 
-  #point(slot: number, word: number, keyOctets: number, nowSeconds: number): MessageHit | undefined {
+  #point(slot: number, keyOctets: number, nowSeconds: number, graceSeconds: number): MessageHit | undefined {
     const { words } = this.#ring;
+    const word = this.#foundWord;
     const position = word & POSITION_MASK;
     const at = this.#ring.wordOf(position);
     const storedAt = words[at + Head.StoredAtSeconds] ?? 0;
     const lifeSeconds = words[at + Head.LifeSeconds] ?? 0;
     // Another thread may have looked at the clock a moment later.
     const ageSeconds = nowSeconds > storedAt ? nowSeconds - storedAt : 0;
-    if (ageSeconds >= lifeSeconds) return undefined;
+    if (ageSeconds >= lifeSeconds + graceSeconds) return undefined;
     const ttlsAt = 2 * (at + Head.Words + keyWords(keyOctets));
     const hit = this.#hit;
     if (!hit.point(position, ttlsAt, words[at + Head.Sizes] ?? 0, ageSeconds)) return undefined;

@@ -1,43 +1,85 @@
 /**
- * A resolver as a daemon, whatever it resolves by. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and
+ * A server as a daemon, whatever it serves. SIGHUP reloads the configuration, SIGUSR2 tells all counters, SIGTERM and
  * SIGINT drain and end. Under a service manager it takes the sockets that it is passed, and tells how it does.
  */
-import { extname } from "node:path";
-import { type Clock, DnsError, type Runtime } from "@sotto/dns/runtime";
-import { canDuplicateDescriptors, nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
-import { controlCommands, type SteeredServer, startRecursor, startWorkers } from "../compose/index.ts";
-import { type Config, type LoadedConfig, problemToText, WORKERS_AUTO_MAX } from "../config/index.ts";
+import type { Clock, Runtime } from "@sotto/dns/runtime";
+import { nodeRuntime, sendUnixDatagram } from "@sotto/dns/runtime/node";
+import type { OpenListener } from "../compose/index.ts";
+import { type Config, type ConfigProblem, problemToText } from "../config/index.ts";
 import {
+  type ControlCommand,
   ControlServer,
-  canSharePorts,
-  coreCount,
   ExitCode,
   type InheritedSocket,
   type InheritedSockets,
   type Log,
-  mayStartThreads,
   openLog,
   type ProgramIo,
   ServiceNotifier,
   takeInheritedSockets,
-  threadsOf,
   trustSystemAuthorities,
 } from "../operations/index.ts";
 import { openRuntime } from "./engine.ts";
-import { statusLine } from "./status-line.ts";
 
-export interface Daemon {
+/** What every daemon's configuration has. */
+export type DaemonConfig = Pick<Config, "engine" | "log" | "controlSocket">;
+
+/** A configuration that can be used, whosever it is. */
+export interface Usable {
+  readonly ok: true;
+  readonly config: DaemonConfig;
+  readonly warnings: readonly ConfigProblem[];
+}
+
+type Loaded<L extends Usable> = L | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** What a daemon needs of the server that it is. */
+export interface DaemonServer<L extends Usable> {
+  readonly listeners: readonly OpenListener[];
+  /** Everything that is counted. */
+  readonly status: object;
+  /** Changes to another configuration, or rejects and leaves all as it was; tells what changed. */
+  reload(loaded: L): Promise<readonly string[]>;
+  drain(): Promise<void>;
+  close(): Promise<void>;
+  /** Absent: it is one server. */
+  readonly workers?: readonly object[] | undefined;
+  /** Settles, with the reason, when it cannot go on. Absent: it goes on, or the process ends. */
+  readonly failed?: Promise<Error>;
+}
+
+/** What commands do with the daemon as a whole. */
+export interface Steer {
+  /** Reads the configuration again; what changed. */
+  reload(): Promise<readonly string[]>;
+  /** Begins to end. */
+  stop(): void;
+}
+
+export interface Daemon<L extends Usable, S extends DaemonServer<L>> {
   /** For messages. */
   readonly program: string;
   /** Reads the configuration, at start and at each reload. */
-  readonly load: () => LoadedConfig;
+  readonly load: () => Loaded<L>;
   /** Control socket when the configuration names none. */
   readonly controlSocket?: string | undefined;
+  /** Whether others are authenticated by certificates. */
+  needsAuthorities(loaded: L): boolean;
+  /** Rejects with a message for people. */
+  start(loaded: L, runtime: Runtime, sockets: readonly InheritedSocket[]): Promise<S>;
+  /** Commands of the control socket. */
+  commands(server: S, steer: Steer): Readonly<Record<string, ControlCommand>>;
+  /** How it does, in one line. */
+  statusLine(server: S): string;
 }
 
 /** Runs until a signal ends it. Start-up problems are fatal and complete; reload problems leave all as it was. */
-export async function runDaemon({ program, load, controlSocket }: Daemon, io: ProgramIo): Promise<number> {
-  const loaded = load();
+export async function runDaemon<L extends Usable, S extends DaemonServer<L>>(
+  daemon: Daemon<L, S>,
+  io: ProgramIo,
+): Promise<number> {
+  const { program } = daemon;
+  const loaded = daemon.load();
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
     return ExitCode.Failed;
@@ -47,20 +89,20 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   const log = openLog({ ...loaded.config.log, stream: io.stderr }, clock);
   const runtime = openRuntime(loaded.config.engine, log);
   const notifier = openNotifier(io, log, clock);
-  // Others are authenticated by certificates only when queries are forwarded to them.
-  if (loaded.config.forwardZones.length > 0)
+  if (daemon.needsAuthorities(loaded))
     log.logger.info({ ...trustSystemAuthorities() }, "authorities for upstreams without their own");
-  let server: SteeredServer;
+  let server: S;
   try {
-    server = await startServer(loaded, runtime, takeSockets(io, log).sockets);
+    server = await daemon.start(loaded, runtime, takeSockets(io, log).sockets);
   } catch (error) {
     io.stderr.write(`${program}: ${error instanceof Error ? error.message : String(error)}\n`);
     return ExitCode.Failed;
   }
-  const steering = new Steering(io, log, notifier, server, load);
+  const tell = (): string => daemon.statusLine(server);
+  const steering = new Steering({ io, log, notifier, server, load: daemon.load, tell });
   let control: ControlServer | undefined;
   try {
-    control = await openControl(controlSocket ?? loaded.config.controlSocket, server, steering);
+    control = await openControl(daemon, loaded.config, server, steering);
   } catch (error) {
     io.stderr.write(`${program}: ${error instanceof Error ? error.message : String(error)}\n`);
     await server.close();
@@ -68,10 +110,10 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   }
   // Only now: whoever reads "ready" may send a signal at once.
   announce(server, log);
-  notifier.ready(statusLine(server));
+  notifier.ready(tell());
   notifier.watch(
     () => steering.isEnding || server.listeners.length > 0,
-    () => (steering.isEnding ? DRAINING : statusLine(server)),
+    () => (steering.isEnding ? DRAINING : tell()),
   );
   const failure = await Promise.race([steering.ended, server.failed ?? steering.ended]);
   if (failure !== undefined) {
@@ -81,37 +123,6 @@ export async function runDaemon({ program, load, controlSocket }: Daemon, io: Pr
   await control?.close();
   await notifier.close();
   return failure === undefined ? ExitCode.Ok : ExitCode.Failed;
-}
-
-/** In this thread, or in as many as are configured. */
-async function startServer(
-  { config, source }: LoadedConfig & { ok: true },
-  runtime: Runtime,
-  sockets: readonly InheritedSocket[],
-): Promise<SteeredServer> {
-  const count = await workersFor(config.workers, sockets.length > 0);
-  if (count === 1) return startRecursor(config, runtime, { sockets });
-  const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-  const { engine } = config;
-  const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level, engine };
-  return startWorkers(config, source, options, runtime);
-}
-
-async function workersFor(setting: Config["workers"], isActivated: boolean): Promise<number> {
-  if (setting === 1) return 1;
-  const problem = await problemOfThreads(isActivated);
-  if (setting === "auto") return problem === undefined ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
-  if (problem !== undefined) throw new DnsError("ERR_CONFIG", `workers: ${setting}: ${problem}`);
-  return setting;
-}
-
-/** Why there can be one worker only. */
-async function problemOfThreads(isActivated: boolean): Promise<string | undefined> {
-  if (!canSharePorts()) return `on ${process.platform} only one can listen on a port`;
-  if (!mayStartThreads()) return "Node was started with --permission and without --allow-worker";
-  if (isActivated && !(await canDuplicateDescriptors()))
-    return "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)";
-  return undefined;
 }
 
 function openNotifier({ process = NO_PROCESS }: ProgramIo, { events }: Log, clock: Clock): ServiceNotifier {
@@ -129,7 +140,7 @@ function takeSockets({ process = NO_PROCESS }: ProgramIo, { logger }: Log): Inhe
 const NO_PROCESS: NonNullable<ProgramIo["process"]> = { environment: {}, pid: 0 };
 const DRAINING = "draining: no new connections, answering what was asked";
 
-function announce(server: SteeredServer, log: Log): void {
+function announce(server: Announced, log: Log): void {
   for (const listener of server.listeners) {
     log.logger.info(
       {
@@ -146,30 +157,30 @@ function announce(server: SteeredServer, log: Log): void {
   log.logger.info(workers === undefined ? {} : { workers: workers.length }, "ready");
 }
 
+type Announced = Pick<DaemonServer<Usable>, "listeners" | "workers">;
+
+interface SteeringParts<L extends Usable> {
+  readonly io: ProgramIo;
+  readonly log: Log;
+  readonly notifier: ServiceNotifier;
+  readonly server: DaemonServer<L>;
+  readonly load: () => Loaded<L>;
+  /** How it does, in one line. */
+  readonly tell: () => string;
+}
+
 /** Signals and commands, one after another. A second ending signal ends at once. */
-class Steering {
-  readonly #log: Log;
-  readonly #notifier: ServiceNotifier;
-  readonly #server: SteeredServer;
-  readonly #load: () => LoadedConfig;
+class Steering<L extends Usable> {
+  readonly #parts: SteeringParts<L>;
   readonly #ended = Promise.withResolvers<void>();
   readonly #stopListening: () => void;
   #isEnding = false;
   #reloading: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    io: ProgramIo,
-    log: Log,
-    notifier: ServiceNotifier,
-    server: SteeredServer,
-    load: () => LoadedConfig,
-  ) {
-    this.#log = log;
-    this.#notifier = notifier;
-    this.#server = server;
-    this.#load = load;
-    this.#stopListening = io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
-      if (signal === "SIGUSR2") tellStatus(server, log);
+  constructor(parts: SteeringParts<L>) {
+    this.#parts = parts;
+    this.#stopListening = parts.io.onSignal(["SIGHUP", "SIGTERM", "SIGINT", "SIGUSR2"], (signal) => {
+      if (signal === "SIGUSR2") tellStatus(parts.server, parts.log);
       // What is wrong has been logged.
       else if (signal === "SIGHUP") this.reload().catch(() => undefined);
       else this.end(signal);
@@ -187,13 +198,14 @@ class Steering {
 
   /** Takes over the configuration; rejects, after saying why, when it cannot. */
   reload(): Promise<readonly string[]> {
+    const { log, notifier, server, load, tell } = this.#parts;
     const reloaded = this.#reloading.then(async () => {
-      this.#notifier.reloading();
+      notifier.reloading();
       try {
-        return await reload(this.#log, this.#server, this.#load);
+        return await reload(log, server, load);
       } finally {
         // Also when it was refused: the old configuration serves on.
-        if (!this.#isEnding) this.#notifier.ready(statusLine(this.#server));
+        if (!this.#isEnding) notifier.ready(tell());
       }
     });
     this.#reloading = reloaded.catch(() => undefined);
@@ -201,57 +213,43 @@ class Steering {
   }
 
   end(signal: string): void {
-    const finished = this.#isEnding ? this.#server.close() : this.#reloading.then(() => this.#server.drain());
+    const { log, notifier, server } = this.#parts;
+    const finished = this.#isEnding ? server.close() : this.#reloading.then(() => server.drain());
     if (!this.#isEnding) {
-      this.#log.logger.info({ signal }, "draining");
-      this.#notifier.stopping(DRAINING);
+      log.logger.info({ signal }, "draining");
+      notifier.stopping(DRAINING);
     }
     this.#isEnding = true;
     void finished
-      .catch((error: unknown) => this.#log.logger.error({ error: String(error) }, "drain failed"))
+      .catch((error: unknown) => log.logger.error({ error: String(error) }, "drain failed"))
       .then(() => {
         this.#stopListening();
-        this.#log.logger.info({}, "ended");
+        log.logger.info({}, "ended");
         this.#ended.resolve();
       });
   }
 }
 
-async function openControl(
-  path: string | undefined,
-  server: SteeredServer,
-  steering: Steering,
+/** At the path that was asked for. */
+async function openControl<L extends Usable, S extends DaemonServer<L>>(
+  { commands, controlSocket }: Daemon<L, S>,
+  config: DaemonConfig,
+  server: S,
+  steering: Steering<L>,
 ): Promise<ControlServer | undefined> {
+  const path = controlSocket ?? config.controlSocket;
   if (path === undefined) return undefined;
-  const commands = controlCommands({
-    get status() {
-      return server.status;
-    },
-    get listeners() {
-      return listenersOf(server);
-    },
-    flush: (name, what) => server.flush(name, what),
-    dump: () => server.dump(),
-    load: (text) => server.load(text),
-    lookUp: (name) => server.lookUp(name),
-    trust: () => server.trust(),
-    upstreams: () => server.upstreams(),
-    get stubStatus() {
-      return server.stubStatus;
-    },
-    portal: (words) => server.portal(words),
-    reload: () => steering.reload(),
-    stop: () => steering.end("control"),
-  });
-  return ControlServer.open(path, commands);
+  const reload = () => steering.reload();
+  return ControlServer.open(path, commands(server, { reload, stop: () => steering.end("control") }));
 }
 
 /** Everything that is counted, in one line. */
-function tellStatus(server: SteeredServer, log: Log): void {
+function tellStatus(server: Announced & { readonly status: object }, log: Log): void {
   log.logger.info({ ...server.status, listeners: listenersOf(server) }, "status");
 }
 
-function listenersOf(server: SteeredServer): readonly object[] {
+/** Listeners as commands tell them. */
+export function listenersOf(server: Announced): readonly object[] {
   return server.listeners.map(({ transport, local, fastOpen, inherited, counters }) => ({
     transport,
     ...local,
@@ -261,7 +259,11 @@ function listenersOf(server: SteeredServer): readonly object[] {
   }));
 }
 
-async function reload(log: Log, server: SteeredServer, load: () => LoadedConfig): Promise<readonly string[]> {
+async function reload<L extends Usable>(
+  log: Log,
+  server: DaemonServer<L>,
+  load: () => Loaded<L>,
+): Promise<readonly string[]> {
   const loaded = load();
   if (!loaded.ok) {
     const problems = loaded.problems.map(problemToText);
@@ -270,7 +272,7 @@ async function reload(log: Log, server: SteeredServer, load: () => LoadedConfig)
   }
   for (const warning of loaded.warnings) log.logger.warn({}, problemToText(warning));
   try {
-    const changes = await server.reload(loaded.config, loaded.source);
+    const changes = await server.reload(loaded);
     log.logger.info({ changes }, "reloaded");
     announce(server, log);
     return changes;

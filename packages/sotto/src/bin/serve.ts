@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { type LoadedConfig, loadConfig, loadConfigFile } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
-import { runDaemon } from "./daemon.ts";
+import { runResolver } from "./resolver-daemon.ts";
 
 /** Runs until a signal ends it. */
 export async function runServe(args: readonly string[], io: ProgramIo): Promise<number> {
@@ -12,7 +12,7 @@ export async function runServe(args: readonly string[], io: ProgramIo): Promise<
     return ExitCode.Usage;
   }
   const load = (): LoadedConfig => (file === "" ? loadConfig("", "(defaults)") : loadConfigFile(file));
-  return runDaemon({ program: "sotto serve", load }, io);
+  return runResolver({ program: "sotto serve", load }, io);
 }
 
 /** The file, empty for none; undefined when the arguments are wrong. */

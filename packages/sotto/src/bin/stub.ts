@@ -10,7 +10,7 @@ import { ExitCode, type ProgramIo } from "../operations/index.ts";
 import { runStubSetup } from "../tools/setup/index.ts";
 import { runStubPortal, runStubStatus } from "../tools/stub/index.ts";
 import { askControl } from "./control-client.ts";
-import { runDaemon } from "./daemon.ts";
+import { runResolver } from "./resolver-daemon.ts";
 
 const HELP = `sotto stub: a local resolver that asks others, encrypted
 
@@ -47,7 +47,7 @@ export function runStub(args: readonly string[], io: ProgramIo): Promise<number>
   }
   const load = (): LoadedConfig => loadConfigFile(config, "stub");
   if (command === "show") return Promise.resolve(show(load(), io));
-  return runDaemon({ program: "sotto stub", load, controlSocket: socket }, io);
+  return runResolver({ program: "sotto stub", load, controlSocket: socket }, io);
 }
 
 function show(loaded: LoadedConfig, io: ProgramIo): number {

@@ -14,6 +14,7 @@ import type { Name, ResourceRecord } from "@sotto/dns/wire";
 
 /** One address to listen on. */
 export interface ListenerConfig {
+  readonly name: string;
   readonly transport: "udp" | "tcp" | "tls";
   readonly local: Endpoint;
   /** Absolute paths, the first for clients that ask for no known name; empty makes a certificate at start. */

@@ -43,9 +43,11 @@ export function toListener(
     report("fast-open is of use for tcp and tls only");
   if (transport !== "tls" && listener.proxy?.place === "inside-tls")
     report("a PROXY header can be inside TLS only where there is TLS");
+  const address = addressToText(known(tryParseAddress(listener.address)));
   return {
+    name: listener.name ?? `${transport} ${address} ${port}`,
     transport,
-    local: { address: addressToText(known(tryParseAddress(listener.address))), port },
+    local: { address, port },
     certificates: toCertificates(listener, folder, report),
     clientCertificates: toClientCertificates(listener, folder, report),
     proxy: listener.proxy && {

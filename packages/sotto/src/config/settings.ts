@@ -91,6 +91,9 @@ const sessionLimits = {
 };
 
 const listener = z.strictObject({
+  name: z.string().min(1).max(63).optional().meta({
+    description: "What rules of `sotto front` call it. Default: transport, address and port.",
+  }),
   transport: z
     .enum(["udp", "tcp", "tls"])
     .meta({ description: "udp and tcp are plain DNS, tls is DNS over TLS (RFC 7858)." }),

@@ -1,3 +1,4 @@
+export { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";
@@ -5,5 +6,6 @@ export { privateRecords } from "./middleware/private-addresses.ts";
 export type { ServerIdentity } from "./middleware/server-identity.ts";
 export { type OutcomeCounters, OutcomeTally, type QueryOutcome, TALLY_CELLS } from "./outcome-counters.ts";
 export { buildPipeline, type PipelineParts } from "./pipeline.ts";
+export { OPEN, QueryGate, type QueryGateOptions } from "./query-gate.ts";
 export { QueryService, type QueryServiceOptions } from "./query-service.ts";
 export type { ServerCookiesOptions } from "./server-cookies.ts";
