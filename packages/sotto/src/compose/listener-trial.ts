@@ -24,7 +24,7 @@ export async function tryListeners(
   const trial = new ListenerSet(
     {
       // Whoever asks in this moment asks again.
-      handler: { answer: () => undefined },
+      handlerOf: () => ({ answer: () => undefined }),
       admission: new Admission(config.limits, runtime.clock),
       certificates: new CertificateSource(new SelfMadeCertificates(() => runtime.clock.wallMs())),
       sockets: [],

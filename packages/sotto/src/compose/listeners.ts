@@ -14,6 +14,9 @@ import type { CertificateSource, ListenerCertificates } from "./certificates.ts"
 import { judgeByCertificate } from "./client-access.ts";
 import { placeSockets, type SocketPlaces, socketDirective } from "./inherited-listeners.ts";
 
+/** The settings that listeners need. */
+export type ListeningConfig = Pick<Config, "listeners" | "limits" | "tls">;
+
 /** An open listener. */
 export interface OpenListener {
   /** The same after a reload, and in all workers. */
@@ -53,7 +56,8 @@ interface Renewal {
 
 /** What all listeners share. */
 export interface ListenerShare {
-  readonly handler: MessageHandler;
+  /** Who answers what comes in at a listener. */
+  handlerOf(key: string, listener: ListenerConfig): MessageHandler;
   readonly admission: Admission;
   readonly certificates: CertificateSource;
   /** What the service manager has opened; empty: nothing. */
@@ -97,7 +101,7 @@ export class ListenerSet {
    * Opens what is new, changes what stays, drains what is gone. When something cannot be done nothing has changed, and
    * the error says what.
    */
-  async apply(config: Config): Promise<readonly string[]> {
+  async apply(config: ListeningConfig): Promise<readonly string[]> {
     const wanted = new Map(config.listeners.map((listener, i) => [keyOf(listener, i), listener]));
     const kept = this.#entries.filter((entry) => wanted.has(entry.key));
     // Files first: a broken new one refuses the whole change (nothing is open yet).
@@ -133,7 +137,7 @@ export class ListenerSet {
   }
 
   /** Reads all certificates again; open connections stay. Rejects, and all stay as they are, when one is broken. */
-  async renewCertificates(config: Config): Promise<void> {
+  async renewCertificates(config: ListeningConfig): Promise<void> {
     const tls = this.#entries.filter((entry) => entry.config.transport === "tls");
     renewAll(await Promise.all(tls.map((entry) => this.#prepare(entry, entry.config, config))));
   }
@@ -149,7 +153,7 @@ export class ListenerSet {
       if (part instanceof StreamService && config.transport === "tls") part.setTicketKeys(keys);
   }
 
-  async #prepare(entry: Entry, listener: ListenerConfig, config: Config): Promise<Renewal> {
+  async #prepare(entry: Entry, listener: ListenerConfig, config: ListeningConfig): Promise<Renewal> {
     const certificates = await this.#certificatesFor(listener);
     return { entry, config: listener, certificates, change: this.#changeFor(listener, certificates, config) };
   }
@@ -161,7 +165,7 @@ export class ListenerSet {
   #changeFor(
     listener: ListenerConfig,
     certificates: ListenerCertificates | undefined,
-    config: Config,
+    config: ListeningConfig,
   ): StreamServiceChange {
     return {
       tls: certificates && {
@@ -181,7 +185,7 @@ export class ListenerSet {
   /** Opens all or none. */
   async #openAll(
     wanted: readonly (readonly [string, ListenerConfig])[],
-    config: Config,
+    config: ListeningConfig,
     places: SocketPlaces,
   ): Promise<Entry[]> {
     const opened: Entry[] = [];
@@ -198,11 +202,12 @@ export class ListenerSet {
   async #openOne(
     key: string,
     listener: ListenerConfig,
-    config: Config,
+    config: ListeningConfig,
     socket: InheritedSocket | undefined,
   ): Promise<Entry> {
     const { transport, fastOpen } = listener;
-    const { handler, admission, isActivated, sharesPorts } = this.#share;
+    const { admission, isActivated, sharesPorts } = this.#share;
+    const handler = this.#share.handlerOf(key, listener);
     const { address, port } = listener.local;
     const local = { address, port: port === 0 ? (this.#share.portOf(key) ?? 0) : port };
     const place = {

@@ -5,10 +5,10 @@
 import { MessageCache } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
-import { Admission, type AdmissionCounters, Exchanger, type ExchangerOptions } from "@sotto/dns/transport";
+import { Exchanger, type ExchangerOptions } from "@sotto/dns/transport";
 import { type Name, Name as NameClass, type Parsed, type RRType } from "@sotto/dns/wire";
 import type { Config } from "../config/index.ts";
-import { FileWatch, type InheritedSocket, NetworkWatch } from "../operations/index.ts";
+import { type InheritedSocket, NetworkWatch } from "../operations/index.ts";
 import {
   type AnchorKeeper,
   AuthorityEncryption,
@@ -27,15 +27,14 @@ import {
   type ServerCookiesOptions,
 } from "../server/index.ts";
 import { anchorsOf, keepAnchors } from "./anchors.ts";
-import { CertificateSource, certificateFilesOf, SelfMadeCertificates } from "./certificates.ts";
 import { EncryptionFile } from "./encryption-file.ts";
 import { buildForwarders, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
 import { isOurself } from "./is-ourself.ts";
-import { ListenerSet, type OpenListener } from "./listeners.ts";
+import type { OpenListener } from "./listeners.ts";
+import { type AdmissionStatus, Listening } from "./listening.ts";
 import { Portal, type PortalStatus } from "./portal.ts";
 import { type StubStatus, stubStatusOf } from "./stub-status.ts";
-import { TicketKeys } from "./tickets.ts";
 import type { WorkerPlace } from "./worker-place.ts";
 
 /** A resolver that serves clients. */
@@ -71,14 +70,7 @@ export interface RunningServer {
 }
 
 /** Counters and gauges of a server. */
-export interface ServerStatus {
-  readonly connections: number;
-  readonly handshakes: number;
-  readonly inFlight: number;
-  readonly bufferedOctets: number;
-  /** 1: all timers as configured; 0: clients are told to go. */
-  readonly patience: number;
-  readonly admission: AdmissionCounters;
+export interface ServerStatus extends AdmissionStatus {
   readonly queries: OutcomeCounters;
   /** Queries to authorities over TLS (RFC 9539). */
   readonly authorities: EncryptionCounters & { readonly known: AuthorityEncryption["known"] };
@@ -128,10 +120,7 @@ class RecursorDaemon implements RunningServer {
   #cache: MessageCache;
   #engine: Engine;
   readonly #handler: HandlerSwitch;
-  readonly #admission: Admission;
-  readonly #tickets: TicketKeys;
-  readonly #listeners: ListenerSet;
-  readonly #certificateWatch: FileWatch;
+  readonly #listening: Listening;
   readonly #networkWatch: NetworkWatch;
   readonly #encryptionFile: EncryptionFile;
   readonly #portal: Portal | undefined;
@@ -141,12 +130,6 @@ class RecursorDaemon implements RunningServer {
     const writesState = worker === undefined || worker.index === 0;
     this.#runtime = runtime;
     this.#config = config;
-    this.#tickets = new TicketKeys(
-      config.tls,
-      runtime,
-      (keys) => this.#listeners.setTicketKeys(keys),
-      worker?.secrets.tickets,
-    );
     this.#worker = worker;
     this.#cache = new MessageCache(cacheOptions(config, worker), runtime.random);
     const isUs = (server: Endpoint): boolean => isOurself(server, this.listeners);
@@ -165,58 +148,39 @@ class RecursorDaemon implements RunningServer {
     this.#encryptionFile.use(config.resolver.encryptionStateFile);
     this.#engine = buildEngine(config, this.#cache, this.#lasting);
     this.#handler = new HandlerSwitch(this.#engine.service);
-    this.#admission = new Admission(config.limits, runtime.clock);
-    this.#listeners = new ListenerSet(
-      {
-        handler: this.#handler,
-        admission: this.#admission,
-        certificates: new CertificateSource(
-          new SelfMadeCertificates(() => runtime.clock.wallMs(), worker?.certificates),
-        ),
-        sockets,
-        isActivated: sockets.length > 0,
-        sharesPorts: worker !== undefined,
-        portOf: (key) => worker?.ports.get(key),
-        ticketKeys: () => this.#tickets.current,
-      },
-      runtime,
-    );
+    const handlerOf = (): HandlerSwitch => this.#handler;
+    this.#listening = new Listening(config, { handlerOf, sockets, worker }, runtime);
     // The world towards upstreams may be another one, in which this machine's addresses say nothing; it does no harm there.
     const onOtherNetwork = (): void => {
       this.#portal?.close("the network changed");
       this.#engine.exchanger.networkMayHaveChanged();
-      this.#listeners.networkChanged();
+      this.#listening.networkChanged();
       // What anybody may have told is good on the network only on which it was.
       if (this.#engine.forwardZones.some(({ config }) => config.profiled?.profile === "opportunistic"))
         this.flush(NameClass.root, "zone");
     };
     this.#networkWatch = new NetworkWatch(runtime.clock, onOtherNetwork, lookAtNetwork);
-    this.#certificateWatch = new FileWatch(runtime.clock, () => void this.#renewCertificates());
   }
 
   async open(): Promise<void> {
     try {
-      await this.#listeners.apply(this.#config);
+      await this.#listening.open();
     } catch (error) {
       this.#stopTimers();
       await closeEngine(this.#engine);
       throw error;
     }
-    this.#watchCertificates();
-    this.#tellCertificates();
   }
 
   get listeners(): readonly OpenListener[] {
-    return this.#listeners.open;
+    return this.#listening.listeners;
   }
 
   get status(): ServerStatus {
-    const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
     const queries = this.#lasting.outcomes.counters;
     const { encryption } = this.#lasting;
     const authorities = { ...encryption.counters, known: encryption.known };
-    const admission = { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters };
-    return { ...admission, queries, authorities };
+    return { ...this.#listening.status, queries, authorities };
   }
 
   flush(name: Name, what: "zone" | "name" | RRType): { replies: number; recordSets: number } {
@@ -278,12 +242,10 @@ class RecursorDaemon implements RunningServer {
       : new MessageCache(cacheOptions(next, this.#worker), this.#runtime.random);
     // All that can refuse comes before anything that others see.
     const engine = buildEngine(next, cache, this.#lasting);
-    this.#tickets.change(next.tls);
     let opened: readonly string[];
     try {
-      opened = await this.#listeners.apply(next);
+      opened = await this.#listening.change(next);
     } catch (error) {
-      this.#tickets.change(before.tls);
       await closeEngine(engine);
       throw error;
     }
@@ -295,8 +257,6 @@ class RecursorDaemon implements RunningServer {
     this.#handler.current = this.#engine.service;
     this.#config = next;
     if (next.portal !== undefined) this.#portal?.reconfigure(next.portal);
-    this.#watchCertificates();
-    this.#tellCertificates();
     // Queries that are under way finish with the parts they began with.
     void old.service
       .idle()
@@ -310,7 +270,7 @@ class RecursorDaemon implements RunningServer {
   async drain(): Promise<void> {
     this.#stopTimers();
     await this.#portal?.end();
-    await this.#listeners.drain(this.#runtime.clock.nowMs() + this.#config.limits.drainTimeoutMs);
+    await this.#listening.drain();
     await closeEngine(this.#engine);
     await this.#encryptionFile.save();
   }
@@ -318,52 +278,20 @@ class RecursorDaemon implements RunningServer {
   async close(): Promise<void> {
     this.#stopTimers();
     await this.#portal?.end();
-    await this.#listeners.close();
+    await this.#listening.close();
     await closeEngine(this.#engine);
     await this.#encryptionFile.save();
   }
 
   #stopTimers(): void {
-    this.#tickets.stop();
-    this.#certificateWatch.stop();
+    this.#listening.stop();
     this.#networkWatch.stop();
     this.#encryptionFile.stop();
-  }
-
-  #watchCertificates(): void {
-    const { listeners, tls } = this.#config;
-    this.#certificateWatch.watch(certificateFilesOf(listeners), tls.watchCertificatesMs);
-  }
-
-  /** Files have changed. What is broken is told and not used: the next change is looked at again. */
-  async #renewCertificates(): Promise<void> {
-    const { events } = this.#runtime;
-    try {
-      await this.#listeners.renewCertificates(this.#config);
-      for (const { certificates, local } of this.#listeners.open)
-        for (const one of certificates) events.publish("certificate.renewed", { ...local, ...one });
-      this.#tellCertificates();
-    } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      events.publish("certificate.refused", { problem, consequence: "the certificate in use stays" });
-    }
-  }
-
-  #tellCertificates(): void {
-    const { events, clock } = this.#runtime;
-    const soonMs = clock.wallMs() + EXPIRES_SOON_MS;
-    for (const { certificates, local } of this.#listeners.open) {
-      for (const { names, notAfterMs } of certificates)
-        if (notAfterMs < soonMs) events.publish("certificate.expires", { ...local, names, notAfterMs });
-    }
   }
 }
 
 /** What SipHash takes. */
 export const COOKIE_SECRET_OCTETS = 16;
-/** Long enough to find out why a renewal did not happen. */
-const EXPIRES_SOON_MS = 7 * 86_400_000;
-
 async function closeEngine(old: Engine): Promise<void> {
   await old.keeper?.close();
   old.encrypting?.close();
