@@ -136,7 +136,7 @@ export function toSessionLimits(
 }
 
 /** What all listeners share. */
-export function toAdmissionLimits({ limits }: Settings, report: Report): Config["limits"] {
+export function toAdmissionLimits({ limits }: Pick<Settings, "limits">, report: Report): Config["limits"] {
   const bufferedOctetsMax = known(tryParseSize(limits.buffered));
   if (bufferedOctetsMax < BUFFERED_OCTETS_MIN) report("buffered", "is less than 1MiB");
   const shared: AdmissionLimits = {
@@ -158,7 +158,7 @@ export function toAdmissionLimits({ limits }: Settings, report: Report): Config[
 }
 
 /** What all TLS listeners have in common. */
-export function toTls({ tls }: Settings, folder: string, report: Report): Config["tls"] {
+export function toTls({ tls }: Pick<Settings, "tls">, folder: string, report: Report): Config["tls"] {
   const secret = tls["ticket-secret"];
   const watchMs = known(tryParseDuration(tls["watch-certificates"]));
   if (watchMs > 0 && watchMs < 100) report("watch-certificates", "is below 100ms");

@@ -16,7 +16,7 @@ import {
   tryParseRecord,
   tryParseZone,
 } from "@sotto/dns/wire";
-import type { Config, ForwardZoneConfig, ListenerConfig, StaleConfig, StubZoneConfig } from "./config.ts";
+import type { Config, ForwardZoneConfig, StaleConfig, StubZoneConfig } from "./config.ts";
 import {
   type ConfigDocument,
   type ConfigProblem,
@@ -24,8 +24,9 @@ import {
   readConfigText,
 } from "./config-document.ts";
 import { settingsSchema } from "./explain.ts";
+import { toCookies, toListeners } from "./load-common.ts";
 import { toDnssec } from "./load-dnssec.ts";
-import { bounded, known, toAdmissionLimits, toListener, toSessionLimits, toTls } from "./load-listeners.ts";
+import { bounded, known, toAdmissionLimits, toTls } from "./load-listeners.ts";
 import { toPortal, toStub, toUpstreamConnections } from "./load-stub.ts";
 import { tryParseStubServer } from "./setting-types.ts";
 import { type Settings, settings } from "./settings.ts";
@@ -114,22 +115,13 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
   const warn = (path: readonly PropertyKey[], message: string): void =>
     void warnings.push(placed(source, path, message));
   const folder = dirname(resolve(file));
-  const listeners = checked.listen.map((listener, i) =>
-    toListener(listener, checked.limits, folder, (message) => report(["listen", i], message)),
-  );
-  toSessionLimits(checked.limits, {}, (key, message) => report(["limits", key], message));
-  checkSameAddress(listeners, report);
+  const listeners = toListeners(checked, folder, report);
   const config: Config = {
     workers: checked.workers,
     listeners,
     access: toAccess(checked),
     identity: toIdentity(checked),
-    cookies: {
-      policy: checked.cookies.policy === "require-over-udp" ? "require over udp" : checked.cookies.policy,
-      secrets: readCookieSecrets(checked.cookies.secret, folder, (message) =>
-        report(["cookies", "secret"], message),
-      ),
-    },
+    cookies: toCookies(checked, folder, (key, message) => report(["cookies", key], message)),
     resolver: {
       rootHints: readRootHints(checked.resolver["root-hints"], folder, (message) =>
         report(["resolver", "root-hints"], message),
@@ -339,40 +331,6 @@ function seconds(text: string): number {
 
 function optionalSeconds(text: string | undefined): number | undefined {
   return text === undefined ? undefined : seconds(text);
-}
-
-function checkSameAddress(
-  listeners: readonly ListenerConfig[],
-  report: (path: readonly PropertyKey[], message: string) => void,
-): void {
-  const seen = new Set<string>();
-  for (const [i, listener] of listeners.entries()) {
-    if (listener.local.port === 0) continue;
-    const layer = listener.transport === "udp" ? "udp" : "tcp";
-    const key = `${layer} ${listener.local.address} ${listener.local.port}`;
-    if (seen.has(key)) report(["listen", i], `another listener has the same address and port (${key})`);
-    seen.add(key);
-  }
-}
-
-function readCookieSecrets(
-  file: string | undefined,
-  folder: string,
-  report: (message: string) => void,
-): Uint8Array[] {
-  if (file === undefined) return [];
-  const path = resolve(folder, file);
-  const text = readConfigText(path);
-  if (!text.ok) {
-    report(`${path} ${text.problem}`);
-    return [];
-  }
-  const lines = text.value.trim().split(/\s+/);
-  if (lines.length > 2 || lines.some((line) => !/^[0-9a-fA-F]{32}$/.test(line))) {
-    report(`${path} does not hold one or two lines of 32 hexadecimal digits`);
-    return [];
-  }
-  return lines.map((line) => new Uint8Array(Buffer.from(line, "hex")));
 }
 
 function readRootHints(

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  EdnsOptionCode,
+  encodeMessage,
+  type MessageView,
+  makeClientSubnet,
+  makeEdns,
+  makeMessage,
+  makePadding,
+  parseName,
+  RRClass,
+  RRType,
+  tryDecodeMessage,
+  tryViewMessage,
+} from "@sotto/dns/wire";
+import { isPersonal, makeBackendQuery } from "./backend-query.ts";
+
+const subnet = makeClientSubnet({
+  address: Uint8Array.of(192, 0, 2, 0),
+  sourcePrefixBits: 24,
+  scopePrefixBits: 0,
+});
+
+function viewOf(options: Parameters<typeof makeEdns>[0] | undefined): MessageView {
+  const octets = encodeMessage(
+    makeMessage({
+      id: 77,
+      recursionDesired: true,
+      checkingDisabled: true,
+      questions: [{ name: parseName("WWW.Example."), type: RRType.AAAA, class: RRClass.IN }],
+      edns: options === undefined ? undefined : makeEdns(options),
+    }),
+  );
+  const view = tryViewMessage(octets);
+  assert.ok(view.ok);
+  return view.value;
+}
+
+function sent(view: MessageView, changes: Parameters<typeof makeBackendQuery>[1] = []) {
+  const message = tryDecodeMessage(makeBackendQuery(view, changes));
+  assert.ok(message.ok);
+  return message.value;
+}
+
+test("question, case and flags go along, what was between the client and us does not", () => {
+  const cookie = { code: EdnsOptionCode.Cookie, data: new Uint8Array(8) };
+  const keepalive = { code: EdnsOptionCode.TcpKeepalive, data: new Uint8Array(0) };
+  const view = viewOf({ dnssecOk: true, options: [cookie, keepalive, subnet, makePadding(100)] });
+  const message = sent(view);
+  assert.equal(message.id, 0);
+  assert.equal(message.recursionDesired, true);
+  assert.equal(message.checkingDisabled, true);
+  assert.equal(message.questions[0]?.name.toString(), "WWW.Example.");
+  assert.equal(message.edns?.dnssecOk, true);
+  assert.deepEqual(
+    message.edns?.options.map(({ code }) => code),
+    [EdnsOptionCode.ClientSubnet],
+  );
+});
+
+test("backends get EDNS whether the client has it or not", () => {
+  const { edns } = sent(viewOf(undefined));
+  assert.equal(edns?.dnssecOk, false);
+  assert.equal(edns?.udpPayloadOctets, 1232);
+});
+
+test("rules set and strip options", () => {
+  const view = viewOf({ options: [subnet] });
+  const other = { kind: "set", code: 65001, data: Uint8Array.of(1, 2, 3) } as const;
+  const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
+  assert.deepEqual(
+    sent(view, [strip, other]).edns?.options.map(({ code, data }) => [code, [...data]]),
+    [[65001, [1, 2, 3]]],
+  );
+  const set = { kind: "set", code: EdnsOptionCode.ClientSubnet, data: Uint8Array.of(0, 1, 0, 0) } as const;
+  assert.deepEqual(
+    sent(view, [set]).edns?.options.map(({ data }) => [...data]),
+    [[0, 1, 0, 0]],
+  );
+});
+
+test("answers that depend on the client are not for others", () => {
+  const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
+  assert.equal(isPersonal(viewOf(undefined), []), false);
+  assert.equal(isPersonal(viewOf({ options: [subnet] }), []), true);
+  assert.equal(isPersonal(viewOf({ options: [subnet] }), [strip]), false);
+  assert.equal(isPersonal(viewOf({}), [{ kind: "set", code: 3, data: new Uint8Array(0) }]), true);
+});
