@@ -1,0 +1,145 @@
+/**
+ * Whether a backend is asked: what checks and queries say of it becomes a state. Knows no timers and no network; its owner tells it
+ * what happened and when.
+ */
+import type { HealthOptions } from "./backend-settings.ts";
+
+/** `starting` is up with a share that grows; `draining` is by command and ends by command. */
+export type BackendState = "up" | "down" | "draining" | "starting";
+
+/** A change of state, for the one event that tells it. */
+export interface StateChange {
+  readonly state: BackendState;
+  /** For people. */
+  readonly why: string;
+  /** How long the state before lasted, milliseconds. */
+  readonly forMs: number;
+}
+
+/** See the head of this file. Times are `Clock.nowMs`. */
+export class BackendHealth {
+  readonly #options: HealthOptions;
+  readonly #onChange: (change: StateChange) => void;
+  #state: Exclude<BackendState, "draining"> = "up";
+  #isDraining = false;
+  #sinceMs: number;
+  #why = "not checked yet";
+  #goodChecks = 0;
+  #badChecks = 0;
+  /** Without a reply between them. */
+  #failures = 0;
+  #firstFailureMs = 0;
+
+  constructor(options: HealthOptions, nowMs: number, onChange: (change: StateChange) => void) {
+    this.#options = options;
+    this.#sinceMs = nowMs;
+    this.#onChange = onChange;
+  }
+
+  get state(): BackendState {
+    return this.#isDraining ? "draining" : this.#state;
+  }
+
+  /** Since when it has this state. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Why it has this state, for people. */
+  get why(): string {
+    return this.#why;
+  }
+
+  /** True while it gets queries. */
+  get isUp(): boolean {
+    return !this.#isDraining && this.#state !== "down";
+  }
+
+  /** Of its weight: from 0.1 to 1. */
+  share(nowMs: number): number {
+    if (this.#state !== "starting") return 1;
+    const passed = (nowMs - this.#sinceMs) / this.#options.slowStartMs;
+    if (passed < 1) return Math.max(SHARE_MIN, passed);
+    this.#move("up", "it has started", nowMs);
+    return 1;
+  }
+
+  /** An active check; `why` tells what was wrong with it. */
+  noteCheck(isGood: boolean, why: string, nowMs: number): void {
+    if (isGood) {
+      this.#badChecks = 0;
+      this.#failures = 0;
+      this.#goodChecks++;
+      if (this.#state === "down" && this.#goodChecks >= this.#options.rise)
+        this.#rise(`${this.#goodChecks} checks in a row were good`, nowMs);
+      return;
+    }
+    this.#goodChecks = 0;
+    this.#badChecks++;
+    if (this.#state !== "down" && this.#badChecks >= this.#options.fall)
+      this.#move("down", `${this.#badChecks} checks in a row failed: ${why}`, nowMs);
+  }
+
+  /** A query was answered. Without active checks that is how a backend comes back. */
+  noteReply(nowMs: number): void {
+    this.#failures = 0;
+    if (this.#state === "down" && this.#options.intervalMs === 0)
+      this.#rise("it has answered a query", nowMs);
+  }
+
+  /** A connection failed, or a query had no reply in time. */
+  noteFailure(why: string, nowMs: number): void {
+    if (this.#state === "down") return;
+    if (this.#failures === 0 || nowMs - this.#firstFailureMs > this.#options.failureWindowMs) {
+      this.#failures = 0;
+      this.#firstFailureMs = nowMs;
+    }
+    this.#failures++;
+    if (this.#failures >= this.#options.failuresMax)
+      this.#move("down", `${this.#failures} failures without a reply: ${why}`, nowMs);
+  }
+
+  /** By command: no new queries. */
+  drain(nowMs: number): void {
+    if (this.#isDraining) return;
+    this.#tell("draining", "by command", nowMs, () => {
+      this.#isDraining = true;
+    });
+  }
+
+  /** Takes that back. */
+  resume(nowMs: number): void {
+    if (!this.#isDraining) return;
+    const state = this.#state === "starting" ? "up" : this.#state;
+    this.#tell(state, "by command", nowMs, () => {
+      this.#isDraining = false;
+      this.#state = state;
+    });
+  }
+
+  #rise(why: string, nowMs: number): void {
+    this.#move(this.#options.slowStartMs > 0 ? "starting" : "up", why, nowMs);
+  }
+
+  #move(state: Exclude<BackendState, "draining">, why: string, nowMs: number): void {
+    this.#failures = 0;
+    this.#goodChecks = 0;
+    this.#badChecks = 0;
+    if (this.#isDraining) this.#state = state;
+    else
+      this.#tell(state, why, nowMs, () => {
+        this.#state = state;
+      });
+  }
+
+  #tell(state: BackendState, why: string, nowMs: number, move: () => void): void {
+    const forMs = nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
+    this.#why = why;
+    move();
+    this.#onChange({ state, why, forMs });
+  }
+}
+
+/** Some queries at once, or who starts with nothing in its cache would never learn. */
+const SHARE_MIN = 0.1;
