@@ -35,7 +35,7 @@ function serve({ transport, certificatePem, keyPem }: ServerOrder): void {
     let rest = Buffer.alloc(0);
     socket.setNoDelay(true);
     socket.on("error", () => undefined);
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       const all = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
       let at = 0;
       while (at + 2 <= all.length && at + 2 + all.readUInt16BE(at) <= all.length) {
@@ -125,7 +125,13 @@ async function main(): Promise<void> {
     [1000, "one for one"],
     [1, "one for one"],
   ] as const) {
-    const { cpuUs, perSecond } = await measure(pool, atOnce === 1 ? count / 10 : count, atOnce, style, runtime);
+    const { cpuUs, perSecond } = await measure(
+      pool,
+      atOnce === 1 ? count / 10 : count,
+      atOnce,
+      style,
+      runtime,
+    );
     console.log(
       `${transport} ${atOnce} at once, ${style}: ${cpuUs.toFixed(2)} µs of CPU per query, ${Math.round(perSecond)} per second`,
     );

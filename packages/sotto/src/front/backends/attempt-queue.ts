@@ -16,12 +16,12 @@ export class AttemptQueue {
   }
 
   get isFull(): boolean {
+    this.#dropOver();
     return this.length >= this.#max;
   }
 
   /** False when there is no room. */
   push(attempt: Attempt): boolean {
-    this.#dropOver();
     if (this.isFull) return false;
     this.#list.push(attempt);
     return true;

@@ -29,6 +29,9 @@ export class BackendHealth {
   /** Without a reply between them. */
   #failures = 0;
   #firstFailureMs = 0;
+  /** Queries that waited for longer than most, without a reply between them. */
+  #slow = 0;
+  #suspectUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HealthOptions, nowMs: number, onChange: (change: StateChange) => void) {
     this.#options = options;
@@ -55,6 +58,11 @@ export class BackendHealth {
     return !this.#isDraining && this.#state !== "down";
   }
 
+  /** It has not replied for so long that others are asked if there are any; a reply or some time ends that. */
+  isSuspect(nowMs: number): boolean {
+    return nowMs < this.#suspectUntilMs;
+  }
+
   /** Of its weight: from 0.1 to 1. */
   share(nowMs: number): number {
     if (this.#state !== "starting") return 1;
@@ -68,7 +76,7 @@ export class BackendHealth {
   noteCheck(isGood: boolean, why: string, nowMs: number): void {
     if (isGood) {
       this.#badChecks = 0;
-      this.#failures = 0;
+      this.#trust();
       this.#goodChecks++;
       if (this.#state === "down" && this.#goodChecks >= this.#options.rise)
         this.#rise(`${this.#goodChecks} checks in a row were good`, nowMs);
@@ -76,18 +84,35 @@ export class BackendHealth {
     }
     this.#goodChecks = 0;
     this.#badChecks++;
-    if (this.#state !== "down" && this.#badChecks >= this.#options.fall)
-      this.#move("down", `${this.#badChecks} checks in a row failed: ${why}`, nowMs);
+    // Queries and a check say the same.
+    const isCertain = this.#badChecks >= this.#options.fall || this.isSuspect(nowMs);
+    if (this.#state !== "down" && isCertain)
+      this.#move("down", `${this.#badChecks} failed checks in a row: ${why}`, nowMs);
   }
 
   /** A query was answered. Without active checks that is how a backend comes back. */
   noteReply(nowMs: number): void {
-    this.#failures = 0;
+    this.#trust();
     if (this.#state === "down" && this.#options.intervalMs === 0)
       this.#rise("it has answered a query", nowMs);
   }
 
-  /** A connection failed, or a query had no reply in time. */
+  #trust(): void {
+    this.#failures = 0;
+    if (this.#slow === 0) return;
+    this.#slow = 0;
+    this.#suspectUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A query waits for longer than most. True when that makes it suspect: who is only slow will say so when checked. */
+  noteSlow(nowMs: number): boolean {
+    this.#slow++;
+    if (this.#slow < this.#options.failuresMax || this.isSuspect(nowMs)) return false;
+    this.#suspectUntilMs = nowMs + SUSPICION_MS;
+    return true;
+  }
+
+  /** A connection failed, or a query had no reply by its deadline. */
   noteFailure(why: string, nowMs: number): void {
     if (this.#state === "down") return;
     if (this.#failures === 0 || nowMs - this.#firstFailureMs > this.#options.failureWindowMs) {
@@ -122,7 +147,7 @@ export class BackendHealth {
   }
 
   #move(state: Exclude<BackendState, "draining">, why: string, nowMs: number): void {
-    this.#failures = 0;
+    this.#trust();
     this.#goodChecks = 0;
     this.#badChecks = 0;
     if (this.#isDraining) this.#state = state;
@@ -143,3 +168,5 @@ export class BackendHealth {
 
 /** Some queries at once, or who starts with nothing in its cache would never learn. */
 const SHARE_MIN = 0.1;
+/** As long as a check takes that fails, and a little more. */
+const SUSPICION_MS = 2000;

@@ -1,7 +1,7 @@
 /** A pool of backends: takes queries, shares them out, and gives each exactly one outcome. */
 import { DnsError, type Runtime, SharedTimer } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
-import { Backend } from "./backend.ts";
+import { Backend, type BackendHost } from "./backend.ts";
 import type { StateChange } from "./backend-health.ts";
 import {
   BACKENDS_MAX,
@@ -16,7 +16,7 @@ import { Forwarding, type ForwardingHost } from "./forwarding.ts";
 import { Latency } from "./latency.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
-export class BackendPool implements ForwardingHost {
+export class BackendPool implements ForwardingHost, BackendHost {
   readonly name: string;
   readonly retries: number;
   /** How long a try is waited for before another backend is asked as well, milliseconds: follows the pool's latency. */
@@ -50,9 +50,7 @@ export class BackendPool implements ForwardingHost {
     );
     refuseBadOptions(options);
     const health = { ...HEALTH_DEFAULT, ...options.health };
-    this.#backends = backends.map(
-      (backend) => new Backend(backend, health, (changed, change) => this.#tell(changed, change), runtime),
-    );
+    this.#backends = backends.map((backend) => new Backend(backend, health, this, runtime));
   }
 
   /** Takes a query, which is settled exactly once, at the latest at its deadline. */
@@ -129,34 +127,34 @@ export class BackendPool implements ForwardingHost {
   // What follows is for the queries under way.
 
   pick(forwarding: Forwarding, nowMs: number, mayRepeat: boolean): Backend | undefined {
-    const backends = this.#backends;
-    let isAnyUsable = false;
-    for (const backend of backends) {
-      const { health } = backend;
-      const isUsable =
-        health.isUp && !backend.isFull && !backend.isBackedOff(nowMs) && !forwarding.wasTried(backend);
-      backend.isUsable = isUsable;
-      if (!isUsable) continue;
-      isAnyUsable = true;
-      backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
+    // Who was tried before, and who is suspect, only when there is nobody better.
+    const isAnyUp = this.#allow(forwarding, nowMs) || (mayRepeat && this.#allow(undefined, nowMs));
+    if (!isAnyUp) {
+      if (!mayRepeat || !this.isDown) return undefined;
+      // Perhaps the checks are wrong, and there is nothing to lose.
+      for (const backend of this.#backends)
+        backend.isUsable = backend.health.state === "down" && !backend.isFull && !backend.isBackedOff(nowMs);
     }
-    if (!isAnyUsable && mayRepeat) this.#allowLastHopes(nowMs);
-    const { random } = this.#runtime;
-    const index = choose(this.#balancing, backends, forwarding.hash, random);
-    return index < 0 ? undefined : backends[index];
+    const index = choose(this.#balancing, this.#backends, forwarding.hash, this.#runtime.random);
+    return index < 0 ? undefined : this.#backends[index];
   }
 
-  /** Who was tried, when it is up; else who is down: perhaps the checks are wrong, and there is nothing to lose. */
-  #allowLastHopes(nowMs: number): void {
-    const isDown = this.isDown;
+  /** Marks those that are up and have room; those that are suspect or were tried for `but` are left out. Gives whether there are any. */
+  #allow(but: Forwarding | undefined, nowMs: number): boolean {
+    let isAny = false;
     for (const backend of this.#backends) {
       const { health } = backend;
-      backend.isUsable =
-        (health.isUp || (isDown && health.state === "down")) &&
+      const isUsable =
+        health.isUp &&
         !backend.isFull &&
-        !backend.isBackedOff(nowMs);
-      backend.weight = backend.options.weight ?? 1;
+        !backend.isBackedOff(nowMs) &&
+        (but === undefined || !(health.isSuspect(nowMs) || but.wasTried(backend)));
+      backend.isUsable = isUsable;
+      if (!isUsable) continue;
+      isAny = true;
+      backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
     }
+    return isAny;
   }
 
   isRetryRcode(rcode: number): boolean {
@@ -199,7 +197,7 @@ export class BackendPool implements ForwardingHost {
     return Math.max(nextMs, nowMs + SWEEP_MS);
   }
 
-  #tell(backend: Backend, { state, why, forMs }: StateChange): void {
+  tell(backend: Backend, { state, why, forMs }: StateChange): void {
     this.#runtime.events.publish(`front.backend.${state}`, {
       pool: this.name,
       backend: backend.name,

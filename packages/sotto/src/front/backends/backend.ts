@@ -25,6 +25,14 @@ import { QueryDresser } from "./query-dress.ts";
 import { type Sending, StreamLanes } from "./stream-lanes.ts";
 import { StreamMemory } from "./stream-memory.ts";
 
+/** The pool. */
+export interface BackendHost {
+  /** No backend is up. */
+  readonly isDown: boolean;
+  /** A state has changed. */
+  tell(backend: Backend, change: StateChange): void;
+}
+
 export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   readonly name: string;
   readonly options: BackendOptions;
@@ -58,12 +66,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   #isPumping = false;
   #isClosed = false;
 
-  constructor(
-    options: BackendOptions,
-    health: HealthOptions,
-    onChange: (backend: Backend, change: StateChange) => void,
-    runtime: Runtime,
-  ) {
+  constructor(options: BackendOptions, health: HealthOptions, host: BackendHost, runtime: Runtime) {
     const { name, address, weight = 1, tellsClient = false } = options;
     const limits = { ...BACKEND_LIMITS_DEFAULT, ...options.limits };
     this.name = name;
@@ -74,9 +77,10 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     this.#runtime = runtime;
     this.#queue = new AttemptQueue(limits.queueMax);
     this.health = new BackendHealth(health, runtime.clock.nowMs(), (change) => {
-      onChange(this, change);
-      if (change.state === "down") this.#check.hurry();
-      if (change.state === "down" || change.state === "draining") this.#turnAway(change);
+      host.tell(this, change);
+      if (change.state === "down") this.#check.hurry(health.downIntervalMs);
+      // Who has nobody else to go to stays: a late reply is better than none.
+      if (!this.health.isUp && !host.isDown) this.#turnAway(change);
     });
     const isUdp = address.transport === "udp";
     const { localAddress } = options;
@@ -171,7 +175,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 
   noteSlow(nowMs: number): void {
-    this.health.noteFailure("no reply in time", nowMs);
+    if (this.health.noteSlow(nowMs)) this.#check.hurry(0);
   }
 
   #carry(attempt: Attempt, nowMs: number, isForced: boolean): Sending {
@@ -220,7 +224,14 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
         this.#queue.unshift(attempt);
         break;
       }
-      if (sending === "backed off") this.#fail(attempt, "connection", this.#backedOff(), nowMs);
+      if (sending === "backed off") {
+        // All at once: who is told may come again at once, and would be next.
+        for (const one of [attempt, ...this.#queue.takeAll()]) {
+          one.wasSent = false;
+          this.#fail(one, "connection", this.#backedOff(), nowMs);
+        }
+        break;
+      }
     }
     this.#isPumping = false;
   }
@@ -242,6 +253,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
         this.#fail(attempt, "timeout", this.#problem("ERR_TIMEOUT", "no reply in time"), nowMs);
         break;
       case "failed":
+        attempt.wasSent = false;
         this.#fail(attempt, "connection", this.#connectionProblem(outcome.problem), nowMs);
         break;
       case "refused":

@@ -42,7 +42,10 @@ export type Behaviour = (query: BackendQuery) => void;
 
 export const answers: Behaviour = ({ query, reply }) => reply(answerTo(query));
 export const isSilent: Behaviour = () => undefined;
-export const fails = (rcode: Rcode): Behaviour => ({ query, reply }) => reply(answerTo(query, { rcode, answers: [] }));
+export const fails =
+  (rcode: Rcode): Behaviour =>
+  ({ query, reply }) =>
+    reply(answerTo(query, { rcode, answers: [] }));
 
 /** An answer with one record whose text is the first label, so that answers cannot be confused. */
 export function answerTo(query: Message, parts: Partial<Message> = {}): Uint8Array {
@@ -107,7 +110,10 @@ export class FakeBackend {
     };
     const options = { handshakeTimeoutMs: 1000, reusePort: false };
     this.#listeners = [
-      await network.listen({ ...options, local: { address: this.#address, port: 53 }, tls: undefined }, handlers()),
+      await network.listen(
+        { ...options, local: { address: this.#address, port: 53 }, tls: undefined },
+        handlers(),
+      ),
       await network.listen({ ...options, local: { address: this.#address, port: 853 }, tls }, handlers()),
     ];
     return this;
@@ -138,7 +144,9 @@ export class FakeBackend {
     for (const reset of [...this.#resets]) reset();
   }
 
-  #accept(stream: Parameters<Parameters<ReturnType<SimWorld["network"]["host"]>["listen"]>[1]["onStream"]>[0]): void {
+  #accept(
+    stream: Parameters<Parameters<ReturnType<SimWorld["network"]["host"]>["listen"]>[1]["onStream"]>[0],
+  ): void {
     const reader = new FrameReader();
     let nthOnConnection = 0;
     let isHead = this.headOctets > 0;
@@ -266,7 +274,9 @@ export async function poolWorld(
 
 function addressOfBackend(transport: string, nth: number): BackendOptions["address"] {
   const text = `${transport}://198.51.100.${nth}`;
-  const address = tryParseUpstreamAddress(transport === "tls" ? `tls://dns.example?ip=198.51.100.${nth}` : text);
+  const address = tryParseUpstreamAddress(
+    transport === "tls" ? `tls://dns.example?ip=198.51.100.${nth}` : text,
+  );
   if (!address.ok) throw new RangeError(address.problem);
   return address.value;
 }

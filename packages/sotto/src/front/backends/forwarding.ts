@@ -184,6 +184,8 @@ export class Forwarding implements AttemptOwner {
     this.#outstanding--;
     attempt.problem = FAILURE_WORDS[kind];
     this.#latestProblem = problem;
+    // A connection that does not come about is no try, or the restart of a server would use them all up.
+    if (!attempt.wasSent) this.#attempts.splice(this.#attempts.indexOf(attempt), 1);
     if (!this.#isDone) this.#goOn(nowMs);
   }
 
@@ -208,7 +210,7 @@ export class Forwarding implements AttemptOwner {
     if (this.#attempts.length === 0)
       return new DnsError(
         latest?.code ?? "ERR_NO_REACHABLE_AUTHORITY",
-        `pool ${name}: no backend can be asked now`,
+        `pool ${name}: no backend can be asked now${latest === undefined ? "" : `: ${latest.message}`}`,
         {
           stage: "query",
           cause: latest,

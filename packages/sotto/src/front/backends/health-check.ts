@@ -40,10 +40,9 @@ export class HealthCheck implements AttemptOwner {
     if (options.intervalMs > 0) this.#wait(runtime.random.below(Math.min(options.intervalMs, FIRST_MS_MAX)));
   }
 
-  /** The backend went down: it is looked at sooner. */
-  hurry(): void {
-    if (this.#options.intervalMs > 0 && this.#attempt === undefined && !this.#isClosed)
-      this.#wait(this.#options.downIntervalMs);
+  /** Something is wrong with the backend: it is looked at sooner. */
+  hurry(delayMs: number): void {
+    if (this.#options.intervalMs > 0 && this.#attempt === undefined) this.#wait(delayMs);
   }
 
   #wait(delayMs: number): void {

@@ -52,6 +52,11 @@ export class StreamMemory {
     this.#suspicion = { queriesMax, end };
     if (!isPlain && !(isRepeated && served <= REPEATED_MAX)) return;
     const before = this.#lesson;
+    if (before !== undefined && nowMs < before.untilMs) {
+      // From connections that were older than the lesson.
+      this.#lesson = { ...before, queriesMax: Math.min(before.queriesMax, queriesMax) };
+      return;
+    }
     const isAgain = before !== undefined && nowMs < before.untilMs + before.forMs;
     const forMs = isAgain ? Math.min(before.forMs * 2, LESSON_MS_MAX) : LESSON_MS;
     this.#lesson = { queriesMax, untilMs: nowMs + forMs, forMs };
