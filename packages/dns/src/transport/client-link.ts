@@ -28,6 +28,8 @@ export interface LinkTarget {
   readonly localAddress: string | undefined;
   /** Undefined for clear TCP. */
   readonly tls: TlsPolicy | undefined;
+  /** Octets before the first message, such as a PROXY header; over TLS they are encrypted. Absent: none. */
+  readonly preamble?: Uint8Array | undefined;
 }
 
 export interface LinkOptions {
@@ -189,6 +191,7 @@ export class ClientLink implements ConnectionHost {
     // RFC 8310 §6.6: not one query leaves before the server has proved itself.
     if (tls?.authenticate === "required" && authentication?.isAuthenticated !== true)
       throw notAuthenticated(target.remote, authentication);
+    if (target.preamble !== undefined) stream.write(target.preamble);
     this.#publish("opened", { ...this.#facts, security: stream.security?.protocol });
     this.#machine.open(nowMs);
   }

@@ -6,7 +6,9 @@ export {
   type TlsPolicy,
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
+export { ClientLink, type LinkOptions, type LinkTarget, type SessionTicket } from "./client-link.ts";
 export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
+export type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 export type { ConnectionStatus } from "./connection-status.ts";
 export type { ExchangeRequest, ExchangeResult } from "./exchange-request.ts";
 export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
@@ -19,6 +21,7 @@ export {
   type SessionLimits,
 } from "./limits.ts";
 export type { MessageHandler, QueryChannel } from "./message-handler.ts";
+export { hasQuestion } from "./reply-match.ts";
 export type {
   AskedQuestion,
   ExchangeFacts,

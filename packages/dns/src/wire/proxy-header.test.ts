@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { PROXY_HEADER_OCTETS_MAX, readProxyHeader } from "./proxy-header.ts";
+import {
+  makeLocalProxyHeader,
+  makeProxyHeader,
+  PROXY_HEADER_OCTETS_MAX,
+  readProxyHeader,
+} from "./proxy-header.ts";
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
@@ -95,4 +100,42 @@ test("any octets are a value", () => {
       if (read.kind === "header") assert.ok(read.octets <= octets.length + SIGNATURE.length);
     }),
   );
+});
+
+test("a header that is written is read back, whatever the families", () => {
+  const four = { address: "192.0.2.7", port: 12345 };
+  const six = { address: "2001:db8::7", port: 1 };
+  assert.deepEqual(makeProxyHeader(four, { address: "198.51.100.1", port: 853 }, "stream"), IPV4);
+  const cases = [
+    { source: four, destination: four, expected: [four, four], octets: 28 },
+    { source: six, destination: six, expected: [six, six], octets: 52 },
+    {
+      source: { address: "fe80::1%eth0", port: 2 },
+      destination: six,
+      expected: [{ address: "fe80::1", port: 2 }, six],
+      octets: 52,
+    },
+    {
+      source: four,
+      destination: six,
+      expected: [{ address: "::ffff:192.0.2.7", port: 12345 }, six],
+      octets: 52,
+    },
+  ];
+  for (const { source, destination, expected, octets } of cases) {
+    const written = makeProxyHeader(source, destination, "datagram");
+    const [readSource, readDestination] = expected;
+    assert.deepEqual(readProxyHeader(written), {
+      kind: "header",
+      header: { kind: "proxied", source: readSource, destination: readDestination },
+      octets,
+    });
+    assert.equal((written[13] ?? 0) & 0xf, 2);
+  }
+  assert.deepEqual(readProxyHeader(makeLocalProxyHeader()), {
+    kind: "header",
+    header: { kind: "local" },
+    octets: 16,
+  });
+  assert.throws(() => makeProxyHeader({ address: "dns.example", port: 1 }, four, "stream"), RangeError);
 });

@@ -4,7 +4,7 @@
  */
 
 import { addressToText, tryParseAddress } from "./ip-address.ts";
-import { uint16At } from "./octets.ts";
+import { setUint16, uint16At } from "./octets.ts";
 
 /** An address literal and a port. */
 export interface ProxyEndpoint {
@@ -31,6 +31,56 @@ export function readProxyHeader(octets: Uint8Array): ProxyHeaderRead {
   if (word === SIGNATURE_V1.length) return readVersion1(octets);
   if (octets.length === signature || octets.length === word) return INCOMPLETE;
   return malformed("the connection does not begin with a PROXY header");
+}
+
+/**
+ * A header of version 2 that tells whom we speak for. Throws a RangeError when an address is no literal; ends of different
+ * families are both written as IPv6 (RFC 4291 §2.5.5.2).
+ */
+export function makeProxyHeader(
+  source: ProxyEndpoint,
+  destination: ProxyEndpoint,
+  kind: "stream" | "datagram",
+): Uint8Array {
+  const ends = [addressOf(source), addressOf(destination)];
+  const isIpv4 = ends.every(({ length }) => length === 4);
+  const addressOctets = isIpv4 ? 4 : 16;
+  const octets = new Uint8Array(FIXED_OCTETS_V2 + 2 * addressOctets + 4);
+  octets.set(SIGNATURE_V2);
+  octets[12] = 0x21;
+  octets[13] = (isIpv4 ? 0x10 : 0x20) | (kind === "stream" ? 1 : 2);
+  setUint16(octets, 14, octets.length - FIXED_OCTETS_V2);
+  let at = FIXED_OCTETS_V2;
+  for (const end of ends) {
+    octets.set(end.length === addressOctets ? end : mapped(end), at);
+    at += addressOctets;
+  }
+  setUint16(octets, at, source.port);
+  setUint16(octets, at + 2, destination.port);
+  return octets;
+}
+
+/** Version 2 of "we speak for ourselves", as health checks do. */
+export function makeLocalProxyHeader(): Uint8Array {
+  const octets = new Uint8Array(FIXED_OCTETS_V2);
+  octets.set(SIGNATURE_V2);
+  octets[12] = 0x20;
+  return octets;
+}
+
+function addressOf({ address }: ProxyEndpoint): Uint8Array {
+  // A zone means nothing on another machine (RFC 4007 §11).
+  const zoneAt = address.indexOf("%");
+  const octets = tryParseAddress(zoneAt < 0 ? address : address.slice(0, zoneAt));
+  if (!octets.ok) throw new RangeError(octets.problem);
+  return octets.value;
+}
+
+function mapped(ipv4: Uint8Array): Uint8Array {
+  const octets = new Uint8Array(16);
+  octets.fill(0xff, 10, 12);
+  octets.set(ipv4, 12);
+  return octets;
 }
 
 function commonOctets(octets: Uint8Array, expected: Uint8Array): number {

@@ -1,0 +1,466 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DnsError } from "@sotto/dns/runtime";
+import { Rcode } from "@sotto/dns/wire";
+import {
+  answers,
+  answerTo,
+  assertAnswered,
+  decode,
+  fails,
+  isSilent,
+  poolWorld,
+  questionOf,
+} from "./backends.test-support.ts";
+
+function names(count: number, prefix = "n"): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}${i}.example.`);
+}
+
+test("a thousand queries share four connections, and each gets its own answer [7766-6.2.1-b]", async () => {
+  const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const asked = names(1000).map((name) => ask(name));
+  await settled(asked);
+  for (const one of asked) assert.equal(assertAnswered(one), "b1");
+  assert.equal(backends[0]?.connectionsInAll, 4);
+  const [status] = pool.status.backends;
+  assert.equal(status?.counters.sent, 1000);
+  assert.equal(status?.counters.answered, 1000);
+  assert.equal(status?.inFlight, 0);
+  await end();
+});
+
+test("one query after the other keeps to one connection", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["tcp"]);
+  for (const name of names(20)) {
+    const asked = ask(name);
+    await settled([asked]);
+    assertAnswered(asked);
+  }
+  assert.equal(backends[0]?.connectionsInAll, 1);
+  await end();
+});
+
+test("a backend that answers in order holds up only what shares the connection with its slow name", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  let isHeld = false;
+  const held: (() => void)[] = [];
+  backend.behaviour = (query) => {
+    // All that comes later on the first connection waits for the slow one.
+    if (query.query.questions[0]?.name.toString() === "slow.example.") isHeld = true;
+    if (isHeld && query.nthOnConnection > 0 && held.length < 4) held.push(() => answers(query));
+    else answers(query);
+  };
+  const slow = ask("slow.example.");
+  const others = names(40).map((name) => ask(name));
+  await world.clock.advance(100);
+  assert.ok(others.filter(({ outcomes }) => outcomes.length > 0).length >= 36);
+  for (const go of held) go();
+  await settled([slow, ...others]);
+  await end();
+});
+
+test("what is truncated over UDP is asked over TCP at the same backend [7766-5-a]", async () => {
+  const { pool, backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) =>
+    one.transport === "udp"
+      ? one.reply(answerTo(one.query, { isTruncated: true, answers: [] }))
+      : answers(one);
+  const asked = names(10).map((name) => ask(name));
+  await settled(asked);
+  for (const one of asked) assertAnswered(one);
+  assert.equal(backend.queries.filter(({ transport }) => transport === "stream").length, 10);
+  assert.equal(pool.status.backends[0]?.counters.truncated, 10);
+  await end();
+});
+
+test("over UDP a lost datagram is sent again, ids are random, and a forged reply does not end the wait [5452-9.1]", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  const ids = new Set<number>();
+  backend.behaviour = (one) => {
+    ids.add(one.query.id);
+    const wrongId = answerTo({ ...one.query, id: one.query.id ^ 1 });
+    const wrongName = answerTo({ ...one.query, questions: [questionOf("other.example.")] });
+    if (one.nth > 50) {
+      one.reply(wrongId);
+      one.reply(wrongName);
+      answers(one);
+    }
+  };
+  const asked = names(50).map((name) => ask(name));
+  await settled(asked);
+  for (const one of asked) assertAnswered(one);
+  assert.ok(ids.size > 45, "the same id is kept when a query is sent again");
+  assert.equal(backend.queries.length, 100);
+  assert.ok(world.network.use.datagramSockets <= 5);
+  await end();
+});
+
+test("UDP sockets are replaced after so many queries and after some time [5452-9.2]", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["udp"], {}, { limits: { sockets: 1 } });
+  const ports = new Set<number>();
+  for (let round = 0; round < 3; round++) {
+    const asked = ask(`r${round}.example.`);
+    await settled([asked]);
+    for (const { port, address } of world.network.boundDatagramEndpoints)
+      if (address === "192.0.2.1") ports.add(port);
+    await world.clock.advance(11_000);
+  }
+  assert.equal(ports.size, 3);
+  assert.equal(backends[0]?.queries.length, 3);
+  await end();
+});
+
+test("a backend that closes after each answer is learnt: one query per connection, never more connections than allowed", async () => {
+  const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) => {
+    if (one.nthOnConnection > 1) return;
+    answers(one);
+    one.end();
+  };
+  const first = names(50, "a").map((name) => ask(name));
+  await settled(first);
+  for (const one of first) assertAnswered(one);
+  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
+  const before = backend.queries.length;
+  const second = names(50, "b").map((name) => ask(name));
+  await settled(second);
+  for (const one of second) assertAnswered(one);
+  assert.equal(backend.queries.length - before, 50, "none is sent in vain");
+  assert.ok(backend.connectionsMost <= 4, `${backend.connectionsMost} at once`);
+  await end();
+});
+
+test("what was learnt of a backend is tried again after a while", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) => {
+    if (one.nthOnConnection > 1) return;
+    answers(one);
+    one.end();
+  };
+  const first = names(10, "a").map((name) => ask(name));
+  await settled(first);
+  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
+  backend.behaviour = answers;
+  await world.clock.advance(61_000);
+  assert.equal(pool.status.backends[0]?.queriesPerConnection, undefined);
+  const before = backend.connectionsInAll;
+  const second = names(100, "b").map((name) => ask(name));
+  await settled(second);
+  for (const one of second) assertAnswered(one);
+  assert.ok(backend.connectionsInAll - before <= 4);
+  await end();
+});
+
+test("a backend that answers only the first query of a connection and ignores the others is learnt, too", async () => {
+  const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) => {
+    if (one.nthOnConnection === 1) answers(one);
+  };
+  for (let round = 0; round < 3; round++)
+    await settled(names(8, `a${round}-`).map((name) => ask(name, 10_000)));
+  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
+  const last = names(20, "b").map((name) => ask(name));
+  await settled(last);
+  for (const one of last) assertAnswered(one);
+  await end();
+});
+
+test("a backend without EDNS is asked again without, and from then on at once [6891-7]", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) =>
+    one.query.edns === undefined
+      ? answers(one)
+      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
+  for (const name of names(3)) {
+    const asked = ask(name);
+    await settled([asked]);
+    assertAnswered(asked);
+  }
+  assert.deepEqual(
+    backend.queries.map(({ query }) => query.edns !== undefined),
+    [true, false, false, false],
+  );
+  await end();
+});
+
+test("SERVFAIL of one backend is asked elsewhere; when all say so, it is the answer", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["tcp", "tcp"], { balancing: "ordered" });
+  const [first, second] = backends;
+  assert.ok(first && second);
+  first.behaviour = fails(Rcode.ServFail);
+  const one = ask("one.example.");
+  await settled([one]);
+  assert.equal(assertAnswered(one), "b2");
+  second.behaviour = fails(Rcode.ServFail);
+  const two = ask("two.example.");
+  await settled([two]);
+  const [outcome] = two.outcomes;
+  assert.ok(outcome?.kind === "reply");
+  assert.equal(decode(outcome.octets).rcode, Rcode.ServFail);
+  assert.equal(outcome.tries, 2);
+  // NXDOMAIN is an answer.
+  first.behaviour = fails(Rcode.NXDomain);
+  const three = ask("three.example.");
+  await settled([three]);
+  assert.deepEqual(three.outcomes[0]?.kind === "reply" && three.outcomes[0].backend, "b1");
+  await end();
+});
+
+test("garbage, wrong ids and wrong questions never reach the client", async () => {
+  const { pool, backends, ask, settled, end } = await poolWorld(["tcp", "tcp"], { balancing: "ordered" });
+  const [bad] = backends;
+  assert.ok(bad);
+  const kinds = [
+    (octets: Uint8Array) => octets.fill(0xff, 12),
+    (octets: Uint8Array) => octets.subarray(0, 20),
+    (octets: Uint8Array) => octets.with(0, (octets[0] ?? 0) ^ 0x55),
+    (octets: Uint8Array) => octets.with(14, (octets[14] ?? 0) ^ 0x1),
+    (octets: Uint8Array) => Uint8Array.of(...octets, 1, 2, 3),
+    // No question and no error.
+    (octets: Uint8Array) => octets.slice(0, 12).fill(0, 4),
+  ];
+  bad.behaviour = (one) => one.reply(kinds[one.nth % kinds.length]?.(answerTo(one.query)) ?? one.octets);
+  for (const name of names(18)) {
+    const asked = ask(name);
+    await settled([asked]);
+    assert.equal(assertAnswered(asked), "b2");
+  }
+  assert.ok((pool.status.backends[0]?.counters.failures.malformed ?? 0) > 0);
+  await end();
+});
+
+test("a stopped backend costs its queries one patience, and later ones nothing", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp", "tcp", "tcp"], {
+    health: { intervalMs: 1000, slowStartMs: 0 },
+  });
+  await settled(names(400, "warm").map((name) => ask(name)));
+  const { patienceMs } = pool;
+  assert.ok(patienceMs <= 60, `${patienceMs} ms`);
+  const [stopped] = backends;
+  assert.ok(stopped);
+  stopped.behaviour = isSilent;
+  stopped.checkBehaviour = isSilent;
+  const asked = names(90).map((name) => ask(name));
+  await settled(asked);
+  for (const one of asked) {
+    assertAnswered(one);
+    const [outcome] = one.outcomes;
+    assert.ok(outcome?.kind === "reply" && outcome.tookMs <= patienceMs + 30, `${JSON.stringify(outcome)}`);
+  }
+  assert.equal(pool.status.backends[0]?.state, "up", "it is only suspect until a check fails, too");
+  await world.clock.advance(2000);
+  assert.equal(pool.status.backends[0]?.state, "down");
+  const later = names(90, "later").map((name) => ask(name));
+  await settled(later);
+  for (const one of later) assert.ok(one.outcomes[0]?.kind === "reply" && one.outcomes[0].tookMs < 30);
+  // It goes on: two good checks bring it back.
+  stopped.behaviour = answers;
+  stopped.checkBehaviour = answers;
+  await world.clock.advance(10_000);
+  assert.equal(pool.status.backends[0]?.state, "up");
+  assert.deepEqual(
+    world.events.published.filter(({ name }) => name.startsWith("front.")).map(({ name }) => name),
+    ["front.backend.down", "front.backend.up"],
+  );
+  const [down] = world.events.named("front.backend.down");
+  assert.equal(down?.["pool"], "main");
+  assert.equal(down?.["backend"], "b1");
+  await end();
+});
+
+test("a killed backend loses no query: what it had goes to the others at once", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp", "tcp"]);
+  const [killed] = backends;
+  assert.ok(killed);
+  killed.behaviour = isSilent;
+  const asked = names(100).map((name) => ask(name));
+  await world.clock.advance(25);
+  await killed.kill();
+  await settled(asked);
+  for (const one of asked) assert.equal(assertAnswered(one), "b2");
+  assert.ok(asked.every(({ outcomes }) => outcomes[0]?.kind === "reply" && outcomes[0].tookMs < 200));
+  const later = names(50, "later").map((name) => ask(name));
+  await settled(later);
+  for (const one of later) assert.equal(assertAnswered(one), "b2");
+  assert.equal(pool.isDown, false);
+  await end();
+});
+
+test("the only backend restarts: queries wait for it within their time", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  const before = ask("before.example.");
+  await settled([before]);
+  await backend.kill();
+  const during = names(20).map((name) => ask(name));
+  await world.clock.advance(700);
+  assert.ok(during.every(({ outcomes }) => outcomes.length === 0));
+  await backend.open();
+  await settled(during);
+  for (const one of during) assertAnswered(one);
+  await end();
+});
+
+test("when nobody can be reached the failure names pool, backends and why, at the deadline", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["tcp", "tcp"]);
+  await Promise.all(backends.map((backend) => backend.kill()));
+  const asked = ask("www.example.", 3000);
+  await settled([asked]);
+  const [outcome] = asked.outcomes;
+  assert.ok(outcome?.kind === "failed");
+  assert.ok(DnsError.is(outcome.problem));
+  assert.match(outcome.problem.message, /pool main/);
+  await end();
+});
+
+test("places and queue are bounded: what is too much goes elsewhere or fails at once, the rest in order", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(
+    ["tcp"],
+    { retries: 0 },
+    { limits: { inFlightMax: 10, queueMax: 5 } },
+  );
+  const [backend] = backends;
+  assert.ok(backend);
+  const held: (() => void)[] = [];
+  backend.behaviour = (one) => held.push(() => answers(one));
+  const asked = names(15).map((name) => ask(name));
+  await world.clock.advance(50);
+  assert.equal(backend.queries.length, 10);
+  assert.equal(pool.isSaturated, true);
+  assert.equal(pool.status.backends[0]?.queued, 5);
+  const tooMuch = ask("much.example.", 1000);
+  await settled([tooMuch]);
+  assert.equal(tooMuch.outcomes[0]?.kind, "failed");
+  backend.behaviour = answers;
+  for (const go of held) go();
+  await settled(asked);
+  for (const one of asked) assertAnswered(one);
+  assert.equal(pool.isSaturated, false);
+  await end();
+});
+
+test("who waits in the queue past its deadline fails then, and its place is free", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(
+    ["tcp"],
+    { retries: 0 },
+    { limits: { inFlightMax: 1, queueMax: 2 } },
+  );
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = isSilent;
+  const holder = ask("holder.example.", 4000);
+  const waiting = [ask("a.example.", 1000), ask("b.example.", 1000)];
+  await settled(waiting);
+  for (const { outcomes } of waiting) assert.equal(outcomes[0]?.kind, "failed");
+  assert.equal(holder.outcomes.length, 0);
+  const next = ask("c.example.", 3900);
+  backend.behaviour = answers;
+  await world.clock.advance(10);
+  assert.equal(pool.status.backends[0]?.queued, 1, "those that are over have left");
+  await settled([holder, next]);
+  await end();
+});
+
+test("a drained backend gets no new queries, keeps those it has, and comes back by command", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp", "tcp"], {
+    balancing: "ordered",
+  });
+  const [drained] = backends;
+  assert.ok(drained);
+  const held: (() => void)[] = [];
+  drained.behaviour = (one) => held.push(() => answers(one));
+  const first = ask("first.example.");
+  await world.clock.advance(30);
+  assert.equal(pool.drain("b1"), true);
+  assert.equal(pool.drain("nobody"), false);
+  const second = ask("second.example.");
+  await settled([second]);
+  assert.equal(assertAnswered(second), "b2");
+  for (const go of held) go();
+  await settled([first]);
+  assert.equal(assertAnswered(first), "b1");
+  assert.equal(pool.status.backends[0]?.state, "draining");
+  assert.equal(pool.resume("b1"), true);
+  drained.behaviour = answers;
+  const third = ask("third.example.");
+  await settled([third]);
+  assert.equal(assertAnswered(third), "b1");
+  await end();
+});
+
+test("when all backends are slow, no more than a fifth of the queries is asked twice", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["udp", "udp", "udp"], {
+    health: { intervalMs: 0, failuresMax: 1_000_000 },
+  });
+  await settled(names(300, "warm").map((name) => ask(name)));
+  const before = backends.reduce((sum, { queries }) => sum + queries.length, 0);
+  for (const backend of backends)
+    backend.behaviour = (one) => {
+      world.clock.startTimer("slow backend", 240, () => answers(one));
+    };
+  const asked = [];
+  for (let i = 0; i < 2000; i++) {
+    asked.push(ask(`n${i}.example.`));
+    if (i % 10 === 9) await world.clock.advance(5);
+  }
+  await settled(asked);
+  for (const one of asked) assertAnswered(one);
+  const sent = backends.reduce((sum, { queries }) => sum + queries.length, 0) - before;
+  assert.ok(sent > 2000 && sent <= 2000 * 1.2 + 200, `${sent} sent`);
+  await world.clock.advance(3000);
+  await end();
+});
+
+test("over TLS queries are padded to 128, ask for keepalive once per connection, and tickets are used [8467-4.1-a 7828-3.2.1-a]", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(
+    ["tls"],
+    {},
+    { limits: { idleTimeoutMs: 2000 } },
+  );
+  const [backend] = backends;
+  assert.ok(backend);
+  for (let round = 0; round < 3; round++) {
+    await settled([ask(`a${round}.example.`)]);
+    await settled([ask(`b${round}.example.`)]);
+    await world.clock.advance(5000);
+  }
+  assert.equal(backend.connectionsInAll, 3);
+  assert.equal(backend.resumed, 2);
+  for (const { octets, query, nthOnConnection } of backend.queries) {
+    assert.equal(octets.length % 128, 0);
+    const keepalives = query.edns?.options.filter(({ code }) => code === 11).length;
+    assert.equal(keepalives, nthOnConnection === 1 ? 1 : 0);
+  }
+  await end();
+});
+
+test("closing settles every query once, and leaves nothing behind", async () => {
+  const { world, pool, backends, ask, end } = await poolWorld(["tcp", "udp"]);
+  for (const backend of backends) backend.behaviour = isSilent;
+  const asked = names(50).map((name) => ask(name));
+  await world.clock.advance(20);
+  await world.clock.runUntil(pool.close());
+  for (const { outcomes } of asked) {
+    assert.equal(outcomes.length, 1);
+    assert.ok(outcomes[0]?.kind === "failed" && DnsError.is(outcomes[0].problem, "ERR_CLOSED"));
+  }
+  const after = ask("after.example.");
+  assert.equal(after.outcomes[0]?.kind, "failed");
+  await end();
+});

@@ -1,0 +1,238 @@
+/** A pool of backends: takes queries, shares them out, and gives each exactly one outcome. */
+import { DnsError, type Runtime, SharedTimer } from "@sotto/dns/runtime";
+import { Rcode } from "@sotto/dns/wire";
+import { Backend, type BackendHost } from "./backend.ts";
+import type { StateChange } from "./backend-health.ts";
+import {
+  BACKENDS_MAX,
+  type BackendPoolOptions,
+  HEALTH_DEFAULT,
+  POOL_QUERIES_MAX,
+} from "./backend-settings.ts";
+import type { PoolStatus } from "./backend-status.ts";
+import { type Balancing, choose, hashQuestion } from "./balancing.ts";
+import type { ForwardQuery } from "./forward-query.ts";
+import { Forwarding, type ForwardingHost } from "./forwarding.ts";
+import { Latency } from "./latency.ts";
+import { RetryBudget } from "./retry-budget.ts";
+
+export class BackendPool implements ForwardingHost, BackendHost {
+  readonly name: string;
+  readonly retries: number;
+  /** How long a try is waited for before another backend is asked as well, milliseconds: follows the pool's latency. */
+  patienceMs: number = PATIENCE_MS_DEFAULT;
+  readonly #balancing: Balancing;
+  readonly #backends: readonly Backend[];
+  readonly #retryRcodes: ReadonlySet<number>;
+  readonly #queriesMax: number;
+  readonly #runtime: Runtime;
+  readonly #budget: RetryBudget;
+  readonly #latency = new Latency();
+  #repliesNoted = 0;
+  /** A list whose gaps are filled by its last one. */
+  readonly #underWay: Forwarding[] = [];
+  readonly #timer: SharedTimer;
+  #isClosed = false;
+
+  /** Throws a `DnsError` (`ERR_CONFIG`) when there are no backends, too many, or two of one name. */
+  constructor(options: BackendPoolOptions, runtime: Runtime) {
+    const { name, backends, retries = RETRIES_DEFAULT, retryShare = RETRY_SHARE_DEFAULT } = options;
+    this.name = name;
+    this.retries = retries;
+    this.#balancing = options.balancing ?? "least outstanding";
+    this.#retryRcodes = new Set(options.retryRcodes ?? [Rcode.ServFail]);
+    this.#queriesMax = options.queriesMax ?? POOL_QUERIES_MAX;
+    this.#runtime = runtime;
+    this.#budget = new RetryBudget(retryShare);
+    this.#timer = new SharedTimer(
+      { name: "backend pool", sweep: (nowMs) => this.#sweep(nowMs) },
+      runtime.clock,
+    );
+    refuseBadOptions(options);
+    const health = { ...HEALTH_DEFAULT, ...options.health };
+    this.#backends = backends.map((backend) => new Backend(backend, health, this, runtime));
+  }
+
+  /** Takes a query, which is settled exactly once, at the latest at its deadline. */
+  forward(query: ForwardQuery): void {
+    const nowMs = this.#runtime.clock.nowMs();
+    if (this.#isClosed || this.#underWay.length >= this.#queriesMax) {
+      query.settle({ kind: "failed", problem: this.#refusal(), tries: 0 });
+      return;
+    }
+    this.#budget.earn();
+    const hash = this.#balancing === "hash" ? hashQuestion(query.question) : 0;
+    const forwarding = new Forwarding(query, hash, this, nowMs);
+    forwarding.index = this.#underWay.push(forwarding) - 1;
+    forwarding.begin(nowMs);
+  }
+
+  #refusal(): DnsError {
+    return this.#isClosed
+      ? new DnsError("ERR_CLOSED", `pool ${this.name} is closed`, { stage: "query" })
+      : new DnsError(
+          "ERR_QUOTA_EXCEEDED",
+          `pool ${this.name}: ${this.#queriesMax} queries are under way already`,
+          {
+            stage: "query",
+          },
+        );
+  }
+
+  /** No backend is up. */
+  get isDown(): boolean {
+    return !this.#backends.some(({ health }) => health.isUp);
+  }
+
+  /** Every backend that is up has as many queries as it may have, waiting ones included. */
+  get isSaturated(): boolean {
+    return !this.isDown && this.#backends.every(({ health, isFull }) => !health.isUp || isFull);
+  }
+
+  get status(): PoolStatus {
+    return {
+      name: this.name,
+      isDown: this.isDown,
+      isSaturated: this.isSaturated,
+      queries: this.#underWay.length,
+      patienceMs: this.patienceMs,
+      backends: this.#backends.map((backend) => backend.status()),
+    };
+  }
+
+  /** No new queries for that backend; those it has go on. False when there is none of that name. */
+  drain(backend: string): boolean {
+    const found = this.#backends.find(({ name }) => name === backend);
+    found?.health.drain(this.#runtime.clock.nowMs());
+    return found !== undefined;
+  }
+
+  /** Takes that back. */
+  resume(backend: string): boolean {
+    const found = this.#backends.find(({ name }) => name === backend);
+    found?.health.resume(this.#runtime.clock.nowMs());
+    return found !== undefined;
+  }
+
+  /** Fails what is under way (`ERR_CLOSED`), and waits until connections and sockets are gone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const nowMs = this.#runtime.clock.nowMs();
+    const closing = this.#backends.map((backend) => backend.close());
+    for (const forwarding of [...this.#underWay]) forwarding.abandon(nowMs);
+    this.#timer.rest();
+    await Promise.all(closing);
+  }
+
+  // What follows is for the queries under way.
+
+  pick(forwarding: Forwarding, nowMs: number, mayRepeat: boolean): Backend | undefined {
+    // Who was tried before, and who is suspect, only when there is nobody better.
+    const isAnyUp = this.#allow(forwarding, nowMs) || (mayRepeat && this.#allow(undefined, nowMs));
+    if (!isAnyUp) {
+      if (!mayRepeat || !this.isDown) return undefined;
+      // Perhaps the checks are wrong, and there is nothing to lose.
+      for (const backend of this.#backends)
+        backend.isUsable = backend.health.state === "down" && !backend.isFull && !backend.isBackedOff(nowMs);
+    }
+    const index = choose(this.#balancing, this.#backends, forwarding.hash, this.#runtime.random);
+    return index < 0 ? undefined : this.#backends[index];
+  }
+
+  /** Marks those that are up and have room; those that are suspect or were tried for `but` are left out. Gives whether there are any. */
+  #allow(but: Forwarding | undefined, nowMs: number): boolean {
+    let isAny = false;
+    for (const backend of this.#backends) {
+      const { health } = backend;
+      const isUsable =
+        health.isUp &&
+        !backend.isFull &&
+        !backend.isBackedOff(nowMs) &&
+        (but === undefined || !(health.isSuspect(nowMs) || but.wasTried(backend)));
+      backend.isUsable = isUsable;
+      if (!isUsable) continue;
+      isAny = true;
+      backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
+    }
+    return isAny;
+  }
+
+  isRetryRcode(rcode: number): boolean {
+    return this.#retryRcodes.has(rcode);
+  }
+
+  spendRetry(): boolean {
+    return this.#budget.spend();
+  }
+
+  noteReply(tookMs: number): void {
+    this.#latency.note(tookMs);
+    if (++this.#repliesNoted % REPLIES_PER_LOOK !== 0) return;
+    const p99Ms = this.#latency.quantileMs(0.99) ?? PATIENCE_MS_DEFAULT;
+    this.patienceMs = Math.min(PATIENCE_MS_MAX, Math.max(PATIENCE_MS_MIN, PATIENCE_FACTOR * p99Ms));
+  }
+
+  expect(dueMs: number): void {
+    this.#timer.expect(dueMs);
+  }
+
+  remove(forwarding: Forwarding): void {
+    const last = this.#underWay.pop();
+    if (last === undefined || last === forwarding) return;
+    last.index = forwarding.index;
+    this.#underWay[forwarding.index] = last;
+  }
+
+  nowMs(): number {
+    return this.#runtime.clock.nowMs();
+  }
+
+  /** Looks at what is due; others may come and go meanwhile. */
+  #sweep(nowMs: number): number {
+    const due = this.#underWay.filter(({ dueMs }) => dueMs <= nowMs);
+    for (const forwarding of due)
+      if (this.#underWay[forwarding.index] === forwarding) forwarding.onDue(nowMs);
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { dueMs } of this.#underWay) nextMs = Math.min(nextMs, dueMs);
+    return Math.max(nextMs, nowMs + SWEEP_MS);
+  }
+
+  tell(backend: Backend, { state, why, forMs }: StateChange): void {
+    this.#runtime.events.publish(`front.backend.${state}`, {
+      pool: this.name,
+      backend: backend.name,
+      why,
+      forMs: Math.round(forMs),
+    });
+  }
+}
+
+function refuseBadOptions({ name, backends }: BackendPoolOptions): void {
+  const names = new Set(backends.map((backend) => backend.name));
+  const wrong =
+    backends.length === 0
+      ? "it has no backends"
+      : backends.length > BACKENDS_MAX
+        ? `it has ${backends.length} backends, at most ${BACKENDS_MAX} are possible`
+        : names.size < backends.length
+          ? "two backends have the same name"
+          : backends.some(({ weight = 1 }) => !(weight > 0))
+            ? "a backend has a weight that is not above 0"
+            : undefined;
+  if (wrong !== undefined) throw new DnsError("ERR_CONFIG", `pool ${name}: ${wrong}`);
+}
+
+const RETRIES_DEFAULT = 2;
+/** When all are slow, asking twice makes them slower; a fifth is enough for one backend of five that stops. */
+const RETRY_SHARE_DEFAULT = 0.2;
+/** Before anything is known; also less than a client's first patience (1 s and more). */
+const PATIENCE_MS_DEFAULT = 400;
+/** A pause of the process, ours or theirs, must not double all queries. */
+const PATIENCE_MS_MIN = 50;
+/** What resolution from the root takes at its longest without being broken. */
+const PATIENCE_MS_MAX = 1000;
+/** Above the 99th percentile: fewer than one in a hundred queries is asked twice. */
+const PATIENCE_FACTOR = 1.5;
+const REPLIES_PER_LOOK = 128;
+/** A timer of Node is no finer, and thousands of waits must not be walked over more often. */
+const SWEEP_MS = 5;

@@ -1,0 +1,34 @@
+/** A query on its way to a pool of backends, and what becomes of it. */
+import type { DnsError, Endpoint } from "@sotto/dns/runtime";
+import type { Question } from "@sotto/dns/wire";
+
+/** A query that may be asked more than once without harm (opcode QUERY). */
+export interface ForwardQuery {
+  /**
+   * The message without length prefix, unchanged until it is settled. Backends get copies with ids of their own. Keepalive and
+   * padding are the backends' business: what the client said of them has been taken out.
+   */
+  readonly octets: Uint8Array;
+  readonly question: Question;
+  /** Monotonic milliseconds after which no reply is of use. */
+  readonly deadlineMs: number;
+  /** For the PROXY protocol; undefined for queries of our own. */
+  readonly client: Endpoint | undefined;
+  readonly local: Endpoint | undefined;
+  /** Called exactly once, perhaps within {@link BackendPool.forward}. */
+  settle(outcome: ForwardOutcome): void;
+}
+
+/** The only outcomes there are. */
+export type ForwardOutcome =
+  | {
+      readonly kind: "reply";
+      /** The receiver's own; any id; the question is the query's. */
+      readonly octets: Uint8Array;
+      readonly backend: string;
+      /** Milliseconds from `forward` on. */
+      readonly tookMs: number;
+      /** Backends that were asked. */
+      readonly tries: number;
+    }
+  | { readonly kind: "failed"; readonly problem: DnsError; readonly tries: number };

@@ -1,0 +1,11 @@
+export { BackendPool } from "./backend-pool.ts";
+export type {
+  BackendLimits,
+  BackendOptions,
+  BackendPoolOptions,
+  HealthOptions,
+} from "./backend-settings.ts";
+export { BACKEND_LIMITS_DEFAULT, HEALTH_DEFAULT } from "./backend-settings.ts";
+export type { BackendCounters, BackendStatus, PoolStatus } from "./backend-status.ts";
+export type { Balancing } from "./balancing.ts";
+export type { ForwardOutcome, ForwardQuery } from "./forward-query.ts";

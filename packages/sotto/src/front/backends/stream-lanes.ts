@@ -1,0 +1,184 @@
+/**
+ * The connections to one backend over TCP or TLS: a few lanes, each with a connection when there is a use for it. A query takes the
+ * lane with the fewest that wait. Never are there more connections than lanes, those that are still closing included.
+ */
+import type { DnsError, Runtime } from "@sotto/dns/runtime";
+import { ClientLink, type LinkTarget, type QueryOutcome } from "@sotto/dns/transport";
+import type { Attempt } from "./attempt.ts";
+import type { BackendLimits } from "./backend-settings.ts";
+import type { Dress, QueryDresser } from "./query-dress.ts";
+import type { EarlyEnd, StreamMemory } from "./stream-memory.ts";
+
+/** A place for one connection. */
+export interface Lane {
+  link: ClientLink | undefined;
+  /** Queries that its connection got. */
+  given: number;
+  /** That it may get. */
+  givenMax: number;
+  /** Its early end was noted. */
+  isJudged: boolean;
+  /** Its end was held against the backend: once, however many queries were on it. */
+  isBlamed: boolean;
+}
+
+export interface StreamLanesOptions {
+  readonly target: LinkTarget;
+  readonly lanes: number;
+  readonly limits: BackendLimits;
+  readonly memory: StreamMemory;
+  readonly dresser: QueryDresser;
+  /** A connection is gone: another may be opened. */
+  readonly onRoom: () => void;
+  readonly onConnectFailed: (problem: DnsError) => void;
+}
+
+/** `full`: not now; `backed off`: the last connection failed, and the next one is not tried yet. */
+export type Sending = "sent" | "full" | "backed off";
+
+export class StreamLanes {
+  /** Connections that were opened. */
+  opened = 0;
+  readonly #options: StreamLanesOptions;
+  readonly #runtime: Runtime;
+  readonly #lanes: Lane[];
+  readonly #dresses: readonly Dress[];
+  #isClosed = false;
+
+  constructor(options: StreamLanesOptions, runtime: Runtime) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#lanes = Array.from({ length: options.lanes }, makeLane);
+    // Padding in clear would hide nothing.
+    const padBlockOctets = options.target.tls === undefined ? 0 : options.limits.padBlockOctets;
+    const dress: Dress = { asksKeepalive: false, padBlockOctets, isPlain: false, udpPayloadOctets: 0 };
+    this.#dresses = [dress, { ...dress, asksKeepalive: true }, { ...dress, isPlain: true }];
+  }
+
+  /** Connections that are not gone. */
+  get connections(): number {
+    let count = 0;
+    for (const { link } of this.#lanes) if (link !== undefined) count++;
+    return count;
+  }
+
+  /** Queries that its connections have. */
+  get pending(): number {
+    let count = 0;
+    for (const { link } of this.#lanes) count += link?.pending ?? 0;
+    return count;
+  }
+
+  /** `isForced` tries a connection in spite of failures, for checks. */
+  send(attempt: Attempt, nowMs: number, isForced: boolean): Sending {
+    let best: Lane | undefined;
+    let bestPending = Number.POSITIVE_INFINITY;
+    let free: Lane | undefined;
+    for (const lane of this.#lanes) {
+      const { link } = lane;
+      if (link === undefined) {
+        free ??= lane;
+        continue;
+      }
+      if (lane.given >= lane.givenMax || !link.takesQueries) continue;
+      const { pending } = link;
+      if (pending >= bestPending) continue;
+      best = lane;
+      bestPending = pending;
+    }
+    const mayOpen = isForced || !this.#options.memory.backOff.holds(nowMs);
+    if (free !== undefined && bestPending >= OPEN_ANOTHER_AT && mayOpen) {
+      this.#open(free, nowMs);
+      best = free;
+    }
+    if (best?.link === undefined) return free === undefined ? "full" : "backed off";
+    this.#give(attempt, best, best.link);
+    return "sent";
+  }
+
+  #give(attempt: Attempt, lane: Lane, link: ClientLink): void {
+    // Once per connection is enough: who answers promises for good.
+    const isFirst = lane.given === 0 && !attempt.isPlain;
+    lane.given++;
+    attempt.lane = lane;
+    const dress = this.#dresses[attempt.isPlain ? 2 : isFirst ? 1 : 0];
+    const { octets } = attempt.query;
+    attempt.octets = dress === undefined ? octets : this.#options.dresser.dress(octets, dress);
+    attempt.asksKeepalive = isFirst && attempt.octets !== octets;
+    link.send(attempt);
+  }
+
+  /** Learns from what became of a query. */
+  note(attempt: Attempt, outcome: QueryOutcome, nowMs: number): void {
+    const { memory } = this.#options;
+    if (outcome.kind === "reply") memory.backOff.noteSuccess();
+    const { lane } = attempt;
+    if (outcome.kind !== "lost" || lane === undefined || lane.isJudged) return;
+    const end = earlyEnd(outcome, lane);
+    if (end === undefined) return;
+    lane.isJudged = true;
+    memory.noteEarlyEnd(end, outcome.repliesServed, nowMs);
+  }
+
+  #open(lane: Lane, nowMs: number): void {
+    const { target, limits, memory, onRoom, onConnectFailed } = this.#options;
+    const { clock } = this.#runtime;
+    lane.given = 0;
+    lane.givenMax = memory.queriesMax(nowMs);
+    lane.isJudged = false;
+    lane.isBlamed = false;
+    this.opened++;
+    lane.link = new ClientLink(
+      {
+        target,
+        ticket: memory.takeTicket(clock.wallMs()),
+        limits: {
+          inFlightMax: limits.inFlightMax + SPARE,
+          // The backend's own queue is the one that fills.
+          queueMax: 2 * limits.inFlightMax + SPARE,
+          queriesMax: lane.givenMax,
+          idleTimeoutMs: limits.idleTimeoutMs,
+        },
+        connectTimeoutMs: limits.connectTimeoutMs,
+        handshakeTimeoutMs: limits.handshakeTimeoutMs,
+        fastOpen: false,
+        onTicket: (ticket) => memory.noteTicket(ticket),
+        onFailed: (_link, problem) => {
+          if (this.#isClosed) return;
+          memory.backOff.noteFailure(problem, clock.nowMs());
+          onConnectFailed(problem);
+        },
+        onGone: (link) => {
+          if (lane.link !== link) return;
+          lane.link = undefined;
+          if (!this.#isClosed) onRoom();
+        },
+        onSleep: () => undefined,
+      },
+      this.#runtime,
+    );
+  }
+
+  /** Ends all connections, whatever is on them, and waits until they are gone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#lanes.map(({ link }) => link?.close()));
+  }
+}
+
+function makeLane(): Lane {
+  return { link: undefined, given: 0, givenMax: Number.POSITIVE_INFINITY, isJudged: false, isBlamed: false };
+}
+
+function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane): EarlyEnd | undefined {
+  if (!outcome.wasSent) return undefined;
+  if (outcome.wasPassedOver) return "passed over";
+  if (outcome.repliesServed > 0) return outcome.wasSilent === true ? "silent" : undefined;
+  // A single query that breaks its connection speaks against the query or the backend, not against pipelining.
+  return lane.given > 1 ? "broken" : undefined;
+}
+
+/** Queries on the emptiest connection from which on another one is opened: a few are no crowd, and share a write. */
+const OPEN_ANOTHER_AT = 4;
+/** For checks, which come on top. */
+const SPARE = 2;
