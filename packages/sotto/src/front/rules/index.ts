@@ -1,0 +1,1 @@
+export { NameListReader, type LoadedNames } from "./name-list.ts";
