@@ -93,8 +93,28 @@ const ROUNDS = 7;
 
 const loaded = load();
 const miss = (i: number): string => `${(Math.imul(i, 0x85eb_ca6b) >>> 0).toString(36)}.example-${i}.com.`;
-measure("miss, three labels", queriesOf((i) => `www.${miss(i)}`), loaded);
-measure("miss, two labels", queriesOf((i) => `example-${i.toString(36)}.net.`), loaded);
-measure("miss, 30 labels", queriesOf((i) => `${"a.".repeat(27)}${miss(i)}`), loaded);
-measure("hit", queriesOf((i) => `${nameOf(i)}.`), loaded);
-measure("hit below", queriesOf((i) => `www.${nameOf(i)}.`), loaded);
+measure(
+  "miss, three labels",
+  queriesOf((i) => `www.${miss(i)}`),
+  loaded,
+);
+measure(
+  "miss, two labels",
+  queriesOf((i) => `example-${i.toString(36)}.net.`),
+  loaded,
+);
+measure(
+  "miss, 30 labels",
+  queriesOf((i) => `${"a.".repeat(27)}${miss(i)}`),
+  loaded,
+);
+measure(
+  "hit",
+  queriesOf((i) => `${nameOf(i)}.`),
+  loaded,
+);
+measure(
+  "hit below",
+  queriesOf((i) => `www.${nameOf(i)}.`),
+  loaded,
+);

@@ -50,7 +50,9 @@ export function addressSetOf(lines: readonly string[], source: string): Parsed<L
       problems.push(`${source}:${i + 1}: ${prefix.problem}, one prefix or address a line`);
   }
   if (bad > prefixes)
-    return problem(`${source} is no list of addresses: ${bad} lines cannot be read, such as ${problems[0] ?? ""}`);
+    return problem(
+      `${source} is no list of addresses: ${bad} lines cannot be read, such as ${problems[0] ?? ""}`,
+    );
   const report = { source, lines: lines.length, prefixes, bad, problems };
   return parsed({ kind: "addresses", prefixes: trie, report });
 }

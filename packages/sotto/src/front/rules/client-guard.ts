@@ -74,7 +74,8 @@ export class ClientGuard {
     const patience = this.#patience;
     if (patience !== undefined) {
       patience.key(address, 0, bits);
-      if (!patience.take(nowMs, factor)) this.ban(address, bits, this.options.ban, nowMs, "queries per second");
+      if (!patience.take(nowMs, factor))
+        this.ban(address, bits, this.options.ban, nowMs, "queries per second");
     }
     return "over limit";
   }

@@ -76,7 +76,10 @@ function readAddress(text: string): Uint8Array {
   if (!octets.ok) return NOTHING;
   const { value } = octets;
   const isMapped =
-    value.length === 16 && value.subarray(0, 10).every((octet) => octet === 0) && value[10] === 0xff && value[11] === 0xff;
+    value.length === 16 &&
+    value.subarray(0, 10).every((octet) => octet === 0) &&
+    value[10] === 0xff &&
+    value[11] === 0xff;
   return isMapped ? value.slice(12) : value;
 }
 

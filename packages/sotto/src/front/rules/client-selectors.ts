@@ -11,7 +11,8 @@ export function clientMatcher(
   context: SelectorContext,
 ): Matcher {
   const own = addressSetOf(prefixes, "rule");
-  if (!own.ok || own.value.report.bad > 0) throw new RangeError(`not all are prefixes: ${prefixes.join(", ")}`);
+  if (!own.ok || own.value.report.bad > 0)
+    throw new RangeError(`not all are prefixes: ${prefixes.join(", ")}`);
   const trie = own.value.prefixes;
   const places = sets.map((name) => context.sets.addresses(name));
   return {
@@ -46,7 +47,9 @@ export function certificateMatcher({ names, pins, verdict }: CertificateSelector
     },
     words: (walk, isHeld) => {
       const found = certificateText(walk);
-      return isHeld ? `client certificate is ${found}` : `client certificate is ${found}, wanted ${wanted || "any"}`;
+      return isHeld
+        ? `client certificate is ${found}`
+        : `client certificate is ${found}, wanted ${wanted || "any"}`;
     },
   };
 }

@@ -181,7 +181,10 @@ const OWN_NAME_OCTETS_MAX = 21;
 function isOwnName(octets: Uint8Array, start: number, end: number): boolean {
   const first = (octets[start] ?? 0) | 0x20;
   // l, b, i and 0: nearly all names are not looked at.
-  if (end - start > OWN_NAME_OCTETS_MAX || !(first === 0x6c || first === 0x62 || first === 0x69 || first === 0x30))
+  if (
+    end - start > OWN_NAME_OCTETS_MAX ||
+    !(first === 0x6c || first === 0x62 || first === 0x69 || first === 0x30)
+  )
     return false;
   return OWN_NAMES.has(textOf(octets, start, end).toLowerCase());
 }

@@ -2,8 +2,8 @@
 import {
   type MessageView,
   type Parsed,
-  parseRecord,
   parsed,
+  parseRecord,
   problem,
   Rcode,
   type ResourceRecord,
@@ -35,11 +35,7 @@ export interface LocalAnswer {
  * Reads records in zone file form, whose owner is written `@`. `ttl`, seconds, is for those without one and for negative
  * answers. A CNAME stands alone (RFC 1034 §3.6.2), and only NOERROR has records.
  */
-export function tryMakeTemplate(
-  texts: readonly string[],
-  rcode: Rcode,
-  ttl: number,
-): Parsed<AnswerTemplate> {
+export function tryMakeTemplate(texts: readonly string[], rcode: Rcode, ttl: number): Parsed<AnswerTemplate> {
   const records: ResourceRecord[] = [];
   for (const text of texts) {
     const record = tryParseRecord(text, { ttl });

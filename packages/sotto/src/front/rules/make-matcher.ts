@@ -118,16 +118,16 @@ function firstFailure(matchers: readonly Matcher[], walk: Walk): string | undefi
 }
 
 function allWords(matchers: readonly Matcher[], walk: Walk): string {
-  return matchers
-    .map((matcher) => matcher.words(walk, matcher.holds(walk)))
-    .join(" and ");
+  return matchers.map((matcher) => matcher.words(walk, matcher.holds(walk))).join(" and ");
 }
 
 function notMatcher(matchers: readonly Matcher[]): Matcher {
   return {
     holds: (walk) => !allHold(matchers, walk),
     words: (walk, isHeld) =>
-      isHeld ? `${firstFailure(matchers, walk) ?? ""}, as wanted` : `${allWords(matchers, walk)}, which is not wanted`,
+      isHeld
+        ? `${firstFailure(matchers, walk) ?? ""}, as wanted`
+        : `${allWords(matchers, walk)}, which is not wanted`,
   };
 }
 

@@ -96,7 +96,11 @@ export class NameListReader {
     if (!isWhole) return;
     if (this.#isSkipping) {
       this.#line++;
-      this.#note({ kind: "bad", what: `line is longer than ${LINE_OCTETS_MAX} octets`, hint: "one name a line" });
+      this.#note({
+        kind: "bad",
+        what: `line is longer than ${LINE_OCTETS_MAX} octets`,
+        hint: "one name a line",
+      });
     } else this.#take(this.#rest, 0, this.#restOctets);
     this.#restOctets = 0;
     this.#isSkipping = false;
@@ -109,7 +113,11 @@ export class NameListReader {
     const { format, reach } = this.#options;
     const stop = end > start && octets[end - 1] === CARRIAGE_RETURN ? end - 1 : end;
     if (stop - start > LINE_OCTETS_MAX) {
-      this.#note({ kind: "bad", what: `line is longer than ${LINE_OCTETS_MAX} octets`, hint: "one name a line" });
+      this.#note({
+        kind: "bad",
+        what: `line is longer than ${LINE_OCTETS_MAX} octets`,
+        hint: "one name a line",
+      });
     } else if (this.#rpz !== undefined) this.#note(this.#rpz.line(octets, start, stop));
     else if (format === "hosts")
       this.#note(readHostsLine(octets, start, stop, this.#names, reach ?? "exact"));

@@ -39,12 +39,7 @@ class NamesMatcher implements Matcher {
   readonly #wantsPolicy: boolean;
   readonly #wanted: string;
 
-  constructor(
-    own: NameSet,
-    places: readonly SetPlace<LoadedNames>[],
-    wantsPolicy: boolean,
-    wanted: string,
-  ) {
+  constructor(own: NameSet, places: readonly SetPlace<LoadedNames>[], wantsPolicy: boolean, wanted: string) {
     this.#own = own;
     this.#places = places;
     this.#wantsPolicy = wantsPolicy;
@@ -150,7 +145,9 @@ export function ednsMatcher(selector: EdnsSelector): Matcher {
       const wanted = [
         ...(isPresent === undefined ? [] : [isPresent ? "EDNS" : "no EDNS"]),
         ...(options.length > 0 ? [`option ${oneOf(options.map(String))}`] : []),
-        ...(payloadAtLeast > 0 || payloadAtMost < 0xffff ? [`payload ${payloadAtLeast} to ${payloadAtMost}`] : []),
+        ...(payloadAtLeast > 0 || payloadAtMost < 0xffff
+          ? [`payload ${payloadAtLeast} to ${payloadAtMost}`]
+          : []),
       ];
       return `the query has ${found}, wanted ${wanted.join(", ")}`;
     },

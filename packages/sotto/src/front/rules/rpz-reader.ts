@@ -43,7 +43,8 @@ export class RpzReader {
   /** One line, from `start` to `end`. */
   line(octets: Uint8Array, start: number, end: number): LineOutcome {
     const text = textOf(octets, start, end);
-    if (text === undefined) return bad("has an octet outside of printable ASCII", "names are written as xn--");
+    if (text === undefined)
+      return bad("has an octet outside of printable ASCII", "names are written as xn--");
     const plain = withoutComment(text);
     const depth = this.#depth + depthOf(plain);
     if (depth < 0) return bad("has a closing parenthesis too many", "one entry a line is best");
@@ -83,7 +84,8 @@ export class RpzReader {
       this.#ttl = ttl.value;
       return NOTHING;
     }
-    if (directive.toUpperCase() !== "$ORIGIN") return bad(`${directive} cannot be used here`, "write entries out");
+    if (directive.toUpperCase() !== "$ORIGIN")
+      return bad(`${directive} cannot be used here`, "write entries out");
     const origin = tryParseName(argument, this.#origin);
     if (!origin.ok) return bad(origin.problem, "write $ORIGIN NAME.");
     this.#origin = origin.value;
@@ -98,10 +100,15 @@ export class RpzReader {
     }
     if (NOT_POLICY.has(type) || (owner.equals(this.#apex) && !owner.isRoot)) return NOTHING;
     const trigger = this.#triggerOf(owner);
-    if (trigger === undefined) return bad(`${owner.toString()} is outside of the zone`, "is $ORIGIN missing?");
+    if (trigger === undefined)
+      return bad(`${owner.toString()} is outside of the zone`, "is $ORIGIN missing?");
     const last = trigger.suffix(1).key.slice(1, -1);
     if (last.startsWith("rpz-"))
-      return { kind: "unsupported", what: `triggers of kind ${last} are not done`, hint: "only query names are" };
+      return {
+        kind: "unsupported",
+        what: `triggers of kind ${last} are not done`,
+        hint: "only query names are",
+      };
     const isBelow = trigger.wire[0] === 1 && trigger.wire[1] === STAR;
     const name = isBelow ? trigger.parent() : trigger;
     if (name.isRoot) return bad("a policy for all names is no entry of a list", "write a rule");
@@ -137,7 +144,11 @@ export class RpzReader {
     // How the first version of the draft wrote passthru.
     if (target.equals(name)) return this.#put(name, isBelow, PASS);
     if (first?.length === 1 && first[0] === STAR)
-      return { kind: "unsupported", what: "CNAME *.name, which rewrites, is not done", hint: "name the target" };
+      return {
+        kind: "unsupported",
+        what: "CNAME *.name, which rewrites, is not done",
+        hint: "name the target",
+      };
     return this.#localData(name, isBelow, record);
   }
 
@@ -178,7 +189,8 @@ export class RpzReader {
 
   #put(name: Name, isBelow: boolean, number: number): LineOutcome {
     const addition = this.#names.add(name.wire, 0, name.wire.length, isBelow ? "below" : "exact", number);
-    if (addition === "full") return bad("there is no room for more names", "split the list, or leave some out");
+    if (addition === "full")
+      return bad("there is no room for more names", "split the list, or leave some out");
     return { kind: "names", repeated: addition === "known" ? 1 : 0 };
   }
 }

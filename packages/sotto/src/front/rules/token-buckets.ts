@@ -80,7 +80,7 @@ export class TokenBuckets {
   }
 
   #find(): number {
-    const start = (this.#first >>> 0) % this.#sets * WAYS;
+    const start = ((this.#first >>> 0) % this.#sets) * WAYS;
     for (let slot = start; slot < start + WAYS; slot++)
       if (
         this.#keys[2 * slot] === this.#first >>> 0 &&
@@ -95,7 +95,7 @@ export class TokenBuckets {
   #slot(): number {
     const known = this.#find();
     if (known >= 0) return known;
-    const start = (this.#first >>> 0) % this.#sets * WAYS;
+    const start = ((this.#first >>> 0) % this.#sets) * WAYS;
     let fullest = start;
     for (let slot = start + 1; slot < start + WAYS; slot++)
       if ((this.#fullAtMs[slot] ?? 0) < (this.#fullAtMs[fullest] ?? 0)) fullest = slot;

@@ -27,6 +27,11 @@ export class Walk {
     this.client = remote === undefined ? NOTHING : this.#addresses.octetsOf(remote.address);
   }
 
+  /** What earlier rules found in lists is theirs. */
+  beginRule(): void {
+    this.policy = UNLISTED;
+  }
+
   get subject(): RuleSubject {
     if (this.#subject === undefined) throw new Error("no query has been begun");
     return this.#subject;
