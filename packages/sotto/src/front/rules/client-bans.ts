@@ -1,0 +1,125 @@
+/**
+ * Clients that get nothing for a while. Each ban of a client is twice as long as the one before, up to a maximum, until it has
+ * behaved for as long as that. What is full forgets the ban that ends first.
+ */
+import type { Random } from "@sotto/dns/runtime";
+import { prefixToText } from "./client-prefix.ts";
+import { type HashSeed, hashOctets, makeHashSeed } from "./seeded-hash.ts";
+
+/** How long bans last. */
+export interface BanTerms {
+  readonly forMs: number;
+  readonly maxMs: number;
+}
+
+/** One ban, for people. */
+export interface BanStatus {
+  /** `192.0.2.0/24`. */
+  readonly client: string;
+  readonly remainingMs: number;
+  /** Bans in a row. */
+  readonly count: number;
+}
+
+interface Ban {
+  readonly client: string;
+  untilMs: number;
+  count: number;
+  /** When it is as if nothing had been. */
+  forgottenAtMs: number;
+}
+
+/** See the head of this file. Clients are prefixes. */
+export class ClientBans {
+  /** By 52 bits of a seeded hash: every query looks here while anybody is banned. */
+  readonly #bans = new Map<number, Ban>();
+  readonly #seeds: readonly [HashSeed, HashSeed];
+  /** Lengths of prefixes that are in the table: an address is looked for under each. */
+  readonly #lengths = new Set<number>();
+  /** Until when nobody can be banned any more. */
+  #lastEndMs = Number.NEGATIVE_INFINITY;
+  /** Bans since the start. */
+  banned = 0;
+  /** Whom the last one was for, as a prefix. */
+  lastBanned = "";
+
+  constructor(random: Random) {
+    this.#seeds = [makeHashSeed(random), makeHashSeed(random)];
+  }
+
+  /** Bans the prefix of an address, and gives until when; who is banned already stays so. */
+  ban(address: Uint8Array, bits: number, terms: BanTerms, nowMs: number): number {
+    const key = this.#keyOf(address, bits);
+    const known = this.#bans.get(key);
+    if (known !== undefined && known.untilMs > nowMs) return known.untilMs;
+    const count = known !== undefined && known.forgottenAtMs > nowMs ? known.count + 1 : 1;
+    const lengthMs = Math.min(terms.maxMs, terms.forMs * 2 ** (count - 1));
+    const untilMs = nowMs + lengthMs;
+    if (known === undefined) this.#makeRoom(nowMs);
+    const client = prefixToText(address, bits);
+    this.lastBanned = client;
+    this.#bans.set(key, { client, untilMs, count, forgottenAtMs: untilMs + terms.maxMs });
+    this.#lengths.add(lengthKey(address, bits));
+    this.#lastEndMs = Math.max(this.#lastEndMs, untilMs);
+    this.banned++;
+    return untilMs;
+  }
+
+  /** Until when the address is banned, monotonic milliseconds; undefined when it is not. */
+  bannedUntil(address: Uint8Array, nowMs: number): number | undefined {
+    if (nowMs >= this.#lastEndMs) return undefined;
+    for (const length of this.#lengths) {
+      if (length >>> 8 !== address.length) continue;
+      const ban = this.#bans.get(this.#keyOf(address, length & 0xff));
+      if (ban !== undefined && ban.untilMs > nowMs) return ban.untilMs;
+    }
+    return undefined;
+  }
+
+  /** Lifts the ban of a prefix as `status` tells it; false when there was none. */
+  lift(client: string): boolean {
+    for (const [key, ban] of this.#bans) if (ban.client === client) return this.#bans.delete(key);
+    return false;
+  }
+
+  /** Those that are banned now. */
+  status(nowMs: number): BanStatus[] {
+    const status: BanStatus[] = [];
+    for (const { client, untilMs, count } of this.#bans.values())
+      if (untilMs > nowMs) status.push({ client, remainingMs: untilMs - nowMs, count });
+    return status;
+  }
+
+  #keyOf(address: Uint8Array, bits: number): number {
+    const [a, b] = this.#seeds;
+    const whole = bits >>> 3;
+    const rest = bits & 7;
+    const last = rest === 0 ? 0 : (address[whole] ?? 0) & (0xff << (8 - rest));
+    const tail = (lengthKey(address, bits) << 8) | last;
+    const first = Math.imul(hashOctets(address, 0, whole, a.start, a.multiplier) ^ tail, a.multiplier);
+    const second = Math.imul(hashOctets(address, 0, whole, b.start, b.multiplier) ^ tail, b.multiplier);
+    return (first >>> 0) * 0x10_0000 + (second >>> 12);
+  }
+
+  #makeRoom(nowMs: number): void {
+    if (this.#bans.size < BANS_MAX) return;
+    let first: number | undefined;
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const [key, { untilMs, forgottenAtMs }] of this.#bans) {
+      if (forgottenAtMs <= nowMs) this.#bans.delete(key);
+      else if (untilMs < firstMs) {
+        firstMs = untilMs;
+        first = key;
+      }
+    }
+    if (this.#bans.size >= BANS_MAX && first !== undefined) this.#bans.delete(first);
+  }
+}
+
+/** Family and length of a prefix: IPv6 has 128 bits, which with the octets fit into one number. */
+function lengthKey(address: Uint8Array, bits: number): number {
+  return (address.length << 8) | bits;
+}
+
+/** Clients that are banned or have been lately. */
+export const BANS_MAX = 10_000;
