@@ -14,14 +14,10 @@ import {
   setUint16,
   UDP_PAYLOAD_OCTETS_DEFAULT,
 } from "@sotto/dns/wire";
-
-/** A change of the options that a query takes along. */
-export type EdnsChange =
-  | { readonly kind: "set"; readonly code: number; readonly data: Uint8Array }
-  | { readonly kind: "strip"; readonly code: number };
+import type { EdnsEdit } from "./rules/index.ts";
 
 /** The message without length prefix; id 0. Ends with its OPT record; what each connection adds to it is the backends' business. */
-export function makeBackendQuery(view: MessageView, changes: readonly EdnsChange[]): Uint8Array {
+export function makeBackendQuery(view: MessageView, changes: readonly EdnsEdit[]): Uint8Array {
   const { questionEnd } = view;
   const subnet = changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet)
     ? undefined
@@ -44,13 +40,13 @@ export function makeBackendQuery(view: MessageView, changes: readonly EdnsChange
 }
 
 /** Whether the answer is for this client alone: it depends on an address, or on what a rule has set. */
-export function isPersonal(view: MessageView, changes: readonly EdnsChange[]): boolean {
+export function isPersonal(view: MessageView, changes: readonly EdnsEdit[]): boolean {
   if (changes.some(({ kind }) => kind === "set")) return true;
   if (view.optionOffset(EdnsOptionCode.ClientSubnet) < 0) return false;
   return !changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet);
 }
 
-function optionOctetsOf(subnet: Uint8Array | undefined, changes: readonly EdnsChange[]): number {
+function optionOctetsOf(subnet: Uint8Array | undefined, changes: readonly EdnsEdit[]): number {
   let octets = subnet === undefined ? 0 : OPTION_HEADER_OCTETS + subnet.length;
   for (const change of changes)
     if (change.kind === "set") octets += OPTION_HEADER_OCTETS + change.data.length;

@@ -1,0 +1,293 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MESSAGE_CACHE_BYTES_MIN, MessageCache } from "@sotto/dns/cache";
+import { DnsError } from "@sotto/dns/runtime";
+import { type SimWorld, simRuntime } from "@sotto/dns/testing";
+import type { QueryChannel, Transport } from "@sotto/dns/transport";
+import {
+  EdeCode,
+  EdnsOptionCode,
+  encodeMessage,
+  type Message,
+  makeClientSubnet,
+  makeEdns,
+  makeMessage,
+  makePadding,
+  octetsEqual,
+  parseName,
+  parseRecord,
+  Rcode,
+  RRClass,
+  RRType,
+  rdataToText,
+  tryDecodeMessage,
+  tryReadExtendedError,
+  tryReadKeepalive,
+} from "@sotto/dns/wire";
+import type { ForwardQuery } from "./backends/index.ts";
+import { type FrontPool, FrontService, type FrontServiceOptions } from "./front-service.ts";
+import type { Verdict } from "./rules/index.ts";
+
+const PASS: Verdict = {
+  end: "pass",
+  rule: undefined,
+  rcode: Rcode.NoError,
+  errors: [],
+  answer: undefined,
+  pool: undefined,
+  delayMs: 0,
+  edits: [],
+  tags: [],
+  isLogged: false,
+  tees: [],
+};
+
+class FakePool implements FrontPool {
+  readonly name: string;
+  readonly asked: ForwardQuery[] = [];
+  readonly cache: MessageCache | undefined;
+  readonly staleSeconds = 600;
+  readonly passesAuthenticData: boolean;
+  isDown = false;
+
+  constructor(name: string, { random }: SimWorld, passesAuthenticData = true) {
+    this.name = name;
+    this.passesAuthenticData = passesAuthenticData;
+    this.cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, random);
+  }
+
+  get backends() {
+    const { isDown } = this;
+    return { forward: (query: ForwardQuery) => void this.asked.push(query), isDown };
+  }
+
+  /** Answers the oldest query. */
+  reply(parts: Partial<Message> = {}): void {
+    const query = this.asked.shift();
+    assert.ok(query !== undefined, "nothing was asked");
+    const address = parseRecord(`${query.question.name.toString()} 300 IN A 192.0.2.1`);
+    const octets = encodeMessage(
+      makeMessage({
+        id: 9,
+        isResponse: true,
+        recursionDesired: true,
+        recursionAvailable: true,
+        questions: [query.question],
+        answers: [address],
+        edns: makeEdns({
+          options: [makePadding(77), { code: EdnsOptionCode.TcpKeepalive, data: Uint8Array.of(0, 9) }],
+        }),
+        ...parts,
+      }),
+    );
+    query.settle({ kind: "reply", octets, backend: "b1", tookMs: 1, tries: 1 });
+  }
+
+  fail(): void {
+    const problem = new DnsError("ERR_NO_REACHABLE_AUTHORITY", "no backend is up", { stage: "connect" });
+    this.asked.shift()?.settle({ kind: "failed", problem, tries: 3 });
+  }
+}
+
+function open(
+  options: Partial<Omit<FrontServiceOptions, "pools" | "rules">> & { verdict?: Partial<Verdict> } = {},
+) {
+  const world = simRuntime(1);
+  const [first, second] = [new FakePool("first", world), new FakePool("second", world, false)];
+  const verdict = { ...PASS, ...options.verdict };
+  const service = new FrontService(
+    {
+      rules: { judge: () => verdict },
+      pools: new Map([first, second].map((pool) => [pool.name, pool])),
+      deadlineMs: 4000,
+      ...options,
+    },
+    world.runtimeOf(["127.0.0.1"]),
+  );
+  const handler = service.handlerOf("public");
+  return {
+    world,
+    first,
+    second,
+    service,
+    ask: (octets = queryOctets(), channel = channelOf("tls")) => handler.answer(octets, channel),
+  };
+}
+
+function queryOctets(parts: Partial<Message> & { readonly name?: string } = {}): Uint8Array {
+  const { name = "WWW.Example.", ...rest } = parts;
+  return encodeMessage(
+    makeMessage({
+      id: 0x1234,
+      recursionDesired: true,
+      questions: [{ name: parseName(name), type: RRType.A, class: RRClass.IN }],
+      edns: makeEdns(),
+      ...rest,
+    }),
+  );
+}
+
+function channelOf(transport: Transport, address = "127.0.0.1"): QueryChannel {
+  const remote = { address, port: 4711 };
+  return {
+    origin: { transport, remote, local: undefined, security: undefined },
+    keepaliveUnits: () => (transport === "udp" ? undefined : 123),
+  };
+}
+
+async function decoded(answer: ReturnType<ReturnType<typeof open>["ask"]>): Promise<Message> {
+  const octets = answer instanceof Promise ? await answer : answer;
+  assert.ok(octets !== undefined, "no answer");
+  const message = tryDecodeMessage(octets);
+  assert.ok(message.ok);
+  return message.value;
+}
+
+function edeOf({ edns }: Message): number | undefined {
+  const option = edns?.options.find(({ code }) => code === EdnsOptionCode.ExtendedError);
+  const read = option === undefined ? undefined : tryReadExtendedError(option.data);
+  return read?.ok ? read.value.code : undefined;
+}
+
+test("the client's id, case and connection, whatever the backend says of its own [7828-3.4-a 8467-4.1-b]", async () => {
+  const { ask, first } = open();
+  const answer = ask(queryOctets({ edns: makeEdns({ options: [makePadding(10)] }) }));
+  assert.ok(answer instanceof Promise);
+  first.reply();
+  const octets = await answer;
+  assert.equal((octets?.length ?? 0) % 468, 0);
+  const message = await decoded(octets);
+  assert.equal(message.id, 0x1234);
+  assert.equal(message.questions[0]?.name.toString(), "WWW.Example.");
+  const keepalive = message.edns?.options.find(({ code }) => code === EdnsOptionCode.TcpKeepalive);
+  const units = keepalive && tryReadKeepalive(keepalive.data);
+  assert.ok(units?.ok);
+  assert.equal(units.value, 123);
+});
+
+test("the second answer comes from the cache in the call, with another id and case, and octet by octet the same otherwise", async () => {
+  const { ask, first, world, service } = open();
+  const query = queryOctets();
+  const answer = ask(query);
+  first.reply();
+  const fresh = await answer;
+  const cached = ask(query);
+  assert.ok(cached instanceof Uint8Array && fresh !== undefined);
+  assert.ok(octetsEqual(cached, fresh));
+  await world.clock.advance(100_000);
+  const later = await decoded(ask(queryOctets({ id: 7, name: "www.EXAMPLE." })));
+  assert.equal(later.id, 7);
+  assert.equal(later.questions[0]?.name.toString(), "www.EXAMPLE.");
+  assert.equal(later.answers[0]?.ttl, 200);
+  assert.equal(first.asked.length, 0);
+  assert.deepEqual([service.outcomes.tls.answered, service.outcomes.tls["answered from cache"]], [1, 2]);
+});
+
+test("answers for one client are asked for each time", async () => {
+  const { ask, first } = open();
+  const subnet = makeClientSubnet({
+    address: Uint8Array.of(192, 0, 2, 0),
+    sourcePrefixBits: 24,
+    scopePrefixBits: 0,
+  });
+  for (let i = 0; i < 2; i++) {
+    const answer = ask(queryOctets({ edns: makeEdns({ options: [subnet] }) }));
+    const sent = tryDecodeMessage(first.asked[0]?.octets ?? new Uint8Array(0));
+    assert.ok(sent.ok);
+    assert.deepEqual(
+      sent.value.edns?.options.map(({ code }) => code),
+      [EdnsOptionCode.ClientSubnet],
+    );
+    first.reply();
+    assert.equal((await decoded(answer)).answers.length, 1);
+  }
+  const other = ask();
+  assert.ok(other instanceof Promise, "what was for a subnet is not for all");
+});
+
+test("while all backends are down what has ended is given, for thirty seconds, and says so", async () => {
+  const { ask, first, world, service } = open();
+  const answer = ask();
+  first.reply();
+  await answer;
+  await world.clock.advance(400_000);
+  const failed = ask();
+  first.fail();
+  assert.equal((await decoded(failed)).rcode, Rcode.ServFail, "one is still up");
+  first.isDown = true;
+  const stale = ask();
+  first.fail();
+  const message = await decoded(stale);
+  assert.equal(message.answers[0]?.ttl, 30);
+  assert.equal(edeOf(message), EdeCode.StaleAnswer);
+  assert.equal(service.counters.stale, 1);
+  await world.clock.advance(600_000);
+  const old = ask();
+  first.fail();
+  const none = await decoded(old);
+  assert.deepEqual([none.rcode, edeOf(none)], [Rcode.ServFail, EdeCode.NoReachableAuthority]);
+});
+
+test("a rule routes to a pool with a cache of its own, and without trust in AD", async () => {
+  const { ask, first, second } = open({ verdict: { pool: "second" } });
+  const answer = ask(queryOctets({ authenticData: true }));
+  assert.equal(first.asked.length, 0);
+  second.reply({ authenticData: true });
+  assert.equal((await decoded(answer)).authenticData, false);
+  assert.ok(ask() instanceof Uint8Array);
+  assert.equal(first.cache?.count, 0);
+});
+
+test("each way in which a rule ends a query", async () => {
+  const errors = [{ code: EdeCode.Blocked, text: "list" }];
+  const refused = await decoded(open({ verdict: { end: "refuse", rcode: Rcode.NXDomain, errors } }).ask());
+  assert.deepEqual([refused.rcode, edeOf(refused)], [Rcode.NXDomain, EdeCode.Blocked]);
+  assert.equal(open({ verdict: { end: "drop" } }).ask(), undefined);
+  const truncating = open({ verdict: { end: "truncate" } });
+  const truncated = await decoded(truncating.ask(queryOctets(), channelOf("udp")));
+  assert.deepEqual([truncated.isTruncated, truncated.answers.length], [true, 0]);
+  assert.ok(truncating.ask(queryOctets(), channelOf("tcp")) instanceof Promise, "over streams it goes on");
+  const owner = parseName("www.example.");
+  const record = { ...parseRecord("x. 60 IN A 198.51.100.7"), owner };
+  const answer = { rcode: Rcode.NoError, answers: [record], authorities: [], ttl: 60 };
+  const local = await decoded(open({ verdict: { end: "answer", answer } }).ask());
+  assert.equal(rdataToText(RRType.A, local.answers[0]?.rdata ?? new Uint8Array(0)), "198.51.100.7");
+});
+
+test("a delay is one of the clock's, and nothing is asked before", async () => {
+  const { ask, first, world } = open({ verdict: { delayMs: 700 } });
+  const answer = ask();
+  await world.clock.advance(699);
+  assert.equal(first.asked.length, 0);
+  await world.clock.advance(1);
+  first.reply();
+  assert.equal((await decoded(answer)).answers.length, 1);
+});
+
+test("copies go to other pools, and their answers to nobody", async () => {
+  const { ask, first, second } = open({ verdict: { tees: ["second"] } });
+  const answer = ask();
+  assert.equal(second.asked.length, 1);
+  second.reply({ rcode: Rcode.Refused, answers: [] });
+  first.reply();
+  assert.equal((await decoded(answer)).rcode, Rcode.NoError);
+});
+
+test("what cannot be passed on is SERVFAIL, and what is too much is, too", async () => {
+  const { ask, first, service } = open({ pendingMax: 1 });
+  const answer = ask();
+  const busy = await decoded(ask(queryOctets({ name: "other.example." })));
+  assert.deepEqual([busy.rcode, edeOf(busy)], [Rcode.ServFail, EdeCode.NotReady]);
+  first.reply({ rcode: Rcode.BadCookie });
+  const bad = await decoded(answer);
+  assert.deepEqual([bad.rcode, edeOf(bad)], [Rcode.ServFail, EdeCode.InvalidData]);
+  assert.equal(service.counters.unusable, 1);
+  await service.idle();
+});
+
+test("who may not ask gets no rule and no backend", async () => {
+  const { ask, first } = open();
+  const message = await decoded(ask(queryOctets(), channelOf("udp", "192.0.2.1")));
+  assert.deepEqual([message.rcode, edeOf(message)], [Rcode.Refused, EdeCode.Prohibited]);
+  assert.equal(first.asked.length, 0);
+});

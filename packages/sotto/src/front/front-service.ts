@@ -1,0 +1,394 @@
+/**
+ * The front end as listeners see it: octets in, octets out. What a rule or the packet cache decides is answered in the call;
+ * everything else goes to a pool of backends, and each query has exactly one outcome, whatever becomes of them.
+ */
+import type { MessageCache } from "@sotto/dns/cache";
+import type { Runtime } from "@sotto/dns/runtime";
+import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
+import {
+  EdeCode,
+  type ExtendedError,
+  encodeMessage,
+  HeaderFlag,
+  MESSAGE_OCTETS_MAX,
+  MessageView,
+  makeMessage,
+  Rcode,
+  setUint16,
+  uint16At,
+} from "@sotto/dns/wire";
+import {
+  bareResponse,
+  FINISH_ROOM_OCTETS,
+  finishResponse,
+  OPEN,
+  type OutcomeCounters,
+  QueryGate,
+  type QueryGateOptions,
+} from "../server/index.ts";
+import { isPersonal, makeBackendQuery } from "./backend-query.ts";
+import { BackendReplyReader } from "./backend-reply.ts";
+import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
+import type { RuleSet, RuleSubject, Verdict } from "./rules/index.ts";
+
+/** Backends with what is remembered of their answers. */
+export interface FrontPool {
+  readonly name: string;
+  readonly backends: Pick<BackendPool, "forward" | "isDown">;
+  /** Undefined: nothing is kept. */
+  readonly cache: MessageCache | undefined;
+  /** How long after its end an answer may still be given while all backends are down, seconds (RFC 8767). */
+  readonly staleSeconds: number;
+  /** What backends say with AD is passed on. False: a path that anybody may change tells nothing (RFC 4035 §4.9.3). */
+  readonly passesAuthenticData: boolean;
+}
+
+export interface FrontServiceOptions extends QueryGateOptions {
+  /** Limits of clients, and rules. */
+  readonly rules: Pick<RuleSet, "judge">;
+  /** By name; the first is for queries that no rule routes. */
+  readonly pools: ReadonlyMap<string, FrontPool>;
+  /** Longest time for one query, milliseconds; after it the client gets SERVFAIL. */
+  readonly deadlineMs: number;
+  /** Queries at backends or delayed at once; more are answered SERVFAIL at once. Default {@link PENDING_MAX_DEFAULT}. */
+  readonly pendingMax?: number | undefined;
+}
+
+/** A few kilobytes each with all that waits for it. */
+const PENDING_MAX_DEFAULT = 50_000;
+
+/** What was counted beside the outcomes. */
+export interface FrontCounters {
+  forwarded: number;
+  stale: number;
+  delayed: number;
+  teed: number;
+  /** Replies of backends that could not be passed on. */
+  unusable: number;
+}
+
+type Answer = Uint8Array | undefined;
+
+export class FrontService {
+  readonly counters: FrontCounters = { forwarded: 0, stale: 0, delayed: 0, teed: 0, unusable: 0 };
+  readonly #gate: QueryGate;
+  readonly #options: FrontServiceOptions;
+  readonly #pool: FrontPool;
+  readonly #pendingMax: number;
+  readonly #runtime: Runtime;
+  readonly #view = new MessageView();
+  readonly #replies = new BackendReplyReader();
+  readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
+  readonly #subject: Writable<RuleSubject>;
+  #pending = 0;
+  #whenIdle: (() => void)[] = [];
+
+  /** Throws a RangeError without pools. */
+  constructor(options: FrontServiceOptions, runtime: Runtime) {
+    this.#options = options;
+    const [first] = options.pools.values();
+    if (first === undefined) throw new RangeError("a front end needs a pool of backends");
+    this.#pool = first;
+    this.#gate = new QueryGate(options, runtime.clock);
+    this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
+    this.#runtime = runtime;
+    this.#subject = { view: this.#view, origin: NOBODY, listener: "", nowMs: 0, wallMs: 0 };
+  }
+
+  get outcomes(): OutcomeCounters {
+    return this.#gate.outcomes.counters;
+  }
+
+  /** Queries that wait for backends. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Resolves when no query waits. */
+  idle(): Promise<void> {
+    return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** What a listener of that name gives its messages to. */
+  handlerOf(listener: string): MessageHandler {
+    return { answer: (octets, channel) => this.#answer(octets, channel, listener) };
+  }
+
+  #answer(octets: Uint8Array, channel: QueryChannel, listener: string): Answer | Promise<Answer> {
+    const view = this.#view;
+    try {
+      const stopped = this.#gate.check(view, octets, channel);
+      if (stopped !== OPEN) return stopped;
+      const subject = this.#subjectOf(channel, listener);
+      const verdict = this.#options.rules.judge(subject);
+      const ended = this.#end(verdict, channel);
+      return ended === OPEN ? this.#goOn(verdict, channel) : ended;
+    } catch (error) {
+      return this.#bug("front service", error, view, channel);
+    }
+  }
+
+  #subjectOf(channel: QueryChannel, listener: string): RuleSubject {
+    const subject = this.#subject;
+    const { clock } = this.#runtime;
+    subject.origin = channel.origin;
+    subject.listener = listener;
+    subject.nowMs = clock.nowMs();
+    subject.wallMs = clock.wallMs();
+    return subject;
+  }
+
+  /** What a rule answers; {@link OPEN} when the query goes on. */
+  #end(verdict: Verdict, channel: QueryChannel): Answer | typeof OPEN {
+    switch (verdict.end) {
+      case "pass":
+      case "allow":
+        return OPEN;
+      case "drop":
+        return this.#gate.count("dropped", channel, undefined);
+      case "truncate":
+        return channel.origin.transport === "udp" ? this.#truncate(channel) : OPEN;
+      case "refuse":
+        return this.#gate.refuse("refused", this.#view, channel, verdict.rcode, verdict.errors);
+      case "answer":
+        return this.#answerLocally(verdict, channel);
+      default:
+        // The type has no other.
+        return OPEN;
+    }
+  }
+
+  /** Header and question with TC: whoever is really there comes again over TCP. */
+  #truncate(channel: QueryChannel): Uint8Array {
+    const octets = this.#gate.refuse("refused", this.#view, channel, Rcode.NoError);
+    setUint16(octets, 2, uint16At(octets, 2) | HeaderFlag.Truncated);
+    return octets;
+  }
+
+  #answerLocally({ answer, errors }: Verdict, channel: QueryChannel): Uint8Array {
+    const view = this.#view;
+    const base = encodeMessage(
+      makeMessage({
+        isResponse: true,
+        rcode: answer?.rcode ?? Rcode.NoError,
+        questions: [view.question],
+        answers: answer?.answers ?? [],
+        authorities: answer?.authorities ?? [],
+      }),
+    );
+    return this.#gate.count("answered", channel, this.#finish(base, view, channel, errors));
+  }
+
+  #goOn(verdict: Verdict, channel: QueryChannel): Answer | Promise<Answer> {
+    const view = this.#view;
+    const pool = verdict.pool === undefined ? this.#pool : this.#options.pools.get(verdict.pool);
+    if (pool === undefined) throw new RangeError(`there is no pool ${verdict.pool}`);
+    const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits);
+    if (verdict.isLogged) this.#log(verdict, pool, channel);
+    if (verdict.tees.length === 0 && verdict.delayMs === 0 && mayShare) {
+      const cached = this.#fromCache(pool, view, channel);
+      if (cached !== undefined) return cached;
+    }
+    if (this.#pending >= this.#pendingMax)
+      return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
+    const own = new MessageView();
+    own.reset(view.octets.slice());
+    const way: Way = { pool, view: own, channel, verdict: keep(verdict), mayShare };
+    for (const name of verdict.tees) this.#tee(name, way);
+    return this.#wait(way);
+  }
+
+  /** One copy and a few patched octets. */
+  #fromCache(pool: FrontPool, view: MessageView, channel: QueryChannel): Uint8Array | undefined {
+    const hit = pool.cache?.find(view, this.#subject.nowMs);
+    if (hit === undefined) return undefined;
+    const buffer = this.#buffer;
+    const { replyOctets, isAging } = hit;
+    if (!hit.copyInto(buffer, 0)) return undefined;
+    if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view);
+    const { cookies } = this.#gate;
+    const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
+    return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
+  }
+
+  /** What is asked for in the last tenth of its life is renewed behind the client's back. */
+  #refresh(pool: FrontPool, view: MessageView): void {
+    const own = new MessageView();
+    own.reset(view.octets.slice());
+    this.#forward(pool, own, makeBackendQuery(own, NO_EDITS), undefined, (outcome) => {
+      if (outcome.kind !== "reply") return;
+      const reply = this.#replies.read(outcome.octets);
+      if (reply.ok) this.#store(pool, own, reply.value);
+    });
+  }
+
+  /** Never rejects. */
+  #wait(way: Way): Promise<Answer> {
+    this.#pending++;
+    return new Promise((resolve) => {
+      const done = (answer: Answer): void => {
+        resolve(answer);
+        this.#pending--;
+        if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
+      };
+      const { delayMs } = way.verdict;
+      if (delayMs === 0) return this.#ask(way, done);
+      this.counters.delayed++;
+      this.#runtime.clock.startTimer("front delay", delayMs, () => this.#ask(way, done), true);
+    });
+  }
+
+  #ask(way: Way, done: (answer: Answer) => void): void {
+    const query = makeBackendQuery(way.view, way.verdict.edits);
+    this.#forward(way.pool, way.view, query, way.channel, (outcome) => {
+      try {
+        this.#take(way, outcome, done);
+      } catch (error) {
+        done(this.#bug("reply of a backend", error, way.view, way.channel));
+      }
+    });
+  }
+
+  #forward(
+    { backends }: FrontPool,
+    view: MessageView,
+    octets: Uint8Array,
+    channel: QueryChannel | undefined,
+    settle: (outcome: ForwardOutcome) => void,
+  ): void {
+    const { remote: client, local } = channel?.origin ?? NOBODY;
+    const deadlineMs = this.#runtime.clock.nowMs() + this.#options.deadlineMs;
+    this.counters.forwarded++;
+    backends.forward({ octets, question: view.question, deadlineMs, client, local, settle });
+  }
+
+  #take(way: Way, outcome: ForwardOutcome, done: (answer: Answer) => void): void {
+    const { pool, view, channel } = way;
+    if (outcome.kind === "failed") {
+      done(this.#stale(way) ?? this.#fail(way, EdeCode.NoReachableAuthority, outcome.problem.message));
+      return;
+    }
+    const reply = this.#replies.read(outcome.octets);
+    if (!reply.ok) {
+      this.counters.unusable++;
+      this.#runtime.events.publish("front.reply.unusable", {
+        backend: outcome.backend,
+        problem: reply.problem,
+      });
+      done(this.#fail(way, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`));
+      return;
+    }
+    const { base, rcode, errors } = reply.value;
+    if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
+    const answer = this.#finish(base, view, channel, errors);
+    if (way.mayShare) this.#store(pool, view, reply.value);
+    const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
+    done(this.#gate.count(counted, channel, answer));
+  }
+
+  #store(
+    { cache, passesAuthenticData }: FrontPool,
+    view: MessageView,
+    { base, lifeSeconds }: { readonly base: Uint8Array; readonly lifeSeconds: number },
+  ): void {
+    if (cache === undefined || lifeSeconds === 0) return;
+    // From here on it is no word of an authority (RFC 1034 §6.2.7).
+    const dropped = HeaderFlag.Authoritative | (passesAuthenticData ? 0 : HeaderFlag.AuthenticData);
+    setUint16(base, 2, uint16At(base, 2) & ~dropped);
+    cache.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
+  }
+
+  #finish(
+    base: Uint8Array,
+    view: MessageView,
+    channel: QueryChannel,
+    errors: readonly ExtendedError[],
+  ): Uint8Array {
+    const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
+    buffer.set(base);
+    return buffer.subarray(
+      0,
+      finishResponse(buffer, base.length, view, channel, 0, errors, this.#gate.cookies),
+    );
+  }
+
+  /** RFC 8767 §5: an old answer, when there is nobody who could give a new one. */
+  #stale({ pool, view, channel, mayShare }: Way): Uint8Array | undefined {
+    if (pool.staleSeconds === 0 || !mayShare || !pool.backends.isDown) return undefined;
+    const hit = pool.cache?.find(view, this.#runtime.clock.nowMs(), pool.staleSeconds);
+    if (hit === undefined) return undefined;
+    const base = new Uint8Array(hit.replyOctets);
+    if (!hit.copyInto(base, 0, STALE_TTL_SECONDS)) return undefined;
+    this.counters.stale++;
+    return this.#gate.count("answered from cache", channel, this.#finish(base, view, channel, STALE));
+  }
+
+  #fail({ view, channel }: Way, code: EdeCode, text: string): Uint8Array {
+    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, [{ code, text }]);
+  }
+
+  /** A copy for a pool whose answer nobody waits for. */
+  #tee(name: string, { view }: Way): void {
+    const pool = this.#options.pools.get(name);
+    if (pool === undefined) return;
+    this.counters.teed++;
+    this.#forward(pool, view, makeBackendQuery(view, NO_EDITS), undefined, () => undefined);
+  }
+
+  #log({ rule, tags }: Verdict, pool: FrontPool, { origin }: QueryChannel): void {
+    const { question } = this.#view;
+    this.#runtime.events.publish("front.query", {
+      name: question.name.toString(),
+      type: question.type,
+      client: origin.remote?.address,
+      transport: origin.transport,
+      pool: pool.name,
+      rule,
+      tags: [...tags],
+    });
+  }
+
+  #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Answer {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#runtime.events.publish("server.bug", { where, error: text });
+    this.#gate.count("bug", channel, undefined);
+    try {
+      return bareResponse(view, channel, Rcode.ServFail, BROKEN, this.#gate.cookies);
+    } catch {
+      // The same bug once more, already published and counted: no answer is all that is left.
+      return undefined;
+    }
+  }
+}
+
+/** A query on its way to backends. */
+interface Way {
+  readonly pool: FrontPool;
+  /** Of octets of its own. */
+  readonly view: MessageView;
+  readonly channel: QueryChannel;
+  readonly verdict: Pick<Verdict, "edits" | "delayMs">;
+  /** Its answer is for everybody who asks the same. */
+  readonly mayShare: boolean;
+}
+
+/** A verdict is valid until the next query. */
+function keep({ edits, delayMs }: Verdict): Way["verdict"] {
+  return { edits: edits.length === 0 ? NO_EDITS : [...edits], delayMs };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+const NOBODY = {
+  transport: "internal",
+  remote: undefined,
+  local: undefined,
+  security: undefined,
+} as const;
+const NO_EDITS: Verdict["edits"] = [];
+const NO_ERRORS: readonly ExtendedError[] = [];
+/** RFC 8767 §4. */
+const STALE_TTL_SECONDS = 30;
+const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
+const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
+const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];
