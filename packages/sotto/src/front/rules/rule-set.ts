@@ -54,10 +54,10 @@ export class RuleSet {
     this.guard = options.guard ?? new ClientGuard(NO_LIMITS, runtime);
     this.#sets = new RuleSets(options.sets);
     const { pools } = options;
-    this.#rules = options.rules.map(({ name, when, then }) => {
-      const wantsPolicy = then.some(({ kind }) => kind === "policy");
+    this.#rules = options.rules.map(({ name, when, actions: given }) => {
+      const wantsPolicy = given.some(({ kind }) => kind === "policy");
       const context: SelectorContext = { sets: this.#sets, pools, runtime, wantsPolicy };
-      const actions = [...then].sort((a, b) => Number(canEnd(a)) - Number(canEnd(b)));
+      const actions = [...given].sort((a, b) => Number(canEnd(a)) - Number(canEnd(b)));
       const steps = actions.map((action) => makeStep(action, { guard: this.guard, runtime, rule: name }));
       return { name, matchers: makeMatchers(when, context), steps, matches: 0, ended: 0 };
     });

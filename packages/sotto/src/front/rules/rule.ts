@@ -11,7 +11,7 @@ export interface Rule {
   /** All must hold; none means always. */
   readonly when: readonly Selector[];
   /** At most one of them ends the walk. */
-  readonly then: readonly Action[];
+  readonly actions: readonly Action[];
 }
 
 /** What a rule looks at. Lists mean one of. */

@@ -16,7 +16,7 @@ import {
 } from "@sotto/dns/wire";
 import { addressSetOf } from "./address-list.ts";
 import type { ClientGuard } from "./client-guard.ts";
-import { loadNameSet, type LoadedNames, type NameListFormat } from "./name-list.ts";
+import { type LoadedNames, loadNameSet, type NameListFormat } from "./name-list.ts";
 import type { Action, Rule, Selector } from "./rule.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { LoadedSet } from "./rule-sets.ts";
@@ -125,11 +125,11 @@ export function ruleSetOf(rules: readonly Rule[], parts: RuleSetParts = {}): Rul
 
 /** A rule that drops what all the selectors hold for. */
 export function dropWhen(...when: Selector[]): Rule {
-  return { name: "drops", when, then: [{ kind: "drop" }] };
+  return { name: "drops", when, actions: [{ kind: "drop" }] };
 }
 
-export function always(...then: Action[]): Rule {
-  return { name: "always", when: [], then };
+export function always(...actions: Action[]): Rule {
+  return { name: "always", when: [], actions };
 }
 
 export function namesOf(text: string, format: NameListFormat = "domains"): LoadedNames {
