@@ -157,6 +157,12 @@ export class BackendPool implements ForwardingHost, BackendHost {
     return isAny;
   }
 
+  get whyNobody(): string {
+    return this.#backends
+      .map(({ name, health, isFull }) => `${name} is ${health.isUp && isFull ? "busy" : health.state}`)
+      .join(", ");
+  }
+
   isRetryRcode(rcode: number): boolean {
     return this.#retryRcodes.has(rcode);
   }

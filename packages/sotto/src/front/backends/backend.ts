@@ -319,6 +319,11 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 
   #replied(attempt: Attempt, octets: Uint8Array, nowMs: number): void {
+    if (attempt.isAwaited && ((octets[2] ?? 0) & TRUNCATED) !== 0) {
+      const problem = this.#problem("ERR_REPLY_UNUSABLE", "a truncated reply over TCP");
+      this.#fail(attempt, "malformed", problem, nowMs);
+      return;
+    }
     const rcode = (octets[3] ?? 0) & 0xf;
     if (rcode === Rcode.FormErr || rcode === Rcode.NotImp) {
       if (this.#goesOnPlainly(attempt, octets, nowMs)) return;
@@ -417,6 +422,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 }
 
+/** TC, in the third octet. */
+const TRUNCATED = 0x02;
 /** Connections that may end under one query: those of a server that closes after each reply, until that is learnt. */
 const MOVES_MAX = 8;
 /** As long as Unbound keeps what it knows of a server (`infra-host-ttl: 900`). */
