@@ -1,6 +1,7 @@
 /** A pool of backends: takes queries, shares them out, and gives each exactly one outcome. */
 import { DnsError, type Runtime, SharedTimer } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
+import type { AttemptQuery } from "./attempt.ts";
 import { Backend, type BackendHost } from "./backend.ts";
 import type { StateChange } from "./backend-health.ts";
 import {
@@ -15,6 +16,7 @@ import type { ForwardQuery } from "./forward-query.ts";
 import { Forwarding, type ForwardingHost } from "./forwarding.ts";
 import { Latency } from "./latency.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { TRANSFERS_MAX, type Transfer, type TransferHandlers } from "./transfer.ts";
 
 export class BackendPool implements ForwardingHost, BackendHost {
   readonly name: string;
@@ -32,6 +34,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
   /** A list whose gaps are filled by its last one. */
   readonly #underWay: Forwarding[] = [];
   readonly #timer: SharedTimer;
+  readonly #transfers = new Set<Transfer>();
   #isClosed = false;
 
   /** Throws a `DnsError` (`ERR_CONFIG`) when there are no backends, too many, or two of one name. */
@@ -65,6 +68,29 @@ export class BackendPool implements ForwardingHost, BackendHost {
     const forwarding = new Forwarding(query, hash, this, nowMs);
     forwarding.index = this.#underWay.push(forwarding) - 1;
     forwarding.begin(nowMs);
+  }
+
+  /**
+   * A zone transfer from one of the backends that are up (the first choice, no retry). Undefined when nobody can be asked, or
+   * {@link TRANSFERS_MAX} are under way: `onEnd` is then not called.
+   */
+  openTransfer(query: AttemptQuery, handlers: TransferHandlers): Transfer | undefined {
+    const nowMs = this.#runtime.clock.nowMs();
+    if (this.#isClosed || this.#transfers.size >= TRANSFERS_MAX || !this.#allow(undefined, nowMs))
+      return undefined;
+    const index = choose(this.#balancing, this.#backends, hashQuestion(query.question), this.#runtime.random);
+    const transfer = this.#backends[index]?.openTransfer(query, {
+      onMessage: (octets) => handlers.onMessage(octets),
+      onEnd: (problem) => {
+        if (transfer !== undefined) this.#transfers.delete(transfer);
+        handlers.onEnd(problem);
+      },
+      onCancelled: () => {
+        if (transfer !== undefined) this.#transfers.delete(transfer);
+      },
+    });
+    if (transfer !== undefined) this.#transfers.add(transfer);
+    return transfer;
   }
 
   #refusal(): DnsError {
@@ -120,6 +146,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
     const nowMs = this.#runtime.clock.nowMs();
     const closing = this.#backends.map((backend) => backend.close());
     for (const forwarding of [...this.#underWay]) forwarding.abandon(nowMs);
+    for (const transfer of [...this.#transfers]) transfer.fail(this.#refusal());
     this.#timer.rest();
     await Promise.all(closing);
   }
@@ -155,6 +182,12 @@ export class BackendPool implements ForwardingHost, BackendHost {
       backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
     }
     return isAny;
+  }
+
+  get whyNobody(): string {
+    return this.#backends
+      .map(({ name, health, isFull }) => `${name} is ${health.isUp && isFull ? "busy" : health.state}`)
+      .join(", ");
   }
 
   isRetryRcode(rcode: number): boolean {

@@ -4,9 +4,14 @@
  * by the pool.
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { type QueryOutcome, upstreamAddressToText, upstreamTlsPolicy } from "@sotto/dns/transport";
+import {
+  type LinkTarget,
+  type QueryOutcome,
+  upstreamAddressToText,
+  upstreamTlsPolicy,
+} from "@sotto/dns/transport";
 import { Rcode } from "@sotto/dns/wire";
-import type { Attempt, AttemptCarrier, FailureKind } from "./attempt.ts";
+import type { Attempt, AttemptCarrier, AttemptQuery, FailureKind } from "./attempt.ts";
 import { AttemptQueue } from "./attempt-queue.ts";
 import { BackendHealth, type StateChange } from "./backend-health.ts";
 import {
@@ -17,13 +22,14 @@ import {
 } from "./backend-settings.ts";
 import type { BackendCounters, BackendStatus } from "./backend-status.ts";
 import { type Candidate, hashText } from "./balancing.ts";
-import { ClientLanes } from "./client-lanes.ts";
+import { ClientLanes, proxyHeader } from "./client-lanes.ts";
 import { type DatagramHost, DatagramSockets } from "./datagram-sockets.ts";
 import { HealthCheck } from "./health-check.ts";
 import { Latency } from "./latency.ts";
 import { QueryDresser } from "./query-dress.ts";
 import { type Sending, StreamLanes } from "./stream-lanes.ts";
 import { StreamMemory } from "./stream-memory.ts";
+import { Transfer, type TransferHandlers } from "./transfer.ts";
 
 /** The pool. */
 export interface BackendHost {
@@ -52,6 +58,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     failures: { timeout: 0, connection: 0, malformed: 0, down: 0, busy: 0 },
   };
   readonly #limits: BackendLimits;
+  /** Where connections go. */
+  readonly #target: LinkTarget;
   readonly #runtime: Runtime;
   readonly #latency = new Latency();
   readonly #dresser = new QueryDresser();
@@ -84,12 +92,13 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     });
     const isUdp = address.transport === "udp";
     const { localAddress } = options;
+    this.#target = {
+      remote: isUdp ? (options.tcpEndpoint ?? address.endpoint) : address.endpoint,
+      localAddress,
+      tls: options.tls ?? upstreamTlsPolicy(address),
+    };
     const streams = {
-      target: {
-        remote: isUdp ? (options.tcpEndpoint ?? address.endpoint) : address.endpoint,
-        localAddress,
-        tls: options.tls ?? upstreamTlsPolicy(address),
-      },
+      target: this.#target,
       lanes: limits.connections,
       limits,
       memory: this.#memory,
@@ -319,6 +328,11 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 
   #replied(attempt: Attempt, octets: Uint8Array, nowMs: number): void {
+    if (attempt.isAwaited && ((octets[2] ?? 0) & TRUNCATED) !== 0) {
+      const problem = this.#problem("ERR_REPLY_UNUSABLE", "a truncated reply over TCP");
+      this.#fail(attempt, "malformed", problem, nowMs);
+      return;
+    }
     const rcode = (octets[3] ?? 0) & 0xf;
     if (rcode === Rcode.FormErr || rcode === Rcode.NotImp) {
       if (this.#goesOnPlainly(attempt, octets, nowMs)) return;
@@ -385,6 +399,18 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     return this.connectProblem ?? this.#problem("ERR_CONNECTION_LOST", "no connection");
   }
 
+  /** A zone transfer, on a connection of its own. */
+  openTransfer(query: AttemptQuery, handlers: TransferHandlers): Transfer {
+    const target =
+      this.options.tellsClient === true
+        ? {
+            ...this.#target,
+            preamble: proxyHeader(query.client, query.local ?? this.#target.remote, "stream"),
+          }
+        : this.#target;
+    return new Transfer(query, { backend: this.name, target, limits: this.#limits }, handlers, this.#runtime);
+  }
+
   status(): BackendStatus {
     const { clock } = this.#runtime;
     const nowMs = clock.nowMs();
@@ -417,6 +443,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 }
 
+/** TC, in the third octet. */
+const TRUNCATED = 0x02;
 /** Connections that may end under one query: those of a server that closes after each reply, until that is learnt. */
 const MOVES_MAX = 8;
 /** As long as Unbound keeps what it knows of a server (`infra-host-ttl: 900`). */

@@ -4,17 +4,20 @@ import type { StreamListener } from "@sotto/dns/runtime";
 import { fakeCertificatePem, type SimNetworkOptions, type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
+  concatOctets,
   encodeMessage,
   FrameReader,
   frameMessage,
   type Message,
   makeEdns,
   makeMessage,
+  type ProxyHeader,
   parseName,
   type Question,
   type Rcode,
   RRClass,
   RRType,
+  readProxyHeader,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
 import { BackendPool } from "./backend-pool.ts";
@@ -81,9 +84,9 @@ export class FakeBackend {
   connections = 0;
   connectionsMost = 0;
   connectionsInAll = 0;
-  /** Octets before the first message of each connection or datagram are taken off and kept. */
-  headOctets = 0;
-  readonly heads: Uint8Array[] = [];
+  /** Each connection and datagram begins with a PROXY header. */
+  expectsProxy = false;
+  readonly heads: ProxyHeader[] = [];
   resumed = 0;
   readonly #world: SimWorld;
   readonly #address: string;
@@ -125,8 +128,7 @@ export class FakeBackend {
       { local: { address: this.#address, port: 53 }, connectTo: undefined, reusePort: false },
       {
         onMessage: (datagram, from) => {
-          if (this.headOctets > 0) this.heads.push(datagram.slice(0, this.headOctets));
-          this.#take(datagram.slice(this.headOctets), "udp", 1, {
+          this.#take(datagram.slice(this.#readHead(datagram) ?? 0), "udp", 1, {
             reply: (octets) => socket.send(octets, from),
             end: () => undefined,
             reset: () => undefined,
@@ -149,7 +151,7 @@ export class FakeBackend {
   ): void {
     const reader = new FrameReader();
     let nthOnConnection = 0;
-    let isHead = this.headOctets > 0;
+    let early: Uint8Array | undefined = this.expectsProxy ? new Uint8Array(0) : undefined;
     const reset = (): void => stream.reset();
     this.#resets.add(reset);
     this.connections++;
@@ -159,10 +161,12 @@ export class FakeBackend {
     stream.setHandlers({
       onData: (chunk) => {
         let octets = chunk;
-        if (isHead) {
-          isHead = false;
-          this.heads.push(octets.slice(0, this.headOctets));
-          octets = octets.subarray(this.headOctets);
+        if (early !== undefined) {
+          early = concatOctets([early, chunk]);
+          const headOctets = this.#readHead(early);
+          if (headOctets === undefined) return;
+          octets = early.subarray(headOctets);
+          early = undefined;
         }
         reader.push(octets, (message) => {
           this.#take(message.slice(), "stream", ++nthOnConnection, {
@@ -180,6 +184,16 @@ export class FakeBackend {
       },
       onDrain: () => undefined,
     });
+  }
+
+  /** Octets of the PROXY header; undefined when it is not complete. */
+  #readHead(octets: Uint8Array): number | undefined {
+    if (!this.expectsProxy) return 0;
+    const read = readProxyHeader(octets);
+    if (read.kind === "malformed") throw new RangeError(read.problem);
+    if (read.kind === "incomplete") return undefined;
+    this.heads.push(read.header);
+    return read.octets;
   }
 
   #take(

@@ -17,6 +17,8 @@ export interface ForwardingHost {
   readonly patienceMs: number;
   /** A backend that was not tried yet; with `mayRepeat` any, and also one that is down, when there is no better. */
   pick(forwarding: Forwarding, nowMs: number, mayRepeat: boolean): Backend | undefined;
+  /** For people: why {@link pick} found nobody. */
+  readonly whyNobody: string;
   isRetryRcode(rcode: number): boolean;
   /** True, and counted, when one more query may be asked again for being slow. */
   spendRetry(): boolean;
@@ -210,7 +212,7 @@ export class Forwarding implements AttemptOwner {
     if (this.#attempts.length === 0)
       return new DnsError(
         latest?.code ?? "ERR_NO_REACHABLE_AUTHORITY",
-        `pool ${name}: no backend can be asked now${latest === undefined ? "" : `: ${latest.message}`}`,
+        `pool ${name}: no backend can be asked now: ${latest?.message ?? this.#host.whyNobody}`,
         {
           stage: "query",
           cause: latest,

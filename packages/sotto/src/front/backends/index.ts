@@ -9,3 +9,4 @@ export { BACKEND_LIMITS_DEFAULT, HEALTH_DEFAULT } from "./backend-settings.ts";
 export type { BackendCounters, BackendStatus, PoolStatus } from "./backend-status.ts";
 export type { Balancing } from "./balancing.ts";
 export type { ForwardOutcome, ForwardQuery } from "./forward-query.ts";
+export type { Transfer, TransferHandlers } from "./transfer.ts";

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DnsError } from "@sotto/dns/runtime";
+import {
+  encodeMessage,
+  type Message,
+  makeMessage,
+  parseName,
+  parseRecord,
+  type Question,
+  RRClass,
+  RRType,
+} from "@sotto/dns/wire";
+import { type BackendQuery, decode, poolWorld } from "./backends.test-support.ts";
+import { TransferProgress } from "./transfer-progress.ts";
+
+const soa = (serial: number): string => `example. 60 SOA ns.example. admin.example. ${serial} 1 1 1 1`;
+const A = "www.example. 60 A 192.0.2.1";
+const question = (type: number): Question => ({ name: parseName("example."), type, class: RRClass.IN });
+
+function messageOf(texts: readonly string[], parts: Partial<Message> = {}): Uint8Array {
+  const answers = texts.map((text) => parseRecord(text));
+  return encodeMessage(
+    makeMessage({ isResponse: true, questions: [question(RRType.AXFR)], answers, ...parts }),
+  );
+}
+
+function queryOf(type: number, serial?: number): Uint8Array {
+  const authorities = serial === undefined ? [] : [parseRecord(soa(serial))];
+  return encodeMessage(makeMessage({ id: 7, questions: [question(type)], authorities }));
+}
+
+const CASES: readonly [string, number, number | undefined, readonly (readonly string[])[]][] = [
+  ["AXFR in one message", RRType.AXFR, undefined, [[soa(5), A, soa(5)]]],
+  ["AXFR, one record per message", RRType.AXFR, undefined, [[soa(5)], [A], [A], [soa(5)]]],
+  ["AXFR of an empty zone", RRType.AXFR, undefined, [[soa(5), soa(5)]]],
+  ["IXFR, nothing new", RRType.IXFR, 5, [[soa(5)]]],
+  ["IXFR, older than the client", RRType.IXFR, 6, [[soa(5)]]],
+  ["IXFR, newer across the end of the circle", RRType.IXFR, 0xffff_ff00, [[soa(5)], [A], [soa(5)]]],
+  [
+    "IXFR with the whole zone",
+    RRType.IXFR,
+    4,
+    [
+      [soa(5), A],
+      [A, soa(5)],
+    ],
+  ],
+  ["IXFR with one difference", RRType.IXFR, 4, [[soa(5), soa(4), A], [soa(5), A], [soa(5)]]],
+  [
+    "IXFR with two differences, one record per message",
+    RRType.IXFR,
+    3,
+    [[soa(5)], [soa(3)], [A], [soa(4)], [A], [soa(4)], [A], [soa(5)], [A], [soa(5)]],
+  ],
+];
+
+for (const [name, type, serial, messages] of CASES)
+  test(`the end is found and not before: ${name} [5936-2.2 1995-4]`, () => {
+    const progress = new TransferProgress(queryOf(type, serial), type);
+    const steps = messages.map((texts) => progress.note(messageOf(texts)));
+    assert.deepEqual(steps, [...messages.slice(1).map(() => "goes on"), "ends"]);
+  });
+
+test("errors end a transfer, garbage does too", () => {
+  const query = queryOf(RRType.AXFR);
+  assert.equal(new TransferProgress(query, RRType.AXFR).note(messageOf([], { rcode: 5 })), "ends");
+  assert.equal(new TransferProgress(query, RRType.AXFR).note(messageOf([A])), "malformed");
+  assert.equal(
+    new TransferProgress(query, RRType.AXFR).note(messageOf([soa(5), A]).subarray(0, 70)),
+    "malformed",
+  );
+  assert.equal(new TransferProgress(query, RRType.AXFR).note(new Uint8Array(3)), "malformed");
+});
+
+/** A pool with one backend, and a transfer from it. */
+async function transferWorld(behaviour: (query: BackendQuery) => void) {
+  const place = await poolWorld(["udp"]);
+  const [backend] = place.backends;
+  assert.ok(backend);
+  backend.behaviour = behaviour;
+  const messages: Message[] = [];
+  const ends: (DnsError | undefined)[] = [];
+  const transfer = place.pool.openTransfer(
+    {
+      octets: queryOf(RRType.AXFR),
+      question: question(RRType.AXFR),
+      deadlineMs: place.world.clock.nowMs() + 60_000,
+      client: undefined,
+      local: undefined,
+    },
+    { onMessage: (octets) => messages.push(decode(octets)), onEnd: (problem) => ends.push(problem) },
+  );
+  assert.ok(transfer);
+  return { ...place, transfer, backend, messages, ends };
+}
+
+test("a transfer has a connection of its own, messages come in order with the client's id, and it ends once", async () => {
+  const { world, backend, messages, ends, ask, settled, end } = await transferWorld((one) => {
+    if (one.query.questions[0]?.type !== RRType.AXFR) return;
+    for (const texts of [[soa(5), A], [A, A], [soa(5)]]) one.reply(messageOf(texts, { id: one.query.id }));
+  });
+  await world.clock.runUntil(() => ends.length > 0);
+  assert.deepEqual(ends, [undefined]);
+  assert.deepEqual(
+    messages.map(({ id, answers }) => [id, answers.length]),
+    [
+      [7, 2],
+      [7, 2],
+      [7, 1],
+    ],
+  );
+  assert.equal(backend.connectionsInAll, 1);
+  await settled([ask("www.example.", 100)]);
+  await end();
+});
+
+test("a transfer that falls silent, breaks or sends another id fails once, with the backend's name", async () => {
+  const behaviours: ((one: BackendQuery) => void)[] = [
+    (one) => one.reply(messageOf([soa(5)], { id: one.query.id })),
+    (one) => one.reset(),
+    (one) => one.reply(messageOf([soa(5), soa(5)], { id: one.query.id ^ 1 })),
+  ];
+  for (const behaviour of behaviours) {
+    const { world, ends, end } = await transferWorld(behaviour);
+    await world.clock.runUntil(() => ends.length > 0);
+    await world.clock.advance(100_000);
+    assert.equal(ends.length, 1);
+    assert.match(String(ends[0]?.message), /transfer of example\. from backend b1/);
+    await end();
+  }
+});
+
+test("a transfer can be paused, cancelled, and ends with the pool", async () => {
+  const { world, transfer, messages, ends, end } = await transferWorld((one) => {
+    for (let i = 0; i < 50; i++) one.reply(messageOf([i === 0 ? soa(5) : A], { id: one.query.id }));
+  });
+  await world.clock.advance(12);
+  transfer.pause();
+  await world.clock.advance(60);
+  const before = messages.length;
+  await world.clock.advance(5000);
+  assert.equal(messages.length, before);
+  transfer.resume();
+  await world.clock.advance(100);
+  assert.equal(messages.length, 50);
+  transfer.cancel();
+  transfer.resume();
+  await world.clock.advance(100_000);
+  assert.deepEqual(ends, []);
+  await end();
+  const other = await transferWorld(() => undefined);
+  await other.world.clock.advance(50);
+  await other.end();
+  assert.equal(other.ends[0]?.code, "ERR_CLOSED");
+});
