@@ -38,6 +38,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "stub",
     "recursor",
     "server",
+    "front",
     "config",
     "operations",
   ],

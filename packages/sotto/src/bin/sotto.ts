@@ -5,6 +5,7 @@ const HELP = `sotto: DNS over UDP, TCP and TLS
 
   sotto serve [--config FILE]       resolve for clients over UDP, TCP and TLS
   sotto stub --config FILE          a local resolver that asks others, encrypted (sotto stub --help)
+  sotto front --config FILE         DNS over UDP, TCP, TLS and HTTPS before other resolvers (sotto front --help)
   sotto check FILE                  check a configuration file
   sotto show --effective [--config FILE]
                                     print the configuration with all defaults
@@ -22,6 +23,7 @@ type Command = (args: readonly string[], io: ProgramIo) => Promise<number>;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).runServe,
   stub: async () => (await import("./stub.ts")).runStub,
+  front: async () => (await import("./front.ts")).runFront,
   check: async () => (await import("./check.ts")).runCheck,
   show: async () => (await import("./show.ts")).runShow,
   control: async () => (await import("./control.ts")).runControl,

@@ -1,5 +1,9 @@
 export { controlCommands } from "./control.ts";
 export type { ForwardZoneStatus, UpstreamStatus } from "./forwarders.ts";
+export { frontCommands } from "./front-commands.ts";
+export { type FrontStatus, type RunningFront, startFront } from "./front-daemon.ts";
+export { explainFront, type SupposedQuery } from "./front-explain.ts";
+export type { FrontPoolStatus } from "./front-pools.ts";
 export type { OpenListener } from "./listeners.ts";
 export type { OpeningStatus, PortalStatus } from "./portal.ts";
 export { type RunningServer, type StartOptions, startRecursor } from "./recursor-daemon.ts";

@@ -2,6 +2,7 @@
 import { stringify } from "yaml";
 import { z } from "zod";
 import type { ConfigProblem } from "./config-document.ts";
+import { type FrontSettings, frontSettings } from "./front-settings.ts";
 import { objectOf, type SchemaNode } from "./known-keys.ts";
 import { type Settings, settings } from "./settings.ts";
 
@@ -14,7 +15,7 @@ export function problemToText(problem: ConfigProblem): string {
 }
 
 /** The file that says explicitly what is in force. */
-export function effectiveSettings(checked: Settings): string {
+export function effectiveSettings(checked: Settings | FrontSettings): string {
   return stringify(checked, { lineWidth: 0 });
 }
 
@@ -25,11 +26,20 @@ export function settingsSchema(): z.core.JSONSchema.JSONSchema {
 
 /** The reference page of all settings, in Markdown. */
 export function settingsReference(): string {
-  const rows = referenceRows(settingsSchema(), "");
+  return reference(settingsSchema(), "serve", "settings.ts");
+}
+
+/** The same for `sotto front`. */
+export function frontReference(): string {
+  return reference(z.toJSONSchema(frontSettings, { io: "input" }), "front", "front-settings.ts");
+}
+
+function reference(schema: z.core.JSONSchema.JSONSchema, command: string, source: string): string {
+  const rows = referenceRows(schema, "");
   return [
-    "# Configuration reference",
+    `# Configuration reference${command === "serve" ? "" : ` of sotto ${command}`}`,
     "",
-    "One YAML file, `sotto serve --config FILE`. Written by `npm run docs`; the source is `packages/sotto/src/config/settings.ts`.",
+    `One YAML file, \`sotto ${command} --config FILE\`. Written by \`npm run docs\`; the source is \`packages/sotto/src/config/${source}\`.`,
     "Durations carry a unit (`500ms`, `10s`, `5m`, `2h`, `1d`), sizes too (`64KiB`, `16MiB`, `1GiB`). Unknown keys are errors.",
     "",
     "| setting | type | default | meaning |",

@@ -1,6 +1,6 @@
 /** What the parts of `front-rules-load` share: where problems go, what rules may refer to, and limits of clients. */
 import { tryParsePrefix } from "@sotto/dns/wire";
-import { suggest } from "./explain.ts";
+import { suggest } from "./known-keys.ts";
 import type { FrontRuleSettings } from "./front-rules.ts";
 import type { MasksConfig } from "./front-rules-config.ts";
 import { bounded, known } from "./load-listeners.ts";

@@ -7,13 +7,28 @@ export type {
   PortalConfig,
 } from "./config.ts";
 export type { ConfigProblem } from "./config-document.ts";
-export { effectiveSettings, problemToText, settingsReference, settingsSchema } from "./explain.ts";
+export {
+  effectiveSettings,
+  frontReference,
+  problemToText,
+  settingsReference,
+  settingsSchema,
+} from "./explain.ts";
+export type { FrontRulesConfig, FrontSetConfig } from "./front-rules-config.ts";
 export {
   type ConfigSource,
   type LoadedConfig,
   loadConfig,
   loadConfigFile,
 } from "./load.ts";
+export {
+  type FrontConfig,
+  frontSchema,
+  type LoadedFront,
+  loadFront,
+  loadFrontFile,
+  type PoolConfig,
+} from "./load-front.ts";
 export { tryParseStubServer } from "./setting-types.ts";
 export { WORKERS_AUTO_MAX } from "./settings.ts";
 export { tryParseDuration } from "./units.ts";

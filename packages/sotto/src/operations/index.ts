@@ -9,6 +9,7 @@ export {
   summarizeCertificate,
 } from "./certificate.ts";
 export { type ControlCommand, ControlServer } from "./control-server.ts";
+export { fileChunks } from "./file-chunks.ts";
 export { FileWatch } from "./file-watch.ts";
 export { type InheritedSocket, type InheritedSockets, takeInheritedSockets } from "./inherited-sockets.ts";
 export { type Log, type LogOptions, logFilter, openLog } from "./log.ts";

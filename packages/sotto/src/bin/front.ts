@@ -1,0 +1,181 @@
+/** `sotto front`: the DNS-aware front end before other people's resolvers. */
+import { parseArgs } from "node:util";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { frontCommands, type RunningFront, startFront } from "../compose/index.ts";
+import { effectiveSettings, type LoadedFront, loadFrontFile, problemToText } from "../config/index.ts";
+import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
+import { askControl } from "./control-client.ts";
+import { type DaemonServer, listenersOf, runDaemon } from "./daemon.ts";
+
+const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolvers
+
+  sotto front --config FILE [--socket PATH]
+                        run
+  sotto front check FILE
+                        check the file
+  sotto front show --config FILE
+                        what the file means, with all defaults
+  sotto front status [--config FILE | --socket PATH] [--json] [--watch]
+                        backends, rules and answers of the running front end
+  sotto front explain --config FILE NAME [TYPE] [--client ADDRESS] [--transport udp|tcp|tls|https] [--listener NAME]
+                      [+dnssec] [+cd] [+nord] [--json]
+                        which rule would match this query, and why the others do not
+  sotto front drain POOL BACKEND | resume POOL BACKEND [--config FILE | --socket PATH]
+                        take a backend out of use, and back
+`;
+
+type Loaded = LoadedFront & { readonly ok: true };
+
+export function runFront(args: readonly string[], io: ProgramIo): Promise<number> {
+  const read = readArguments(args);
+  if (read === undefined || read.help) {
+    (read === undefined ? io.stderr : io.stdout).write(HELP);
+    return Promise.resolve(read === undefined ? ExitCode.Usage : ExitCode.Ok);
+  }
+  const { command, words, config } = read;
+  switch (command) {
+    case "check":
+      return withFile(words[0] ?? config, io, () => {
+        io.stdout.write(`${words[0] ?? config}: ok\n`);
+        return ExitCode.Ok;
+      });
+    case "show":
+      return withFile(config, io, ({ settings }) => {
+        io.stdout.write(effectiveSettings(settings));
+        return ExitCode.Ok;
+      });
+    case "explain":
+      return withFile(config, io, (loaded) => runFrontExplain(loaded.config, read, nodeRuntime(), io));
+    case "status":
+      return withSocket(read, io, (ask) => runFrontStatus(ask, read, nodeRuntime().clock, io));
+    case "drain":
+    case "resume":
+      return withSocket(read, io, (ask) => steer(ask, [command, ...words], io));
+    case undefined:
+      return config === undefined ? usage(io) : serve(config, read.socket, io);
+    default:
+      return usage(io);
+  }
+}
+
+function usage(io: ProgramIo): Promise<number> {
+  io.stderr.write(HELP);
+  return Promise.resolve(ExitCode.Usage);
+}
+
+function serve(file: string, controlSocket: string | undefined, io: ProgramIo): Promise<number> {
+  return runDaemon<Loaded, DaemonServer<Loaded> & { readonly front: RunningFront }>(
+    {
+      program: "sotto front",
+      load: () => loadFrontFile(file),
+      controlSocket,
+      needsAuthorities: ({ config }) =>
+        config.pools.some(({ backends }) => backends.some(({ address }) => address.transport === "tls")),
+      start: async ({ config }, runtime, sockets) => {
+        const front = await startFront(config, runtime, { sockets });
+        return {
+          front,
+          get listeners() {
+            return front.listeners;
+          },
+          get status() {
+            return front.status;
+          },
+          reload: (loaded) => front.reload(loaded.config),
+          drain: () => front.drain(),
+          close: () => front.close(),
+        };
+      },
+      commands: ({ front }, { reload, stop }) =>
+        frontCommands(front, { listeners: () => listenersOf(front), reload, stop }),
+      statusLine: ({ front }) => front.statusLine,
+    },
+    io,
+  );
+}
+
+/** Reads the file; what is wrong with it is told, and so is what is worth knowing. */
+function withFile(
+  file: string | undefined,
+  io: ProgramIo,
+  run: (loaded: Loaded) => number | Promise<number>,
+): Promise<number> {
+  if (file === undefined) return usage(io);
+  const loaded = loadFrontFile(file);
+  for (const problem of loaded.ok ? loaded.warnings : loaded.problems)
+    io.stderr.write(`${problemToText(problem)}${loaded.ok ? " (warning)" : ""}\n`);
+  return Promise.resolve(loaded.ok ? run(loaded) : ExitCode.Failed);
+}
+
+/** Finds the running front end; a usage error when nobody says where it is. */
+function withSocket(
+  { socket, config, command }: Arguments,
+  io: ProgramIo,
+  run: (ask: (words: readonly string[]) => Promise<unknown>) => Promise<number>,
+): Promise<number> {
+  const loaded = socket === undefined && config !== undefined ? loadFrontFile(config) : undefined;
+  if (loaded?.ok === false) {
+    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
+    return Promise.resolve(ExitCode.Failed);
+  }
+  const path = socket ?? loaded?.config.controlSocket;
+  if (path !== undefined) return run((words) => askControl(path, words));
+  io.stderr.write(
+    `sotto front ${command}: say where it listens: --socket PATH as it was started, or --config FILE with control.socket\n`,
+  );
+  return Promise.resolve(ExitCode.Usage);
+}
+
+async function steer(
+  ask: (words: readonly string[]) => Promise<unknown>,
+  words: readonly string[],
+  io: ProgramIo,
+): Promise<number> {
+  try {
+    io.stdout.write(`${JSON.stringify(await ask(words))}\n`);
+    return ExitCode.Ok;
+  } catch (error) {
+    io.stderr.write(`sotto front ${words[0]}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return ExitCode.Failed;
+  }
+}
+
+interface Arguments {
+  readonly command: string | undefined;
+  readonly words: readonly string[];
+  readonly config: string | undefined;
+  readonly socket: string | undefined;
+  readonly client: string | undefined;
+  readonly transport: string | undefined;
+  readonly listener: string | undefined;
+  readonly json: boolean;
+  readonly watch: boolean;
+  readonly help: boolean;
+}
+
+/** Undefined when they make no sense. */
+function readArguments(args: readonly string[]): Arguments | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: "string", short: "c" },
+        socket: { type: "string" },
+        client: { type: "string" },
+        transport: { type: "string" },
+        listener: { type: "string" },
+        json: { type: "boolean" },
+        watch: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    const [command, ...words] = positionals;
+    const { config, socket, client, transport, listener } = values;
+    const { json = false, watch = false, help = false } = values;
+    return { command, words, config, socket, client, transport, listener, json, watch, help };
+  } catch {
+    return undefined;
+  }
+}

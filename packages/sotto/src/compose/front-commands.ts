@@ -1,0 +1,47 @@
+/** What operators can do to a running front end, as commands of the control channel. */
+import { tryParseName } from "@sotto/dns/wire";
+import type { ControlCommand } from "../operations/index.ts";
+import type { RunningFront } from "./front-daemon.ts";
+
+/** What the commands need of the daemon. */
+export interface FrontSteering {
+  listeners(): readonly object[];
+  /** Reads the configuration again; what changed. */
+  reload(): Promise<readonly string[]>;
+  /** Begins to end. */
+  stop(): void;
+}
+
+/** Commands by name; each takes the words behind it. */
+export function frontCommands(
+  front: RunningFront,
+  { listeners, reload, stop }: FrontSteering,
+): Readonly<Record<string, ControlCommand>> {
+  return {
+    status: async () => ({ ...front.status, listeners: listeners() }),
+    "front-status": async () => front.status,
+    flush: async (words) => ({ replies: flush(front, words) }),
+    drain: async ([pool = "", backend = ""]) => {
+      front.drainBackend(pool, backend);
+      return { draining: backend };
+    },
+    resume: async ([pool = "", backend = ""]) => {
+      front.resumeBackend(pool, backend);
+      return { resumed: backend };
+    },
+    reload: async () => ({ changes: await reload() }),
+    stop: async () => {
+      stop();
+      return { stopping: true };
+    },
+  };
+}
+
+/** `NAME`, `--zone NAME` or `--all`. */
+function flush(front: RunningFront, [first, second]: readonly string[]): number {
+  const text = first === "--all" ? "." : first === "--zone" ? second : first;
+  if (text === undefined) throw new Error("a name is missing");
+  const name = tryParseName(text);
+  if (!name.ok) throw new Error(name.problem);
+  return front.flush(name.value, first === "--all" || first === "--zone");
+}

@@ -1,0 +1,258 @@
+/** The front end as a whole: listeners → front service → rules → packet cache or pools of backends. The only file that knows all of these parts. */
+import type { Runtime } from "@sotto/dns/runtime";
+import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
+import type { Name } from "@sotto/dns/wire";
+import type { FrontConfig, ListenerConfig } from "../config/index.ts";
+import { type FrontCounters, FrontService } from "../front/index.ts";
+import type { InheritedSocket } from "../operations/index.ts";
+import { type OutcomeCounters, OutcomeTally, type ServerCookiesOptions } from "../server/index.ts";
+import { type FrontPoolStatus, FrontPools } from "./front-pools.ts";
+import { FrontRules, type FrontRulesStatus } from "./front-rules.ts";
+import { keyOf, type OpenListener } from "./listeners.ts";
+import { type AdmissionStatus, Listening } from "./listening.ts";
+import { COOKIE_SECRET_OCTETS } from "./recursor-daemon.ts";
+
+/** A front end that serves clients. */
+export interface RunningFront {
+  readonly listeners: readonly OpenListener[];
+  /** Everything that is counted. */
+  readonly status: FrontStatus;
+  /** How it does, in one line. */
+  readonly statusLine: string;
+  /** Changes to another configuration; rejects and leaves everything as it was when that cannot be done. Tells what changed. */
+  reload(config: FrontConfig): Promise<readonly string[]>;
+  /** Forgets what is cached at a name, and beneath it when `isZone`; tells how many answers. */
+  flush(name: Name, isZone: boolean): number;
+  /** Takes a backend out of use, or back; throws a DnsError when there is none of that name. */
+  drainBackend(pool: string, backend: string): void;
+  resumeBackend(pool: string, backend: string): void;
+  /** Stops accepting, lets clients finish for as long as configured, then closes. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Counters and gauges of a front end. */
+export interface FrontStatus extends AdmissionStatus {
+  readonly queries: OutcomeCounters;
+  readonly front: FrontCounters;
+  /** Queries that wait for backends. */
+  readonly pending: number;
+  readonly pools: readonly FrontPoolStatus[];
+  readonly rules: FrontRulesStatus;
+}
+
+export interface FrontStartOptions {
+  /** Sockets that the service manager has opened. */
+  readonly sockets?: readonly InheritedSocket[] | undefined;
+}
+
+/** Opens everything or nothing; rejects with ERR_CONFIG, or what the network says. */
+export async function startFront(
+  config: FrontConfig,
+  runtime: Runtime,
+  options: FrontStartOptions = {},
+): Promise<RunningFront> {
+  const front = await FrontDaemon.make(config, options, runtime);
+  await front.open();
+  return front;
+}
+
+/** What lies behind the listeners, built anew at each reload. */
+interface Engine {
+  readonly service: FrontService;
+  readonly pools: FrontPools;
+  readonly rules: FrontRules;
+}
+
+class FrontDaemon implements RunningFront {
+  readonly #runtime: Runtime;
+  readonly #outcomes = new OutcomeTally();
+  readonly #drawnCookieSecret: Uint8Array;
+  readonly #listening: Listening;
+  readonly #handlers = new Map<string, ListenerHandler>();
+  #config: FrontConfig;
+  #engine: Engine;
+
+  static async make(
+    config: FrontConfig,
+    { sockets = [] }: FrontStartOptions,
+    runtime: Runtime,
+  ): Promise<FrontDaemon> {
+    const pools = new FrontPools(config.pools, runtime);
+    try {
+      const rules = await FrontRules.load(config, pools, runtime);
+      return new FrontDaemon(config, { pools, rules }, sockets, runtime);
+    } catch (error) {
+      await pools.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    config: FrontConfig,
+    parts: Omit<Engine, "service">,
+    sockets: readonly InheritedSocket[],
+    runtime: Runtime,
+  ) {
+    this.#runtime = runtime;
+    this.#config = config;
+    this.#drawnCookieSecret = runtime.random.octets(COOKIE_SECRET_OCTETS);
+    this.#engine = this.#engineOf(config, parts);
+    this.#listening = new Listening(
+      config,
+      { handlerOf: (key, listener) => this.#handlerOf(key, listener), sockets, worker: undefined },
+      runtime,
+    );
+  }
+
+  #engineOf(config: FrontConfig, { pools, rules }: Omit<Engine, "service">): Engine {
+    const service = new FrontService(
+      {
+        access: config.access,
+        cookies: cookieOptions(config, this.#drawnCookieSecret),
+        outcomes: this.#outcomes,
+        rules: rules.set,
+        pools: pools.byName,
+        deadlineMs: config.deadlineMs,
+      },
+      this.#runtime,
+    );
+    return { service, pools, rules };
+  }
+
+  #handlerOf(key: string, { name }: ListenerConfig): MessageHandler {
+    const handler = new ListenerHandler(name, this.#engine.service);
+    this.#handlers.set(key, handler);
+    return handler;
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#listening.open();
+    } catch (error) {
+      this.#listening.stop();
+      await closeEngine(this.#engine);
+      throw error;
+    }
+  }
+
+  get listeners(): readonly OpenListener[] {
+    return this.#listening.listeners;
+  }
+
+  get status(): FrontStatus {
+    const { service, pools, rules } = this.#engine;
+    return {
+      ...this.#listening.status,
+      queries: service.outcomes,
+      front: service.counters,
+      pending: service.pending,
+      pools: pools.status,
+      rules: rules.status,
+    };
+  }
+
+  get statusLine(): string {
+    const pools = this.#engine.pools.status.map(({ name, backends }) => {
+      const up = backends.filter(({ state }) => state === "up" || state === "starting").length;
+      return `${name}: ${up} of ${backends.length} backends up`;
+    });
+    return `serving on ${this.listeners.length} listeners; ${pools.join(", ")}`;
+  }
+
+  async reload(next: FrontConfig): Promise<readonly string[]> {
+    const before = this.#config;
+    // All that can refuse comes before anything that others see.
+    const pools = this.#engine.pools.prepare(next.pools);
+    let engine: Engine;
+    let opened: readonly string[];
+    try {
+      engine = this.#engineOf(next, {
+        pools,
+        rules: await FrontRules.load(next, pools, this.#runtime, this.#engine.rules),
+      });
+      opened = await this.#listening.change(next);
+    } catch (error) {
+      await Promise.all(pools.leftBy(this.#engine.pools).map((pool) => pool.close()));
+      throw error;
+    }
+    const old = this.#engine;
+    this.#engine = engine;
+    this.#config = next;
+    old.rules.stop();
+    const names = new Map(next.listeners.map((listener, i) => [keyOf(listener, i), listener.name]));
+    for (const [key, handler] of this.#handlers) {
+      const name = names.get(key);
+      if (name === undefined) this.#handlers.delete(key);
+      else handler.change(name, engine.service);
+    }
+    // Queries that are under way finish with the parts they began with.
+    void old.service
+      .idle()
+      .then(() => Promise.all(old.pools.leftBy(pools).map((pool) => pool.close())))
+      .catch((error: unknown) => {
+        this.#runtime.events.publish("server.bug", { where: "reload", error: String(error) });
+      });
+    return [...opened, ...settingChanges(before, next)];
+  }
+
+  flush(name: Name, isZone: boolean): number {
+    return this.#engine.pools.flush((cache) => cache.flush(name, isZone));
+  }
+
+  drainBackend(pool: string, backend: string): void {
+    this.#engine.pools.poolOf(pool).drain(backend);
+  }
+
+  resumeBackend(pool: string, backend: string): void {
+    this.#engine.pools.poolOf(pool).resume(backend);
+  }
+
+  async drain(): Promise<void> {
+    await this.#listening.drain();
+    await closeEngine(this.#engine);
+  }
+
+  async close(): Promise<void> {
+    await this.#listening.close();
+    await closeEngine(this.#engine);
+  }
+}
+
+/** Lets a listener outlive reloads: it keeps this, and what is behind it changes. */
+class ListenerHandler implements MessageHandler {
+  #handler: MessageHandler;
+
+  constructor(name: string, service: FrontService) {
+    this.#handler = service.handlerOf(name);
+  }
+
+  change(name: string, service: FrontService): void {
+    this.#handler = service.handlerOf(name);
+  }
+
+  answer(octets: Uint8Array, channel: QueryChannel): ReturnType<MessageHandler["answer"]> {
+    return this.#handler.answer(octets, channel);
+  }
+}
+
+async function closeEngine({ rules, pools }: Engine): Promise<void> {
+  rules.stop();
+  await pools.close();
+}
+
+function cookieOptions({ cookies }: FrontConfig, drawn: Uint8Array): ServerCookiesOptions | undefined {
+  if (cookies.policy === "off") return undefined;
+  return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
+}
+
+/** What a reload changed, in words; settings that need a restart say so. */
+function settingChanges(before: FrontConfig, after: FrontConfig): string[] {
+  const changes: string[] = [];
+  for (const key of ["access", "pools", "rules", "sets", "clients", "limits", "tls"] as const)
+    if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
+  for (const key of ["log", "engine"] as const)
+    if (JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+      changes.push(`${key}: takes effect at restart`);
+  return changes;
+}

@@ -1,0 +1,124 @@
+/** Pools of a front end as they are configured: backends with what is remembered of their answers. Those that stay the same outlive a reload. */
+import { MessageCache, type MessageCacheCounters } from "@sotto/dns/cache";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { Rcode } from "@sotto/dns/wire";
+import type { PoolConfig } from "../config/index.ts";
+import { BackendPool, type Balancing, type FrontPool, type PoolStatus } from "../front/index.ts";
+
+export class FrontPools {
+  readonly #runtime: Runtime;
+  #pools = new Map<string, ConfiguredPool>();
+
+  constructor(configs: readonly PoolConfig[], runtime: Runtime) {
+    this.#runtime = runtime;
+    for (const config of configs) this.#pools.set(config.name, makePool(config, runtime));
+  }
+
+  get byName(): ReadonlyMap<string, FrontPool & { readonly backends: BackendPool }> {
+    return this.#pools;
+  }
+
+  get status(): readonly FrontPoolStatus[] {
+    return [...this.#pools.values()].map(({ backends, cache }) => ({
+      ...backends.status,
+      cache:
+        cache === undefined
+          ? undefined
+          : { entries: cache.count, usedBytes: cache.usedBytes, ...cache.counters },
+    }));
+  }
+
+  /** Throws ERR_CONFIG when there is none of that name. */
+  poolOf(name: string): BackendPool {
+    const pool = this.#pools.get(name);
+    if (pool === undefined)
+      throw new DnsError(
+        "ERR_CONFIG",
+        `there is no pool ${JSON.stringify(name)}, but ${[...this.#pools.keys()].join(", ")}`,
+      );
+    return pool.backends;
+  }
+
+  /** The pools of another configuration: those of this one that are the same, and new ones. */
+  prepare(configs: readonly PoolConfig[]): FrontPools {
+    const next = new FrontPools([], this.#runtime);
+    for (const config of configs) {
+      const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
+      next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+    }
+    return next;
+  }
+
+  /** Those that `next` does not have, to be closed when nobody uses them any more. */
+  leftBy(next: FrontPools): readonly BackendPool[] {
+    const kept = new Set([...next.#pools.values()].map(({ backends }) => backends));
+    return [...this.#pools.values()].flatMap(({ backends }) => (kept.has(backends) ? [] : [backends]));
+  }
+
+  flush(remove: (cache: MessageCache) => number): number {
+    let count = 0;
+    for (const { cache } of this.#pools.values()) if (cache !== undefined) count += remove(cache);
+    return count;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map(({ backends }) => backends.close()));
+  }
+}
+
+export type FrontPoolStatus = PoolStatus & {
+  /** Undefined: none. */
+  readonly cache: (MessageCacheCounters & { readonly entries: number; readonly usedBytes: number }) | undefined;
+};
+
+interface ConfiguredPool extends FrontPool {
+  readonly key: string;
+  readonly backends: BackendPool;
+}
+
+function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
+  const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
+  const backends = new BackendPool(
+    {
+      name,
+      backends: config.backends.map(({ inFlightMax, queueMax, connections, tcpPort, ...backend }) => ({
+        ...backend,
+        tcpEndpoint: tcpPort === undefined ? undefined : { ...backend.address.endpoint, port: tcpPort },
+        limits: { inFlightMax, queueMax, connections, sockets: connections },
+      })),
+      balancing: CHOICES[config.choice],
+      retries: config.retries,
+      retryRcodes: config.retriesServfail ? [Rcode.ServFail] : [],
+      health: {
+        name: health.name,
+        type: health.type,
+        rcodes: health.rcodes,
+        intervalMs: health.intervalMs,
+        timeoutMs: health.timeoutMs,
+        rise: health.rise,
+        fall: health.fall,
+        slowStartMs: config.slowStartMs,
+      },
+    },
+    runtime,
+  );
+  const cache =
+    cacheBytes === 0
+      ? undefined
+      : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: config.maxTtlSeconds }, runtime.random);
+  return { key: keyOf(config), name, backends, cache, staleSeconds, passesAuthenticData };
+}
+
+const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
+  ordered: "ordered",
+  "round-robin": "round robin",
+  weighted: "weighted random",
+  "least-outstanding": "least outstanding",
+  fastest: "fastest",
+  hash: "hash",
+};
+
+/** The same for configurations that mean the same. */
+function keyOf(config: PoolConfig): string {
+  return JSON.stringify({ ...config, health: { ...config.health, name: config.health.name.toString() } });
+}

@@ -1,0 +1,120 @@
+/** The access control of a front end as it is configured: limits of clients, rules, and sets whose files are watched. */
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import type { FrontConfig, FrontSetConfig } from "../config/index.ts";
+import { ClientGuard, type LoadedSet, RuleSet } from "../front/index.ts";
+import { FileWatch } from "../operations/index.ts";
+import { loadSet } from "./front-sets.ts";
+
+export interface FrontRulesStatus {
+  readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
+  readonly sets: readonly {
+    readonly name: string;
+    readonly entries: number;
+    /** Why the last change of its file is not in force. */
+    readonly problem: string | undefined;
+  }[];
+  readonly clients: { readonly overLimit: number; readonly banned: number };
+}
+
+/** Tells which pools can be used. */
+interface Pools {
+  readonly byName: ReadonlyMap<
+    string,
+    { readonly backends: { readonly isDown: boolean; readonly isSaturated: boolean } }
+  >;
+}
+
+export class FrontRules {
+  readonly set: RuleSet;
+  readonly #config: FrontConfig;
+  readonly #runtime: Runtime;
+  readonly #watches: readonly FileWatch[];
+  readonly #problems = new Map<string, string>();
+
+  /** Reads all sets; rejects with ERR_CONFIG when one cannot be read. Limits of clients go on counting when they are those of `before`. */
+  static async load(
+    config: FrontConfig,
+    pools: Pools,
+    runtime: Runtime,
+    before?: FrontRules,
+  ): Promise<FrontRules> {
+    const sets = new Map<string, LoadedSet>();
+    for (const set of config.sets) {
+      const loaded = await loadSet(set, runtime);
+      tellReport(set, loaded, runtime);
+      sets.set(set.name, loaded);
+    }
+    const isSameGuard =
+      JSON.stringify(before === undefined ? undefined : before.#config.clients) ===
+      JSON.stringify(config.clients);
+    const guard =
+      isSameGuard && before !== undefined ? before.set.guard : new ClientGuard(config.clients, runtime);
+    return new FrontRules(config, sets, pools, guard, runtime);
+  }
+
+  private constructor(
+    config: FrontConfig,
+    sets: ReadonlyMap<string, LoadedSet>,
+    pools: Pools,
+    guard: ClientGuard,
+    runtime: Runtime,
+  ) {
+    this.#config = config;
+    this.#runtime = runtime;
+    this.set = new RuleSet(
+      {
+        rules: config.rules,
+        sets,
+        pools: {
+          isDown: (pool) => pools.byName.get(pool)?.backends.isDown === true,
+          isSaturated: (pool) => pools.byName.get(pool)?.backends.isSaturated === true,
+        },
+        guard,
+      },
+      runtime,
+    );
+    this.#watches = config.sets.flatMap((set) => {
+      if (set.file === undefined) return [];
+      const watch = new FileWatch(runtime.clock, () => void this.#renew(set));
+      watch.watch([set.file], config.watchSetsMs);
+      return [watch];
+    });
+  }
+
+  get status(): FrontRulesStatus {
+    const { rules, sets } = this.set.counters;
+    return {
+      rules,
+      sets: sets.map((set) => ({ ...set, problem: this.#problems.get(set.name) })),
+      clients: this.set.guard.counters,
+    };
+  }
+
+  /** Ends its timers. */
+  stop(): void {
+    for (const watch of this.#watches) watch.stop();
+  }
+
+  /** What is broken is told and not used: the next change is looked at again. */
+  async #renew(config: FrontSetConfig): Promise<void> {
+    const { name } = config;
+    try {
+      const loaded = await loadSet(config, this.#runtime);
+      this.set.replaceSet(name, loaded);
+      this.#problems.delete(name);
+      tellReport(config, loaded, this.#runtime);
+    } catch (error) {
+      const problem = DnsError.is(error) ? error.message : String(error);
+      this.#problems.set(name, problem);
+      this.#runtime.events.publish("front.set.refused", { problem, consequence: "the set in use stays" });
+    }
+  }
+}
+
+/** What was read, and what of it was not understood. */
+function tellReport({ name, file }: FrontSetConfig, { report }: LoadedSet, { events }: Runtime): void {
+  const entries = "names" in report ? report.names : report.prefixes;
+  events.publish("front.set.loaded", { set: name, file, entries, bad: report.bad });
+  if (report.bad > 0)
+    events.publish("front.set.bad-lines", { set: name, bad: report.bad, problems: report.problems });
+}

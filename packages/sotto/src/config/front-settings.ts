@@ -1,0 +1,136 @@
+/** The settings of `sotto front`: the listeners of `sotto serve`, and behind them pools of backends, rules and sets. */
+import { tryParseUpstreamAddress } from "@sotto/dns/transport";
+import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
+import { z } from "zod";
+import { frontRuleSections } from "./front-rules.ts";
+import { duration, size, text } from "./setting-types.ts";
+import { settings } from "./settings.ts";
+
+const backend = z.strictObject({
+  address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
+    description:
+      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is always authenticated, and never asked in clear.",
+  }),
+  name: z.string().min(1).max(63).optional().meta({
+    description: "What it is called in status, log and commands. Default: its address.",
+  }),
+  weight: z.number().int().min(1).max(1000).default(1).meta({
+    description: "Its share of the queries, for the choices weighted and hash.",
+  }),
+  connections: z.number().int().min(1).max(256).default(4).meta({
+    description:
+      "Connections to it at once (tcp, tls), or sockets (udp). All clients share them: each carries many queries, answered in any order.",
+  }),
+  "in-flight": z.number().int().min(1).max(60_000).default(2000).meta({
+    description: "Unanswered queries at this backend; more wait in its queue.",
+  }),
+  queue: z.number().int().min(0).max(100_000).default(2000).meta({
+    description: "Queries that wait for a place at this backend; more go to another one, or fail.",
+  }),
+  proxy: z.enum(["off", "v2"]).default("off").meta({
+    description:
+      "Tells the client's address by PROXY protocol version 2. Connections are then of one client each: `connections` counts clients that are connected at once.",
+  }),
+  "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
+    description:
+      "Where a udp backend is asked over TCP when its answer was truncated. Default: the same port.",
+  }),
+});
+
+const health = z.strictObject({
+  name: text(tryParseName, "health.example.").default(".").meta({ description: "Name to ask for." }),
+  type: text((value) => {
+    const type = rrTypeFromText(value);
+    return type === undefined
+      ? { ok: false, problem: `${JSON.stringify(value)} is not a record type` }
+      : { ok: true, value: type };
+  }, "NS")
+    .default("NS")
+    .meta({ description: "Type to ask for." }),
+  rcodes: z
+    .array(
+      text((value) => {
+        const rcode = rcodeFromText(value);
+        return rcode === undefined
+          ? { ok: false, problem: `${JSON.stringify(value)} is not a response code` }
+          : { ok: true, value: rcode };
+      }, "NOERROR"),
+    )
+    .min(1)
+    .default(["NOERROR", "NXDOMAIN"])
+    .meta({ description: "Response codes of a backend that is well." }),
+  interval: duration()
+    .default("5s")
+    .meta({ description: "Between two checks; 0s: none, queries alone decide." }),
+  timeout: duration().default("2s").meta({ description: "For one check." }),
+  rise: z.number().int().min(1).max(100).default(2).meta({
+    description: "Good checks in a row that bring a backend up.",
+  }),
+  fall: z.number().int().min(1).max(100).default(3).meta({
+    description: "Bad checks in a row, or queries without an answer, that take it down.",
+  }),
+});
+
+const pool = z.strictObject({
+  name: z.string().min(1).max(63).meta({ description: "What rules call it." }),
+  backends: z.array(backend).min(1).max(1000).meta({ description: "Who answers." }),
+  choice: z
+    .enum(["ordered", "round-robin", "weighted", "least-outstanding", "fastest", "hash"])
+    .default("least-outstanding")
+    .meta({
+      description:
+        "Which backend that is up is asked. ordered: the first; hash: by the question, so that each backend's cache has its own names; fastest: by latency.",
+    }),
+  retries: z.number().int().min(0).max(5).default(2).meta({
+    description:
+      "Further backends that are asked when one is silent for longer than the pool's latency suggests, fails or is gone.",
+  }),
+  "retry-servfail": z.boolean().default(true).meta({
+    description: "A SERVFAIL is tried at another backend before the client gets it.",
+  }),
+  health: health.prefault({}).meta({ description: "How backends are checked, over their own transport." }),
+  "slow-start": duration().default("10s").meta({
+    description: "A backend that comes up gets its whole share only after this time.",
+  }),
+  cache: size().default("64MiB").meta({ description: "Memory for its answers; 0B: none." }),
+  "max-ttl": duration().default("1d").meta({ description: "Longest time an answer is kept." }),
+  "serve-stale": duration().default("1h").meta({
+    description:
+      "While all its backends are down, answers are given for so long after their end (RFC 8767); 0s: never.",
+  }),
+  "pass-ad": z.boolean().default(true).meta({
+    description:
+      "Passes on the AD flag of its backends. false where somebody could change what they say on the way (RFC 4035 §4.9.3).",
+  }),
+});
+
+const common = settings.pick({
+  engine: true,
+  listen: true,
+  cookies: true,
+  limits: true,
+  tls: true,
+  control: true,
+  log: true,
+});
+
+/** The whole file. */
+export const frontSettings = common.extend({
+  access: settings.shape.access
+    .unwrap()
+    .pick({ allow: true, deny: true, action: true })
+    .prefault({})
+    .meta({ description: "Who may ask at all, before all rules." }),
+  pools: z.array(pool).min(1).max(100).meta({
+    description: "Backends by name; the first pool is for everything that no rule routes.",
+  }),
+  ...frontRuleSections,
+  "watch-sets": duration().default("5s").meta({
+    description: "How often files of sets are looked at for changes; 0s: never, only at SIGHUP.",
+  }),
+  deadline: duration().default("8s").meta({
+    description: "Longest time for one query with all its tries, after which it is answered SERVFAIL.",
+  }),
+});
+
+export type FrontSettings = z.infer<typeof frontSettings>;

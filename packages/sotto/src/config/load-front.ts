@@ -1,0 +1,210 @@
+/** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
+import { dirname, resolve } from "node:path";
+import { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "@sotto/dns/transport";
+import { type Name, parseName, type Rcode, RRType, rcodeFromText, rrTypeFromText } from "@sotto/dns/wire";
+import { z } from "zod";
+import type { Config } from "./config.ts";
+import {
+  type ConfigDocument,
+  type ConfigProblem,
+  parseConfigDocument,
+  readConfigText,
+} from "./config-document.ts";
+import type { FrontRulesConfig } from "./front-rules-config.ts";
+import { toFrontRules } from "./front-rules-load.ts";
+import { type FrontSettings, frontSettings } from "./front-settings.ts";
+import { toCookies, toListeners } from "./load-common.ts";
+import { bounded, known, toAdmissionLimits, toTls } from "./load-listeners.ts";
+import { tryParseDuration, tryParseSize } from "./units.ts";
+
+export interface BackendConfig {
+  readonly name: string;
+  readonly address: UpstreamAddress;
+  readonly weight: number;
+  readonly connections: number;
+  readonly inFlightMax: number;
+  readonly queueMax: number;
+  readonly tellsClient: boolean;
+  /** Where it is asked over TCP when it is asked over UDP. */
+  readonly tcpPort: number | undefined;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly backends: readonly BackendConfig[];
+  readonly choice: FrontSettings["pools"][number]["choice"];
+  readonly retries: number;
+  readonly retriesServfail: boolean;
+  readonly health: {
+    readonly name: Name;
+    readonly type: number;
+    readonly rcodes: readonly Rcode[];
+    readonly intervalMs: number;
+    readonly timeoutMs: number;
+    readonly rise: number;
+    readonly fall: number;
+  };
+  readonly slowStartMs: number;
+  /** 0: no cache. */
+  readonly cacheBytes: number;
+  readonly maxTtlSeconds: number;
+  readonly staleSeconds: number;
+  readonly passesAuthenticData: boolean;
+}
+
+/** Everything `sotto front` needs to know. */
+export interface FrontConfig
+  extends Pick<Config, "engine" | "listeners" | "cookies" | "limits" | "tls" | "controlSocket" | "log">,
+    FrontRulesConfig {
+  readonly access: Pick<Config["access"], "allow" | "deny" | "action">;
+  /** The first is for queries that no rule routes. */
+  readonly pools: readonly PoolConfig[];
+  readonly deadlineMs: number;
+  /** Undefined: only when told to. */
+  readonly watchSetsMs: number | undefined;
+}
+
+/** A usable configuration, with what is worth telling, or everything that is wrong with it. */
+export type LoadedFront =
+  | {
+      readonly ok: true;
+      readonly config: FrontConfig;
+      readonly settings: FrontSettings;
+      readonly warnings: readonly ConfigProblem[];
+    }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** Reads and checks a file. Files it names are relative to its folder. */
+export function loadFrontFile(file: string): LoadedFront {
+  const text = readConfigText(file);
+  return text.ok
+    ? loadFront(text.value, file)
+    : { ok: false, problems: [{ file, line: undefined, path: "", message: text.problem }] };
+}
+
+/** Checks the text of a file; `file` is for messages and for the folder of files it names. */
+export function loadFront(text: string, file: string): LoadedFront {
+  const document = parseConfigDocument(text, file);
+  if (!document.ok) return document;
+  const checked = frontSettings.safeParse(document.value.value);
+  if (!checked.success)
+    return { ok: false, problems: document.value.problemsOf(checked.error.issues, frontSchema()) };
+  return toConfig(checked.data, document.value, dirname(resolve(file)));
+}
+
+/** JSON Schema of the file, for editors. */
+export function frontSchema(): z.core.JSONSchema.JSONSchema {
+  return z.toJSONSchema(frontSettings, { io: "input" });
+}
+
+function toConfig(checked: FrontSettings, document: ConfigDocument, folder: string): LoadedFront {
+  const problems: ConfigProblem[] = [];
+  const warnings: ConfigProblem[] = [];
+  const report = (path: readonly PropertyKey[], message: string): void =>
+    void problems.push(document.problem(path, message));
+  const warn = (path: readonly PropertyKey[], message: string): void =>
+    void warnings.push(document.problem(path, message));
+  const listeners = toListeners(checked, folder, report);
+  checkNames(
+    listeners.map(({ name }) => name),
+    (i, message) => report(["listen", i, "name"], message),
+  );
+  checkNames(
+    checked.pools.map(({ name }) => name),
+    (i, message) => report(["pools", i, "name"], message),
+  );
+  const config: FrontConfig = {
+    engine: checked.engine,
+    listeners,
+    access: checked.access,
+    cookies: toCookies(checked, folder, (key, message) => report(["cookies", key], message)),
+    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
+    controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
+    log: checked.log,
+    pools: checked.pools.map((pool, i) =>
+      toPool(pool, (path, message) => report(["pools", i, ...path], message)),
+    ),
+    deadlineMs: bounded(checked.deadline, 100, 60_000, (message) => report(["deadline"], message)),
+    watchSetsMs: known(tryParseDuration(checked["watch-sets"])) || undefined,
+    ...toFrontRules(
+      checked,
+      folder,
+      { pools: checked.pools.map(({ name }) => name), listeners: listeners.map(({ name }) => name) },
+      { report, warn },
+    ),
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
+}
+
+function checkNames(names: readonly string[], report: (index: number, message: string) => void): void {
+  for (const [i, name] of names.entries())
+    if (names.indexOf(name) < i) report(i, `${JSON.stringify(name)} is the name of another one before it`);
+}
+
+function toPool(
+  pool: FrontSettings["pools"][number],
+  report: (path: readonly PropertyKey[], message: string) => void,
+): PoolConfig {
+  const backends = pool.backends.map(toBackend);
+  checkNames(
+    backends.map(({ name }) => name),
+    (i, message) => report(["backends", i], message),
+  );
+  const { health } = pool;
+  const timer = (path: readonly PropertyKey[], text: string, least: number, most: number): number =>
+    bounded(text, least, most, (message) => report(path, message));
+  const cacheBytes = known(tryParseSize(pool.cache));
+  if (cacheBytes > 0 && cacheBytes < CACHE_BYTES_MIN) report(["cache"], "is less than 1MiB; 0B is for none");
+  if (cacheBytes > CACHE_BYTES_MAX) report(["cache"], "is more than 16GiB");
+  for (const [i, { address, tcpPort }] of backends.entries()) {
+    if (tcpPort !== undefined && address.transport !== "udp")
+      report(["backends", i, "tcp-port"], "is of use for udp only");
+    if (address.dane !== undefined)
+      report(
+        ["backends", i, "address"],
+        "dane needs lookups, which a front end does not do: give a pin or a name",
+      );
+  }
+  const intervalMs = known(tryParseDuration(health.interval));
+  return {
+    name: pool.name,
+    backends,
+    choice: pool.choice,
+    retries: pool.retries,
+    retriesServfail: pool["retry-servfail"],
+    health: {
+      name: parseName(health.name),
+      type: rrTypeFromText(health.type) ?? RRType.NS,
+      rcodes: health.rcodes.flatMap((text) => rcodeFromText(text) ?? []),
+      intervalMs: intervalMs === 0 ? 0 : timer(["health", "interval"], health.interval, 100, 3_600_000),
+      timeoutMs: timer(["health", "timeout"], health.timeout, 50, 60_000),
+      rise: health.rise,
+      fall: health.fall,
+    },
+    slowStartMs: timer(["slow-start"], pool["slow-start"], 0, 3_600_000),
+    cacheBytes,
+    maxTtlSeconds: Math.floor(known(tryParseDuration(pool["max-ttl"])) / 1000),
+    staleSeconds: Math.floor(known(tryParseDuration(pool["serve-stale"])) / 1000),
+    passesAuthenticData: pool["pass-ad"],
+  };
+}
+
+function toBackend(backend: FrontSettings["pools"][number]["backends"][number]): BackendConfig {
+  const address = known(tryParseUpstreamAddress(backend.address));
+  return {
+    // Who it must be is long, and not what it is called.
+    name: backend.name ?? upstreamAddressToText({ ...address, authName: undefined, pins: [] }),
+    address,
+    weight: backend.weight,
+    connections: backend.connections,
+    inFlightMax: backend["in-flight"],
+    queueMax: backend.queue,
+    tellsClient: backend.proxy === "v2",
+    tcpPort: backend["tcp-port"],
+  };
+}
+
+/** Below this a cache holds too little to be worth its bookkeeping. */
+const CACHE_BYTES_MIN = 1024 * 1024;
+const CACHE_BYTES_MAX = 16 * 1024 ** 3;

@@ -1,0 +1,2 @@
+export { runFrontExplain } from "./explain.ts";
+export { runFrontStatus } from "./status.ts";

@@ -1,0 +1,116 @@
+/** The status of a front end as a page for people: words say everything, colours only repeat it. */
+import { styleText } from "node:util";
+import type { FrontPoolStatus, FrontStatus } from "../../compose/index.ts";
+import { columns } from "./columns.ts";
+
+type Style = Parameters<typeof styleText>[0];
+/** Colours a text, or does not. */
+export type Paint = (style: Style, text: string) => string;
+
+export const plain: Paint = (_style, text) => text;
+export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
+
+export function frontStatusText(status: FrontStatus, paint: Paint): string {
+  return [headText(status), ...status.pools.map((pool) => poolText(pool, paint)), rulesText(status)]
+    .filter((part) => part !== "")
+    .join("\n\n")
+    .concat("\n");
+}
+
+function headText({ queries, front, connections, pending, patience }: FrontStatus): string {
+  const sum = (outcome: keyof (typeof queries)["udp"]): number =>
+    Object.values(queries).reduce((count, row) => count + row[outcome], 0);
+  const fromCache = sum("answered from cache");
+  const answered = sum("answered") + fromCache;
+  const counts = [
+    `${answered} answered (${fromCache} from cache)`,
+    `${sum("refused")} refused`,
+    `${sum("dropped")} dropped`,
+    `${sum("failed")} failed`,
+    ...(front.stale === 0 ? [] : [`${front.stale} stale`]),
+  ];
+  const timers = patience === 1 ? "" : `; timers at ${Math.round(100 * patience)} % because of load`;
+  return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}`;
+}
+
+const STATES: Readonly<Record<string, readonly [symbol: string, style: Style]>> = {
+  up: ["✓", "green"],
+  starting: ["~", "yellow"],
+  draining: ["-", "yellow"],
+  down: ["✗", "red"],
+};
+
+function poolText({ name, isDown, isSaturated, backends, cache }: FrontPoolStatus, paint: Paint): string {
+  const state = isDown ? "no backend is up" : isSaturated ? "saturated" : "";
+  const cached = cache === undefined ? "no cache" : `${cache.entries} answers in cache`;
+  const title = [`pool ${name}`, cached, ...(state === "" ? [] : [state])].join("; ");
+  const rows = backends.map((one) => {
+    const [symbol = "?"] = STATES[one.state] ?? [];
+    const { sent, answered, retries, failures } = one.counters;
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+    return [
+      `${symbol} ${one.name}`,
+      one.state,
+      durationText(one.forMs),
+      `${one.inFlight}${one.queued === 0 ? "" : `+${one.queued}`}`,
+      String(one.connections),
+      String(sent),
+      String(answered),
+      String(failed),
+      String(retries),
+      one.latencyMs === 0 ? "-" : `${one.latencyMs.toFixed(1)}`,
+      one.latencyP99Ms === undefined ? "-" : one.latencyP99Ms.toFixed(1),
+    ];
+  });
+  const table = columns(HEADS, rows).map((line, i) => {
+    const style = STATES[backends[i - 1]?.state ?? ""]?.[1];
+    return style === undefined ? line : paint(style, line);
+  });
+  const why = backends
+    .filter(({ state: one }) => one === "down" || one === "draining")
+    .map((one) => `  ${one.name} is ${one.state}: ${one.why}`);
+  return [paint("bold", title), ...table, ...why].join("\n");
+}
+
+const HEADS = [
+  "backend",
+  "state",
+  "for",
+  "in flight",
+  "conns",
+  "sent",
+  "answered",
+  "failed",
+  "retries",
+  "ms",
+  "p99 ms",
+] as const;
+
+function rulesText({ rules }: FrontStatus): string {
+  const lines: string[] = [];
+  if (rules.rules.length > 0)
+    lines.push(
+      ...columns(
+        ["rule", "matched", "decided"],
+        rules.rules.map(({ name, matches, ended }) => [name, String(matches), String(ended)]),
+      ),
+    );
+  if (rules.sets.length > 0)
+    lines.push(
+      ...(lines.length === 0 ? [] : [""]),
+      ...columns(
+        ["set", "entries", "state"],
+        rules.sets.map(({ name, entries, problem }) => [name, String(entries), problem ?? "in force"]),
+      ),
+    );
+  return lines.join("\n");
+}
+
+/** `12 ms`, `8 s`, `12 min`, `3 h`. */
+function durationText(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}

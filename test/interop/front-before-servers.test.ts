@@ -1,0 +1,128 @@
+/** `sotto front` before Debian's unbound, named, kresd and dnsdist, over UDP, TCP and TLS, asked by kdig and dig. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeIdentity } from "./our-server.ts";
+import {
+  freePort,
+  peerTest,
+  type RunningPeer,
+  runCommand,
+  runSotto,
+  SOTTO,
+  startPeer,
+  temporaryFolder,
+} from "./peers.ts";
+import { type ForeignServer, startForeignServer } from "./servers.ts";
+
+/** These forward; NSD answers behind them. */
+const NEEDS_BACKEND: ReadonlySet<string> = new Set(["kresd", "dnsdist"]);
+
+interface Front {
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly file: string;
+  readonly pin: string;
+  readonly peer: RunningPeer;
+}
+
+async function startFront(folder: string, settings: string): Promise<Front> {
+  const pin = await writeIdentity(folder);
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  const file = join(folder, "front.yaml");
+  writeFileSync(
+    file,
+    `listen:
+  - { transport: udp, address: 127.0.0.1, port: ${port} }
+  - { transport: tcp, address: 127.0.0.1, port: ${port} }
+  - { name: encrypted, transport: tls, address: 127.0.0.1, port: ${tlsPort}, certificate: server.pem, key: server.key }
+control: { socket: control.sock }
+limits: { idle-timeout: 7s }
+${settings}
+`,
+  );
+  const command = [...SOTTO, "front", "--config", file];
+  const peer = await startPeer(process.execPath, command, (output) => output.includes("ready"));
+  return { port, tlsPort, file, pin, peer };
+}
+
+function kdig(front: Front, ...args: string[]): Promise<string> {
+  return runCommand("kdig", ["@127.0.0.1", "-p", String(front.port), "+time=8", "+retry=0", ...args]).then(
+    ({ stdout, stderr }) => stdout + stderr,
+  );
+}
+
+/** Over TLS, where the front end proves who it is. */
+function kdigTls(front: Front, ...args: string[]): Promise<string> {
+  const to = [
+    "@127.0.0.1",
+    "-p",
+    String(front.tlsPort),
+    "+tls",
+    `+tls-pin=${front.pin}`,
+    "+time=8",
+    "+retry=0",
+  ];
+  return runCommand("kdig", [...to, ...args]).then(({ stdout, stderr }) => stdout + stderr);
+}
+
+function pools({ port, tlsPort, pin }: ForeignServer): string {
+  const wrongPin = `${"A".repeat(43)}=`;
+  return `pools:
+  - { name: udp, backends: [{ address: "udp://127.0.0.1:${port}" }], cache: 0B }
+  - { name: tcp, backends: [{ address: "tcp://127.0.0.1:${port}", connections: 2 }] }
+  - { name: tls, backends: [{ address: "tls://127.0.0.1:${tlsPort}?pin=sha256:${pin}" }] }
+  - { name: nobody, backends: [{ address: "tls://127.0.0.1:${tlsPort}?pin=sha256:${wrongPin}" }], retries: 0 }
+rules:
+  - { name: blocked, when: { name: [ads.interop.example] }, then: { refuse: { rcode: NXDOMAIN, ede: Blocked } } }
+  - { name: over tcp, when: { name: [mail.interop.example] }, then: { route: tcp } }
+  - { name: over tls, when: { name: [alias.interop.example] }, then: { route: tls } }
+  - { name: wrong, when: { name: [ns.interop.example] }, then: { route: nobody } }
+`;
+}
+
+for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
+  peerTest(
+    `the front end asks ${name} over UDP, TCP and TLS, speaks for itself to clients, and a wrong pin fails [7828-3.4-a 8467-4.1-b 8310-6.6-c]`,
+    [name, "kdig", "nsd"],
+    async (context) => {
+      const folder = temporaryFolder(context);
+      const behind = NEEDS_BACKEND.has(name) ? await startForeignServer("nsd", folder) : undefined;
+      context.after(() => behind?.peer.stop());
+      const server = await startForeignServer(name, folder, behind?.port);
+      const front = await startFront(folder, pools(server));
+      try {
+        assert.match(await kdig(front, "www.interop.example", "A"), /192\.0\.2\.1/);
+        // TC from a UDP backend is asked again over TCP.
+        assert.match(await kdig(front, "+tcp", "big.interop.example", "TXT"), /ANSWER: 1;/);
+        assert.match(await kdig(front, "mail.interop.example", "MX"), /10 www\.interop\.example\./);
+        assert.match(await kdig(front, "alias.interop.example", "A"), /CNAME\twww\.interop\.example\./);
+        assert.match(await kdig(front, "missing.interop.example", "A"), /status: NXDOMAIN/);
+        const blocked = await kdig(front, "+edns", "x.ads.interop.example", "A");
+        assert.match(blocked, /status: NXDOMAIN/);
+        assert.match(blocked, /Blocked/i);
+        const failed = await kdig(front, "+edns", "ns.interop.example", "A");
+        assert.match(failed, /status: SERVFAIL/);
+        assert.doesNotMatch(failed, /192\.0\.2\.53/);
+        // Padding and keepalive are the front end's own, whatever the backend does.
+        const padded = await kdigTls(front, "+padding", "www.interop.example", "A");
+        assert.match(padded, /192\.0\.2\.1/);
+        assert.match(padded, /PADDING/i);
+        assert.match(padded, /Received 468 B/);
+        const dig = await runCommand("dig", [
+          "@127.0.0.1",
+          ...["-p", String(front.port), "+tcp", "+keepalive", "+time=8", "mail.interop.example", "MX"],
+        ]);
+        // Ours shrinks under load only: 7 seconds, in the backend's words it would be 30 or none.
+        assert.match(dig.stdout, /TCP[ -]KEEPALIVE: 7\.0/i);
+        const status = await runSotto(["front", "status", "--config", front.file]);
+        assert.equal(status.code, 0, status.stderr);
+        assert.match(status.stdout, /pool tls/);
+        assert.match(status.stdout, /blocked +1/);
+      } finally {
+        await front.peer.stop();
+        await server.peer.stop();
+      }
+    },
+  );
+}
