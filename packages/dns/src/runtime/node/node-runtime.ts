@@ -6,15 +6,17 @@ import { openAnyDatagram } from "./any-datagram.ts";
 import { ChannelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
+import { openHttpListener } from "./node-http-listen.ts";
 import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
 import { ownAddresses } from "./own-addresses.ts";
 
-/** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
+/** Real sockets of `node:net`, `node:tls` and `node:dgram`, and HTTP of `node:http2` and `node:http`. */
 function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
   return {
     connect: openStream,
     listen: (options, handlers) => openListener(options, handlers, accepted),
+    listenHttp: (options, handlers) => openHttpListener(options, handlers, accepted),
     bindDatagram: openAnyDatagram,
     ownAddresses,
   };
