@@ -1,3 +1,4 @@
+export { DOH_ALPN, DohProtocol } from "./doh/doh-protocol.ts";
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";
