@@ -70,7 +70,10 @@ export interface HttpSession {
   /** HTTP/1.1: reads no further requests. An HTTP/2 client cannot have more than its streams under way. */
   pause(): void;
   resume(): void;
-  /** Tells the client to make no more requests here; those it makes until it knows are answered (RFC 9113 §6.8). */
+  /**
+   * Tells the client to make no more requests here. Those of HTTP/2 that cross this are not served, and the client knows
+   * that it may repeat them elsewhere (RFC 9113 §6.8); those of HTTP/1.1 are.
+   */
   leave(): void;
   /** Takes no more requests, sends what there is to send, then closes. */
   end(): void;

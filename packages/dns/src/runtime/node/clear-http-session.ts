@@ -46,15 +46,16 @@ export class ClearHttpSession implements HttpSession {
     const onEnd = (): void => {
       socket.end();
     };
+    let beginning: Buffer = Buffer.alloc(0);
     const onReadable = (): void => {
-      const chunk: unknown = socket.read();
-      if (!(chunk instanceof Buffer)) return;
-      socket.unshift(chunk);
-      const beginning = chunk.subarray(0, PREFACE.length);
-      const isLikeHttp2 = PREFACE.subarray(0, beginning.length).equals(beginning);
-      // The event comes again when there is more.
-      if (isLikeHttp2 && beginning.length < PREFACE.length) return;
+      for (let chunk: unknown = socket.read(); chunk instanceof Buffer; chunk = socket.read())
+        beginning = beginning.length === 0 ? chunk : Buffer.concat([beginning, chunk]);
+      const compared = Math.min(beginning.length, PREFACE.length);
+      const isLikeHttp2 = beginning.compare(PREFACE, 0, compared, 0, compared) === 0;
+      if (isLikeHttp2 && compared < PREFACE.length) return;
       socket.off("readable", onReadable).off("close", onClose).off("error", onError).off("end", onEnd);
+      // Not before: octets that are put back are announced like new ones.
+      socket.unshift(beginning);
       const session = isLikeHttp2 ? this.#makeHttp2() : this.#makeHttp1();
       this.#session = session;
       session.setHandlers(handlers);

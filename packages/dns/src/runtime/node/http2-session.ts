@@ -23,6 +23,8 @@ export class NodeHttp2Session implements HttpSession {
   readonly #socket: Socket;
   readonly #session: ServerHttp2Session;
   #problem: Error | undefined = undefined;
+  /** One side has ended the session in a way that is seen here. */
+  #isEnding = false;
 
   constructor(
     socket: Socket,
@@ -64,7 +66,14 @@ export class NodeHttp2Session implements HttpSession {
         ? new DnsError("ERR_MESSAGE_MALFORMED", `HTTP/2: ${problem.message}`, { cause: problem })
         : toDnsError(problem, "HTTP/2 session", "query", "ERR_CONNECTION_LOST");
     });
-    this.#socket.on("close", () => handlers.onClose(this.#problem));
+    session.on("goaway", this.#ending);
+    this.#socket.on("end", this.#ending);
+    this.#socket.on("close", () => {
+      // nghttp2 ends the session of who resets too much, and tells nobody.
+      if (!this.#isEnding)
+        this.#problem ??= new DnsError("ERR_MESSAGE_MALFORMED", "HTTP/2: the client broke the rules");
+      handlers.onClose(this.#problem);
+    });
     if (this.#socket.destroyed) queueMicrotask(() => handlers.onClose(this.#problem));
   }
 
@@ -74,16 +83,22 @@ export class NodeHttp2Session implements HttpSession {
   resume(): void {}
 
   leave(): void {
-    // RFC 9113 §6.8: first with the largest stream identifier, because requests may be on their way.
-    if (!this.#session.destroyed && !this.#session.closed)
-      this.#session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID_MAX);
+    // With the identifier of the last stream: nghttp2 takes no stream after a GOAWAY, and the client may
+    // ask on another connection what has a higher one (RFC 9113 §6.8).
+    if (!this.#session.destroyed && !this.#session.closed) this.#session.goaway(constants.NGHTTP2_NO_ERROR);
   }
 
+  readonly #ending = (): void => {
+    this.#isEnding = true;
+  };
+
   end(): void {
+    this.#isEnding = true;
     if (!this.#session.destroyed) this.#session.close();
   }
 
   reset(): void {
+    this.#isEnding = true;
     if (!this.#session.destroyed) this.#session.destroy();
     if (!this.#socket.destroyed) this.#socket.destroy();
   }
@@ -213,5 +228,3 @@ const REJECTED_STREAMS_MAX = 200;
  */
 const STREAM_RESETS_BURST = 200;
 const STREAM_RESETS_PER_SECOND = 20;
-/** RFC 9113 §6.8. */
-const LAST_STREAM_ID_MAX = 2 ** 31 - 1;

@@ -77,7 +77,7 @@ export class DohSession implements ServedSession, Admitted {
     this.#lastProgressMs = nowMs;
     const { limits, admission } = terms;
     this.#idleTimeoutMs = limits.idleTimeoutMs * admission.patience;
-    this.#firstQueryDueMs = nowMs + limits.firstQueryTimeoutMs * admission.patience;
+    this.#firstQueryDueMs = nowMs + Math.max(limits.firstQueryTimeoutMs * admission.patience, LEAVE_GRACE_MS);
     admission.opened(this);
     http.setHandlers({
       onBegin: (exchange) => this.#begin(exchange),
