@@ -6,7 +6,6 @@ import { openAnyDatagram } from "./any-datagram.ts";
 import { ChannelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
 import { openStream } from "./node-connect.ts";
-import { openHttpListener } from "./node-http-listen.ts";
 import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -16,7 +15,9 @@ function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
   return {
     connect: openStream,
     listen: (options, handlers) => openListener(options, handlers, accepted),
-    listenHttp: (options, handlers) => openHttpListener(options, handlers, accepted),
+    // Loaded when it is wanted: few programs do, and Node's HTTP takes tens of milliseconds.
+    listenHttp: async (options, handlers) =>
+      (await import("./node-http-listen.ts")).openHttpListener(options, handlers, accepted),
     bindDatagram: openAnyDatagram,
     ownAddresses,
   };

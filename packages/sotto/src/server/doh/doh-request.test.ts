@@ -30,7 +30,7 @@ test("the same query comes by GET, HEAD and POST, in every spelling that HTTP al
   }
 });
 
-test("what is no query gets the status that says why, and a sentence [8484-4.2.1-a]", () => {
+test("what is no query gets the status that says why, and a sentence [8484-4.2.1-a 8484-6-a]", () => {
   const response = QUERY.slice();
   response[2] = 0x80;
   const rows: readonly (readonly [string, number, RequestParts])[] = [
