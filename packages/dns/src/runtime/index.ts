@@ -2,6 +2,15 @@ export type { Clock, Timer } from "./clock.ts";
 export { DnsError, type DnsErrorCode } from "./dns-error.ts";
 export { type Events, silentEvents } from "./events.ts";
 export type {
+  HttpExchange,
+  HttpFieldName,
+  HttpLimits,
+  HttpListenHandlers,
+  HttpListenOptions,
+  HttpSession,
+  HttpSessionHandlers,
+} from "./http.ts";
+export type {
   AcceptStage,
   ByteStream,
   CertificatePem,

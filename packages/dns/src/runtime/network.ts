@@ -3,6 +3,8 @@
  * sockets, `testing/sim` over simulated ones. Connection machines sit above and do no I/O themselves.
  */
 
+import type { HttpListenHandlers, HttpListenOptions } from "./http.ts";
+
 /** An IP address literal (never a host name) and a port. */
 export interface Endpoint {
   readonly address: string;
@@ -151,11 +153,12 @@ export interface TlsServerOptions extends CertificatePem {
   readonly clientAuthoritiesPem?: readonly string[] | undefined;
 }
 
-/** The PROXY protocol on a listener: load balancers tell whom they speak for. */
+/** Load balancers before a listener tell whom they speak for. */
 export interface ProxyOptions {
   /** Peers that send a header and are believed; all others are served as they are. */
   isTrusted(address: string): boolean;
-  readonly place: "before tls" | "inside tls";
+  /** Where a header of the PROXY protocol stands, or that each HTTP request has a field of its own for it. */
+  readonly place: "before tls" | "inside tls" | "http header";
 }
 
 export interface ListenOptions {
@@ -254,6 +257,8 @@ export interface DatagramOptions {
 export interface Network {
   connect(options: ConnectOptions): Promise<ByteStream>;
   listen(options: ListenOptions, handlers: ListenHandlers): Promise<StreamListener>;
+  /** HTTP/2 and HTTP/1.1. Absent: this network carries no HTTP. */
+  listenHttp?(options: HttpListenOptions, handlers: HttpListenHandlers): Promise<StreamListener>;
   bindDatagram(options: DatagramOptions, handlers: DatagramHandlers): Promise<DatagramSocket>;
   /** The machine's addresses that others can reach, as a text that differs when they do. Absent: they cannot be seen. */
   ownAddresses?(): string;

@@ -1,4 +1,4 @@
-export { Admission, type AdmissionCounters, type RefusalReason } from "./admission.ts";
+export { Admission, type AdmissionCounters, type Admitted, type RefusalReason } from "./admission.ts";
 export {
   type Authentication,
   authenticate,
@@ -41,8 +41,13 @@ export {
   type ServerConnectionHost,
   type SessionTerms,
 } from "./server-connection.ts";
+export { LINGER_MS, type ServedSession, type SessionOwner } from "./server-session.ts";
 export {
+  type AcceptedConnection,
+  type ConnectionHandlers,
+  type SessionParts,
   type StreamCounters,
+  type StreamProtocol,
   StreamService,
   type StreamServiceChange,
   type StreamServiceOptions,

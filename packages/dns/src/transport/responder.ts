@@ -6,8 +6,8 @@
 import type { ChannelSecurity, Endpoint, StopSignal } from "@sotto/dns/runtime";
 import type { ExtendedError, Message, MessageView, Question } from "@sotto/dns/wire";
 
-/** How octets travelled. `internal` is a query that the program asked itself. */
-export type Transport = "udp" | "tcp" | "tls" | "internal";
+/** How octets travelled. `https` is DNS over HTTPS (RFC 8484); `internal` is a query that the program asked itself. */
+export type Transport = "udp" | "tcp" | "tls" | "https" | "internal";
 
 /** Who asked, and over what. */
 export interface QueryOrigin {
@@ -15,7 +15,7 @@ export interface QueryOrigin {
   /** Undefined for internal queries. */
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined;
-  /** Undefined unless the query came over TLS. */
+  /** Undefined unless the query came over TLS; also on `https` when a proxy before us has ended TLS. */
   readonly security: ChannelSecurity | undefined;
   /**
    * What the client's certificate means for access control: `allowed` and `denied` whatever its address; undefined when

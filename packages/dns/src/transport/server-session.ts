@@ -9,16 +9,26 @@ import {
   type SessionTerms,
 } from "./server-connection.ts";
 
+/** One client's connection, as whoever keeps the connections of a listener sees it. */
+export interface ServedSession {
+  /** Tells the client to go, answers what it asks until then, and ends when it is idle. */
+  drain(): void;
+  /** Reads no more, answers what has been read, and ends. */
+  finish(): void;
+  /** Aborts the connection, whatever state the session is in. */
+  drop(): void;
+}
+
 /** Whoever keeps the sessions of a listener. */
 export interface SessionOwner {
   /** The machine has ended; the stream may linger. */
-  sessionEnded(session: ServerSession, reason: ServerCloseReason): void;
+  sessionEnded(session: ServedSession, reason: ServerCloseReason): void;
   /** The stream is gone too. */
-  streamClosed(session: ServerSession): void;
+  streamClosed(session: ServedSession): void;
 }
 
 /** One client. */
-export class ServerSession implements ServerConnectionHost {
+export class ServerSession implements ServerConnectionHost, ServedSession {
   readonly connection: ServerConnection;
   readonly #stream: ByteStream;
   readonly #owner: SessionOwner;
@@ -55,7 +65,14 @@ export class ServerSession implements ServerConnectionHost {
     });
   }
 
-  /** Aborts the stream, whatever state the machine is in. */
+  drain(): void {
+    this.connection.drain();
+  }
+
+  finish(): void {
+    this.connection.finish();
+  }
+
   drop(): void {
     this.connection.abort();
     this.#timer?.cancel();
@@ -111,5 +128,5 @@ export class ServerSession implements ServerConnectionHost {
   }
 }
 
-/** How long the peer has to end its side after we ended ours. */
-const LINGER_MS = 2_000;
+/** How long the peer has to end its side after we ended ours, milliseconds. */
+export const LINGER_MS = 2_000;

@@ -1,10 +1,12 @@
-/** A TCP or TLS listener: admits connections, gives each a {@link ServerSession}, and closes them well. */
+/** A TCP or TLS listener: admits connections, gives each a session of its protocol, and closes them well. */
 import {
   type AcceptStage,
   type ByteStream,
   type ChannelSecurity,
   DnsError,
   type Endpoint,
+  type ListenHandlers,
+  type ListenOptions,
   type PendingConnection,
   type ProxyOptions,
   type Runtime,
@@ -14,8 +16,9 @@ import {
 import { Admission, type AdmissionTicket } from "./admission.ts";
 import { SERVER_LIMITS_DEFAULT, type ServerLimits, type SessionLimits } from "./limits.ts";
 import type { MessageHandler } from "./message-handler.ts";
+import type { QueryOrigin, Transport } from "./responder.ts";
 import type { ServerCloseReason, SessionTerms } from "./server-connection.ts";
-import { ServerSession, type SessionOwner } from "./server-session.ts";
+import { type ServedSession, ServerSession, type SessionOwner } from "./server-session.ts";
 
 export interface StreamServiceOptions {
   readonly local: Endpoint;
@@ -34,6 +37,65 @@ export interface StreamServiceOptions {
   /** Descriptor of a socket that is bound already, see `ListenOptions`. */
   readonly inheritedFd?: number | undefined;
 }
+
+/** A connection with a client: a stream, or what else a protocol makes of it. */
+export interface AcceptedConnection {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly security: ChannelSecurity | undefined;
+  /** Aborts at once. */
+  reset(): void;
+}
+
+/** What a session is made with. */
+export interface SessionParts {
+  readonly origin: QueryOrigin;
+  readonly terms: SessionTerms;
+  readonly handler: MessageHandler;
+  readonly owner: SessionOwner;
+  /** Who is believed about whom it speaks for. */
+  readonly proxy: ProxyOptions | undefined;
+  readonly runtime: Runtime;
+}
+
+/** What is spoken on the connections of a {@link StreamService}. */
+export interface StreamProtocol<Connection extends AcceptedConnection> {
+  transportOf(connection: Connection): Transport;
+  /** As `Network.listen`. Rejects when the network does not carry it. */
+  listen(
+    options: ListenOptions,
+    handlers: ConnectionHandlers<Connection>,
+    limits: SessionLimits,
+    runtime: Runtime,
+  ): Promise<StreamListener>;
+  /** Serves one, in the turn it was handed over. */
+  serve(connection: Connection, parts: SessionParts): ServedSession;
+  /** Turns away one that came too much, in the same way. */
+  discard(connection: Connection): void;
+}
+
+/** As `ListenHandlers`, for connections of some protocol. */
+export interface ConnectionHandlers<Connection> extends Pick<ListenHandlers, "onConnection" | "onFailure"> {
+  onOpened(connection: Connection, pending: PendingConnection | undefined): void;
+}
+
+/** DNS with two octets of length before each message (RFC 1035 §4.2.2), in clear or over TLS (RFC 7858). */
+const DNS_ON_STREAMS: StreamProtocol<ByteStream> = {
+  transportOf: ({ security }) => (security === undefined ? "tcp" : "tls"),
+  listen: (options, { onConnection, onFailure, onOpened }, _, { network }) =>
+    network.listen(options, { ...(onConnection && { onConnection }), onFailure, onStream: onOpened }),
+  serve: (stream, { origin, terms, handler, owner, runtime }) =>
+    new ServerSession(stream, origin, terms, handler, owner, runtime.clock),
+  discard: (stream) => {
+    stream.setHandlers({
+      onData: () => undefined,
+      onEnd: () => undefined,
+      onClose: () => undefined,
+      onDrain: () => undefined,
+    });
+    stream.reset();
+  },
+};
 
 /** What may change while a listener is open. */
 export interface StreamServiceChange extends Pick<StreamServiceOptions, "tls" | "proxy" | "judgeClient"> {
@@ -65,9 +127,9 @@ export class StreamService implements SessionOwner {
   readonly #terms: { limits: SessionLimits; readonly admission: Admission };
   readonly #handler: MessageHandler;
   readonly #runtime: Runtime;
-  readonly #sessions = new Map<ServerSession, Arrival>();
+  readonly #sessions = new Map<ServedSession, Arrival>();
   /** Sessions that we have ended and whose peer has not, oldest first. */
-  readonly #lingering = new Set<ServerSession>();
+  readonly #lingering = new Set<ServedSession>();
   #listener: StreamListener | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
 
@@ -79,14 +141,24 @@ export class StreamService implements SessionOwner {
     this.#runtime = runtime;
   }
 
-  /** Begins to listen; rejects with a DnsError that says what to do. */
-  static async open(
+  /** Begins to listen for DNS over TCP or TLS; rejects with a DnsError that says what to do. */
+  static open(
+    options: StreamServiceOptions,
+    handler: MessageHandler,
+    runtime: Runtime,
+  ): Promise<StreamService> {
+    return StreamService.openFor(DNS_ON_STREAMS, options, handler, runtime);
+  }
+
+  /** The same for another protocol. */
+  static async openFor<Connection extends AcceptedConnection>(
+    protocol: StreamProtocol<Connection>,
     options: StreamServiceOptions,
     handler: MessageHandler,
     runtime: Runtime,
   ): Promise<StreamService> {
     const service = new StreamService(options, handler, runtime);
-    service.#listener = await runtime.network.listen(
+    service.#listener = await protocol.listen(
       {
         local: options.local,
         tls: options.tls,
@@ -98,9 +170,11 @@ export class StreamService implements SessionOwner {
       },
       {
         onConnection: (remote) => service.#arrive(remote),
-        onStream: (stream, pending) => service.#opened(stream, pending),
+        onOpened: (connection, pending) => service.#opened(protocol, connection, pending),
         onFailure: (remote, stage, problem, pending) => service.#failed(remote, stage, problem, pending),
       },
+      service.#terms.limits,
+      runtime,
     );
     return service;
   }
@@ -154,25 +228,35 @@ export class StreamService implements SessionOwner {
     return ticket && new Arrival(ticket, tls !== undefined);
   }
 
-  #opened(stream: ByteStream, pending: PendingConnection | undefined): void {
+  #opened<Connection extends AcceptedConnection>(
+    protocol: StreamProtocol<Connection>,
+    connection: Connection,
+    pending: PendingConnection | undefined,
+  ): void {
+    const { remote, local, security } = connection;
     // Networks that do not announce connections announce streams.
-    const arrival = pending instanceof Arrival ? pending : this.#arrive(stream.remote);
+    const arrival = pending instanceof Arrival ? pending : this.#arrive(remote);
     if (arrival === undefined) {
-      discard(stream);
+      protocol.discard(connection);
       return;
     }
     arrival.ticket.handshakeEnded();
     this.counters.accepted++;
-    if (stream.security?.resumed === true) this.counters.resumedSessions++;
-    const origin = {
-      transport: stream.security === undefined ? ("tcp" as const) : ("tls" as const),
-      remote: stream.remote,
-      local: stream.local,
-      security: stream.security,
-      clientVerdict: stream.security && this.#options.judgeClient?.(stream.security),
-    };
-    const terms: SessionTerms = this.#terms;
-    const session = new ServerSession(stream, origin, terms, this.#handler, this, this.#runtime.clock);
+    if (security?.resumed === true) this.counters.resumedSessions++;
+    const session = protocol.serve(connection, {
+      origin: {
+        transport: protocol.transportOf(connection),
+        remote,
+        local,
+        security,
+        clientVerdict: security && this.#options.judgeClient?.(security),
+      },
+      terms: this.#terms,
+      handler: this.#handler,
+      owner: this,
+      proxy: this.#options.proxy,
+      runtime: this.#runtime,
+    });
     this.#sessions.set(session, arrival);
   }
 
@@ -192,7 +276,7 @@ export class StreamService implements SessionOwner {
     });
   }
 
-  sessionEnded(session: ServerSession, reason: ServerCloseReason): void {
+  sessionEnded(session: ServedSession, reason: ServerCloseReason): void {
     this.counters.closed[reason] = (this.counters.closed[reason] ?? 0) + 1;
     this.#sessions.get(session)?.ticket.release();
     this.#sessions.delete(session);
@@ -203,7 +287,7 @@ export class StreamService implements SessionOwner {
     }
   }
 
-  streamClosed(session: ServerSession): void {
+  streamClosed(session: ServedSession): void {
     this.#lingering.delete(session);
     if (this.#lingering.size === 0 && this.#sessions.size === 0) this.#whenEmpty?.();
   }
@@ -214,9 +298,9 @@ export class StreamService implements SessionOwner {
    */
   async drain(deadlineMs: number): Promise<void> {
     await this.#listener?.close();
-    for (const { connection } of [...this.#sessions.keys()]) connection.drain();
+    for (const session of [...this.#sessions.keys()]) session.drain();
     await this.#untilEmpty(deadlineMs);
-    for (const { connection } of [...this.#sessions.keys()]) connection.finish();
+    for (const session of [...this.#sessions.keys()]) session.finish();
     await this.#untilEmpty(this.#runtime.clock.nowMs() + FINISH_MS);
     await this.close();
   }
@@ -271,14 +355,3 @@ const FAST_OPEN_QUEUE = 256;
 const LINGERING_MAX = 1000;
 /** At the end of a drain, for answers that are still being made. */
 const FINISH_MS = 1_000;
-
-/** Turns a connection away. */
-function discard(stream: ByteStream): void {
-  stream.setHandlers({
-    onData: () => undefined,
-    onEnd: () => undefined,
-    onClose: () => undefined,
-    onDrain: () => undefined,
-  });
-  stream.reset();
-}

@@ -40,7 +40,7 @@ export class CertificateSource {
       summarize(pair, listener.certificates[i]?.certificateFile ?? "the certificate made at start"),
     );
     const [first, ...more] = pairs;
-    if (first === undefined) throw new DnsError("ERR_CONFIG", "a tls listener needs a certificate");
+    if (first === undefined) throw new DnsError("ERR_CONFIG", "a listener with TLS needs a certificate");
     return { first, more, summaries, clientAuthoritiesPem: readAuthorities(listener) };
   }
 }
@@ -67,9 +67,7 @@ export class SelfMadeCertificates {
 
   /** All that these listeners need. */
   async madeForAll(listeners: readonly ListenerConfig[]): Promise<Map<string, CertificatePair>> {
-    const needy = listeners.filter(
-      ({ transport, certificates }) => transport === "tls" && certificates.length === 0,
-    );
+    const needy = listeners.filter(({ usesTls, certificates }) => usesTls && certificates.length === 0);
     const addresses = [...new Set(needy.map(({ local }) => local.address))];
     const made = await Promise.all(
       addresses.map(async (address) => [address, await this.madeFor(address)] as const),

@@ -68,7 +68,9 @@ export class FrontPools {
 
 export type FrontPoolStatus = PoolStatus & {
   /** Undefined: none. */
-  readonly cache: (MessageCacheCounters & { readonly entries: number; readonly usedBytes: number }) | undefined;
+  readonly cache:
+    | (MessageCacheCounters & { readonly entries: number; readonly usedBytes: number })
+    | undefined;
 };
 
 interface ConfiguredPool extends FrontPool {

@@ -9,7 +9,7 @@ import {
 } from "@sotto/dns/transport";
 import type { Config, ListenerConfig } from "../config/index.ts";
 import type { CertificateSummary, InheritedSocket } from "../operations/index.ts";
-import { AccessList } from "../server/index.ts";
+import { AccessList, DOH_ALPN, DohProtocol } from "../server/index.ts";
 import type { CertificateSource, ListenerCertificates } from "./certificates.ts";
 import { judgeByCertificate } from "./client-access.ts";
 import { placeSockets, type SocketPlaces, socketDirective } from "./inherited-listeners.ts";
@@ -21,12 +21,12 @@ export type ListeningConfig = Pick<Config, "listeners" | "limits" | "tls">;
 export interface OpenListener {
   /** The same after a reload, and in all workers. */
   readonly key: string;
-  readonly transport: "udp" | "tcp" | "tls";
+  readonly transport: ListenerConfig["transport"];
   /** With the port that the system chose when 0 was configured. */
   readonly local: Endpoint;
-  /** SPKI pin of its first certificate, tls only. */
+  /** SPKI pin of its first certificate; undefined without TLS. */
   readonly pin?: string | undefined;
-  /** All its certificates, tls only. */
+  /** All its certificates, none without TLS. */
   readonly certificates: readonly CertificateSummary[];
   /** What became of the wish for Fast Open; undefined when it was not asked for. */
   readonly fastOpen?: string | undefined;
@@ -40,6 +40,8 @@ interface Entry {
   readonly key: string;
   config: ListenerConfig;
   readonly part: UdpListener | StreamService;
+  /** What its connections speak, https only. */
+  readonly doh: DohProtocol | undefined;
   readonly socket: InheritedSocket | undefined;
   certificates: ListenerCertificates | undefined;
   /** As the part is now. */
@@ -85,7 +87,7 @@ export class ListenerSet {
 
   /** What is open now. */
   get open(): readonly OpenListener[] {
-    return this.#entries.map(({ key, config, part, certificates, socket }) => ({
+    return this.#entries.map(({ key, config, part, doh, certificates, socket }) => ({
       key,
       transport: config.transport,
       local: part.local,
@@ -93,7 +95,7 @@ export class ListenerSet {
       certificates: certificates?.summaries ?? [],
       fastOpen: config.fastOpen && part instanceof StreamService ? part.fastOpen : undefined,
       inherited: socket?.name,
-      counters: part.counters,
+      counters: doh === undefined ? part.counters : { ...part.counters, refusals: doh.refusals },
     }));
   }
 
@@ -138,7 +140,7 @@ export class ListenerSet {
 
   /** Reads all certificates again; open connections stay. Rejects, and all stay as they are, when one is broken. */
   async renewCertificates(config: ListeningConfig): Promise<void> {
-    const tls = this.#entries.filter((entry) => entry.config.transport === "tls");
+    const tls = this.#entries.filter((entry) => entry.config.usesTls);
     renewAll(await Promise.all(tls.map((entry) => this.#prepare(entry, entry.config, config))));
   }
 
@@ -150,7 +152,7 @@ export class ListenerSet {
   /** New keys for the tickets of all TLS listeners. */
   setTicketKeys(keys: Uint8Array): void {
     for (const { part, config } of this.#entries)
-      if (part instanceof StreamService && config.transport === "tls") part.setTicketKeys(keys);
+      if (part instanceof StreamService && config.usesTls) part.setTicketKeys(keys);
   }
 
   async #prepare(entry: Entry, listener: ListenerConfig, config: ListeningConfig): Promise<Renewal> {
@@ -159,7 +161,7 @@ export class ListenerSet {
   }
 
   async #certificatesFor(listener: ListenerConfig): Promise<ListenerCertificates | undefined> {
-    return listener.transport === "tls" ? this.#share.certificates.certificatesFor(listener) : undefined;
+    return listener.usesTls ? this.#share.certificates.certificatesFor(listener) : undefined;
   }
 
   #changeFor(
@@ -172,7 +174,7 @@ export class ListenerSet {
         ...certificates.first,
         moreCertificates: certificates.more,
         clientAuthoritiesPem: certificates.clientAuthoritiesPem,
-        alpn: ["dot"],
+        alpn: listener.transport === "https" ? DOH_ALPN : ["dot"],
         groups: config.tls.groups,
         ticketKeys: this.#share.ticketKeys(),
       },
@@ -219,13 +221,25 @@ export class ListenerSet {
       if (transport === "udp") {
         const options = { ...place, proxy: proxyOptions(listener) };
         const part = await UdpListener.open(options, handler, this.#runtime);
-        return { key, config: listener, part, socket, certificates: undefined, change: undefined };
+        return {
+          key,
+          config: listener,
+          part,
+          doh: undefined,
+          socket,
+          certificates: undefined,
+          change: undefined,
+        };
       }
       const certificates = await this.#certificatesFor(listener);
       const change = this.#changeFor(listener, certificates, config);
       const options = { ...change, ...place, admission, fastOpen };
-      const part = await StreamService.open(options, handler, this.#runtime);
-      return { key, config: listener, part, socket, certificates, change };
+      const doh = listener.path === undefined ? undefined : new DohProtocol(listener.path);
+      const part =
+        doh === undefined
+          ? await StreamService.open(options, handler, this.#runtime)
+          : await StreamService.openFor(doh, options, handler, this.#runtime);
+      return { key, config: listener, part, doh, socket, certificates, change };
     } catch (cause) {
       if (DnsError.is(cause, "ERR_CONFIG")) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -288,6 +302,7 @@ function renewAll(renewals: readonly Renewal[]): void {
   }
   for (const { entry, config, certificates, change } of renewals) {
     entry.config = config;
+    if (entry.doh !== undefined && config.path !== undefined) entry.doh.path = config.path;
     entry.certificates = certificates;
     entry.change = change;
   }

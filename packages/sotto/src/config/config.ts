@@ -15,13 +15,17 @@ import type { Name, ResourceRecord } from "@sotto/dns/wire";
 /** One address to listen on. */
 export interface ListenerConfig {
   readonly name: string;
-  readonly transport: "udp" | "tcp" | "tls";
+  readonly transport: "udp" | "tcp" | "tls" | "https";
   readonly local: Endpoint;
+  /** True for tls, and for https unless a proxy ends TLS. */
+  readonly usesTls: boolean;
+  /** Where queries are served, https only. */
+  readonly path: string | undefined;
   /** Absolute paths, the first for clients that ask for no known name; empty makes a certificate at start. */
   readonly certificates: readonly { readonly certificateFile: string; readonly keyFile: string }[];
   readonly clientCertificates: ClientCertificatesConfig | undefined;
   readonly proxy:
-    | { readonly from: readonly string[]; readonly place: "before tls" | "inside tls" }
+    | { readonly from: readonly string[]; readonly place: "before tls" | "inside tls" | "http header" }
     | undefined;
   readonly fastOpen: boolean;
   readonly limits: SessionLimits;

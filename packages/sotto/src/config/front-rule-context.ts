@@ -1,8 +1,8 @@
 /** What the parts of `front-rules-load` share: where problems go, what rules may refer to, and limits of clients. */
 import { tryParsePrefix } from "@sotto/dns/wire";
-import { suggest } from "./known-keys.ts";
 import type { FrontRuleSettings } from "./front-rules.ts";
 import type { MasksConfig } from "./front-rules-config.ts";
+import { suggest } from "./known-keys.ts";
 import { bounded, known } from "./load-listeners.ts";
 import { tryParseDuration } from "./units.ts";
 

@@ -37,23 +37,23 @@ export function toListener(
   report: (message: string) => void,
 ): ListenerConfig {
   const { transport } = listener;
-  const port = listener.port ?? (transport === "tls" ? 853 : 53);
+  const usesTls = transport === "tls" || (transport === "https" && listener.tls !== "off");
+  const port = listener.port ?? defaultPort(transport, usesTls);
   if (transport === "tls" && port === 53) report("DNS over TLS never uses port 53 (RFC 7858 §3.1)");
-  if (transport === "udp" && listener["fast-open"] === "auto")
-    report("fast-open is of use for tcp and tls only");
-  if (transport !== "tls" && listener.proxy?.place === "inside-tls")
+  if (transport === "udp" && listener["fast-open"] === "auto") report("fast-open is of no use for udp");
+  reportMisplacedHttp(listener, report);
+  if (!usesTls && listener.proxy?.place === "inside-tls")
     report("a PROXY header can be inside TLS only where there is TLS");
   const address = addressToText(known(tryParseAddress(listener.address)));
   return {
     name: listener.name ?? `${transport} ${address} ${port}`,
     transport,
     local: { address, port },
-    certificates: toCertificates(listener, folder, report),
-    clientCertificates: toClientCertificates(listener, folder, report),
-    proxy: listener.proxy && {
-      from: listener.proxy.from,
-      place: listener.proxy.place === "before-tls" ? "before tls" : "inside tls",
-    },
+    usesTls,
+    path: transport === "https" ? toPath(listener.path ?? DOH_PATH_DEFAULT, report) : undefined,
+    certificates: toCertificates(listener, usesTls, folder, report),
+    clientCertificates: toClientCertificates(listener, usesTls, folder, report),
+    proxy: listener.proxy && { from: listener.proxy.from, place: PROXY_PLACES[listener.proxy.place] },
     fastOpen: listener["fast-open"] === "auto",
     limits: toSessionLimits(common, listener.limits ?? {}, (key, message) =>
       report(`limits.${key} ${message}`),
@@ -61,17 +61,60 @@ export function toListener(
   };
 }
 
+function defaultPort(transport: ListenerConfig["transport"], usesTls: boolean): number {
+  if (transport === "https") return usesTls ? 443 : 80;
+  return transport === "tls" ? 853 : 53;
+}
+
+/** Settings of https on other listeners, and HTTP in clear where anybody could listen. */
+function reportMisplacedHttp(listener: ListenerSettings, report: (message: string) => void): void {
+  if (listener.transport !== "https") {
+    for (const key of ["path", "tls"] as const)
+      if (listener[key] !== undefined) report(`${key} is of use only for transport https`);
+    if (listener.proxy?.place === "http-header")
+      report(
+        "only https has HTTP headers: take before-tls, where the PROXY protocol tells whom a proxy speaks for",
+      );
+  } else if (listener.tls === "off" && listener.proxy === undefined && !isLoopback(listener.address))
+    report(
+      "tls: off is for a proxy that ends TLS: listen on a loopback address, or name the proxies with proxy.from",
+    );
+}
+
+function isLoopback(text: string): boolean {
+  const address = addressToText(known(tryParseAddress(text)));
+  return address.startsWith("127.") || address === "::1";
+}
+
+/** The path of a URI (RFC 3986 §3.3), as clients send it. */
+function toPath(path: string, report: (message: string) => void): string {
+  if (path.includes("{") || path.includes("?"))
+    report(`path ${path} is more than a path: clients add ?dns= themselves, write it without`);
+  else if (!/^\/[\w\-.~!$&'()*+,;=:@%/]*$/.test(path))
+    report(`path ${path} must begin with / and have only characters that a URI allows`);
+  return path;
+}
+
+/** The path of the examples in RFC 8484, which clients take when they are told none. */
+const DOH_PATH_DEFAULT = "/dns-query";
+const PROXY_PLACES = {
+  "before-tls": "before tls",
+  "inside-tls": "inside tls",
+  "http-header": "http header",
+} as const;
+
 function toCertificates(
   listener: ListenerSettings,
+  usesTls: boolean,
   folder: string,
   report: (message: string) => void,
 ): ListenerConfig["certificates"] {
-  const { certificate, key, transport } = listener;
+  const { certificate, key } = listener;
   const more = listener["more-certificates"];
   if ((certificate === undefined) !== (key === undefined))
     report("certificate and key belong together: give both or neither");
-  if ((certificate !== undefined || more.length > 0) && transport !== "tls")
-    report("a certificate is of use only for transport tls");
+  if ((certificate !== undefined || more.length > 0) && !usesTls)
+    report("a certificate is of use only with TLS: for transport tls, and https without tls: off");
   if (certificate === undefined && more.length > 0)
     report("more-certificates need a certificate for all others");
   if (certificate === undefined || key === undefined) return [];
@@ -83,12 +126,14 @@ function toCertificates(
 
 function toClientCertificates(
   listener: ListenerSettings,
+  usesTls: boolean,
   folder: string,
   report: (message: string) => void,
 ): ListenerConfig["clientCertificates"] {
   const clients = listener["client-certificates"];
   if (clients === undefined) return undefined;
-  if (listener.transport !== "tls") report("client-certificates are of use only for transport tls");
+  if (!usesTls)
+    report("client-certificates are of use only with TLS: for transport tls, and https without tls: off");
   if (clients.authorities === undefined && clients.pins.length === 0)
     report("client-certificates need authorities or pins");
   if (clients.authorities === undefined && clients.names.length > 0)

@@ -71,6 +71,55 @@ test("wrong values are told with line, path and what is wanted", () => {
   }
 });
 
+test("settings of https that do not fit together are told with what to do", () => {
+  const https = (rest: string): string => `listen:\n  - { transport: https, address: 192.0.2.1, ${rest} }\n`;
+  for (const [text, expected] of [
+    [
+      https("tls: off"),
+      /sotto\.yaml:2: listen\[0\]: tls: off is for a proxy .* loopback address, or .* proxy\.from/,
+    ],
+    [
+      https("tls: off, proxy: { from: [192.0.2.9], place: inside-tls }"),
+      /inside TLS only where there is TLS/,
+    ],
+    [https("tls: off, proxy: { from: [192.0.2.9] }, certificate: a.pem, key: a.key"), /of use only with TLS/],
+    [
+      https("tls: off, proxy: { from: [192.0.2.9] }, client-certificates: { pins: [] }"),
+      /of use only with TLS/,
+    ],
+    [https("path: dns-query"), /must begin with \//],
+    [https('path: "/dns-query{?dns}"'), /write it without/],
+    [https("path: /dns query"), /only characters that a URI allows/],
+    ["listen: [{ transport: tls, address: 127.0.0.1, path: /x }]", /path is of use only for transport https/],
+    ["listen: [{ transport: tcp, address: 127.0.0.1, tls: off }]", /tls is of use only for transport https/],
+    [
+      "listen: [{ transport: tls, address: 127.0.0.1, proxy: { from: [192.0.2.9], place: http-header } }]",
+      /only https has HTTP headers: take before-tls/,
+    ],
+  ] as const)
+    assert.match(problemsOf(text).join("\n"), expected, text);
+});
+
+test("https has a port and a path when nobody says so, and may be in clear where nobody listens", () => {
+  for (const [rest, port, path, usesTls] of [
+    ["address: 192.0.2.1", 443, "/dns-query", true],
+    ["address: 127.0.0.1, tls: off", 80, "/dns-query", false],
+    ['address: "::1", tls: off, port: 8080', 8080, "/dns-query", false],
+    [
+      "address: 192.0.2.1, tls: off, proxy: { from: [192.0.2.9], place: http-header }",
+      80,
+      "/dns-query",
+      false,
+    ],
+    ["address: 192.0.2.1, tls: on, path: /a/b~c", 443, "/a/b~c", true],
+  ] as const) {
+    const loaded = loadConfig(`listen: [{ transport: https, ${rest} }]`, "sotto.yaml");
+    assert.ok(loaded.ok, rest);
+    const [listener] = loaded.config.listeners;
+    assert.deepEqual([listener?.local.port, listener?.path, listener?.usesTls], [port, path, usesTls], rest);
+  }
+});
+
 test("a file that cannot be read is a problem, not a crash", () => {
   const loaded = loadConfigFile("/nonexistent/sotto.yaml");
   assert.ok(!loaded.ok);

@@ -7,6 +7,7 @@ import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { tryParseRecord } from "@sotto/dns/wire";
 import { z } from "zod";
+import { listener, sessionLimits } from "./listener-settings.ts";
 import {
   address,
   duration,
@@ -14,7 +15,6 @@ import {
   prefix,
   size,
   text,
-  tryParsePin,
   tryParseStubServer,
   zoneName,
 } from "./setting-types.ts";
@@ -25,109 +25,6 @@ import { tryParseMoment } from "./units.ts";
 const WORKERS_MAX = 64;
 /** Nobody who has not said so wants a gigabyte of threads. */
 export const WORKERS_AUTO_MAX = 16;
-
-const certificateFile = z.string().meta({
-  description: "PEM file with the certificate chain, leaf first.",
-});
-const keyFile = z.string().meta({ description: "PEM file with the private key." });
-
-const clientCertificates = z.strictObject({
-  authorities: z.string().optional().meta({
-    description:
-      "PEM file with the authorities that client certificates must lead to. Absent: only `pins` count.",
-  }),
-  names: z
-    .array(z.string())
-    .default([])
-    .meta({ description: "DNS names or addresses, one of which the certificate must have. Empty: any." }),
-  pins: z
-    .array(text(tryParsePin, "sha256:…"))
-    .default([])
-    .meta({ description: "SPKI pins (RFC 7858 §4.2), one of which the client's key must have. Empty: any." }),
-  effect: z.enum(["required", "sufficient"]).default("required").meta({
-    description:
-      "required: without a good certificate nobody may ask, and with one the address list decides. sufficient: a good certificate lets in whatever the address; others are judged by their address.",
-  }),
-});
-
-const proxy = z.strictObject({
-  from: z.array(prefix()).min(1).meta({
-    description:
-      "Proxies that must send a PROXY header (version 1 or 2) and are believed; others are direct clients.",
-  }),
-  place: z.enum(["before-tls", "inside-tls"]).default("before-tls").meta({
-    description:
-      "Where the header stands on a tls listener: before the handshake, or as the first octets inside TLS.",
-  }),
-});
-
-/** Timers and limits of a connection; a listener may have its own. */
-const sessionLimits = {
-  "queries-in-flight": z.number().int().min(1).max(10_000).meta({
-    description: "Unanswered queries per connection before reading pauses.",
-  }),
-  "queries-per-connection": z.number().int().min(0).meta({
-    description:
-      "Queries per connection; the last one is answered with keepalive 0, then the connection ends. 0: no limit.",
-  }),
-  "connection-duration": duration().meta({
-    description:
-      "Age at which a connection is told to go and ends as soon as nothing is in flight. 0s: no limit.",
-  }),
-  "handshake-timeout": duration().meta({ description: "For the TLS handshake, and for a PROXY header." }),
-  "first-query-timeout": duration().meta({
-    description: "From the start of a connection to its first whole query. Default: the idle timeout.",
-  }),
-  "message-timeout": duration().meta({
-    description: "From the first octet of a query to its last (RFC 7766 §8).",
-  }),
-  "idle-timeout": duration().meta({
-    description:
-      "How long an idle connection stays open, and what edns-tcp-keepalive promises (RFC 7828, RFC 9210 §4.2). It shrinks, and the promise with it, when more than half of the connections, queries in flight or buffers are in use.",
-  }),
-  "write-stall-timeout": duration().meta({
-    description: "How long a client may leave its answers unread before it is reset.",
-  }),
-};
-
-const listener = z.strictObject({
-  name: z.string().min(1).max(63).optional().meta({
-    description: "What rules of `sotto front` call it. Default: transport, address and port.",
-  }),
-  transport: z
-    .enum(["udp", "tcp", "tls"])
-    .meta({ description: "udp and tcp are plain DNS, tls is DNS over TLS (RFC 7858)." }),
-  address: address().meta({
-    description:
-      "IP address to listen on. 0.0.0.0 and :: mean all of IPv4 and all of IPv6, which the access list should know about.",
-  }),
-  port: port().optional().meta({
-    description: "Port; 53 for udp and tcp, 853 for tls (RFC 7858 §3.1). 0 lets the system choose.",
-  }),
-  certificate: z.string().optional().meta({
-    description:
-      "PEM file with the certificate chain, leaf first (tls only). Absent: a certificate is made at start and its SPKI pin is printed.",
-  }),
-  key: z.string().optional().meta({ description: "PEM file with the private key (tls only)." }),
-  "more-certificates": z
-    .array(z.strictObject({ certificate: certificateFile, key: keyFile }))
-    .default([])
-    .meta({
-      description:
-        "Further certificates (tls only): the name that a client asks for chooses among their subjectAltNames; `certificate` is for all others.",
-    }),
-  "client-certificates": clientCertificates.optional().meta({
-    description: "Access control by client certificate (tls only).",
-  }),
-  proxy: proxy.optional().meta({ description: "The PROXY protocol: who may tell whom it speaks for." }),
-  "fast-open": z.enum(["off", "auto"]).default("off").meta({
-    description:
-      "TCP Fast Open (RFC 7413, Linux; tcp and tls): auto asks for it and says at start whether the system has it on.",
-  }),
-  limits: z.strictObject(sessionLimits).partial().optional().meta({
-    description: "Timers and limits of this listener's connections, instead of the common ones.",
-  }),
-});
 
 const identity = z.strictObject({
   id: z.string().max(255).optional().meta({

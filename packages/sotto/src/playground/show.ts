@@ -7,7 +7,7 @@ import { type Message, rcodeToText, rdataToText, rrTypeToText } from "@sotto/dns
 export interface ShowQuery {
   readonly name: string;
   readonly type: string;
-  readonly transport: Exclude<Transport, "internal">;
+  readonly transport: Exclude<Transport, "https" | "internal">;
   /** What one should notice. */
   readonly why: string;
   /** Mnemonic that the reply must have for the show to succeed. */

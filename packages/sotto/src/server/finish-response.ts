@@ -4,7 +4,7 @@
  * replies go through the same function, so that they cannot differ. Nothing is allocated.
  */
 
-import type { QueryChannel } from "@sotto/dns/transport";
+import type { QueryChannel, Transport } from "@sotto/dns/transport";
 import {
   EdeCode,
   EdnsOptionCode,
@@ -73,10 +73,15 @@ export function finishResponse(
   if (answersCookie) at = cookies.write(buffer, at, view, channel.origin);
   at = writeErrors(buffer, at, errors, octetsMax);
   // RFC 7830 §4, §6: only encrypted answers, and only to padded queries.
-  if (channel.origin.transport === "tls" && view.optionOffset(EdnsOptionCode.Padding) >= 0)
+  if (isEncrypted(channel.origin.transport) && view.optionOffset(EdnsOptionCode.Padding) >= 0)
     at = writePadding(buffer, at, octetsMax);
   setUint16(buffer, optAt + OPT_FIXED_OCTETS - 2, at - optAt - OPT_FIXED_OCTETS);
   return at;
+}
+
+/** DNS over HTTPS is, even where a proxy before us ends TLS. */
+function isEncrypted(transport: Transport): boolean {
+  return transport === "tls" || transport === "https";
 }
 
 /** QR and RA are ours, RD and CD the client's; AA, TC, AD and the rcode come with the reply. */

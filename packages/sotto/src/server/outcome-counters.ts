@@ -36,10 +36,11 @@ const ROWS: Readonly<Record<Transport, number>> = {
   tcp: COLUMNS_PER_ROW,
   tls: 2 * COLUMNS_PER_ROW,
   internal: 3 * COLUMNS_PER_ROW,
+  https: 4 * COLUMNS_PER_ROW,
 };
 
 /** Cells that a tally needs. */
-export const TALLY_CELLS = 4 * COLUMNS_PER_ROW;
+export const TALLY_CELLS = 5 * COLUMNS_PER_ROW;
 
 /**
  * Counts in memory that other threads may read while it counts, and that is still there when the thread has died: whoever
@@ -65,6 +66,7 @@ export class OutcomeTally {
       udp: this.#row("udp"),
       tcp: this.#row("tcp"),
       tls: this.#row("tls"),
+      https: this.#row("https"),
       internal: this.#row("internal"),
     };
   }

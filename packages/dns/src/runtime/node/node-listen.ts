@@ -31,15 +31,43 @@ const HANDSHAKES_PER_TURN = 2;
  * Opens a listener; rejects when the address cannot be had or certificate and key do not fit. `accepted` lets connections go to
  * other threads and come from them.
  */
-export async function openListener(
+export function openListener(
   options: ListenOptions,
   handlers: ListenHandlers,
   accepted?: AcceptedSockets,
 ): Promise<StreamListener> {
-  const listener = new NodeListener(options, handlers, accepted);
+  return openSocketListener(
+    options,
+    handlers,
+    (socket, security, ends, pending) => {
+      if (security !== undefined) keepLastWriteApart(socket);
+      handlers.onStream(new NodeStream(socket, security, ends), pending);
+    },
+    accepted,
+  );
+}
+
+/** Takes a socket whose handshake is done. What it has read already is in it, and it is not flowing. */
+export type SocketTaker = (
+  socket: Socket,
+  security: ChannelSecurity | undefined,
+  ends: { readonly local: Endpoint; readonly remote: Endpoint },
+  pending: PendingConnection | undefined,
+) => void;
+
+/** As {@link openListener}, for whoever makes something else than a stream of a socket. */
+export async function openSocketListener(
+  options: ListenOptions,
+  handlers: ArrivalHandlers,
+  take: SocketTaker,
+  accepted: AcceptedSockets | undefined,
+): Promise<StreamListener> {
+  const listener = new NodeListener(options, handlers, take, accepted);
   await listener.open();
   return listener;
 }
+
+type ArrivalHandlers = Pick<ListenHandlers, "onConnection" | "onFailure">;
 
 /** A connection between accept and stream. */
 interface Arriving {
@@ -54,7 +82,8 @@ interface Arriving {
 
 class NodeListener implements StreamListener {
   #options: ListenOptions;
-  readonly #handlers: ListenHandlers;
+  readonly #handlers: ArrivalHandlers;
+  readonly #take: SocketTaker;
   readonly #accepted: AcceptedSockets | undefined;
   readonly #server: Server;
   /** Never listens: it makes the handshakes of connections that this listener has accepted. */
@@ -69,8 +98,14 @@ class NodeListener implements StreamListener {
     ({ socket, arriving }) => this.#shakeHands(socket, arriving),
   );
 
-  constructor(options: ListenOptions, handlers: ListenHandlers, accepted: AcceptedSockets | undefined) {
+  constructor(
+    options: ListenOptions,
+    handlers: ArrivalHandlers,
+    take: SocketTaker,
+    accepted: AcceptedSockets | undefined,
+  ) {
     this.#options = options;
+    this.#take = take;
     this.#accepted = accepted;
     this.local = options.local;
     this.#handlers = handlers;
@@ -142,8 +177,11 @@ class NodeListener implements StreamListener {
     // Until a stream takes over; what it means is told by `close`.
     socket.on("error", ignore);
     const { proxy, tls } = this.#options;
-    const awaitsHeader = proxy?.isTrusted(remote.address) === true;
-    if (awaitsHeader && (tls === undefined || proxy.place === "before tls"))
+    const isEarly =
+      proxy !== undefined &&
+      proxy.place !== "http header" &&
+      (tls === undefined || proxy.place === "before tls");
+    if (isEarly && proxy.isTrusted(remote.address))
       this.#readHeader(socket, arriving, () => this.#begin(socket, arriving));
     else this.#begin(socket, arriving);
   }
@@ -200,7 +238,7 @@ class NodeListener implements StreamListener {
       source === undefined || destination === undefined
         ? { remote, local: this.#localOf(socket) }
         : { remote: source, local: destination };
-    this.#handlers.onStream(new NodeStream(socket, security, ends), pending);
+    this.#take(socket, security, ends, pending);
   }
 
   /** The system is asked only where it knows more than we do. */
@@ -243,7 +281,6 @@ class NodeListener implements StreamListener {
     }
     // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
     socket.allowHalfOpen = true;
-    keepLastWriteApart(socket);
     let security: ChannelSecurity;
     try {
       security = new ServerSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);

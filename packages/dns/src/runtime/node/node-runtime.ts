@@ -10,11 +10,14 @@ import { openListener } from "./node-listen.ts";
 import { NodeRandom } from "./node-random.ts";
 import { ownAddresses } from "./own-addresses.ts";
 
-/** Real sockets of `node:net`, `node:tls` and `node:dgram`. */
+/** Real sockets of `node:net`, `node:tls` and `node:dgram`, and HTTP of `node:http2` and `node:http`. */
 function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
   return {
     connect: openStream,
     listen: (options, handlers) => openListener(options, handlers, accepted),
+    // Loaded when it is wanted: few programs do, and Node's HTTP takes tens of milliseconds.
+    listenHttp: async (options, handlers) =>
+      (await import("./node-http-listen.ts")).openHttpListener(options, handlers, accepted),
     bindDatagram: openAnyDatagram,
     ownAddresses,
   };

@@ -1,0 +1,270 @@
+/** Sessions of HTTP/1.1 (RFC 9112) on sockets whose handshake is done: `node:http`, whose server never listens and has no timers. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { DnsError } from "../dns-error.ts";
+import type { HttpExchange, HttpFieldName, HttpLimits, HttpSession, HttpSessionHandlers } from "../http.ts";
+import type { ChannelSecurity, Endpoint } from "../network.ts";
+import { toDnsError } from "./system-problem.ts";
+
+/** One for all connections of a listener. */
+export class Http1Server {
+  readonly #server: Server;
+  readonly #limits: HttpLimits;
+  readonly #sessions = new WeakMap<Duplex, Http1Session>();
+
+  constructor(limits: HttpLimits) {
+    this.#limits = limits;
+    const server = createServer({ maxHeaderSize: limits.headerOctetsMax });
+    this.#server = server;
+    server.maxHeadersCount = FIELDS_MAX;
+    // Sessions are timed by their owner.
+    server.keepAliveTimeout = 0;
+    server.headersTimeout = 0;
+    server.requestTimeout = 0;
+    server.timeout = 0;
+    // Not in its types: a client that has sent all its requests still gets its answers (RFC 9112 §9.6).
+    Reflect.set(server, "httpAllowHalfOpen", true);
+    server.on("request", (request, response) => {
+      const session = this.#sessions.get(request.socket);
+      if (session === undefined) response.destroy();
+      else session.take(request, response);
+    });
+    server.on("clientError", (problem, socket) => {
+      const session = this.#sessions.get(socket);
+      if (session === undefined) socket.destroy();
+      else session.refuse(problem);
+    });
+  }
+
+  sessionOn(
+    socket: Socket,
+    security: ChannelSecurity | undefined,
+    ends: { readonly local: Endpoint; readonly remote: Endpoint },
+  ): HttpSession {
+    const start = (): void => void this.#server.emit("connection", socket);
+    const session = new Http1Session(socket, security, ends, this.#limits, start);
+    this.#sessions.set(socket, session);
+    return session;
+  }
+}
+
+class Http1Session implements HttpSession {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly security: ChannelSecurity | undefined;
+  readonly limits: HttpLimits;
+  partialOctets = 0;
+  unsentOctets = 0;
+  /** The client shall go after its answers. */
+  isLeaving = false;
+  /** The latest request, whose answer goes last. */
+  newest: HttpExchange | undefined = undefined;
+  readonly #socket: Socket;
+  readonly #start: () => void;
+  #handlers: HttpSessionHandlers | undefined = undefined;
+  #problem: Error | undefined = undefined;
+
+  constructor(
+    socket: Socket,
+    security: ChannelSecurity | undefined,
+    ends: { readonly local: Endpoint; readonly remote: Endpoint },
+    limits: HttpLimits,
+    start: () => void,
+  ) {
+    this.#socket = socket;
+    this.security = security;
+    this.local = ends.local;
+    this.remote = ends.remote;
+    this.limits = limits;
+    this.#start = start;
+  }
+
+  setHandlers(handlers: HttpSessionHandlers): void {
+    this.#handlers = handlers;
+    const socket = this.#socket;
+    socket.on("close", () => handlers.onClose(this.#problem));
+    if (socket.destroyed) {
+      queueMicrotask(() => handlers.onClose(this.#problem));
+      return;
+    }
+    socket.on("end", () => handlers.onEnd());
+    this.#start();
+    socket.resume();
+  }
+
+  take(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#handlers === undefined) return;
+    const exchange = new Http1Exchange(this, this.#handlers, request, response);
+    this.newest = exchange;
+    exchange.begin();
+  }
+
+  /** What came is no request, or the connection broke. */
+  refuse(problem: Error): void {
+    const socket = this.#socket;
+    const code = String(Reflect.get(problem, "code"));
+    if (!code.startsWith("HPE_")) {
+      this.#problem = toDnsError(problem, "HTTP/1.1 connection", "query", "ERR_CONNECTION_LOST");
+      socket.destroy();
+      return;
+    }
+    this.#problem = new DnsError("ERR_MESSAGE_MALFORMED", `HTTP/1.1: ${problem.message}`, { cause: problem });
+    // With answers outstanding the client could take it for one of them.
+    if (this.unsentOctets > 0 || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+      socket.destroy(),
+    );
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** The next answer says that it is the last (RFC 9112 §9.6). */
+  leave(): void {
+    this.isLeaving = true;
+  }
+
+  end(): void {
+    if (!this.#socket.destroyed && !this.#socket.writableEnded) this.#socket.end();
+  }
+
+  reset(): void {
+    if (this.#socket.destroyed) return;
+    // Node resets plain TCP sockets only.
+    if (this.security === undefined && !this.#socket.writableEnded) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+}
+
+class Http1Exchange implements HttpExchange {
+  readonly method: string;
+  readonly target: string;
+  body: Uint8Array = NO_OCTETS;
+  isBodyTooLarge = false;
+  #isWhole = true;
+  readonly #session: Http1Session;
+  readonly #handlers: HttpSessionHandlers;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #chunks: Buffer[] = [];
+  #partialOctets = 0;
+  #unsentOctets = 0;
+
+  constructor(
+    session: Http1Session,
+    handlers: HttpSessionHandlers,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
+    this.#session = session;
+    this.#handlers = handlers;
+    this.#request = request;
+    this.#response = response;
+    this.method = request.method ?? "";
+    this.target = request.url ?? "";
+    request.on("error", ignore);
+    response.on("error", ignore);
+    response.on("close", this.#over);
+  }
+
+  field(name: HttpFieldName): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  /** Delivers it, after its body when it has one (RFC 9112 §6.3). */
+  begin(): void {
+    const { headers } = this.#request;
+    const declared = Number(headers["content-length"] ?? 0);
+    if (declared === 0 && headers["transfer-encoding"] === undefined) {
+      // The parser wants to be read to the end.
+      this.#request.resume();
+      this.#handlers.onRequest(this);
+      return;
+    }
+    this.#isWhole = false;
+    this.#handlers.onBegin(this);
+    if (declared > this.#session.limits.bodyOctetsMax) {
+      this.#isTooLarge();
+      return;
+    }
+    this.#request.on("data", (chunk: Buffer) => {
+      if (this.isBodyTooLarge) return;
+      this.#addPartial(chunk.length);
+      if (this.#partialOctets > this.#session.limits.bodyOctetsMax) {
+        this.#isTooLarge();
+        return;
+      }
+      this.#chunks.push(chunk);
+      this.#handlers.onBody(this);
+    });
+    this.#request.on("end", () => {
+      if (this.isBodyTooLarge) return;
+      this.#isWhole = true;
+      // It was refused in the meantime.
+      if (this.#response.headersSent) return;
+      const [first] = this.#chunks;
+      this.body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+      this.#forget();
+      this.#handlers.onRequest(this);
+    });
+  }
+
+  #isTooLarge(): void {
+    this.isBodyTooLarge = true;
+    this.#forget();
+    this.#handlers.onRequest(this);
+  }
+
+  #addPartial(octets: number): void {
+    this.#partialOctets += octets;
+    this.#session.partialOctets += octets;
+  }
+
+  #forget(): void {
+    this.#chunks = [];
+    this.#addPartial(-this.#partialOctets);
+  }
+
+  respond(status: number, fields: Readonly<Record<string, string>>, body: Uint8Array): void {
+    const response = this.#response;
+    if (response.destroyed || response.headersSent) return;
+    this.#unsentOctets = FIELDS_OCTETS + body.length;
+    this.#session.unsentOctets += this.#unsentOctets;
+    // What follows on this connection would be the rest of the body.
+    if (!this.#isWhole) this.#session.leave();
+    // Behind an answer that says "close" nothing follows, not even what was asked already.
+    if (this.#session.isLeaving && this.#session.newest === this) response.shouldKeepAlive = false;
+    response.writeHead(status, fields);
+    response.end(body);
+  }
+
+  abandon(): void {
+    this.#session.reset();
+  }
+
+  readonly #over = (): void => {
+    this.#forget();
+    this.#session.unsentOctets -= this.#unsentOctets;
+    this.#unsentOctets = 0;
+    this.#handlers.onOver(this);
+  };
+}
+
+function ignore(): void {}
+
+const NO_OCTETS = new Uint8Array(0);
+/** Header fields of one request; browsers send about twenty. */
+const FIELDS_MAX = 64;
+/** About what the fields of an answer take. */
+const FIELDS_OCTETS = 160;

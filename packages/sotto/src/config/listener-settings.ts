@@ -1,0 +1,116 @@
+/** Settings of listeners: where, over what, with which certificates, for whom proxies may speak, and the limits of connections. */
+import { z } from "zod";
+import { address, duration, port, prefix, text, tryParsePin } from "./setting-types.ts";
+
+const certificateFile = z.string().meta({
+  description: "PEM file with the certificate chain, leaf first.",
+});
+const keyFile = z.string().meta({ description: "PEM file with the private key." });
+
+const clientCertificates = z.strictObject({
+  authorities: z.string().optional().meta({
+    description:
+      "PEM file with the authorities that client certificates must lead to. Absent: only `pins` count.",
+  }),
+  names: z
+    .array(z.string())
+    .default([])
+    .meta({ description: "DNS names or addresses, one of which the certificate must have. Empty: any." }),
+  pins: z
+    .array(text(tryParsePin, "sha256:…"))
+    .default([])
+    .meta({ description: "SPKI pins (RFC 7858 §4.2), one of which the client's key must have. Empty: any." }),
+  effect: z.enum(["required", "sufficient"]).default("required").meta({
+    description:
+      "required: without a good certificate nobody may ask, and with one the address list decides. sufficient: a good certificate lets in whatever the address; others are judged by their address.",
+  }),
+});
+
+const proxy = z.strictObject({
+  from: z.array(prefix()).min(1).meta({
+    description:
+      "Proxies that tell whom they speak for, by a PROXY header (version 1 or 2) that they must send or by HTTP, and are believed; others are direct clients.",
+  }),
+  place: z.enum(["before-tls", "inside-tls", "http-header"]).default("before-tls").meta({
+    description:
+      "Where they tell it: in a PROXY header before the handshake, in one that is the first octets inside TLS, or (https only) in the field forwarded (RFC 7239) or x-forwarded-for of each request, of which the last address that is no proxy's counts.",
+  }),
+});
+
+/** Timers and limits of a connection; a listener may have its own. */
+export const sessionLimits = {
+  "queries-in-flight": z.number().int().min(1).max(10_000).meta({
+    description: "Unanswered queries per connection before reading pauses.",
+  }),
+  "queries-per-connection": z.number().int().min(0).meta({
+    description:
+      "Queries per connection; the last one is answered with keepalive 0, then the connection ends. 0: no limit.",
+  }),
+  "connection-duration": duration().meta({
+    description:
+      "Age at which a connection is told to go and ends as soon as nothing is in flight. 0s: no limit.",
+  }),
+  "handshake-timeout": duration().meta({ description: "For the TLS handshake, and for a PROXY header." }),
+  "first-query-timeout": duration().meta({
+    description: "From the start of a connection to its first whole query. Default: the idle timeout.",
+  }),
+  "message-timeout": duration().meta({
+    description: "From the first octet of a query to its last (RFC 7766 §8).",
+  }),
+  "idle-timeout": duration().meta({
+    description:
+      "How long an idle connection stays open, and what edns-tcp-keepalive promises (RFC 7828, RFC 9210 §4.2). It shrinks, and the promise with it, when more than half of the connections, queries in flight or buffers are in use.",
+  }),
+  "write-stall-timeout": duration().meta({
+    description: "How long a client may leave its answers unread before it is reset.",
+  }),
+};
+
+/** One address to listen on. */
+export const listener = z.strictObject({
+  name: z.string().min(1).max(63).optional().meta({
+    description: "What rules of `sotto front` call it. Default: transport, address and port.",
+  }),
+  transport: z.enum(["udp", "tcp", "tls", "https"]).meta({
+    description:
+      "udp and tcp are plain DNS, tls is DNS over TLS (RFC 7858), https is DNS over HTTPS (RFC 8484) by HTTP/2 and HTTP/1.1.",
+  }),
+  address: address().meta({
+    description:
+      "IP address to listen on. 0.0.0.0 and :: mean all of IPv4 and all of IPv6, which the access list should know about.",
+  }),
+  port: port().optional().meta({
+    description:
+      "Port; 53 for udp and tcp, 853 for tls (RFC 7858 §3.1), 443 for https, 80 without TLS. 0 lets the system choose.",
+  }),
+  path: z.string().optional().meta({
+    description: "Path of the URI that queries are sent to (https only). Default: /dns-query.",
+  }),
+  tls: z.enum(["on", "off"]).optional().meta({
+    description:
+      "off: HTTP in clear, for a proxy that ends TLS (https only; on loopback addresses, or with `proxy.from`). HTTP/2 is then taken with prior knowledge. Default: on.",
+  }),
+  certificate: z.string().optional().meta({
+    description:
+      "PEM file with the certificate chain, leaf first (tls and https). Absent: a certificate is made at start and its SPKI pin is printed.",
+  }),
+  key: z.string().optional().meta({ description: "PEM file with the private key (tls and https)." }),
+  "more-certificates": z
+    .array(z.strictObject({ certificate: certificateFile, key: keyFile }))
+    .default([])
+    .meta({
+      description:
+        "Further certificates (tls and https): the name that a client asks for chooses among their subjectAltNames; `certificate` is for all others.",
+    }),
+  "client-certificates": clientCertificates.optional().meta({
+    description: "Access control by client certificate (tls and https).",
+  }),
+  proxy: proxy.optional().meta({ description: "Proxies: who may tell whom it speaks for." }),
+  "fast-open": z.enum(["off", "auto"]).default("off").meta({
+    description:
+      "TCP Fast Open (RFC 7413, Linux; not udp): auto asks for it and says at start whether the system has it on.",
+  }),
+  limits: z.strictObject(sessionLimits).partial().optional().meta({
+    description: "Timers and limits of this listener's connections, instead of the common ones.",
+  }),
+});
