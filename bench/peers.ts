@@ -6,17 +6,19 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkout, changesBetween, changesText, checkOut, commitOf } from "./peers/against.ts";
+import { DNSPERF, DNSPERF_PACKAGE } from "./peers/dnsperf/arguments.ts";
 import { type BenchDocument, merge } from "./peers/document.ts";
 import { environmentOf } from "./peers/environment.ts";
 import { judge, NATIVE_SUFFIX, OUR_NAME, type TestResult, TWO_WORKERS_SUFFIX } from "./peers/judge.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./peers/options.ts";
 import { hasWorkers, ourServer, ROOT } from "./peers/our-servers.ts";
 import { goalTable, page } from "./peers/page.ts";
+import { needsPeak } from "./peers/plan.ts";
 import { plot } from "./peers/plot.ts";
 import { killAll } from "./peers/processes.ts";
 import { authority, PEERS, type Server } from "./peers/servers.ts";
 import { LoadedMachineError, type Measured, runSession } from "./peers/session.ts";
-import { TESTS } from "./peers/tests.ts";
+import { loadOf, PEAK_TEST, TESTS, windowMsOf } from "./peers/tests.ts";
 
 const EVIDENCE = join(ROOT, "docs/evidence");
 /** For both ends of the connections that are held, and slots that servers reserve. */
@@ -61,6 +63,10 @@ async function main(args: readonly string[]): Promise<number> {
       throw new Error(
         `${missing.map(({ name }) => name).join(", ")} not installed: run scripts/install-peers.sh`,
       );
+    if (needsDnsperf(options) && !existsSync(DNSPERF))
+      throw new Error(
+        "dnsperf, the load of dot, tcp and udp, is not installed: run scripts/install-peers.sh, or take our generator with --load own",
+      );
     if (options.against !== undefined) checkout = checkOut(ROOT, options.against);
     const servers = [
       ...PEERS.filter(({ name }) => options.servers.includes(name)),
@@ -83,6 +89,11 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+function needsDnsperf({ tests, load }: BenchOptions): boolean {
+  const peak = needsPeak(tests) ? TESTS.filter(({ key }) => key === PEAK_TEST) : [];
+  return [...tests, ...peak].some((test) => loadOf(test, load) === "dnsperf");
+}
+
 function ours({ engines, tests, against }: BenchOptions, checkout: Checkout | undefined): Server[] {
   const servers: Server[] = [];
   let number = FIRST_ADDRESS;
@@ -101,16 +112,19 @@ function ours({ engines, tests, against }: BenchOptions, checkout: Checkout | un
 }
 
 function report(measured: Measured, options: BenchOptions): number {
-  const packages = [...PEERS, authority].flatMap(({ packageName }) => packageName ?? []);
+  const packages = [
+    ...[...PEERS, authority].flatMap(({ packageName }) => packageName ?? []),
+    DNSPERF_PACKAGE,
+  ];
   const taken = new Date().toISOString().slice(0, 10);
   const revision = commitOf(ROOT);
-  const records = [...measured].map(([key, measurements]) => ({
-    key,
-    taken,
-    revision,
-    secs: options.secs,
-    measurements,
-  }));
+  const records = [...measured].flatMap(([key, measurements]) => {
+    const test = TESTS.find((one) => one.key === key);
+    if (test === undefined) return [];
+    const load = loadOf(test, options.load);
+    const secs = windowMsOf(test, load, options.secs) / 1000;
+    return [{ key, taken, revision, secs, load, measurements }];
+  });
   const document: BenchDocument = { environment: environmentOf(packages), tests: records };
   const results = judge(document, options.tests);
   process.stdout.write(

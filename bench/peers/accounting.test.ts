@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { disturbanceOf, parseIdleMs, type Snapshot, useBetween } from "./accounting.ts";
+import { disturbanceOf, parseChildrenMs, parseIdleMs, type Snapshot, useBetween } from "./accounting.ts";
 
 const [server, load, authority] = [100, 200, 300];
 const place = { serverPid: server, loadPid: load, serverCore: 0, loadCore: 1 };
@@ -52,4 +52,10 @@ test("a server that ended counts as nothing, and none of it is negative", () => 
   const after: Snapshot = { atMs: 1000, cpuNs: {}, threadsNs: {}, idleMs: [1000, 1010] };
   const use = useBetween(before, after, place);
   assert.deepEqual([use.serverMs, use.busiestMs, use.othersOnServerCore, use.othersOnLoadCore], [0, 0, 0, 0]);
+});
+
+test("the time of children that ended stands behind the name, whatever the name is", () => {
+  const fields = "R 1 2 3 4 -1 4194304 99 0 0 0 11 12 350 45 20 0 1 0 89574";
+  for (const name of ["node", "a b", "x) R 9 (y"])
+    assert.equal(parseChildrenMs(`4711 (${name}) ${fields}\n`), 3950, name);
 });

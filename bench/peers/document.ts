@@ -1,5 +1,6 @@
 /** What is kept of measurements (`docs/evidence/performance.json`): raw figures by test, each with when and of what it was taken. */
 import type { Measurement } from "./measure.ts";
+import type { Load } from "./tests.ts";
 
 /** All measurements of one test in one run. */
 export interface TestRecord {
@@ -8,7 +9,10 @@ export interface TestRecord {
   readonly taken: string;
   /** Commit of ours. */
   readonly revision: string;
+  /** Of each measurement. */
   readonly secs: number;
+  /** Absent: `own`, of records that are older than the choice. Figures of different loads do not compare. */
+  readonly load?: Load;
   readonly measurements: readonly Measurement[];
 }
 

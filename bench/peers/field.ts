@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeSelfSigned } from "../../packages/sotto/src/operations/index.ts";
 import { parseIdleMs, type Use, useBetween } from "./accounting.ts";
+import { questionsText } from "./dnsperf/arguments.ts";
+import { type LoadExchange, runDnsperf } from "./dnsperf/run.ts";
 import type {
   LoadOrder,
   LoadOutcome,
@@ -13,9 +15,11 @@ import type {
   LoadTarget,
   LoadTransport,
   LoadWindow,
+  PipelineOrder,
 } from "./generator/orders.ts";
 import { PinnedProcess } from "./processes.ts";
 import { AUTHORITY, authority, type Server } from "./servers.ts";
+import type { Load } from "./tests.ts";
 import { questions, ZONE, zoneText } from "./zone.ts";
 
 /** Which core does what. */
@@ -55,6 +59,7 @@ export class Field {
     const pair = await makeSelfSigned([`dns.${ZONE}`], Date.now());
     writeFileSync(this.#path("server.pem"), pair.certificatePem);
     writeFileSync(this.#path("server.key"), pair.keyPem);
+    writeFileSync(this.#path(QUESTIONS_FILE), questionsText());
     const site = this.#site(authority, FOR_LOAD);
     writeFileSync(join(site.folder, `${ZONE}.zone`), zoneText(AUTHORITY.address));
     const cores = String(this.#cores.load);
@@ -95,18 +100,20 @@ export class Field {
     return this.#servers.get(server)?.pid ?? 0;
   }
 
-  /** Runs an order against a server that has its core for itself; all others are moved away. */
-  async run(server: Server, order: LoadOrder, window: LoadWindow): Promise<Exchange> {
+  /**
+   * Runs an order against a server that has its core for itself; all others are moved away. dnsperf has no lead-in: all of its life
+   * counts.
+   */
+  async run(server: Server, order: LoadOrder, window: LoadWindow, load: Load = "own"): Promise<Exchange> {
     for (const [other, process] of this.#servers)
       process.pin(other === server ? this.#coresOf(server) : String(this.#cores.load));
     const serverPid = this.pidOf(server);
-    const loadPid = this.#load?.pid ?? 0;
     const others = [...this.#servers.values(), this.#authority].flatMap((one) => one?.pid ?? []);
     const watched = [serverPid, ...others.filter((pid) => pid !== serverPid)];
-    const request: LoadRequest = { order, window, watched };
-    this.#load?.child.send(request);
-    // Ours sent it.
-    const outcome = (await this.#answerOfLoad()) as LoadOutcome;
+    const { outcome, pid: loadPid } =
+      load === "dnsperf" && order.kind === "pipeline"
+        ? await this.#byDnsperf(order, window, watched)
+        : await this.#byOwn({ order, window, watched });
     if (this.#servers.get(server)?.hasEnded === true)
       throw new Error(`${server.name} ended: ${this.#servers.get(server)?.output().slice(-2000)}`);
     const place = { serverPid, loadPid, serverCore: this.#cores.server, loadCore: this.#cores.load };
@@ -122,7 +129,7 @@ export class Field {
     for (let pass = 1; pass <= PASSES_MAX; pass++) {
       const { outcome } = await this.run(
         server,
-        { kind: "pipeline", target, connections: 1, outstandingEach: 100, names: { kind }, answersMax },
+        { kind: "pipeline", target, connections: 1, outstanding: 100, names: { kind }, answersMax },
         { leadMs: 0, windowMs: 0 },
       );
       if (pass >= PASSES && outcome.wrong + outcome.lost === 0 && outcome.answers >= answersMax) {
@@ -149,6 +156,22 @@ export class Field {
     await this.#load?.stop();
     await this.#authority?.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #byOwn(request: LoadRequest): Promise<LoadExchange> {
+    this.#load?.child.send(request);
+    // Ours sent it.
+    return { outcome: (await this.#answerOfLoad()) as LoadOutcome, pid: this.#load?.pid ?? 0 };
+  }
+
+  #byDnsperf(
+    order: PipelineOrder,
+    { windowMs }: LoadWindow,
+    watched: readonly number[],
+  ): Promise<LoadExchange> {
+    const { folder } = this;
+    const questionsFile = this.#path(QUESTIONS_FILE);
+    return runDnsperf(order, { questionsFile, windowMs, folder, cores: String(this.#cores.load), watched });
   }
 
   async #idleShares(ms: number): Promise<readonly [server: number, load: number]> {
@@ -220,6 +243,7 @@ function canConnect({
   });
 }
 
+const QUESTIONS_FILE = "questions.txt";
 /** Passes over all names: the first fills caches, the second is for code that is compiled while it runs. */
 const PASSES = 2;
 const PASSES_MAX = 8;

@@ -126,6 +126,20 @@ test("tests that did not run keep their old figures, in the order of the tests",
   );
 });
 
+test("the page tells the load and the rounds of each test, and no quantiles where the load tells none", () => {
+  const silent = record("udp", { kresd: cpu(10), sotto: cpu(9) });
+  const measurements = silent.measurements.map(({ p50Ms: _, p99Ms: __, ...rest }) => rest);
+  const document = documentOf(
+    { ...silent, secs: 4, load: "dnsperf", measurements },
+    record("dot-1", { kresd: cpu(10, 11), sotto: cpu(4, 4) }),
+  );
+  const text = page(document, judge(document, TESTS));
+  assert.match(text, /`udp`, 1 round of 4 s, load dnsperf, taken 2026-11-29 of abc\./);
+  assert.match(text, /\*\*sotto\*\* \| 9\.00 .*\| 80 % \| – \| – \|/);
+  assert.match(text, /`dot-1`, 2 rounds of 2 s, load our generator, taken/);
+  assert.match(text, /\*\*sotto\*\* \| 4\.00 .*\| 80 % \| 1\.000 \| 2\.000 \|/);
+});
+
 test("the page and the plot tell each server, the ratio and what went wrong", () => {
   const document = documentOf(
     record("dot-1", { kresd: cpu(10, 12, 11), sotto: [{ cpuUs: 4, wrong: 3, lost: 2 }] }),

@@ -15,8 +15,9 @@ export interface ServerResult {
   readonly perSecond: number;
   readonly serverShare: number;
   readonly loadShare: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** Undefined: the load did not tell. */
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
   /** Of all rounds, as what follows. */
   readonly answers: number;
   readonly wrong: number;
@@ -83,6 +84,10 @@ function resultOf(server: string, figure: Figure, all: readonly Measurement[]): 
   // Better a disturbed figure that is called so than none.
   const counted = quiet.length > 0 ? quiet : all;
   const middle = (of: (one: Measurement) => number): number => median(counted.map(of));
+  const told = (of: (one: Measurement) => number | undefined): number | undefined => {
+    const values = counted.flatMap((one) => of(one) ?? []);
+    return values.length === 0 ? undefined : median(values);
+  };
   return {
     server,
     isOurs: server.startsWith(OUR_NAME),
@@ -91,8 +96,8 @@ function resultOf(server: string, figure: Figure, all: readonly Measurement[]): 
     perSecond: middle(({ perSecond }) => perSecond),
     serverShare: middle(({ serverShare }) => serverShare),
     loadShare: middle(({ loadShare }) => loadShare),
-    p50Ms: middle(({ p50Ms }) => p50Ms),
-    p99Ms: middle(({ p99Ms }) => p99Ms),
+    p50Ms: told(({ p50Ms }) => p50Ms),
+    p99Ms: told(({ p99Ms }) => p99Ms),
     answers: all.reduce((sum, { answers }) => sum + answers, 0),
     wrong: all.reduce((sum, { wrong }) => sum + wrong, 0),
     lost: all.reduce((sum, { lost }) => sum + lost, 0),
@@ -111,8 +116,7 @@ const LOST_MOST = 0.002;
 
 /** The figure of a measurement that a test compares. */
 export function figureOf(one: Measurement, figure: Figure): number {
-  if (figure === "memoryKib") return one.memoryKib ?? Number.NaN;
-  return figure === "scaling" ? one.busiestUs : one[figure];
+  return (figure === "scaling" ? one.busiestUs : one[figure]) ?? Number.NaN;
 }
 
 function compareWith(test: BenchTest, ours: ServerResult, bestPeer: ServerResult | undefined): OurResult {

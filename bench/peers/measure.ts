@@ -4,7 +4,7 @@ import { disturbanceOf, memoryKib } from "./accounting.ts";
 import { type Exchange, type Field, targetOf } from "./field.ts";
 import type { LoadOutcome } from "./generator/orders.ts";
 import type { Step } from "./plan.ts";
-import { IDLE_CONNECTIONS, type OrderSetting } from "./tests.ts";
+import { IDLE_CONNECTIONS, type Load, loadOf, type OrderSetting, windowMsOf } from "./tests.ts";
 
 /** What one step gave. */
 export interface Measurement {
@@ -21,8 +21,9 @@ export interface Measurement {
   /** Shares of a core. */
   readonly serverShare: number;
   readonly loadShare: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** Absent: the load does not tell. */
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
   /** Of the test of memory. */
   readonly memoryKib?: number;
   /** Why it does not count. */
@@ -30,7 +31,9 @@ export interface Measurement {
 }
 
 export interface MeasureOptions {
-  readonly windowMs: number;
+  readonly secs: number;
+  /** For the tests that have the choice. */
+  readonly load: Load;
   readonly setting: Omit<OrderSetting, "coldFirst">;
   /** Measurements are taken again when they were disturbed. */
   readonly isRepeating: boolean;
@@ -58,14 +61,18 @@ export class Meter {
     return last as Measurement;
   }
 
-  async #once({ test, server, round }: Step, { windowMs, setting }: MeasureOptions): Promise<Measurement> {
+  async #once(
+    { test, server, round }: Step,
+    { secs, load: chosen, setting }: MeasureOptions,
+  ): Promise<Measurement> {
     const target = targetOf(server, test.transport);
     const order = test.order?.(target, { ...setting, coldFirst: this.#coldFirst });
     if (order === undefined) throw new Error(`${test.key} has no order`);
     if (order.kind === "pipeline" && order.names.kind !== "cold")
       await this.#field.warm(server, test.transport, order.names.kind);
-    const window = { leadMs: LEAD_MS, windowMs: windowMs * (test.windowShare ?? 1) };
-    const exchange = await this.#field.run(server, order, window);
+    const load = loadOf(test, chosen);
+    const window = { leadMs: LEAD_MS, windowMs: windowMsOf(test, load, secs) };
+    const exchange = await this.#field.run(server, order, window, load);
     this.#coldFirst += exchange.outcome.coldUsed;
     const { answers, resumed } = exchange.outcome;
     const wantsResumption = order.kind === "connect" && order.isResumed;
@@ -102,7 +109,7 @@ export class Meter {
 }
 
 function measurementOf(server: string, round: number, { outcome, use }: Exchange): Measurement {
-  const { answers, wrong, lost, p50Ms, p99Ms }: LoadOutcome = outcome;
+  const { answers, wrong, lost, p50Ms, p99Ms, runMs = use.wallMs }: LoadOutcome = outcome;
   if (answers === 0) throw new Error(`${server} gave no answer (${wrong} wrong, ${lost} lost)`);
   const disturbed = disturbanceOf(use);
   return {
@@ -111,13 +118,13 @@ function measurementOf(server: string, round: number, { outcome, use }: Exchange
     answers,
     wrong,
     lost,
-    perSecond: (answers * 1000) / use.wallMs,
+    perSecond: (answers * 1000) / runMs,
     cpuUs: (use.serverMs * 1000) / answers,
     busiestUs: (use.busiestMs * 1000) / answers,
     serverShare: use.serverMs / use.wallMs,
     loadShare: use.loadMs / use.wallMs,
-    p50Ms,
-    p99Ms,
+    ...(p50Ms === undefined ? {} : { p50Ms }),
+    ...(p99Ms === undefined ? {} : { p99Ms }),
     ...(disturbed === undefined ? {} : { disturbed }),
   };
 }

@@ -3,7 +3,7 @@
 import type { Spread } from "../report/statistics.ts";
 import type { BenchDocument, Environment } from "./document.ts";
 import type { OurResult, ServerResult, TestResult } from "./judge.ts";
-import type { Figure } from "./tests.ts";
+import type { Figure, Load } from "./tests.ts";
 
 /** The table of goals. */
 export function goalTable(results: readonly TestResult[]): string {
@@ -43,7 +43,9 @@ ${environmentText(document.environment)}
 
 Figures are medians over the rounds, with the least and the most behind them: CPU time of the server's processes per answer, kernel
 included, where nothing else is said. The ratio is ours by the best peer's in the same rounds; less is better. Beside it that of the least
-figures: what else a machine does only adds, and adds less to the best round.
+figures: what else a machine does only adds, and adds less to the best round. Each test tells its load: Debian's dnsperf, or our own
+generator. Figures of different loads do not compare. dnsperf looks at the id of an answer, its connection and its response code, and
+tells no quantiles of latencies; ours compares one question in 64, too.
 
 ## Goals
 
@@ -56,10 +58,12 @@ ${results.map(section).join("\n")}`;
 }
 
 function section({ test, record, servers }: TestResult): string {
+  const rounds = Math.max(...servers.map((one) => one.rounds));
+  const taken = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${record.secs} s, load ${LOAD_NAMES[record.load ?? "own"]}`;
   const rows = servers.map((one) => serverRow(one, test.figure));
   return `### ${test.title}
 
-\`${test.key}\`, ${record.secs} s each, taken ${record.taken} of ${record.revision}.
+\`${test.key}\`, ${taken}, taken ${record.taken} of ${record.revision}.
 
 | server | ${NAMES[test.figure]} | least–most | CPU, µs | answers/s | server's CPU | load's CPU | p50, ms | p99, ms | remarks |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|---|
@@ -96,8 +100,8 @@ function serverRow(one: ServerResult, figure: Figure): string {
     Math.round(perSecond),
     percent(serverShare),
     percent(loadShare),
-    p50Ms.toFixed(3),
-    p99Ms.toFixed(3),
+    p50Ms?.toFixed(3) ?? "–",
+    p99Ms?.toFixed(3) ?? "–",
     remarks.join(", "),
   ];
   return `| ${cells.join(" | ")} |`;
@@ -131,4 +135,5 @@ const NAMES: Readonly<Record<Figure, string>> = {
   memoryKib: "KiB each",
   scaling: "busiest thread, µs",
 };
+const LOAD_NAMES: Readonly<Record<Load, string>> = { dnsperf: "dnsperf", own: "our generator" };
 const MARKS = { met: "● met", missed: "✗ missed", disturbed: "○ disturbed" } as const;

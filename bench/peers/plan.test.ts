@@ -76,6 +76,7 @@ test("a command line without words means all peers and tests, with a revision no
     [names, TESTS.length, 3, 2],
   );
   assert.deepEqual(plain.cores, { server: 0, load: 1 });
+  assert.deepEqual([plain.load, parseOptions(["--load", "own"], names).load], ["dnsperf", "own"]);
   assert.deepEqual(parseOptions(["--against", "main"], names).servers, []);
   assert.deepEqual(parseOptions(["--engine", "both", "--servers", "none"], names).engines, [
     "node",
@@ -90,6 +91,7 @@ test("a command line that makes no sense is refused with a reason", () => {
     [["--secs", "x"], /--secs wants/],
     [["--cores", "1,1"], /--cores wants/],
     [["--engine", "fast"], /--engine is/],
+    [["--load", "flame"], /--load is dnsperf or own/],
     [["--write", "--against", "main"], /--write is/],
     [["--quick"], /Unknown option/],
   ];

@@ -81,6 +81,19 @@ export class PinnedProcess {
     }
   }
 
+  /** Waits until it ends by itself, so many milliseconds at most; whether it did. */
+  async ended(limitMs: number): Promise<boolean> {
+    if (this.hasEnded) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const onExit = (): void => resolve(true);
+    const timer = setTimeout(() => resolve(false), limitMs);
+    this.child.once("exit", onExit);
+    const isInTime = await promise;
+    clearTimeout(timer);
+    this.child.off("exit", onExit);
+    return isInTime;
+  }
+
   async stop(): Promise<void> {
     if (this.hasEnded) return;
     const pids = treeOf(this.pid);

@@ -5,7 +5,7 @@ import { type Measurement, type MeasureOptions, Meter } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 import { needsPeak, planOf, type Step } from "./plan.ts";
 import type { Server } from "./servers.ts";
-import { type BenchTest, PEAK_TEST, TESTS, takesPart } from "./tests.ts";
+import { type BenchTest, loadOf, PEAK_TEST, TESTS, takesPart } from "./tests.ts";
 
 /** Measurements by the key of their test. */
 export type Measured = ReadonlyMap<string, readonly Measurement[]>;
@@ -43,8 +43,8 @@ async function takeAll(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Measured> {
-  const { tests, rounds, secs, isForced } = options;
-  const common = { windowMs: secs * 1000, isRepeating: !isForced };
+  const { tests, rounds, secs, load, isForced } = options;
+  const common = { secs, load, isRepeating: !isForced };
   const steps = planOf(tests, servers, rounds);
   const loaded = servers.filter((server) =>
     steps.some((step) => step.server === server && !isOfMemory(step.test)),
@@ -62,7 +62,8 @@ async function takeAll(
     }
     const taken = measured.get(step.test.key) ?? [];
     if (taken.length === 0) {
-      progress(`\n${step.test.key.padEnd(KEY_WIDTH)} ${step.test.title}\n`);
+      const by = loadOf(step.test, load) === "dnsperf" ? " (dnsperf)" : "";
+      progress(`\n${step.test.key.padEnd(KEY_WIDTH)} ${step.test.title}${by}\n`);
       const first = steps.filter(({ test, round }) => test === step.test && round === 0);
       await warmUp(meter, first, { ...common, isRepeating: false, setting: { peakPerSecond } }, signal);
     }

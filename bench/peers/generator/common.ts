@@ -46,6 +46,15 @@ export class MeasuredWindow {
     return "over";
   }
 
+  /** Whether a moment that has come is in the counted time. */
+  holds(ms: number): boolean {
+    return (
+      this.#before !== undefined &&
+      ms >= this.#before.atMs &&
+      ms < (this.#after?.atMs ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
   /** After it is over. */
   snapshots(): { readonly before: Snapshot; readonly after: Snapshot } {
     const after = this.#after ?? this.#snapshot();

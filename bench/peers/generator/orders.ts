@@ -25,14 +25,18 @@ export interface LoadWindow {
   readonly windowMs: number;
 }
 
-/** Connections that are there before, with so many queries under way on each; each query is a write of its own. */
+/** Connections with so many queries under way; each query is a write of its own. */
 export interface PipelineOrder {
   readonly kind: "pipeline";
   readonly target: LoadTarget;
   readonly connections: number;
-  readonly outstandingEach: number;
+  /** Queries under way on all connections together; our generator gives each the same number, rounded up. */
+  readonly outstanding: number;
   readonly names: LoadNames;
-  /** Queries in all, evenly in time, whatever comes back. Absent: a new one for each answer. */
+  /**
+   * Queries in all, evenly in time. One that is due while all that may be are under way is sent later; its latency counts from when it
+   * was due. Absent: a new one for each answer.
+   */
   readonly ratePerSecond?: number;
   /** Ends after so many answers in all, without lead-in: to fill caches. */
   readonly answersMax?: number;
@@ -72,14 +76,17 @@ export interface LoadOutcome {
   readonly answers: number;
   /** Wrong ones: id, question or response code. */
   readonly wrong: number;
-  /** Queries without an answer in time, and connections that failed or were closed by the server. */
+  /** Queries without an answer in time, or never sent, and connections that failed or were closed by the server. */
   readonly lost: number;
   /** TLS handshakes that resumed a session, of {@link answers}. */
   readonly resumed: number;
   /** Names that were used up, for the next `cold`. */
   readonly coldUsed: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** Quantiles of latencies; of a rate, queries that were lost are slower than all. Absent: the load does not tell. */
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  /** Milliseconds in which the answers came, where that is not the time between the snapshots. */
+  readonly runMs?: number;
   readonly before: Snapshot;
   readonly after: Snapshot;
 }

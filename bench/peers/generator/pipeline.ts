@@ -7,10 +7,11 @@ import { Connection } from "./connection.ts";
 import type { LoadOutcome, LoadWindow, PipelineOrder } from "./orders.ts";
 import { Poller } from "./poller.ts";
 import { HEADER_OCTETS, isAnswerTo, makeQueries, type Queries } from "./queries.ts";
+import { BACKLOG_QUERIES_MAX, Backlog, Schedule } from "./schedule.ts";
 
 /** Runs an order to its end. */
 export function runPipeline(order: PipelineOrder, window: LoadWindow, snapshot: () => Snapshot): LoadOutcome {
-  return new Pipeline(order).run(window, snapshot);
+  return new Pipeline(order, window, snapshot).run();
 }
 
 /** Queries that are under way on one connection, by slot; the id of a query is its slot and how often that was used. */
@@ -30,6 +31,10 @@ class Pipeline {
   readonly #connections: Connection[];
   readonly #slots: Slots[];
   readonly #latencies = new Histogram();
+  /** Of a rate. */
+  readonly #isTimed: boolean;
+  readonly #backlog: Backlog;
+  readonly #measured: MeasuredWindow;
   #nowMs = 0;
   #isAsking = true;
   #isCounting = false;
@@ -39,42 +44,39 @@ class Pipeline {
   /** Whatever time it was. */
   #all = 0;
 
-  constructor(order: PipelineOrder) {
+  constructor(order: PipelineOrder, window: LoadWindow, snapshot: () => Snapshot) {
     this.#order = order;
+    this.#isTimed = order.ratePerSecond !== undefined;
+    this.#backlog = new Backlog(this.#isTimed ? BACKLOG_QUERIES_MAX : 1);
     this.#queries = makeQueries(order.names);
-    const { target, connections, outstandingEach } = order;
+    const { target, connections, outstanding } = order;
+    const outstandingEach = Math.ceil(outstanding / connections);
     if (outstandingEach > SLOTS_MAX) throw new Error(`at most ${SLOTS_MAX} queries on a connection`);
     const count = Array.from({ length: connections });
     this.#connections = count.map((_, place) => new Connection({ target, place, poller: this.#poller }));
     this.#slots = count.map(() => emptySlots(outstandingEach));
+    this.#lost += allOpen(this.#connections, this.#poller);
+    this.#measured = new MeasuredWindow(window, snapshot, order.answersMax !== undefined);
   }
 
-  run(window: LoadWindow, snapshot: () => Snapshot): LoadOutcome {
-    const failed = allOpen(this.#connections, this.#poller);
-    this.#lost += failed;
+  run(): LoadOutcome {
     this.#nowMs = performance.now();
-    const isTimed = this.#order.ratePerSecond !== undefined;
     // The authority needs the core, too, when it is asked.
     const waitMs = this.#order.names.kind === "cold" ? WAIT_MS : 0;
-    const measured = new MeasuredWindow(window, snapshot, this.#order.answersMax !== undefined);
-    this.#isOver(measured);
-    if (!isTimed) for (const { place } of this.#connections) while (this.#ask(place, this.#nowMs));
+    this.#isOver();
+    if (!this.#isTimed) for (const { place } of this.#connections) while (this.#ask(place, this.#nowMs));
     const schedule = new Schedule(this.#order.ratePerSecond ?? 0);
     let sweepAtMs = this.#nowMs + SWEEP_MS;
-    while (!this.#isOver(measured)) {
+    while (!this.#isOver()) {
       this.#turn(waitMs);
-      if (isTimed) this.#askDue(schedule);
+      if (this.#isTimed) this.#askDue(schedule);
       if (this.#nowMs >= sweepAtMs) {
-        this.#sweep();
+        this.#sweep(LOST_MS);
         sweepAtMs = this.#nowMs + SWEEP_MS;
       }
     }
-    const { before, after } = measured.snapshots();
-    this.#isAsking = false;
-    this.#isCounting = false;
-    const limitMs = performance.now() + DRAIN_MS;
-    while (performance.now() < limitMs && this.#slots.some(({ isBusy }) => isBusy.includes(1)))
-      this.#turn(WAIT_MS);
+    const { before, after } = this.#measured.snapshots();
+    this.#drain();
     closeAll(this.#connections);
     this.#poller.close();
     return {
@@ -90,9 +92,22 @@ class Pipeline {
     };
   }
 
-  #isOver(measured: MeasuredWindow): boolean {
+  /** Waits for what is under way; of a rate, what was due in the counted time is asked and waited for as long as any other. */
+  #drain(): void {
+    this.#isCounting = false;
+    this.#isAsking = this.#isTimed;
+    const limitMs = performance.now() + (this.#isTimed ? LOST_MS : DRAIN_MS);
+    const isBusy = (): boolean =>
+      this.#backlog.count > 0 || this.#slots.some((one) => one.isBusy.includes(1));
+    while (performance.now() < limitMs && isBusy()) this.#turn(this.#isTimed ? 0 : WAIT_MS);
+    this.#isAsking = false;
+    // Whatever is left of a rate had its time.
+    if (this.#isTimed) this.#sweep(0);
+  }
+
+  #isOver(): boolean {
     const isEnough = this.#all >= (this.#order.answersMax ?? Number.POSITIVE_INFINITY);
-    const state = measured.at(this.#nowMs, isEnough);
+    const state = this.#measured.at(this.#nowMs, isEnough);
     this.#isCounting = state === "counting";
     return state === "over";
   }
@@ -103,7 +118,7 @@ class Pipeline {
       if (connection?.isOpen !== true) return;
       connection.progress(events);
       connection.read(events, this.#take, REPLIES_PER_TURN);
-      if (connection.isClosed) this.#lost += busyOf(this.#slots[place]);
+      if (connection.isClosed) this.#loseAll(place);
     });
     this.#nowMs = performance.now();
   }
@@ -118,15 +133,12 @@ class Pipeline {
     this.#all++;
     this.#nowMs = performance.now();
     const isRight = this.#isRight(octets, start, end, slots.query[slot] ?? 0);
-    if (this.#isCounting) {
-      if (isRight) {
-        this.#answers++;
-        this.#latencies.add(this.#nowMs - (slots.sinceMs[slot] ?? 0));
-      } else this.#wrong++;
-    }
-    slots.isBusy[slot] = 0;
-    slots.free.push(slot);
-    if (this.#order.ratePerSecond === undefined) this.#ask(place, this.#nowMs);
+    if (this.#isCounting && isRight) this.#answers++;
+    else if (this.#isCounting) this.#wrong++;
+    const sinceMs = slots.sinceMs[slot] ?? 0;
+    if (isRight && (this.#isTimed ? this.#measured.holds(sinceMs) : this.#isCounting))
+      this.#latencies.add(this.#nowMs - sinceMs);
+    this.#reuse(place, slot);
   };
 
   #isRight(octets: Buffer, start: number, end: number, query: number): boolean {
@@ -154,45 +166,67 @@ class Pipeline {
     return true;
   }
 
-  /** Sends what is due on the next connections; latencies count from when it was. */
-  #askDue(schedule: Schedule): void {
-    const { connections } = this.#order;
-    for (let due = schedule.next(this.#nowMs); due !== undefined; due = schedule.next(this.#nowMs)) {
-      let tried = 0;
-      while (tried < connections && !this.#ask((schedule.count + tried) % connections, due)) tried++;
-      if (tried === connections && this.#isCounting) this.#lost++;
+  /** A slot that is free again has its next query. */
+  #reuse(place: number, slot: number): void {
+    const slots = this.#slots[place];
+    if (slots === undefined) return;
+    slots.isBusy[slot] = 0;
+    slots.free.push(slot);
+    if (!this.#isTimed) this.#ask(place, this.#nowMs);
+    else this.#askWaiting(place);
+  }
+
+  /** Sends the query that waits longest, of those that are not lost yet. */
+  #askWaiting(place: number): void {
+    for (let due = this.#backlog.peek(); due !== undefined; due = this.#backlog.peek()) {
+      const isLost = this.#nowMs - due >= LOST_MS;
+      if (!isLost && !this.#ask(place, due)) return;
+      this.#backlog.shift();
+      if (!isLost) return;
+      this.#lose(due);
     }
   }
 
-  /** Gives up what got no answer. */
-  #sweep(): void {
+  /** Sends what is due on the next connections, or lets it wait; latencies count from when it was. */
+  #askDue(schedule: Schedule): void {
+    const { connections } = this.#order;
+    for (let due = schedule.next(this.#nowMs); due !== undefined; due = schedule.next(this.#nowMs)) {
+      let tried = this.#backlog.count > 0 ? connections : 0;
+      while (tried < connections && !this.#ask((schedule.count + tried) % connections, due)) tried++;
+      if (tried === connections && !this.#backlog.push(due)) this.#lose(due);
+    }
+  }
+
+  /** Of a rate, what was due in the counted time counts, and as slower than every answer. */
+  #lose(sinceMs: number): void {
+    if (this.#isTimed && !this.#measured.holds(sinceMs)) return;
+    this.#lost++;
+    if (this.#isTimed) this.#latencies.add(Number.POSITIVE_INFINITY);
+  }
+
+  /** What was under way on a connection that is gone. */
+  #loseAll(place: number): void {
+    const slots = this.#slots[place];
+    if (slots === undefined) return;
+    for (const [slot, isBusy] of slots.isBusy.entries())
+      if (isBusy === 1) this.#lose(slots.sinceMs[slot] ?? 0);
+    slots.isBusy.fill(0);
+  }
+
+  /** Gives up what got no answer, or waits to be sent, for so long. */
+  #sweep(lostMs: number): void {
+    for (let due = this.#backlog.peek(); due !== undefined; due = this.#backlog.peek()) {
+      if (this.#nowMs - due < lostMs) break;
+      this.#lose(due);
+      this.#backlog.shift();
+    }
     for (const [place, slots] of this.#slots.entries())
       for (const [slot, isBusy] of slots.isBusy.entries()) {
-        if (isBusy === 0 || this.#nowMs - (slots.sinceMs[slot] ?? 0) < LOST_MS) continue;
-        this.#lost++;
-        slots.isBusy[slot] = 0;
-        slots.free.push(slot);
-        if (this.#order.ratePerSecond === undefined) this.#ask(place, this.#nowMs);
+        const sinceMs = slots.sinceMs[slot] ?? 0;
+        if (isBusy === 0 || this.#nowMs - sinceMs < lostMs) continue;
+        this.#lose(sinceMs);
+        this.#reuse(place, slot);
       }
-  }
-}
-
-/** Moments evenly in time. */
-class Schedule {
-  count = 0;
-  readonly #everyMs: number;
-  #startMs: number | undefined;
-
-  constructor(ratePerSecond: number) {
-    this.#everyMs = 1000 / ratePerSecond;
-  }
-
-  next(nowMs: number): number | undefined {
-    this.#startMs ??= nowMs;
-    const dueMs = this.#startMs + this.count * this.#everyMs;
-    if (dueMs > nowMs) return undefined;
-    this.count++;
-    return dueMs;
   }
 }
 
@@ -204,10 +238,6 @@ function emptySlots(count: number): Slots {
     isBusy: new Uint8Array(count),
     free: Array.from({ length: count }, (_, i) => count - 1 - i),
   };
-}
-
-function busyOf(slots: Slots | undefined): number {
-  return slots?.isBusy.reduce((sum, one) => sum + one, 0) ?? 0;
 }
 
 const SLOT_BITS = 11;
