@@ -4,7 +4,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
+import { Worker } from "node:worker_threads";
+import { takeSnapshot } from "../../bench/peers/accounting.ts";
 import type { BenchDocument } from "../../bench/peers/document.ts";
+import { runPipeline } from "../../bench/peers/generator/pipeline.ts";
 import type { TestResult } from "../../bench/peers/judge.ts";
 import { peerTest, temporaryFolder } from "./peers.ts";
 
@@ -93,3 +96,50 @@ peerTest(
     assert.deepEqual(readdirSync(folder), []);
   },
 );
+
+/** Answers over TCP, but for {@link STALL_MS} after so many queries, when it does nothing at all. */
+const STALLING_SERVER = `
+const { createServer } = require("node:net");
+const { parentPort, workerData } = require("node:worker_threads");
+let queries = 0;
+const server = createServer((socket) => {
+  let rest = Buffer.alloc(0);
+  socket.setNoDelay(true).on("error", () => {}).on("data", (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
+      const octets = 2 + rest.readUInt16BE();
+      const reply = Buffer.from(rest.subarray(0, octets));
+      reply[4] |= 0x80;
+      rest = rest.subarray(octets);
+      if (++queries === workerData.stallsAfter)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, workerData.stallMs);
+      socket.write(reply);
+    }
+  });
+});
+server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+`;
+const STALL_MS = 400;
+
+peerTest("queries at a rate wait for a server that stalls, and none is left out", [], async (context) => {
+  const workerData = { stallsAfter: 600, stallMs: STALL_MS };
+  const server = new Worker(STALLING_SERVER, { eval: true, workerData });
+  context.after(() => server.terminate());
+  const port = await new Promise<number>((ready) => server.once("message", ready));
+  const outcome = runPipeline(
+    {
+      kind: "pipeline",
+      target: { transport: "tcp", address: "127.0.0.1", port },
+      connections: 1,
+      outstanding: 10,
+      names: { kind: "cached" },
+      ratePerSecond: 1000,
+    },
+    { leadMs: 100, windowMs: 1000 },
+    () => takeSnapshot([]),
+  );
+  // Two fifths of the counted time had no answer: with ten under way, all that were due in it would be missing otherwise.
+  assert.equal(outcome.lost, 0);
+  assert.ok((outcome.p99Ms ?? 0) > STALL_MS * 0.9, `p99 ${outcome.p99Ms}`);
+  assert.ok(outcome.answers > 700, `${outcome.answers} answers`);
+});
