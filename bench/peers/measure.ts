@@ -111,7 +111,7 @@ export class Meter {
 function measurementOf(server: string, round: number, { outcome, use }: Exchange): Measurement {
   const { answers, wrong, lost, p50Ms, p99Ms, runMs = use.wallMs }: LoadOutcome = outcome;
   if (answers === 0) throw new Error(`${server} gave no answer (${wrong} wrong, ${lost} lost)`);
-  const disturbed = disturbanceOf(use);
+  const disturbed = disturbanceOf(use) ?? latenessOf(outcome);
   return {
     server,
     round,
@@ -129,6 +129,14 @@ function measurementOf(server: string, round: number, { outcome, use }: Exchange
   };
 }
 
+/** Latencies count from when a query was due: a load that looks late measures itself. */
+function latenessOf({ behindMs = 0 }: LoadOutcome): string | undefined {
+  return behindMs > BEHIND_MOST_MS
+    ? `the load was ${behindMs.toFixed(0)} ms late: it lost its core, or cannot send so many`
+    : undefined;
+}
+
+const BEHIND_MOST_MS = 20;
 const LEAD_MS = 300;
 const TRIES_MAX = 4;
 const QUIET_TRIES = 10;

@@ -85,6 +85,8 @@ export interface LoadOutcome {
   /** Quantiles of latencies; of a rate, queries that were lost are slower than all. Absent: the load does not tell. */
   readonly p50Ms?: number;
   readonly p99Ms?: number;
+  /** Of a rate: the longest time that the load itself was late to look what is due, milliseconds. */
+  readonly behindMs?: number;
   /** Milliseconds in which the answers came, where that is not the time between the snapshots. */
   readonly runMs?: number;
   readonly before: Snapshot;

@@ -41,6 +41,7 @@ class Pipeline {
   #answers = 0;
   #wrong = 0;
   #lost = 0;
+  #behindMs = 0;
   /** Whatever time it was. */
   #all = 0;
 
@@ -87,6 +88,7 @@ class Pipeline {
       coldUsed: this.#queries.used,
       p50Ms: this.#latencies.quantile(0.5),
       p99Ms: this.#latencies.quantile(0.99),
+      ...(this.#isTimed ? { behindMs: this.#behindMs } : {}),
       before,
       after,
     };
@@ -191,6 +193,7 @@ class Pipeline {
   #askDue(schedule: Schedule): void {
     const { connections } = this.#order;
     for (let due = schedule.next(this.#nowMs); due !== undefined; due = schedule.next(this.#nowMs)) {
+      if (this.#measured.holds(due)) this.#behindMs = Math.max(this.#behindMs, this.#nowMs - due);
       let tried = this.#backlog.count > 0 ? connections : 0;
       while (tried < connections && !this.#ask((schedule.count + tried) % connections, due)) tried++;
       if (tried === connections && !this.#backlog.push(due)) this.#lose(due);
