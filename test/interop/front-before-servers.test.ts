@@ -74,10 +74,10 @@ function pools({ port, tlsPort, pin }: ForeignServer): string {
   - { name: tls, backends: [{ address: "tls://127.0.0.1:${tlsPort}?pin=sha256:${pin}" }] }
   - { name: nobody, backends: [{ address: "tls://127.0.0.1:${tlsPort}?pin=sha256:${wrongPin}" }], retries: 0 }
 rules:
-  - { name: blocked, when: { name: [ads.interop.example] }, then: { refuse: { rcode: NXDOMAIN, ede: Blocked } } }
-  - { name: over tcp, when: { name: [mail.interop.example] }, then: { route: tcp } }
-  - { name: over tls, when: { name: [alias.interop.example] }, then: { route: tls } }
-  - { name: wrong, when: { name: [ns.interop.example] }, then: { route: nobody } }
+  - { name: blocked, when: { name: { suffixes: [ads.interop.example] } }, then: { refuse: { rcode: NXDOMAIN, ede: 15 } } }
+  - { name: over-tcp, when: { name: { suffixes: [mail.interop.example] } }, then: { route: tcp } }
+  - { name: over-tls, when: { name: { suffixes: [alias.interop.example] } }, then: { route: tls } }
+  - { name: wrong, when: { name: { suffixes: [ns.interop.example] } }, then: { route: nobody } }
 `;
 }
 
@@ -90,6 +90,7 @@ for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
       const behind = NEEDS_BACKEND.has(name) ? await startForeignServer("nsd", folder) : undefined;
       context.after(() => behind?.peer.stop());
       const server = await startForeignServer(name, folder, behind?.port);
+      context.after(() => server.peer.stop());
       const front = await startFront(folder, pools(server));
       try {
         assert.match(await kdig(front, "www.interop.example", "A"), /192\.0\.2\.1/);
@@ -121,7 +122,6 @@ for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
         assert.match(status.stdout, /blocked +1/);
       } finally {
         await front.peer.stop();
-        await server.peer.stop();
       }
     },
   );

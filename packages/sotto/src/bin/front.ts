@@ -2,7 +2,14 @@
 import { parseArgs } from "node:util";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { frontCommands, type RunningFront, startFront } from "../compose/index.ts";
-import { effectiveSettings, type LoadedFront, loadFrontFile, problemToText } from "../config/index.ts";
+import {
+  effectiveSettings,
+  frontReference,
+  frontSchema,
+  type LoadedFront,
+  loadFrontFile,
+  problemToText,
+} from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
 import { runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
 import { askControl } from "./control-client.ts";
@@ -16,6 +23,8 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
                         check the file
   sotto front show --config FILE
                         what the file means, with all defaults
+  sotto front show --reference | --schema
+                        the settings as Markdown or JSON Schema
   sotto front status [--config FILE | --socket PATH] [--json] [--watch]
                         backends, rules and answers of the running front end
   sotto front explain --config FILE NAME [TYPE] [--client ADDRESS] [--transport udp|tcp|tls|https] [--listener NAME]
@@ -41,6 +50,10 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
         return ExitCode.Ok;
       });
     case "show":
+      if (read.reference || read.schema) {
+        io.stdout.write(read.schema ? `${JSON.stringify(frontSchema(), null, 2)}\n` : frontReference());
+        return Promise.resolve(ExitCode.Ok);
+      }
       return withFile(config, io, ({ settings }) => {
         io.stdout.write(effectiveSettings(settings));
         return ExitCode.Ok;
@@ -149,6 +162,8 @@ interface Arguments {
   readonly client: string | undefined;
   readonly transport: string | undefined;
   readonly listener: string | undefined;
+  readonly reference: boolean;
+  readonly schema: boolean;
   readonly json: boolean;
   readonly watch: boolean;
   readonly help: boolean;
@@ -166,6 +181,8 @@ function readArguments(args: readonly string[]): Arguments | undefined {
         client: { type: "string" },
         transport: { type: "string" },
         listener: { type: "string" },
+        reference: { type: "boolean" },
+        schema: { type: "boolean" },
         json: { type: "boolean" },
         watch: { type: "boolean" },
         help: { type: "boolean", short: "h" },
@@ -173,8 +190,9 @@ function readArguments(args: readonly string[]): Arguments | undefined {
     });
     const [command, ...words] = positionals;
     const { config, socket, client, transport, listener } = values;
-    const { json = false, watch = false, help = false } = values;
-    return { command, words, config, socket, client, transport, listener, json, watch, help };
+    const { reference = false, schema = false, json = false, watch = false, help = false } = values;
+    const texts = { config, socket, client, transport, listener };
+    return { command, words, ...texts, reference, schema, json, watch, help };
   } catch {
     return undefined;
   }

@@ -24,6 +24,11 @@ export function settingsSchema(): z.core.JSONSchema.JSONSchema {
   return z.toJSONSchema(settings, { io: "input" });
 }
 
+/** The same of `sotto front`. */
+export function frontSchema(): z.core.JSONSchema.JSONSchema {
+  return z.toJSONSchema(frontSettings, { io: "input" });
+}
+
 /** The reference page of all settings, in Markdown. */
 export function settingsReference(): string {
   return reference(settingsSchema(), "serve", "settings.ts");
@@ -31,7 +36,7 @@ export function settingsReference(): string {
 
 /** The same for `sotto front`. */
 export function frontReference(): string {
-  return reference(z.toJSONSchema(frontSettings, { io: "input" }), "front", "front-settings.ts");
+  return reference(frontSchema(), "front", "front-settings.ts");
 }
 
 function reference(schema: z.core.JSONSchema.JSONSchema, command: string, source: string): string {

@@ -10,6 +10,7 @@ export type { ConfigProblem } from "./config-document.ts";
 export {
   effectiveSettings,
   frontReference,
+  frontSchema,
   problemToText,
   settingsReference,
   settingsSchema,
@@ -23,7 +24,6 @@ export {
 } from "./load.ts";
 export {
   type FrontConfig,
-  frontSchema,
   type LoadedFront,
   loadFront,
   loadFrontFile,

@@ -2,7 +2,6 @@
 import { dirname, resolve } from "node:path";
 import { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "@sotto/dns/transport";
 import { type Name, parseName, type Rcode, RRType, rcodeFromText, rrTypeFromText } from "@sotto/dns/wire";
-import { z } from "zod";
 import type { Config } from "./config.ts";
 import {
   type ConfigDocument,
@@ -10,6 +9,7 @@ import {
   parseConfigDocument,
   readConfigText,
 } from "./config-document.ts";
+import { frontSchema } from "./explain.ts";
 import type { FrontRulesConfig } from "./front-rules-config.ts";
 import { toFrontRules } from "./front-rules-load.ts";
 import { type FrontSettings, frontSettings } from "./front-settings.ts";
@@ -90,11 +90,6 @@ export function loadFront(text: string, file: string): LoadedFront {
   if (!checked.success)
     return { ok: false, problems: document.value.problemsOf(checked.error.issues, frontSchema()) };
   return toConfig(checked.data, document.value, dirname(resolve(file)));
-}
-
-/** JSON Schema of the file, for editors. */
-export function frontSchema(): z.core.JSONSchema.JSONSchema {
-  return z.toJSONSchema(frontSettings, { io: "input" });
 }
 
 function toConfig(checked: FrontSettings, document: ConfigDocument, folder: string): LoadedFront {

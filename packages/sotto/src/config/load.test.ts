@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { effectiveSettings, problemToText, settingsReference } from "./explain.ts";
+import { effectiveSettings, frontReference, problemToText, settingsReference } from "./explain.ts";
 import { loadConfig, loadConfigFile } from "./load.ts";
 
 function problemsOf(text: string): string[] {
@@ -157,6 +157,8 @@ test("the effective file loads to itself", () => {
 test("the reference page in docs is what the schema says today", () => {
   const page = readFileSync(join(import.meta.dirname, "../../../../docs/reference/config.md"), "utf8");
   assert.equal(page, settingsReference(), "run npm run docs");
+  const front = readFileSync(join(import.meta.dirname, "../../../../docs/reference/front.md"), "utf8");
+  assert.equal(front, frontReference(), "run npm run docs");
 });
 
 test("one worker per core for a server, one for a stub, and a number within reason", () => {
