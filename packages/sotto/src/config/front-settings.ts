@@ -128,8 +128,9 @@ export const frontSettings = common.extend({
   "watch-sets": duration().default("5s").meta({
     description: "How often files of sets are looked at for changes; 0s: never, only at SIGHUP.",
   }),
-  deadline: duration().default("8s").meta({
-    description: "Longest time for one query with all its tries, after which it is answered SERVFAIL.",
+  deadline: duration().default("4s").meta({
+    description:
+      "Longest time for one query with all its tries, after which it is answered SERVFAIL. Stubs wait five seconds.",
   }),
 });
 

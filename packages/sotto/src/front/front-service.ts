@@ -195,7 +195,8 @@ export class FrontService {
     own.reset(view.octets.slice());
     const way: Way = { pool, view: own, channel, verdict: keep(verdict), mayShare };
     for (const name of verdict.tees) this.#tee(name, way);
-    return this.#wait(way);
+    // Nobody has to wait to learn that there is nobody: checks find out when that changes.
+    return (way.verdict.delayMs === 0 ? this.#stale(way) : undefined) ?? this.#wait(way);
   }
 
   /** One copy and a few patched octets. */
