@@ -3,6 +3,7 @@ import { DnsError } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type MessageHandler, StreamService, UdpListener } from "@sotto/dns/transport";
 import {
+  type EdnsOption,
   encodeMessage,
   type Message,
   makeMessage,
@@ -32,11 +33,19 @@ const RCODES: Readonly<Record<string, number>> = {
   yxdomain: 6,
 };
 
+/** What a server was asked. */
+interface SeenQuery {
+  readonly transport: string;
+  readonly name: string;
+  readonly type: number;
+  readonly options: readonly EdnsOption[];
+}
+
 export class ZoneServer implements AsyncDisposable {
   readonly udp: UdpListener;
   readonly tcp: StreamService;
   readonly tls: StreamService | undefined;
-  readonly seen: { transport: string; name: string; type: number }[];
+  readonly seen: SeenQuery[];
 
   private constructor(
     udp: UdpListener,
@@ -64,7 +73,10 @@ export class ZoneServer implements AsyncDisposable {
         const query = tryDecodeMessage(octets);
         const question = query.ok ? query.value.questions[0] : undefined;
         if (!query.ok || question === undefined) return undefined;
-        seen.push({ transport: channel.origin.transport, name: String(question.name), type: question.type });
+        const options =
+          query.value.edns?.options.map(({ code, data }) => ({ code, data: data.slice() })) ?? [];
+        const { transport } = channel.origin;
+        seen.push({ transport, name: String(question.name), type: question.type, options });
         if (String(question.name).startsWith("silent.")) return undefined;
         const reply = encodeMessage(replyTo(query.value, question.name, question.type, records.value));
         const isTooBig = channel.origin.transport === "udp" && reply.length > UDP_OCTETS_MAX;
