@@ -16,7 +16,6 @@ export {
   NameListReader,
   type NameListReport,
 } from "./name-list.ts";
-export { DELAY_MS_MAX } from "./open-verdict.ts";
 export type { Action, Rule, Selector } from "./rule.ts";
 export { type RuleCounters, RuleSet, type RuleSetOptions } from "./rule-set.ts";
 export type { LoadedSet } from "./rule-sets.ts";

@@ -40,7 +40,7 @@ test("an entry stands for itself, for what is below, or for both", () => {
   ]);
 });
 
-test("case does not matter, and other octets are not taken for letters [rfc4343#3]", () => {
+test("case does not matter, and other octets are not taken for letters (RFC 4343 §3)", () => {
   const set = setOf(["Ads.EXAMPLE.", "exact"], ["\\@.example.", "exact"]);
   assert.equal(find(set, "aDS.example."), 1);
   assert.equal(find(set, "\\@.example."), 1);

@@ -224,7 +224,7 @@ export class NameTable {
     const index = hash >>> SHARD_SHIFT;
     const shard = this.#shards[index] ?? NO_SHARD;
     const places = shard.fingerprints.length;
-    if ((shard.count + 1) * 4 <= places * 3) return shard;
+    if (shard.count + 1 <= places * fullnessOf(index)) return shard;
     if (places >= SHARD_PLACES_MAX) return (shard.count + 1) * 10 <= places * 9 ? shard : undefined;
     const larger = new Shard(Math.max(SHARD_PLACES_MIN, places * 2));
     for (const offset of shard.offsets) if (offset !== 0) larger.put(this.#hashAt(offset), offset);
@@ -304,6 +304,14 @@ class Shard {
   }
 }
 
+/**
+ * How full a shard gets before it grows. Names come evenly to all shards, and if all were to grow at the same time, a piece of a list
+ * would take a hundred milliseconds.
+ */
+function fullnessOf(index: number): number {
+  return FULLNESS_MIN + ((FULLNESS_MAX - FULLNESS_MIN) * index) / SHARDS;
+}
+
 /** Bits 16 to 23, never 0: the places are found by bits 0 to 15, the shards by bits 24 to 31. */
 function fingerprintOf(hash: number): number {
   return (hash >>> 16) & 0xff || 1;
@@ -328,6 +336,8 @@ function writeNumber(octets: Uint8Array, at: number, value: number): void {
 
 const SHARDS = 256;
 const SHARD_SHIFT = 24;
+const FULLNESS_MIN = 0.5;
+const FULLNESS_MAX = 0.85;
 const SHARD_PLACES_MIN = 4;
 /** As many as the bits of a hash that find a place. */
 const SHARD_PLACES_MAX = 65_536;

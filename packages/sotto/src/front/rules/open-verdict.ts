@@ -58,7 +58,7 @@ export class OpenVerdict implements Verdict {
 }
 
 /** Longest delay of all rules together: whoever waits holds a place, and clients give up after five seconds. */
-export const DELAY_MS_MAX = 5000;
+const DELAY_MS_MAX = 5000;
 
 const NO_ERRORS: readonly ExtendedError[] = [];
 const NO_EDITS: readonly EdnsEdit[] = [];

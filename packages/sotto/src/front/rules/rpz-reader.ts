@@ -4,6 +4,7 @@
  * not done; they are told. `$INCLUDE` and `$GENERATE` are bad lines. The longest entry counts.
  */
 import {
+  lowerOctet,
   Name,
   Rcode,
   type ResourceRecord,
@@ -30,7 +31,8 @@ export class RpzReader {
   /** The zone's name, known from its SOA. */
   #apex = Name.root;
   #ttl = 0;
-  #owner = "@";
+  /** Of the last entry, for those that begin with a blank. */
+  #owner = Name.root;
   /** An entry in parentheses that has not ended. */
   #open = "";
   #depth = 0;
@@ -54,6 +56,10 @@ export class RpzReader {
       return bad(`entry is longer than ${ENTRY_CHARACTERS_MAX} characters`, "is a parenthesis never closed?");
     }
     this.#depth = depth;
+    if (this.#open === "" && depth === 0) {
+      const usual = this.#usual(plain);
+      if (usual !== undefined) return usual;
+    }
     this.#open = this.#open === "" ? plain : `${this.#open} ${plain}`;
     if (depth > 0) return NOTHING;
     const entry = this.#open;
@@ -69,11 +75,26 @@ export class RpzReader {
   #entry(entry: string): LineOutcome {
     if (entry.startsWith("$")) return this.#directive(entry);
     const isIndented = entry.startsWith(" ") || entry.startsWith("\t");
-    const text = isIndented ? `${this.#owner} ${entry}` : entry;
+    const text = isIndented ? `${this.#owner.toString()} ${entry}` : entry;
     const record = tryParseRecord(text, { origin: this.#origin, ttl: this.#ttl });
     if (!record.ok) return bad(record.problem, "an entry is NAME [TTL] CNAME . or another record");
-    if (!isIndented) this.#owner = record.value.owner.toString();
+    this.#owner = record.value.owner;
     return this.#record(record.value);
+  }
+
+  /** `NAME [TTL] CNAME .` and its like, of which lists consist: the same as all other entries, ten times as fast. */
+  #usual(text: string): LineOutcome | undefined {
+    const [, owner, ttl, target] = USUAL.exec(text) ?? [];
+    if (owner === undefined || target === undefined) return undefined;
+    const name = tryParseName(owner, this.#origin);
+    if (!name.ok) return undefined;
+    this.#owner = name.value;
+    if (name.value.equals(this.#apex)) return undefined;
+    const trigger = this.#nameOf(name.value);
+    if (!(trigger instanceof Name)) return trigger;
+    const isBelow = isWildcard(trigger);
+    const seconds = ttl === undefined ? this.#ttl : Math.min(Number(ttl), TTL_SECONDS_MAX);
+    return this.#special(isBelow ? trigger.parent() : trigger, isBelow, TARGETS[target] ?? "", seconds);
   }
 
   #directive(entry: string): LineOutcome {
@@ -99,22 +120,31 @@ export class RpzReader {
       return NOTHING;
     }
     if (NOT_POLICY.has(type) || (owner.equals(this.#apex) && !owner.isRoot)) return NOTHING;
-    const trigger = this.#triggerOf(owner);
-    if (trigger === undefined)
-      return bad(`${owner.toString()} is outside of the zone`, "is $ORIGIN missing?");
-    const last = trigger.suffix(1).key.slice(1, -1);
-    if (last.startsWith("rpz-"))
-      return {
-        kind: "unsupported",
-        what: `triggers of kind ${last} are not done`,
-        hint: "only query names are",
-      };
-    const isBelow = trigger.wire[0] === 1 && trigger.wire[1] === STAR;
+    const trigger = this.#nameOf(owner);
+    if (!(trigger instanceof Name)) return trigger;
+    const isBelow = isWildcard(trigger);
     const name = isBelow ? trigger.parent() : trigger;
-    if (name.isRoot) return bad("a policy for all names is no entry of a list", "write a rule");
     return type === RRType.CNAME
       ? this.#alias(name, isBelow, record)
       : this.#localData(name, isBelow, record);
+  }
+
+  /** The name that an entry is about, or why it is about none. */
+  #nameOf(owner: Name): Name | LineOutcome {
+    const trigger = this.#triggerOf(owner);
+    if (trigger === undefined)
+      return bad(`${owner.toString()} is outside of the zone`, "is $ORIGIN missing?");
+    if (hasKind(trigger)) {
+      const kind = trigger.suffix(1).toString().slice(0, -1);
+      return {
+        kind: "unsupported",
+        what: `triggers of kind ${kind} are not done`,
+        hint: "only query names are",
+      };
+    }
+    return isWildcard(trigger) && trigger.labelCount === 1
+      ? bad("a policy for all names is no entry of a list", "write a rule")
+      : trigger;
   }
 
   /** The name below the zone's. */
@@ -127,12 +157,26 @@ export class RpzReader {
 
   #alias(name: Name, isBelow: boolean, record: ResourceRecord): LineOutcome {
     const target = new Name(record.rdata);
-    const [first] = target.labels();
-    switch (target.key) {
+    const special = this.#special(name, isBelow, target.key, record.ttl);
+    if (special !== undefined) return special;
+    // How the first version of the draft wrote passthru.
+    if (target.equals(name)) return this.#put(name, isBelow, PASS);
+    return isWildcard(target)
+      ? {
+          kind: "unsupported",
+          what: "CNAME *.name, which rewrites, is not done",
+          hint: "name the target",
+        }
+      : this.#localData(name, isBelow, record);
+  }
+
+  /** What a special target says, given as its key; undefined for all others. */
+  #special(name: Name, isBelow: boolean, target: string, ttl: number): LineOutcome | undefined {
+    switch (target) {
       case KEYS.root:
-        return this.#put(name, isBelow, this.#empty("nxdomain", Rcode.NXDomain, record.ttl));
+        return this.#put(name, isBelow, this.#empty("nxdomain", Rcode.NXDomain, ttl));
       case KEYS.wildcard:
-        return this.#put(name, isBelow, this.#empty("nodata", Rcode.NoError, record.ttl));
+        return this.#put(name, isBelow, this.#empty("nodata", Rcode.NoError, ttl));
       case KEYS.drop:
         return this.#put(name, isBelow, this.#once("drop", { kind: "drop" }));
       case KEYS.tcpOnly:
@@ -140,19 +184,13 @@ export class RpzReader {
       case KEYS.passthru:
         return this.#put(name, isBelow, PASS);
       default:
+        return undefined;
     }
-    // How the first version of the draft wrote passthru.
-    if (target.equals(name)) return this.#put(name, isBelow, PASS);
-    if (first?.length === 1 && first[0] === STAR)
-      return {
-        kind: "unsupported",
-        what: "CNAME *.name, which rewrites, is not done",
-        hint: "name the target",
-      };
-    return this.#localData(name, isBelow, record);
   }
 
   #empty(kind: string, rcode: Rcode, ttl: number): number {
+    const known = this.#shared.get(`${kind} ${ttl}`);
+    if (known !== undefined) return known;
     const template = templateOf([], rcode, ttl);
     return template.ok ? this.#once(`${kind} ${ttl}`, { kind: "answer", answer: template.value }) : 0;
   }
@@ -193,6 +231,19 @@ export class RpzReader {
       return bad("there is no room for more names", "split the list, or leave some out");
     return { kind: "names", repeated: addition === "known" ? 1 : 0 };
   }
+}
+
+function isWildcard({ wire }: Name): boolean {
+  return wire[0] === 1 && wire[1] === STAR;
+}
+
+/** True when the last label begins with `rpz-`: it says what the rest of the name is, which is no name then. */
+function hasKind({ wire }: Name): boolean {
+  let last = 0;
+  for (let at = 0; wire[at] !== 0 && at < wire.length; at += (wire[at] ?? 0) + 1) last = at;
+  for (let i = 0; i < KIND.length; i++)
+    if (lowerOctet(wire[last + 1 + i] ?? 0) !== KIND.charCodeAt(i)) return false;
+  return (wire[last] ?? 0) > KIND.length;
 }
 
 /** Undefined when an octet is neither printable ASCII nor a blank. */
@@ -254,6 +305,19 @@ const KEYS = {
   tcpOnly: "\x0crpz-tcp-only\0",
   passthru: "\x0crpz-passthru\0",
 } as const;
+/** The same as text. */
+const TARGETS: Readonly<Record<string, string>> = {
+  ".": KEYS.root,
+  "*.": KEYS.wildcard,
+  "rpz-drop.": KEYS.drop,
+  "rpz-tcp-only.": KEYS.tcpOnly,
+  "rpz-passthru.": KEYS.passthru,
+};
+const USUAL =
+  /^([A-Za-z0-9*_-][A-Za-z0-9._*-]*)\s+(?:([0-9]{1,9})\s+)?(?:IN\s+)?CNAME\s+(\.|\*\.|rpz-drop\.|rpz-tcp-only\.|rpz-passthru\.)\s*$/;
+const KIND = "rpz-";
+/** RFC 2181 §8. */
+const TTL_SECONDS_MAX = 0x7fff_ffff;
 const NOTHING: LineOutcome = { kind: "nothing" };
 const ADDED: LineOutcome = { kind: "names", repeated: 0 };
 const STAR = 0x2a;

@@ -43,7 +43,7 @@ test("the first rule that ends the walk decides", () => {
   ]);
 });
 
-test("action refuse: with its code and reason [rfc8914#2]", () => {
+test("action refuse: with its code and reason (RFC 8914 §2)", () => {
   const error = { code: EdeCode.Blocked, text: "not here" };
   const verdict = verdictOf({ kind: "refuse", rcode: Rcode.ServFail, error });
   assert.deepEqual([verdict.end, verdict.rcode, verdict.errors], ["refuse", Rcode.ServFail, [error]]);
@@ -78,7 +78,7 @@ test("action answer: records under the name that was asked for, of the type that
   assert.equal(verdictOf(answer, { type: RRType.ANY }).answer?.answers.length, 3);
 });
 
-test("action answer: what is not there is NODATA or NXDOMAIN with a SOA [rfc2308#3]", () => {
+test("action answer: what is not there is NODATA or NXDOMAIN with a SOA (RFC 2308 §3)", () => {
   const noData = verdictOf(
     { kind: "answer", rcode: Rcode.NoError, records: ["@ A 192.0.2.1"], ttl: 60 },
     { type: RRType.MX },
@@ -142,7 +142,7 @@ test("action route: to a pool, and no further rule is asked", () => {
   assert.deepEqual([verdict.end, verdict.pool, verdict.rule], ["allow", "far", "always"]);
 });
 
-test("actions on EDNS options: set, strip, client subnet [rfc7871#6]", () => {
+test("actions on EDNS options: set, strip, client subnet (RFC 7871 §6)", () => {
   const rules = ruleSetOf([
     always(
       { kind: "strip-option", codes: [10, 65_001] },

@@ -13,7 +13,7 @@ export interface Rate {
 }
 
 /** Buckets of one table; a million bytes. */
-export const BUCKETS_MAX = 65_536;
+const BUCKETS_MAX = 65_536;
 
 /** See the head of this file. Keys are known by 64 bits of a seeded hash. */
 export class TokenBuckets {
