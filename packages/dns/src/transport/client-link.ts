@@ -39,6 +39,8 @@ export interface LinkOptions {
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
   readonly fastOpen: boolean;
+  /** Queries wait until all that has arrived was looked at, and leave together (`Clock.afterArrivals`). Absent: false. */
+  readonly gathers?: boolean | undefined;
   /** A ticket for a later connection; only called after the policy was satisfied. */
   onTicket(ticket: SessionTicket): void;
   /** Connecting or authenticating failed; called before anybody who waits is told. */
@@ -295,8 +297,12 @@ export class ClientLink implements ConnectionHost {
   }
 
   requestFlush(): void {
-    queueMicrotask(() => this.#machine.flush(this.#runtime.clock.nowMs()));
+    const { clock } = this.#runtime;
+    if (this.#options.gathers === true && clock.afterArrivals !== undefined) clock.afterArrivals(this.#flush);
+    else queueMicrotask(this.#flush);
   }
+
+  readonly #flush = (): void => this.#machine.flush(this.#runtime.clock.nowMs());
 }
 
 /** A resumed session proves what its full handshake proved; the peer presents nothing again (RFC 8446 §2.2). */
