@@ -144,6 +144,7 @@ export class StreamLanes {
         fastOpen: false,
         // Clients have a connection each, and their queries come one at a time.
         gathers: true,
+        joinsRecords: limits.joinsRecords,
         onTicket: (ticket) => memory.noteTicket(ticket),
         onFailed: (_link, problem) => {
           if (this.#isClosed) return;
