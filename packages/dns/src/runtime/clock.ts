@@ -19,4 +19,9 @@ export interface Clock {
    * `background` timers do not keep the process alive.
    */
   startTimer(name: string, delayMs: number, fire: () => void, background?: boolean): Timer;
+  /**
+   * Calls `run` when all that has arrived by now was looked at, whosever it is: what many connections cause on one then leaves
+   * together. Absent: at the end of this turn is as good.
+   */
+  afterArrivals?(run: () => void): void;
 }

@@ -37,3 +37,21 @@ test("time goes on", () => {
     last = now;
   }
 });
+
+test("what is to follow arrivals runs once, in order, and not within the call; what it asks for follows the next ones", async () => {
+  const clock = new NodeClock();
+  const order: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.afterArrivals(() => {
+    order.push("first");
+    clock.afterArrivals(() => {
+      order.push("third");
+      resolve();
+    });
+  });
+  clock.afterArrivals(() => order.push("second"));
+  await Promise.resolve();
+  assert.deepEqual(order, []);
+  await promise;
+  assert.deepEqual(order, ["first", "second", "third"]);
+});

@@ -6,6 +6,8 @@ const DELAY_MS_MAX = 0x7fff_ffff;
 
 /** The system's time. All threads of a process have the same: `performance.now()` counts from the start of the process. */
 export class NodeClock implements Clock {
+  #afterArrivals: (() => void)[] = [];
+
   nowMs(): number {
     return performance.now();
   }
@@ -19,6 +21,17 @@ export class NodeClock implements Clock {
     if (background) handle.unref();
     return new NodeTimer(handle);
   }
+
+  /** One immediate for all: they follow the reads of the same round of the event loop. */
+  afterArrivals(run: () => void): void {
+    if (this.#afterArrivals.push(run) === 1) setImmediate(this.#runAll);
+  }
+
+  readonly #runAll = (): void => {
+    const all = this.#afterArrivals;
+    this.#afterArrivals = [];
+    for (const run of all) run();
+  };
 }
 
 class NodeTimer implements Timer {

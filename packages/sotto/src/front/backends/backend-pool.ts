@@ -216,10 +216,6 @@ export class BackendPool implements ForwardingHost, BackendHost {
     this.#underWay[forwarding.index] = last;
   }
 
-  nowMs(): number {
-    return this.#runtime.clock.nowMs();
-  }
-
   /** Looks at what is due; others may come and go meanwhile. */
   #sweep(nowMs: number): number {
     const due = this.#underWay.filter(({ dueMs }) => dueMs <= nowMs);

@@ -24,6 +24,8 @@ export interface BackendLimits {
   readonly udpSendsMax: number;
   /** Block size of queries over TLS; 0: no padding. */
   readonly padBlockOctets: number;
+  /** Queries that leave together over TLS share records: a third of the cost, for backends that read all messages of a record. */
+  readonly joinsRecords: boolean;
 }
 
 export const BACKEND_LIMITS_DEFAULT: BackendLimits = {
@@ -44,6 +46,8 @@ export const BACKEND_LIMITS_DEFAULT: BackendLimits = {
   udpSendsMax: 3,
   // RFC 8467 §4.1.
   padBlockOctets: 128,
+  // NSD 4.6 takes one message from each record and lets the others wait.
+  joinsRecords: false,
 };
 
 export interface BackendOptions {

@@ -71,6 +71,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   readonly #check: HealthCheck;
   /** Monotonic milliseconds until which it is asked without EDNS. */
   #plainUntilMs = Number.NEGATIVE_INFINITY;
+  /** Who comes later waits behind those who wait: where all wait for the same connections, which not all do. */
+  readonly #isInOrder: boolean;
   #isPumping = false;
   #isClosed = false;
 
@@ -91,6 +93,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       if (!this.health.isUp && !host.isDown) this.#turnAway(change);
     });
     const isUdp = address.transport === "udp";
+    this.#isInOrder = !isUdp && !tellsClient;
     const { localAddress } = options;
     this.#target = {
       remote: isUdp ? (options.tcpEndpoint ?? address.endpoint) : address.endpoint,
@@ -166,7 +169,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   /** Takes a try, or tells at once that it cannot. */
   submit(attempt: Attempt, nowMs: number): FailureKind | undefined {
     if (this.#isClosed) return "down";
-    if (this.#inFlight.length >= this.#limits.inFlightMax || this.#queue.length > 0)
+    const mustWait = this.#isInOrder && this.#queue.length > 0;
+    if (this.#inFlight.length >= this.#limits.inFlightMax || mustWait)
       return this.#queue.push(attempt) ? undefined : this.#count("busy");
     switch (this.#carry(attempt, nowMs, false)) {
       case "sent":

@@ -27,7 +27,6 @@ export interface ForwardingHost {
   expect(dueMs: number): void;
   /** The query is over. */
   remove(forwarding: Forwarding): void;
-  nowMs(): number;
 }
 
 interface Fallback {

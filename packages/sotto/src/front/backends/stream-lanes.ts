@@ -142,6 +142,9 @@ export class StreamLanes {
         connectTimeoutMs: limits.connectTimeoutMs,
         handshakeTimeoutMs: limits.handshakeTimeoutMs,
         fastOpen: false,
+        // Clients have a connection each, and their queries come one at a time.
+        gathers: true,
+        joinsRecords: limits.joinsRecords,
         onTicket: (ticket) => memory.noteTicket(ticket),
         onFailed: (_link, problem) => {
           if (this.#isClosed) return;

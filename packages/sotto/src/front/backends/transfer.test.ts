@@ -56,7 +56,7 @@ const CASES: readonly [string, number, number | undefined, readonly (readonly st
 ];
 
 for (const [name, type, serial, messages] of CASES)
-  test(`the end is found and not before: ${name} [5936-2.2 1995-4]`, () => {
+  test(`the end is found and not before: ${name}`, () => {
     const progress = new TransferProgress(queryOf(type, serial), type);
     const steps = messages.map((texts) => progress.note(messageOf(texts)));
     assert.deepEqual(steps, [...messages.slice(1).map(() => "goes on"), "ends"]);

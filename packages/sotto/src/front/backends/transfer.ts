@@ -195,7 +195,7 @@ export class Transfer {
 }
 
 /** Of at most 64 KiB each: more than the largest zones that are transferred through a proxy. */
-export const TRANSFER_MESSAGES_MAX = 100_000;
+const TRANSFER_MESSAGES_MAX = 100_000;
 /** A primary that looks up what it sends pauses for less. */
 const TRANSFER_SILENCE_MS = 20_000;
 /** Transfers of a pool at once. */
