@@ -272,6 +272,16 @@ test("whoever sends slowly, or nothing, ends in its time: header fields, bodies,
   assert.equal(service.admission.connections, 0);
 });
 
+test("a client that opens all its streams and sends no bodies is the first to go when the buffers are full", async (context) => {
+  const { port, service } = await open(context, echo, { bufferedOctetsMax: 200_000 });
+  const [good, bad] = [await http2(context, port), await http2(context, port)];
+  for (let i = 0; i < 100 && !bad.destroyed; i++) bad.request(POST).on("error", () => undefined);
+  await closed(bad);
+  assert.equal(service.counters.closed["buffers full"], 1);
+  assert.equal(service.admission.bufferedOctets, 0);
+  assert.equal((await get(good, dohQuery("www.example."))).status, 200);
+});
+
 test("a client that takes no answers is reset, over HTTP/2 by its window and over HTTP/1.1 by TCP's", async (context) => {
   const large: MessageHandler = { answer: () => new Uint8Array(60_000) };
   const { port, service } = await open(context, large, {
