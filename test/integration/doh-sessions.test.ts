@@ -272,6 +272,16 @@ test("whoever sends slowly, or nothing, ends in its time: header fields, bodies,
   assert.equal(service.admission.connections, 0);
 });
 
+test("a client that opens all its streams and sends no bodies is the first to go when the buffers are full", async (context) => {
+  const { port, service } = await open(context, echo, { bufferedOctetsMax: 200_000 });
+  const [good, bad] = [await http2(context, port), await http2(context, port)];
+  for (let i = 0; i < 100 && !bad.destroyed; i++) bad.request(POST).on("error", () => undefined);
+  await closed(bad);
+  assert.equal(service.counters.closed["buffers full"], 1);
+  assert.equal(service.admission.bufferedOctets, 0);
+  assert.equal((await get(good, dohQuery("www.example."))).status, 200);
+});
+
 test("a client that takes no answers is reset, over HTTP/2 by its window and over HTTP/1.1 by TCP's", async (context) => {
   const large: MessageHandler = { answer: () => new Uint8Array(60_000) };
   const { port, service } = await open(context, large, {
@@ -353,4 +363,48 @@ test("octets that are no HTTP end their connection and nothing else", async (con
   assert.match(nonsense.text, /^HTTP\/1\.1 400 /);
   await until(() => service.counters.closed["malformed frame"] === 1);
   assert.equal((await get(good, dohQuery("www.example."))).status, 200);
+});
+
+/** A frame of HTTP/2 (RFC 9113 §4.1). */
+function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+test("floods of frames that cost nothing to send end their connection, or are waited out, while others are served", async (context) => {
+  const { port, service } = await open(context, echo, { firstQueryTimeoutMs: 1000 }, false);
+  const good = await http2(context, port, { inClear: true });
+  const [SETTINGS, HEADERS, PING, CONTINUATION, PRIORITY] = [4, 1, 6, 9, 2];
+  const zeros = (count: number): Uint8Array => new Uint8Array(count);
+  /** An indexed field of HPACK, many times: ":method: GET". */
+  const fields = (count: number): Uint8Array => new Uint8Array(count).fill(0x82);
+  const rows: readonly (readonly [string, Buffer])[] = [
+    ["pings whose answers are not read", frame(PING, 0, 0, zeros(8))],
+    ["settings whose answers are not read", frame(SETTINGS, 0, 0, zeros(0))],
+    ["continuations without end", frame(CONTINUATION, 0, 1, fields(8))],
+    ["priorities", frame(PRIORITY, 0, 1, zeros(5))],
+    ["unknown frames", frame(0x55, 0, 0, zeros(100))],
+  ];
+  for (const [what, flood] of rows) {
+    const client = Http1Client.inClear(port);
+    client.socket.pause();
+    client.socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.socket.write(frame(SETTINGS, 0, 0, zeros(0)));
+    if (what.startsWith("continuations")) client.socket.write(frame(HEADERS, 0, 1, fields(8)));
+    const many = Buffer.concat(Array.from({ length: 2000 }, () => flood));
+    const before = Object.values(service.counters.closed).reduce((sum, count) => sum + count, 0);
+    const isOver = (): boolean =>
+      Object.values(service.counters.closed).reduce((sum, count) => sum + count, 0) > before;
+    while (!isOver()) {
+      if (client.socket.writable && client.socket.writableLength < 1_000_000) client.socket.write(many);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal((await get(good, dohQuery("www.example."))).status, 200, what);
+    client.socket.destroy();
+  }
+  assert.equal(service.admission.inFlight, 0);
 });

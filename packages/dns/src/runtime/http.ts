@@ -61,7 +61,7 @@ export interface HttpSession {
   readonly remote: Endpoint;
   /** Undefined without TLS. */
   readonly security: ChannelSecurity | undefined;
-  /** Octets of bodies that are not whole yet. */
+  /** Octets of requests that are not whole yet, about. */
   readonly partialOctets: number;
   /** Octets of answers that the other side has not taken yet. */
   readonly unsentOctets: number;

@@ -157,6 +157,7 @@ class Http1Exchange implements HttpExchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #chunks: Buffer[] = [];
+  #bodyOctets = 0;
   #partialOctets = 0;
   #unsentOctets = 0;
 
@@ -193,6 +194,7 @@ class Http1Exchange implements HttpExchange {
       return;
     }
     this.#isWhole = false;
+    this.#addPartial(this.target.length);
     this.#handlers.onBegin(this);
     if (declared > this.#session.limits.bodyOctetsMax) {
       this.#isTooLarge();
@@ -200,8 +202,9 @@ class Http1Exchange implements HttpExchange {
     }
     this.#request.on("data", (chunk: Buffer) => {
       if (this.isBodyTooLarge) return;
+      this.#bodyOctets += chunk.length;
       this.#addPartial(chunk.length);
-      if (this.#partialOctets > this.#session.limits.bodyOctetsMax) {
+      if (this.#bodyOctets > this.#session.limits.bodyOctetsMax) {
         this.#isTooLarge();
         return;
       }

@@ -113,8 +113,9 @@ class Http2Exchange implements HttpExchange {
   readonly #session: NodeHttp2Session;
   readonly #handlers: HttpSessionHandlers;
   readonly #stream: ServerHttp2Stream;
-  readonly #fields: IncomingHttpHeaders;
+  readonly #fields: Readonly<Record<HttpFieldName | "content-length", string | undefined>>;
   #chunks: Buffer[] = [];
+  #bodyOctets = 0;
   #partialOctets = 0;
   #unsentOctets = 0;
 
@@ -127,22 +128,29 @@ class Http2Exchange implements HttpExchange {
     this.#session = session;
     this.#handlers = handlers;
     this.#stream = stream;
-    this.#fields = fields;
     this.method = String(fields[":method"] ?? "");
     this.target = String(fields[":path"] ?? "");
+    // The others need not be held.
+    this.#fields = {
+      "content-type": fieldOf(fields, "content-type"),
+      "content-length": fieldOf(fields, "content-length"),
+      forwarded: fieldOf(fields, "forwarded"),
+      "x-forwarded-for": fieldOf(fields, "x-forwarded-for"),
+    };
     // What a stream dies of is told by its end; its session tells of what ends more.
     stream.on("error", ignore);
     stream.on("close", this.#over);
   }
 
   field(name: HttpFieldName): string | undefined {
-    const value: unknown = this.#fields[name];
-    return Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : undefined;
+    return this.#fields[name];
   }
 
   /** Waits for the body. */
   collect(): void {
     this.#isWhole = false;
+    // A client may open all its streams and send no body.
+    this.#addPartial(STREAM_OCTETS + this.target.length);
     this.#handlers.onBegin(this);
     if (Number(this.#fields["content-length"] ?? 0) > this.#session.limits.bodyOctetsMax) {
       this.#isTooLarge();
@@ -150,8 +158,9 @@ class Http2Exchange implements HttpExchange {
     }
     this.#stream.on("data", (chunk: Buffer) => {
       if (this.isBodyTooLarge) return;
+      this.#bodyOctets += chunk.length;
       this.#addPartial(chunk.length);
-      if (this.#partialOctets > this.#session.limits.bodyOctetsMax) {
+      if (this.#bodyOctets > this.#session.limits.bodyOctetsMax) {
         this.#isTooLarge();
         return;
       }
@@ -211,11 +220,18 @@ class Http2Exchange implements HttpExchange {
   };
 }
 
+function fieldOf(fields: IncomingHttpHeaders, name: string): string | undefined {
+  const value = fields[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}
+
 function ignore(): void {}
 
 const NO_OCTETS = new Uint8Array(0);
 /** Header fields of one request; browsers send about twenty. */
 const FIELDS_MAX = 64;
+/** About what Node holds for an open stream. */
+const STREAM_OCTETS = 4096;
 /** About what the fields of an answer take. */
 const FIELDS_OCTETS = 64;
 /** Frames that do not fit the protocol before the session ends; Node's default of 1000 is a lot of work for nothing. */

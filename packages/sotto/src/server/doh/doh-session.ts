@@ -107,6 +107,7 @@ export class DohSession implements ServedSession, Admitted {
     const { limits, admission } = this.#parts.terms;
     const patienceMs = Math.max(limits.messageTimeoutMs * admission.patience, MESSAGE_MS_MIN);
     this.#begun.set(exchange, this.#clock.nowMs() + patienceMs);
+    this.#account();
     this.#arm();
   }
 
@@ -261,7 +262,7 @@ export class DohSession implements ServedSession, Admitted {
     let octets = 0;
     if (this.#state !== "ended") {
       octets = this.#http.partialOctets + this.#http.unsentOctets;
-      for (const { body } of this.#held) octets += body.length;
+      for (const { body, target } of this.#held) octets += body.length + target.length;
     }
     const change = octets - this.#accountedOctets;
     if (change === 0) return;
