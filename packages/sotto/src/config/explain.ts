@@ -66,6 +66,8 @@ function referenceRows(node: SchemaNode, path: string): string[] {
     const inner = objectOf(items)?.properties === undefined ? shape : objectOf(items);
     const innerPath = inner === shape ? own : `${own}[]`;
     rows.push(`| \`${own}\` | ${typeText(child)} | ${defaultText(child)} | ${child.description ?? ""} |`);
+    // They hold what stands beside them once more.
+    if (own.endsWith(".when.not") || own.endsWith(".when.any")) continue;
     if (inner?.properties !== undefined) rows.push(...referenceRows(inner, innerPath));
   }
   return rows;

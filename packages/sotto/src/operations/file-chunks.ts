@@ -8,4 +8,5 @@ export async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {
     yield chunk as Uint8Array;
 }
 
-const CHUNK_OCTETS = 64 * 1024;
+/** A list of names takes some milliseconds for that much. */
+const CHUNK_OCTETS = 16 * 1024;
