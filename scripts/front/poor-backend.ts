@@ -43,6 +43,7 @@ export class PoorBackend {
   readonly #udp: UdpSocket;
   readonly #tcp: Server | undefined;
   readonly #sockets = new Set<Socket>();
+  #isClosed = false;
 
   private constructor(options: PoorBackendOptions) {
     this.#options = options;
@@ -50,7 +51,8 @@ export class PoorBackend {
     this.#udp.on("message", (octets, from) => {
       const { header, rest } = splitProxy(octets);
       void this.#answer(rest, "udp", header).then((reply) => {
-        if (reply !== undefined) this.#udp.send(reply, from.port, from.address, () => undefined);
+        if (reply !== undefined && !this.#isClosed)
+          this.#udp.send(reply, from.port, from.address, () => undefined);
       });
     });
     this.#udp.on("error", () => undefined);
@@ -68,6 +70,7 @@ export class PoorBackend {
 
   /** Ends everything that is open. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const socket of this.#sockets) socket.destroy();
     const tcp = this.#tcp;
     if (tcp !== undefined) await new Promise<void>((resolve) => tcp.close(() => resolve()));
