@@ -155,7 +155,7 @@ class StormField {
       checkName: "check.storm.example.",
       idleMs: IDLE_MS,
       // Timers of idle clients shrink when much of this is taken.
-      connectionsMax: clients * 2 + 1000,
+      connectionsMax: Math.ceil(clients * 1.5),
     };
     const command = front.command(plan);
     const started = PinnedProcess.start({ name: front.name, command, cores: FRONT_CORE, folder: own });

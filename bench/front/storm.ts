@@ -60,7 +60,7 @@ function optionsOf(args: readonly string[]): StormOptions & { readonly isWriting
 /** Again in a network namespace, with room for descriptors; it ends when we do. */
 function runInside(): Promise<number> {
   const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), INSIDE];
-  const command = `ip link set lo up && ulimit -n ${DESCRIPTORS} && exec setpriv --pdeathsig TERM "$0" "$@"`;
+  const command = `ip link set lo up && (ulimit -n ${DESCRIPTORS}) 2>/dev/null && ulimit -n ${DESCRIPTORS} || ulimit -n $(ulimit -Hn); exec setpriv --pdeathsig TERM "$0" "$@"`;
   const child: ChildProcess = spawn("unshare", ["-n", "sh", "-c", command, process.execPath, ...args], {
     stdio: "inherit",
   });

@@ -186,12 +186,14 @@ function dnsdistConfig(plan: FrontPlan): string {
   const { refused } = plan;
   const fastOpen = plan.fastOpen === true ? ", tcpFastOpenQueueSize = 64" : "";
   const listener = `tcpListenQueueSize = 4096, maxInFlight = 1000${fastOpen}`;
-  const servers = plan.backends.map(({ address, port, isPipelined }, i) => {
+  const servers = plan.backends.map(({ transport, address, port, isPipelined }, i) => {
     const settings = [
       `address = '${address}:${port}'`,
       `name = 'b${i}'`,
       `checkName = '${plan.checkName}'`,
       "checkType = 'A'",
+      // Its health checks, too.
+      ...(transport === "tcp" ? ["tcpOnly = true"] : []),
       ...(isPipelined ? ["maxInFlight = 1000"] : []),
       ...(plan.tellsClient === true ? ["useProxyProtocol = true"] : []),
     ];
