@@ -36,6 +36,8 @@ export interface FrontPlan {
   /** Backends are told who the client is: a PROXY header, the newest version that the program has. */
   readonly tellsClient?: boolean;
   readonly fastOpen?: boolean;
+  /** Of ours. Default: node. */
+  readonly engine?: "node" | "native";
   /** A packet cache, where the program has one. */
   readonly hasCache?: boolean;
   /** What is not answered: a name, with all below it, and a client address. */

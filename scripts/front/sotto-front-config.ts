@@ -33,7 +33,9 @@ pools:
 ${backends.join("\n")}
     choice: least-outstanding
     cache: ${hasCache ? "256MiB" : 0}
-${rulesOf(plan)}limits:
+${rulesOf(plan)}engine: ${plan.engine ?? "node"}
+workers: 1
+limits:
   connections: ${plan.connectionsMax}
   connections-per-address: ${plan.connectionsMax}
   connections-per-subnet: ${plan.connectionsMax}
