@@ -70,7 +70,7 @@ export async function probeResumption(target: ProbeTarget): Promise<Finding> {
   const second = await ProbeClient.open(target, { session });
   second.send(queryOctets(FAST_NAME, 2));
   await second.wait(1);
-  const isReused = second.tls.isSessionReused();
+  const isReused = second.isResumed;
   return {
     word: isReused ? "full" : "none",
     evidence: [`a ticket was given; the second handshake was ${isReused ? "resumed" : "full"}`],
@@ -199,9 +199,7 @@ async function aroundSignal(
   });
   const isFlightAnswered = flight.replies.some(({ message }) => message.rcode === Rcode.NoError);
   const isAskingAnswered = asking.replies.length === 2;
-  const idleText = isIdleClosed
-    ? `closed, ${idle.trace.at(-1)?.what}`
-    : `open ${ms(performance.now() - sentMs)} later`;
+  const idleText = isIdleClosed ? `closed, ${idle.endText}` : `open ${ms(performance.now() - sentMs)} later`;
   return {
     isFlightAnswered,
     isNewAnswered,

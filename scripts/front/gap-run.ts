@@ -150,16 +150,14 @@ async function addShortBackend(
   });
 }
 
-/** Kept in both situations is full, in one partial. */
+/** A promise that is broken in one situation is not true. */
 function joined(one: GapCell, other: GapCell): GapCell {
   const words = [one.word, other.word];
-  const word: Word = words.every((each) => each === "full")
-    ? "full"
-    : words.includes("full")
-      ? "partial"
-      : words.includes("untrue")
-        ? "untrue"
-        : "none";
+  const word: Word = words.includes("untrue")
+    ? "untrue"
+    : words.every((each) => each === "full")
+      ? "full"
+      : "none";
   return {
     ...one,
     word,

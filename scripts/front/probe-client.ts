@@ -54,6 +54,8 @@ export class ProbeClient {
   /** When the server's end came; undefined while it is open. */
   endedMs: number | undefined = undefined;
   isOpen = false;
+  /** The handshake resumed a session; the socket forgets it when it ends. */
+  isResumed = false;
   readonly #startedMs = performance.now();
 
   constructor(target: ProbeTarget, { localAddress = "127.0.0.1", session }: ProbeClientOptions = {}) {
@@ -72,6 +74,7 @@ export class ProbeClient {
     const frames = new FrameReader();
     this.tls.on("secureConnect", () => {
       this.isOpen = true;
+      this.isResumed = this.tls.isSessionReused();
     });
     this.tls.on("session", (given) => {
       this.session = given;
@@ -92,8 +95,14 @@ export class ProbeClient {
     const client = new ProbeClient(target, options);
     await client.until(() => client.isOpen || client.endedMs !== undefined, OPEN_MS);
     if (client.isOpen) return client;
+    const problem = `no TLS connection: ${client.endedMs === undefined ? "nothing came" : client.endText}`;
     client.close();
-    throw new Error(`no TLS connection: ${client.trace.at(-1)?.what ?? "nothing came"}`);
+    throw new Error(problem);
+  }
+
+  /** How the connection ended. */
+  get endText(): string {
+    return this.trace.find(({ way }) => way === "end")?.what ?? "closed by the probe";
   }
 
   get nowMs(): number {

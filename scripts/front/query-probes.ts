@@ -18,8 +18,7 @@ export async function probePipelining(target: ProbeTarget): Promise<Finding> {
   const good = new Set(
     replies.filter(({ message }) => message.rcode === Rcode.NoError).map(({ message }) => message.id),
   ).size;
-  const end =
-    client.endedMs === undefined ? "" : `, then the connection ended (${client.trace.at(-1)?.what})`;
+  const end = client.endedMs === undefined ? "" : `, then the connection ended (${client.endText})`;
   return {
     word: good === PIPELINED ? "full" : good > 0 ? "partial" : "none",
     evidence: [
@@ -150,8 +149,9 @@ export async function probeAccess(target: ProbeTarget): Promise<Finding> {
       `a refused client address: ${problem instanceof Error ? problem.message : "no connection"}`,
     );
   }
-  const word: Word =
-    byName && byClient === "answer" ? "full" : byName || byClient !== "none" ? "partial" : "none";
+  const isServing = other?.message.rcode === Rcode.NoError || blocked?.message.rcode === Rcode.NoError;
+  const isSome = byName || byClient === "answer" || (byClient === "connection" && isServing);
+  const word: Word = byName && byClient === "answer" ? "full" : isSome ? "partial" : "none";
   return { word, evidence, clients };
 }
 
@@ -187,8 +187,7 @@ function replyTo({ replies }: ProbeClient, id: number) {
 
 function outcome(client: ProbeClient, id: number): string {
   const reply = replyTo(client, id);
-  if (reply === undefined)
-    return client.endedMs === undefined ? "no answer" : `no answer, ${client.trace.at(-1)?.what}`;
+  if (reply === undefined) return client.endedMs === undefined ? "no answer" : `no answer, ${client.endText}`;
   const error = optionOf(reply, EdnsOptionCode.ExtendedError);
   const code = error === undefined ? "" : ` with extended error ${(error[0] ?? 0) * 256 + (error[1] ?? 0)}`;
   return `${RCODE_NAMES[reply.message.rcode] ?? `rcode ${reply.message.rcode}`}${code}`;
