@@ -8,17 +8,22 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeSelfSigned } from "../../packages/sotto/src/operations/index.ts";
 import type { FrontPlan, FrontProgram } from "../../scripts/front/front-programs.ts";
-import { type Use, useBetween } from "../peers/accounting.ts";
+import { childrenNs, takeSnapshot, type Use, useBetween } from "../peers/accounting.ts";
+import { questionsText } from "../peers/dnsperf/arguments.ts";
+import { type LoadExchange, runDnsperf } from "../peers/dnsperf/run.ts";
 import type {
   LoadOrder,
   LoadOutcome,
   LoadRequest,
   LoadTarget,
   LoadWindow,
+  PipelineOrder,
 } from "../peers/generator/orders.ts";
 import { PinnedProcess } from "../peers/processes.ts";
+import { AUTHORITY, authority } from "../peers/servers.ts";
 import { FIRST_NAME, questions, ZONE, zoneText } from "../peers/zone.ts";
-import { BLOCK_LIST_NAMES, IDLE_CONNECTIONS, type Variant } from "./front-tests.ts";
+import { BLOCK_LIST_NAMES, type FrontTest, IDLE_CONNECTIONS, type Variant } from "./front-tests.ts";
+import type { LatencyOrder, LatencySeen } from "./latency-load.ts";
 
 /** A front end in one variant, or the backend itself. */
 export interface Contender {
@@ -39,6 +44,7 @@ export class FrontField {
   readonly #folder = mkdtempSync(join(tmpdir(), "sotto-front-bench-"));
   readonly #running = new Map<Contender, PinnedProcess>();
   readonly #warm = new Set<Contender>();
+  #authority: PinnedProcess | undefined;
   #backend: PinnedProcess | undefined;
   #load: PinnedProcess | undefined;
 
@@ -48,18 +54,25 @@ export class FrontField {
     writeFileSync(this.#path("server.pem"), pair.certificatePem);
     writeFileSync(this.#path("server.key"), pair.keyPem);
     writeFileSync(this.#path("both.pem"), pair.certificatePem + pair.keyPem);
+    writeFileSync(this.#path(QUESTIONS_FILE), questionsText());
     if (wantsBlockList) await writeBlockList(this.#path(BLOCK_LIST));
-    writeFileSync(this.#path(`${ZONE}.zone`), zoneText(BACKEND.address));
-    writeFileSync(this.#path("nsd.conf"), backendConfig(this.#folder));
-    const command = ["/usr/sbin/nsd", "-d", "-c", this.#path("nsd.conf")];
     const folder = this.#folder;
-    this.#backend = PinnedProcess.start({ name: "nsd", command, cores: LOAD_CORE, folder });
+    const site = { ...this.#site("nsd"), authority: AUTHORITY, connectionsMax: 1000, only: undefined };
+    writeFileSync(join(site.folder, `${ZONE}.zone`), zoneText(AUTHORITY.address));
+    const cores = LOAD_CORE;
+    this.#authority = PinnedProcess.start({ name: "nsd", command: authority.command(site), cores, folder });
+    await this.#authority.becomeReady(() => canConnect(AUTHORITY));
+    const own = this.#site("unbound").folder;
+    const config = join(own, "unbound.conf");
+    writeFileSync(config, backendConfig(own));
+    const backend = ["/usr/sbin/unbound", "-d", "-p", "-c", config];
+    this.#backend = PinnedProcess.start({ name: "unbound", command: backend, cores, folder });
     await this.#backend.becomeReady(() => canConnect(BACKEND));
     const generator = join(import.meta.dirname, "../peers/generator/process.ts");
     this.#load = PinnedProcess.start({
       name: "load",
-      command: [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning", generator],
-      cores: LOAD_CORE,
+      command: [...NODE, generator],
+      cores,
       folder,
       isIpc: true,
     });
@@ -109,17 +122,23 @@ export class FrontField {
     return this.#running.get(contender)?.pid ?? 0;
   }
 
-  /** Runs an order against one that has its core for itself. */
-  async run(contender: Contender, order: LoadOrder, window: LoadWindow): Promise<FrontExchange> {
+  /** Runs an order against one that has its core for itself. dnsperf has no lead-in: all of its life counts. */
+  async run(
+    contender: Contender,
+    order: LoadOrder,
+    window: LoadWindow,
+    load: FrontTest["load"] = "own",
+  ): Promise<FrontExchange> {
     for (const [other, process] of this.#running) process.pin(other === contender ? FRONT_CORE : LOAD_CORE);
     const serverPid = this.pidOf(contender);
-    const loadPid = this.#load?.pid ?? 0;
-    const pids = [...this.#running.values(), this.#backend].flatMap((one) => one?.pid ?? []);
+    const pids = [...this.#running.values(), this.#backend, this.#authority].flatMap((one) => one?.pid ?? []);
     const watched = [serverPid, ...pids.filter((pid) => pid !== serverPid)].filter((pid) => pid > 0);
-    const request: LoadRequest = { order, window, watched };
-    this.#load?.child.send(request);
-    // Ours sent it.
-    const outcome = (await this.#answerOfLoad()) as LoadOutcome;
+    const { outcome, pid: loadPid } =
+      order.kind !== "pipeline" || load === "own"
+        ? await this.#byOwn({ order, window, watched })
+        : load === "dnsperf"
+          ? await this.#byDnsperf(order, window, watched)
+          : await this.#byLatencyLoad(order, window, watched);
     const running = this.#running.get(contender);
     if (running?.hasEnded === true)
       throw new Error(`${contender.name} ended: ${running.output().slice(-2000)}`);
@@ -139,7 +158,7 @@ export class FrontField {
           kind: "pipeline",
           target,
           connections: 1,
-          outstandingEach: 100,
+          outstanding: 100,
           names: { kind: "cached" },
           answersMax,
         },
@@ -158,7 +177,51 @@ export class FrontField {
     await Promise.all([...this.#running.keys()].map((one) => this.stop(one)));
     await this.#load?.stop();
     await this.#backend?.stop();
+    await this.#authority?.stop();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #byOwn(request: LoadRequest): Promise<LoadExchange> {
+    this.#load?.child.send(request);
+    // Ours sent it.
+    return { outcome: (await this.#answerOfLoad()) as LoadOutcome, pid: this.#load?.pid ?? 0 };
+  }
+
+  async #byLatencyLoad(
+    { target, connections, ratePerSecond }: PipelineOrder,
+    window: LoadWindow,
+    watched: readonly number[],
+  ): Promise<LoadExchange> {
+    const rate = ratePerSecond === undefined ? {} : { ratePerSecond };
+    const order: LatencyOrder = { target, connections, ...rate, ...window };
+    const command = [...NODE, join(import.meta.dirname, "latency-load.ts"), JSON.stringify(order)];
+    const before = takeSnapshot(watched);
+    const childrenBeforeNs = childrenNs();
+    const folder = this.#folder;
+    const started = PinnedProcess.start({ name: "latency", command, cores: LOAD_CORE, folder });
+    await started.ended(window.leadMs + window.windowMs + LATENCY_LATE_MS);
+    const after = takeSnapshot(watched);
+    if (started.child.exitCode !== 0) throw new Error(`the load failed: ${started.output().slice(-2000)}`);
+    // It wrote it.
+    const seen = JSON.parse(started.output()) as LatencySeen;
+    const cpuNs = { ...after.cpuNs, [started.pid]: childrenNs() - childrenBeforeNs };
+    const outcome = { ...seen, resumed: 0, coldUsed: 0, before, after: { ...after, cpuNs } };
+    return { outcome, pid: started.pid };
+  }
+
+  #byDnsperf(
+    order: PipelineOrder,
+    { windowMs }: LoadWindow,
+    watched: readonly number[],
+  ): Promise<LoadExchange> {
+    const questionsFile = this.#path(QUESTIONS_FILE);
+    return runDnsperf(order, { questionsFile, windowMs, folder: this.#folder, cores: LOAD_CORE, watched });
+  }
+
+  #site(name: string) {
+    const folder = this.#path(name);
+    mkdirSync(folder, { recursive: true });
+    return { folder, certificateFile: this.#path("server.pem"), keyFile: this.#path("server.key") };
   }
 
   #path(name: string): string {
@@ -181,29 +244,35 @@ export class FrontField {
   }
 }
 
-/** NSD on the core of the load, with room for a connection of each client's. */
+/** A resolver with a warm cache, and room for twice a connection of each client: above half of it, its timers shrink. */
 function backendConfig(folder: string): string {
   return `server:
-  server-count: 1
-  ip-address: ${BACKEND.address}@${BACKEND.port}
-  username: ""
+  directory: "${folder}"
   chroot: ""
-  zonesdir: "${folder}"
-  database: ""
-  pidfile: "${folder}/nsd.pid"
-  xfrdfile: "${folder}/xfrd.state"
-  zonelistfile: "${folder}/zone.list"
-  xfrdir: "${folder}"
-  logfile: "${folder}/nsd.log"
-  tcp-count: ${IDLE_CONNECTIONS + 500}
-  tcp-query-count: 0
-  tcp-timeout: 600
-  rrl-ratelimit: 0
+  username: ""
+  pidfile: ""
+  do-daemonize: no
+  use-syslog: no
+  log-queries: no
+  num-threads: 1
+  interface: ${BACKEND.address}@${BACKEND.port}
+  incoming-num-tcp: ${IDLE_CONNECTIONS * 2 + 1000}
+  tcp-idle-timeout: 600000
+  edns-tcp-keepalive: yes
+  edns-tcp-keepalive-timeout: 600000
+  outgoing-range: 1024
+  num-queries-per-thread: 4096
+  msg-cache-size: 256m
+  rrset-cache-size: 512m
+  module-config: "iterator"
+  access-control: 127.0.0.0/8 allow
+  do-not-query-localhost: no
+  do-ip6: no
 remote-control:
   control-enable: no
-zone:
-  name: ${ZONE}
-  zonefile: ${ZONE}.zone
+stub-zone:
+  name: "${ZONE}"
+  stub-addr: ${AUTHORITY.address}@${AUTHORITY.port}
 `;
 }
 
@@ -236,7 +305,11 @@ function canConnect({
 }
 
 export const BACKEND = { address: "127.0.62.1", port: 15_600 } as const;
+const NODE = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];
+/** To start, connect and end. */
+const LATENCY_LATE_MS = 20_000;
 const BLOCK_LIST = "blocked.txt";
+const QUESTIONS_FILE = "questions.txt";
 const WORDS = ["ads", "track", "metrics.pixel", "cdn.static.banner", "telemetry"];
 const TLDS = ["example", "test", "invalid", "com.example", "net.example", "co.test", "org.invalid"];
 const FRONT_CORE = "0";

@@ -145,11 +145,11 @@ export function frontPage(document: FrontDocument): string {
 Written by \`npm run bench:front -- --write\` at ${revision}, ${secs} s each. Do not edit.
 
 Node ${node} with OpenSSL ${openssl}, Linux ${kernel}, ${processor}, ${cores} cores: one for the front end, one for the load and the
-backend, which is NSD over TCP. Beside us: ${versions.join(", ")}.
+backend, which is unbound over TCP with a warm cache. Beside us: ${versions.join(", ")}.
 
 CPU is that of the front end's processes by answer, kernel included; medians over the rounds, with the least and the most behind them.
-All ask over DNS over TLS 1.3. *Cache hits* are names that the packet cache has, for those that have one; *passed on* are names that
-nobody has asked before. NGINX and HAProxy have a connection to the backend for each client, dnsdist and Sotto share theirs.
+All ask over DNS over TLS 1.3; Debian's dnsperf is the load of hits and of what is passed on, loads of ours of the rest. *Cache hits* are
+names that the packet cache has, for those that have one; *passed on* is the same without a cache. NGINX and HAProxy have a connection to the backend for each client, dnsdist and Sotto share theirs.
 
 ## Goals
 
@@ -184,8 +184,8 @@ function section(record: FrontRecord): string {
       shown(middle, figure),
       `${shown(least, figure)}–${shown(most, figure)}`,
       String(Math.round(median(all.map(({ perSecond }) => perSecond)))),
-      median(all.map(({ p50Ms }) => p50Ms)).toFixed(3),
-      median(all.map(({ p99Ms }) => p99Ms)).toFixed(3),
+      quantile(all.map(({ p50Ms }) => p50Ms)),
+      quantile(all.map(({ p99Ms }) => p99Ms)),
       remarks.join(", "),
     ];
     return `| ${cells.join(" | ")} |`;
@@ -197,6 +197,11 @@ function section(record: FrontRecord): string {
 |---|--:|--:|--:|--:|--:|---|
 ${rows.join("\n")}
 ${failures.join("")}`;
+}
+
+function quantile(values: readonly (number | undefined)[]): string {
+  const told = values.flatMap((value) => value ?? []);
+  return told.length === 0 ? "–" : median(told).toFixed(3);
 }
 
 function shown(value: number, figure: FrontFigure): string {

@@ -1,5 +1,5 @@
 /** The tests of front ends beside each other: what is asked, of whom, and what is to be reached. */
-import type { ConnectOrder, LoadNames, LoadTarget, PipelineOrder } from "../peers/generator/orders.ts";
+import type { ConnectOrder, LoadTarget, PipelineOrder } from "../peers/generator/orders.ts";
 
 /** How a front end is set up. */
 export type Variant = "plain" | "cache" | "blocking";
@@ -20,32 +20,29 @@ export interface FrontTest {
   readonly variant: Variant;
   /** Undefined: nothing is asked of it, it is told. */
   readonly goal?: FrontGoal;
+  /** Which load: Debian's dnsperf, our generator, or the one that sleeps while it waits. */
+  readonly load: "dnsperf" | "own" | "latency";
   /** The backend is asked itself, over TCP, to compare with. */
   readonly hasDirect?: boolean;
   /** Undefined: the memory of connections. */
-  readonly order: ((target: LoadTarget, coldFirst: number) => PipelineOrder | ConnectOrder) | undefined;
+  readonly order: ((target: LoadTarget) => PipelineOrder | ConnectOrder) | undefined;
 }
 
 export const IDLE_CONNECTIONS = 5000;
 
-/** Names that a cache has, or names that nobody has asked for. */
 function pipelined(
   connections: number,
   outstanding: number,
-  kind: "cached" | "cold",
   more: Pick<PipelineOrder, "ratePerSecond"> = {},
 ): FrontTest["order"] {
-  return (target, coldFirst) => {
-    const names: LoadNames = kind === "cold" ? { kind, first: coldFirst } : { kind };
-    return {
-      kind: "pipeline",
-      target,
-      connections,
-      outstandingEach: Math.floor(outstanding / connections),
-      names,
-      ...more,
-    };
-  };
+  return (target) => ({
+    kind: "pipeline",
+    target,
+    connections,
+    outstanding,
+    names: { kind: "cached" },
+    ...more,
+  });
 }
 
 const OTHERS = ["nginx", "haproxy"];
@@ -55,9 +52,9 @@ const PASS_GOAL: FrontGoal = { most: 1, peers: OTHERS };
 export const FRONT_TESTS: readonly FrontTest[] = [
   ...(
     [
-      ["hit-1", "cache hits, 1 connection, deep pipeline", pipelined(1, 1000, "cached")],
-      ["hit-10", "cache hits, 10 connections, deep pipeline", pipelined(10, 2000, "cached")],
-      ["hit-100x1", "cache hits, 100 connections, 1 each", pipelined(100, 100, "cached")],
+      ["hit-1", "cache hits, 1 connection, deep pipeline", pipelined(1, 1000)],
+      ["hit-10", "cache hits, 10 connections, deep pipeline", pipelined(10, 2000)],
+      ["hit-100x1", "cache hits, 100 connections, 1 each", pipelined(100, 100)],
     ] as const
   ).map(
     ([key, title, order]): FrontTest => ({
@@ -65,6 +62,7 @@ export const FRONT_TESTS: readonly FrontTest[] = [
       title,
       figure: "cpuUs",
       variant: "cache",
+      load: "dnsperf",
       goal: CACHE_GOAL,
       order,
     }),
@@ -74,14 +72,15 @@ export const FRONT_TESTS: readonly FrontTest[] = [
     title: "cache hits, 10 connections, with a block list of a million names",
     figure: "cpuUs",
     variant: "blocking",
-    order: pipelined(10, 2000, "cached"),
+    load: "dnsperf",
+    order: pipelined(10, 2000),
   },
   ...(
     [
-      ["pass-1", "passed on, 1 connection, deep pipeline", pipelined(1, 1000, "cold"), undefined],
-      ["pass-10", "passed on, 10 connections, deep pipeline", pipelined(10, 2000, "cold"), undefined],
-      ["pass-100", "passed on, 100 connections, 20 each", pipelined(100, 2000, "cold"), PASS_GOAL],
-      ["pass-100x1", "passed on, 100 connections, 1 each", pipelined(100, 100, "cold"), PASS_GOAL],
+      ["pass-1", "passed on, 1 connection, deep pipeline", pipelined(1, 1000), undefined],
+      ["pass-10", "passed on, 10 connections, deep pipeline", pipelined(10, 2000), undefined],
+      ["pass-100", "passed on, 100 connections, 20 each", pipelined(100, 2000), PASS_GOAL],
+      ["pass-100x1", "passed on, 100 connections, 1 each", pipelined(100, 100), PASS_GOAL],
     ] as const
   ).map(
     ([key, title, order, goal]): FrontTest => ({
@@ -89,6 +88,7 @@ export const FRONT_TESTS: readonly FrontTest[] = [
       title,
       figure: "cpuUs",
       variant: "plain",
+      load: "dnsperf",
       order,
       ...(goal === undefined ? {} : { goal }),
     }),
@@ -104,6 +104,7 @@ export const FRONT_TESTS: readonly FrontTest[] = [
       title,
       figure: "cpuUs",
       variant: "plain",
+      load: "own",
       order: (target) => ({ kind: "connect", target, atOnce: 128, isResumed }),
     }),
   ),
@@ -112,22 +113,25 @@ export const FRONT_TESTS: readonly FrontTest[] = [
     title: "p50 of one query at a time",
     figure: "p50Ms",
     variant: "plain",
+    load: "latency",
     hasDirect: true,
-    order: pipelined(1, 1, "cold"),
+    order: pipelined(1, 1),
   },
   {
     key: "p99",
     title: "p99 at 5000 queries/s over 100 connections",
     figure: "p99Ms",
     variant: "plain",
+    load: "latency",
     hasDirect: true,
-    order: pipelined(100, 2000, "cold", { ratePerSecond: 5000 }),
+    order: pipelined(100, 2000, { ratePerSecond: 5000 }),
   },
   {
     key: "idle",
     title: `memory per idle DoT connection (${IDLE_CONNECTIONS} held)`,
     figure: "memoryKib",
     variant: "plain",
+    load: "own",
     order: undefined,
   },
 ];

@@ -90,7 +90,7 @@ function write(options: Options, now: readonly FrontRecord[]): void {
   // Written by this.
   const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as FrontDocument) : undefined;
   const find = (key: string) => [...now, ...(old?.records ?? [])].find((record) => record.key === key);
-  const packages = ["nsd", ...options.fronts.flatMap(({ front }) => front.packageName ?? [])];
+  const packages = ["unbound", "dnsperf", ...options.fronts.flatMap(({ front }) => front.packageName ?? [])];
   const document: FrontDocument = {
     environment: environmentOf(packages),
     revision: commitOf(ROOT),
