@@ -32,9 +32,9 @@ pools:
     backends:
 ${backends.join("\n")}
     choice: least-outstanding
-    cache: ${hasCache ? "256MiB" : 0}
+    health: { name: "${plan.checkName}", type: A }
+    cache: ${hasCache ? "256MiB" : "0B"}
 ${rulesOf(plan)}engine: ${plan.engine ?? "node"}
-workers: 1
 limits:
   connections: ${plan.connectionsMax}
   connections-per-address: ${plan.connectionsMax}
@@ -51,15 +51,17 @@ function rulesOf({ refused, blockListFile }: FrontPlan): string {
     ...(refused === undefined
       ? []
       : [
-          `  - { name: refused-name, when: { name: ["${refused.name}"] }, then: { refuse: {} } }`,
-          `  - { name: refused-client, when: { client: ["${refused.client}/32"] }, then: { refuse: {} } }`,
+          `  - { name: refused-name, when: { name: { suffixes: ["${refused.name}"] } }, then: { refuse: {} } }`,
+          `  - { name: refused-client, when: { client: { prefixes: ["${refused.client}/32"] } }, then: { refuse: {} } }`,
         ]),
     ...(blockListFile === undefined
       ? []
-      : ["  - { name: blocked, when: { name-set: [blocked] }, then: { refuse: {} } }"]),
+      : ["  - { name: blocked, when: { name: { sets: [blocked] } }, then: { refuse: {} } }"]),
   ];
   const sets =
-    blockListFile === undefined ? "" : `sets:\n  blocked: { file: "${blockListFile}", format: domains }\n`;
+    blockListFile === undefined
+      ? ""
+      : `sets:\n  - { name: blocked, kind: names, file: "${blockListFile}", format: domains }\n`;
   return rules.length === 0 ? "" : `${sets}rules:\n${rules.join("\n")}\n`;
 }
 
