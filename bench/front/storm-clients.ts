@@ -40,6 +40,8 @@ export interface StormCounts {
   readonly late: number;
   readonly closedByServer: number;
   readonly handshakes: number;
+  /** The first wrong answers, with what was asked. */
+  readonly wrongExamples: readonly string[];
   /** The longest of this second, and of all. */
   readonly worstNowMs: number;
   readonly worstMs: number;
@@ -76,6 +78,7 @@ class StormClients {
   #handshakes = 0;
   #worstMs = 0;
   #worstNowMs = 0;
+  readonly #wrongExamples: string[] = [];
 
   constructor(order: StormOrder) {
     this.#order = order;
@@ -157,7 +160,7 @@ class StormClients {
     const id = end - start < 12 ? -2 : octets.readUInt16BE(start);
     const at = place * SLOTS + (id & SLOT_MASK);
     if (id < 0 || this.#ids[at] !== id) {
-      this.#wrong++;
+      this.#noteWrong(place, `an id that is not under way, ${id}`, octets.subarray(start, end));
       return;
     }
     const nowMs = performance.now();
@@ -165,7 +168,8 @@ class StormClients {
     this.#ids[at] = -1;
     this.#inFlight--;
     const verdict = judgeStorm(octets, start, end, place, this.#numbers[at] ?? 0);
-    if (verdict === "wrong") this.#wrong++;
+    if (verdict === "wrong")
+      this.#noteWrong(place, `not the answer to query ${this.#numbers[at]}`, octets.subarray(start, end));
     else if (verdict === "failed") this.#failed++;
     else this.#right++;
     this.#latencies.add(tookMs);
@@ -173,6 +177,12 @@ class StormClients {
     if (tookMs > this.#worstNowMs) this.#worstNowMs = tookMs;
     if (tookMs > this.#worstMs) this.#worstMs = tookMs;
   };
+
+  #noteWrong(place: number, why: string, octets: Buffer): void {
+    this.#wrong++;
+    if (this.#wrongExamples.length < WRONG_EXAMPLES_MAX)
+      this.#wrongExamples.push(`client ${place}, ${why}: ${octets.toString("hex")}`);
+  }
 
   /** Fills what may be under way, on random connections; a few of them may have no room. */
   #ask(): void {
@@ -256,6 +266,7 @@ class StormClients {
       late: this.#late,
       closedByServer: this.#closedByServer,
       handshakes: this.#handshakes,
+      wrongExamples: this.#wrongExamples,
       worstNowMs: this.#worstNowMs,
       worstMs: this.#worstMs,
       p50Ms: this.#latencies.quantile(0.5),
@@ -287,6 +298,7 @@ const WAIT_MS = 5;
 const TELL_MS = 1000;
 const REPLIES_PER_TURN = 64;
 const TRIES_MAX = 1000;
+const WRONG_EXAMPLES_MAX = 10;
 /** Longer than any front end tries. */
 const GIVEN_UP_MS = 30_000;
 

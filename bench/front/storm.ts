@@ -82,6 +82,7 @@ async function main(args: readonly string[]): Promise<number> {
   const verdicts = stormVerdicts(storm);
   for (const { isMet, text } of verdicts)
     process.stdout.write(`${isMet ? "● met   " : "✗ missed"} ${text}\n`);
+  for (const example of storm.counts.wrongExamples) process.stdout.write(`wrong: ${example}\n`);
   if (isWriting) {
     writeFileSync(join(EVIDENCE, "front-storm.md"), stormPage(document));
     writeFileSync(join(EVIDENCE, "front-storm.json"), `${JSON.stringify(document, null, 1)}\n`);
