@@ -37,6 +37,7 @@ class LatencyLoad {
   readonly #query = new Int32Array(IDS);
   readonly #latencies = new Histogram();
   #nextId = 0;
+  #isAsking = true;
   #isCounting = false;
   #inFlight = 0;
   #wrong = 0;
@@ -65,6 +66,8 @@ class LatencyLoad {
       }
       this.#turn();
     }
+    this.#isAsking = false;
+    this.#isCounting = false;
     const endMs = performance.now() + DRAIN_MS;
     while (this.#inFlight > 0 && performance.now() < endMs) this.#turn();
     this.#lost += this.#inFlight;
@@ -108,7 +111,7 @@ class LatencyLoad {
     const isRight = isAnswerTo(octets.subarray(start, end), this.#queries.framed(this.#query[id] ?? 0));
     if (!isRight) this.#wrong++;
     else if (this.#isCounting) this.#latencies.add(performance.now() - sinceMs);
-    if (this.#order.ratePerSecond === undefined) this.#ask(connection);
+    if (this.#isAsking && this.#order.ratePerSecond === undefined) this.#ask(connection);
   };
 }
 
