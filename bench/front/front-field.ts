@@ -244,7 +244,7 @@ export class FrontField {
   }
 }
 
-/** A resolver with a warm cache, and room for twice a connection of each client: above half of it, its timers shrink. */
+/** A resolver with a warm cache, and room for three times a connection of each client: above half of it, its timers shrink. */
 function backendConfig(folder: string): string {
   return `server:
   directory: "${folder}"
@@ -256,7 +256,7 @@ function backendConfig(folder: string): string {
   log-queries: no
   num-threads: 1
   interface: ${BACKEND.address}@${BACKEND.port}
-  incoming-num-tcp: ${IDLE_CONNECTIONS * 2 + 1000}
+  incoming-num-tcp: ${IDLE_CONNECTIONS * 3}
   tcp-idle-timeout: 600000
   edns-tcp-keepalive: yes
   edns-tcp-keepalive-timeout: 600000

@@ -66,6 +66,8 @@ class StormClients {
   #state = SEED;
   #sent = 0;
   #inFlight = 0;
+  /** Whoever was sent a query last, and so has one under way. */
+  #lastAsked = 0;
   #opening = 0;
   #open = 0;
   #right = 0;
@@ -102,7 +104,7 @@ class StormClients {
       if (this.#sent >= queries && this.#inFlight === 0) break;
       if (this.#sent >= queries) continue;
       if (leavingPerSecond > 0 && this.#nowMs >= leaveAtMs) {
-        this.#leave(this.#random() % clients);
+        this.#leave(this.#lastAsked);
         leaveAtMs += 1000 / leavingPerSecond;
       }
       this.#ask();
@@ -207,6 +209,7 @@ class StormClients {
     if (query === undefined) return;
     this.#sent++;
     this.#inFlight++;
+    this.#lastAsked = place;
     query.set(id, place, this.#sent);
     this.#ids[at] = id;
     this.#numbers[at] = this.#sent;
