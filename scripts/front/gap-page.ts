@@ -62,10 +62,11 @@ kept; **not testable** leaves nothing to observe. The rows:
 - *Pipelining*: twenty queries in one write are all answered.
 - *Out-of-order answers*: what the backend knows at once does not wait for what takes it 300 ms.
 - *Keepalive told and kept*: the timeout that edns-tcp-keepalive tells against when the idle connection is closed, from 100 ms before to
-  1 s after; once with the front end's idle timer the shorter one (3 s and 6 s), once with the backend's.
+  1 s after; once with the front end's idle timer the shorter one (3 s and 6 s), once with the backend's. Broken in one of both is untrue.
 - *Padding of answers*: multiples of 468 octets for queries with padding, none for others.
 - *Refusal by query*: a name, and a client address, get REFUSED while the connection and other clients go on.
 - *Client known to the backend*: by PROXY header or client subnet, as the backend itself tells. Debian's unbound reads version 2 only.
+  Such a header names one client for a connection: with it, nobody's backend connections are shared, ours neither.
 - *Backend connections for 50 clients*: at most eight, and all are answered.
 - *TCP Fast Open*: with cookie, data in the SYN of later connections.
 - *TLS 1.3 resumption*: a ticket is accepted.
