@@ -42,3 +42,19 @@ test("turns of several connections do not touch each other, whatever their order
   }
   for (const { octets, wanted } of given) assert.deepEqual(octets, wanted);
 });
+
+// A client of a front end got the answer to another client's query, and then nothing it could read: a reply was appended to a turn
+// that lay in the common memory of before, where other connections had begun behind it.
+test("a turn that goes on after the common memory was replaced leaves alone who began behind it", () => {
+  const [first, behind, last] = [new TurnOutput(), new TurnOutput(), new TurnOutput()];
+  first.append(reply(1, 100));
+  behind.append(reply(2, 100));
+  // More than what is left of the common memory, whatever was used of it before.
+  for (let i = 0; i < 200; i++) {
+    last.append(reply(3, 100));
+    last.clear();
+  }
+  first.append(reply(4, 100));
+  assert.deepEqual(take(behind), frameMessage(reply(2, 100)));
+  assert.deepEqual(take(first), concatOctets([frameMessage(reply(1, 100)), frameMessage(reply(4, 100))]));
+});

@@ -13,6 +13,8 @@ export class TurnOutput {
   lastAt = 0;
   #memory: Uint8Array = NOTHING;
   #start = 0;
+  /** The memory is, or was, the common one: what lies behind our octets may be another connection's. */
+  #isCommon = false;
 
   /** Copies a reply, which may be a view of a buffer that is used again, behind its length. */
   append(reply: Uint8Array): void {
@@ -35,6 +37,7 @@ export class TurnOutput {
   clear(): void {
     this.#memory = NOTHING;
     this.#start = 0;
+    this.#isCommon = false;
     this.octets = 0;
     this.lastAt = 0;
   }
@@ -49,12 +52,17 @@ export class TurnOutput {
       }
       this.#memory = shared.memory;
       this.#start = shared.used;
+      this.#isCommon = true;
       shared.used += octets;
       return true;
     }
-    if (this.#memory !== shared.memory) return this.#start + octets <= this.#memory.length;
-    // In the common memory, as long as nobody has begun behind us.
-    if (this.#start + this.octets !== shared.used || this.#start + octets > shared.memory.length)
+    if (!this.#isCommon) return this.#start + octets <= this.#memory.length;
+    // In the common memory, as long as it is that and nobody has begun behind us.
+    if (
+      this.#memory !== shared.memory ||
+      this.#start + this.octets !== shared.used ||
+      this.#start + octets > shared.memory.length
+    )
       return false;
     shared.used = this.#start + octets;
     return true;
@@ -65,6 +73,7 @@ export class TurnOutput {
     grown.set(this.view(0, this.octets));
     this.#memory = grown;
     this.#start = 0;
+    this.#isCommon = false;
   }
 }
 

@@ -549,3 +549,22 @@ test("while replies over TCP are waited for, queries over UDP go on", async () =
   await settled(large);
   await end();
 });
+
+test("over TLS each query has a record of its own, unless the backend is said to read them all", async () => {
+  for (const joinsRecords of [false, true]) {
+    const { backends, ask, settled, end } = await poolWorld(
+      ["tls"],
+      {},
+      { limits: { joinsRecords, connections: 1 } },
+    );
+    const [backend] = backends;
+    assert.ok(backend);
+    await settled([ask("first.example.")]);
+    const before = backend.chunks;
+    const asked = names(10).map((name) => ask(name));
+    await settled(asked);
+    for (const one of asked) assertAnswered(one);
+    assert.equal(backend.chunks - before, joinsRecords ? 1 : 10);
+    await end();
+  }
+});

@@ -79,7 +79,7 @@ export interface HealthOptions {
   readonly rcodes: readonly Rcode[] | undefined;
   /** Between checks of a backend that is up, milliseconds; 0: no active checks, and who is down is tried with queries. */
   readonly intervalMs: number;
-  /** The same while it is down. */
+  /** The same while it is down; a shorter `intervalMs` counts then, too. */
   readonly downIntervalMs: number;
   readonly timeoutMs: number;
   /** Good checks in a row that bring a backend up. */

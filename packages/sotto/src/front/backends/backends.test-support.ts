@@ -84,6 +84,8 @@ export class FakeBackend {
   connections = 0;
   connectionsMost = 0;
   connectionsInAll = 0;
+  /** Pieces that arrived: what was written at once is one. */
+  chunks = 0;
   /** Each connection and datagram begins with a PROXY header. */
   expectsProxy = false;
   readonly heads: ProxyHeader[] = [];
@@ -161,6 +163,7 @@ export class FakeBackend {
     stream.setHandlers({
       onData: (chunk) => {
         let octets = chunk;
+        this.chunks++;
         if (early !== undefined) {
           early = concatOctets([early, chunk]);
           const headOctets = this.#readHead(early);

@@ -76,7 +76,7 @@ export class HealthCheck implements AttemptOwner {
   #over(): void {
     this.#attempt = undefined;
     const { intervalMs, downIntervalMs } = this.#options;
-    this.#wait(this.#backend.health.isUp ? intervalMs : downIntervalMs);
+    this.#wait(this.#backend.health.isUp ? intervalMs : Math.min(intervalMs, downIntervalMs));
   }
 
   close(): void {

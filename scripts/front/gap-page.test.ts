@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { GapCell, Word } from "./gap-cell.ts";
+import { takeGapCell } from "./gap-cell.ts";
+import { gapPage, gapTable } from "./gap-page.ts";
+
+function cell(front: string, word: Word, evidence = "seen"): GapCell {
+  return { front, backend: "serial", row: "padding", word, evidence: [evidence], traces: [] };
+}
+
+test("the table has a column for each front end, and words in every cell", () => {
+  const table = gapTable([cell("nginx", "none"), cell("sotto", "full")]);
+  assert.match(table, /\| \| nginx \| sotto \|/);
+  assert.match(table, /\| Padding of answers \| ○ none \| ● full \|/);
+  assert.match(table, /\| Pipelining \| – \| – \|/);
+});
+
+test("the page has what was observed, with what would break a table taken out", () => {
+  const environment = { node: "26", openssl: "3", kernel: "6", processor: "p", cores: 2, packages: {} };
+  const page = gapPage(environment, [cell("nginx", "partial", "a|b\nc")]);
+  assert.match(page, /\| nginx \| partial \| a\\\|b c \|/);
+});
+
+test("a probe that fails is a cell that says why", async () => {
+  const where = { front: "nginx", backend: "udp", row: "order" } as const;
+  const taken = await takeGapCell(where, () => Promise.reject(new Error("no TLS connection")));
+  assert.deepEqual([taken.word, taken.evidence], ["none", ["no TLS connection"]]);
+});
