@@ -1,38 +1,45 @@
-/** The time limit of all handshakes of a listener with one timer: most are over in a moment, and a timer for each would cost more than its wait. */
+/**
+ * The time limit of all handshakes of a listener, with one timer: most are over in a moment, and a timer for each costs more
+ * than it is worth.
+ */
+import type { Clock } from "../clock.ts";
 
 /** All wait equally long, so that the order in which they began is the one in which they are due. */
 export class HandshakeDeadlines<T> {
   readonly #limitMs: number;
   readonly #expired: (item: T) => void;
-  /** When each is due, monotonic milliseconds; its owner limits how many there are. */
+  readonly #clock: Clock;
+  /** When each is due, monotonic milliseconds; admission limits how many there are. */
   readonly #waiting = new Map<T, number>();
-  #timer: NodeJS.Timeout | undefined = undefined;
+  #isArmed = false;
 
-  constructor(limitMs: number, expired: (item: T) => void) {
+  constructor(limitMs: number, expired: (item: T) => void, clock: Clock) {
     this.#limitMs = limitMs;
     this.#expired = expired;
+    this.#clock = clock;
   }
 
   add(item: T): void {
-    this.#waiting.set(item, performance.now() + this.#limitMs);
-    this.#timer ??= this.#wake(this.#limitMs);
+    this.#waiting.set(item, this.#clock.nowMs() + this.#limitMs);
+    if (!this.#isArmed) this.#arm(this.#limitMs);
   }
 
   delete(item: T): void {
     this.#waiting.delete(item);
   }
 
-  #wake(delayMs: number): NodeJS.Timeout {
-    // unref: whoever shakes hands keeps the process by its socket.
-    return setTimeout(() => this.#sweep(), delayMs).unref();
+  /** In the background: whoever shakes hands keeps the process by its socket. */
+  #arm(delayMs: number): void {
+    this.#isArmed = true;
+    this.#clock.startTimer("handshake-deadlines", delayMs, () => this.#sweep(), true);
   }
 
   #sweep(): void {
-    this.#timer = undefined;
-    const nowMs = performance.now();
+    this.#isArmed = false;
+    const nowMs = this.#clock.nowMs();
     for (const [item, dueMs] of this.#waiting) {
       if (dueMs > nowMs) {
-        this.#timer ??= this.#wake(dueMs - nowMs);
+        if (!this.#isArmed) this.#arm(dueMs - nowMs);
         return;
       }
       this.#waiting.delete(item);

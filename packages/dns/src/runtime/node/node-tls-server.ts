@@ -12,6 +12,7 @@ import type { CertificatePem, TlsServerOptions } from "../network.ts";
 import { AcceptedTls, type HandshakeEvents } from "./accepted-tls.ts";
 import { HandshakeDeadlines } from "./handshake-deadlines.ts";
 import { subjectAltNamesOf } from "./node-certificate.ts";
+import { NodeClock } from "./node-clock.ts";
 import { TLS_SERVER_SUITES } from "./tls-suites.ts";
 
 /** Octets of ticket keys: name, HMAC key and AES key. */
@@ -31,8 +32,10 @@ export class TlsAcceptor {
     this.#tls = tls;
     this.#ticketKeys = Buffer.from(tls.ticketKeys ?? ticketKeys ?? randomBytes(TICKET_KEYS_OCTETS));
     this.#options = makeSocketOptions(tls, this.#ticketKeys);
-    this.#deadlines = new HandshakeDeadlines(handshakeTimeoutMs, (socket) =>
-      socket.failHandshake(new Error("TLS handshake timeout")),
+    this.#deadlines = new HandshakeDeadlines(
+      handshakeTimeoutMs,
+      (socket) => socket.failHandshake(new Error("TLS handshake timeout")),
+      new NodeClock(),
     );
   }
 
