@@ -8,8 +8,8 @@ import { TLSSocket, type TLSSocketOptions } from "node:tls";
 /** Whom a {@link AcceptedTls} tells what becomes of its handshake. */
 export interface HandshakeEvents {
   onSecure(socket: AcceptedTls): void;
-  /** Called once for a handshake that failed, with the reason; the socket is gone or going. */
-  onFailed(socket: AcceptedTls, problem: Error): void;
+  /** Called once for a handshake that failed, with the reason; undefined: the client closed the connection. The socket is gone or going. */
+  onFailed(socket: AcceptedTls, problem: Error | undefined): void;
 }
 
 /** A TLS socket over an accepted connection. */
@@ -40,7 +40,7 @@ export class AcceptedTls extends TLSSocket {
   }
 
   /** Ends a handshake that is not over. */
-  failHandshake(problem: Error): void {
+  failHandshake(problem: Error | undefined): void {
     const events = this.#events;
     if (events === undefined) return;
     this.#events = undefined;
@@ -79,8 +79,7 @@ export class AcceptedTls extends TLSSocket {
   }
 
   #onClose(): void {
-    if (this.#events === undefined) return;
-    this.failHandshake(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
+    this.failHandshake(undefined);
   }
 
   /** Node asks it for every connection: the transport below is what was taken, if anything was. */

@@ -105,9 +105,9 @@ class Arriving implements HandshakeEvents {
     this.#listener.secured(socket, this);
   }
 
-  onFailed(socket: AcceptedTls, problem: Error): void {
+  onFailed(socket: AcceptedTls, problem: Error | undefined): void {
     this.#acceptor?.ended(socket);
-    this.#listener.fail(this, "handshake", handshakeProblem(problem));
+    this.#listener.fail(this, "handshake", problem === undefined ? clientGone() : handshakeProblem(problem));
   }
 }
 
@@ -223,8 +223,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
   #lost(arriving: Arriving): void {
     // Nearly all have long become streams; an error is dear to make.
     if (arriving.isSettled) return;
-    const problem = new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
-    this.fail(arriving, "handshake", problem);
+    this.fail(arriving, "handshake", clientGone());
   }
 
   /** Clear TCP is a stream now; TLS begins its handshake. */
@@ -385,6 +384,10 @@ class ServerSecurity implements ChannelSecurity {
     const cipher: { standardName: string } | null | undefined = this.#socket.getCipher();
     return cipher?.standardName ?? "unknown";
   }
+}
+
+function clientGone(): DnsError {
+  return new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
 }
 
 function refuse(socket: Socket): void {
