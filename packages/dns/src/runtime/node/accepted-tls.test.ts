@@ -66,6 +66,7 @@ for (const [title, touch, hasSocketBelow] of [
     const socket = await settled;
     assert.equal(Boolean(Reflect.get(socket, "_parent")), hasSocketBelow);
     assert.equal(socket.alpnProtocol, "dot");
+    assert.equal(Reflect.get(socket, "secureConnecting"), false);
     assert.equal(socket.remotePort, client.localPort);
     const [question] = await once(socket, "data");
     assert.equal(String(question), "question");

@@ -71,6 +71,8 @@ export class AcceptedTls extends TLSSocket {
     this.#events = undefined;
     // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
     this.allowHalfOpen = true;
+    // A `tls.Server` would say so; node:http2 waits for it.
+    Reflect.set(this, "secureConnecting", false);
     events?.onSecure(this);
   }
 
