@@ -26,6 +26,20 @@ test("an address has its number of connections, and a subnet its own [7766-6.2.2
   assert.equal(admission.connections, 4);
 });
 
+test("a subnet is full for more addresses than are remembered, and a new prefix length counts for known ones", () => {
+  const admission = admissionOf({ connectionsPerSubnetMax: 2 });
+  assert.ok(admission.admit("192.0.2.1", false, false));
+  for (let i = 0; i < 5000; i++) {
+    const ticket = admission.admit(`198.51.${i >>> 8}.${i & 255}`, false, false);
+    assert.ok(ticket);
+    ticket.release();
+  }
+  assert.ok(admission.admit("192.0.2.2", false, false));
+  assert.equal(admission.admit("192.0.2.3", false, false), undefined);
+  admission.setLimits({ ...ADMISSION_LIMITS_DEFAULT, connectionsPerSubnetMax: 2, subnetBitsIpv4: 32 });
+  assert.ok(admission.admit("192.0.2.3", false, false), "each address is a subnet now");
+});
+
 test("subnets of IPv6 have the configured length", () => {
   const admission = admissionOf({ connectionsPerSubnetMax: 1, subnetBitsIpv6: 52 });
   assert.ok(admission.admit("2001:db8:0:1000::1", false, false));

@@ -131,7 +131,8 @@ export class Admission {
   #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
   /** Connections that wait for their turn, in order. */
   readonly #waiting = new Set<Admitted>();
-  #lastSubnet = { address: "", subnet: "" };
+  /** By address: those who come are mostly those who came. */
+  readonly #subnets = new Map<string, string>();
   #connections = 0;
   #handshakes = 0;
   #inFlight = 0;
@@ -147,7 +148,7 @@ export class Admission {
   /** For what comes from now on; nobody is ended because of a lower limit. */
   setLimits(limits: AdmissionLimits): void {
     this.#limits = limits;
-    this.#lastSubnet = { address: "", subnet: "" };
+    this.#subnets.clear();
     this.#connectionRate.perSecondMax = limits.connectionRateMax;
     this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
     this.#giveTurns();
@@ -278,10 +279,12 @@ export class Admission {
 
   /** The prefix that an address shares its subnet limit with, as a key. */
   subnetOf(address: string): string {
-    // Each connection asks twice.
-    if (this.#lastSubnet.address !== address)
-      this.#lastSubnet = { address, subnet: this.#makeSubnet(address) };
-    return this.#lastSubnet.subnet;
+    const known = this.#subnets.get(address);
+    if (known !== undefined) return known;
+    if (this.#subnets.size >= SUBNETS_KEPT) this.#subnets.clear();
+    const subnet = this.#makeSubnet(address);
+    this.#subnets.set(address, subnet);
+    return subnet;
   }
 
   #makeSubnet(address: string): string {
@@ -364,3 +367,5 @@ const LOAD_FULL = 0.98;
 const WORK_LOAD_MAX = 0.8;
 /** A search costs a pass over all connections: one per so many displaced is next to nothing. */
 const IDLEST_KEPT = 64;
+/** Addresses whose subnet is remembered; beyond it all are made anew, which costs a few microseconds each. */
+const SUBNETS_KEPT = 4096;

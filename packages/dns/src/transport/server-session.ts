@@ -1,5 +1,5 @@
 /** A server connection on a real stream: carries octets and time between the two. */
-import type { ByteStream, Clock, Timer } from "@sotto/dns/runtime";
+import type { ByteStream, Clock, StreamHandlers, Timer } from "@sotto/dns/runtime";
 import type { MessageHandler } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 import {
@@ -28,7 +28,7 @@ export interface SessionOwner {
 }
 
 /** One client. */
-export class ServerSession implements ServerConnectionHost, ServedSession {
+export class ServerSession implements ServerConnectionHost, ServedSession, StreamHandlers {
   readonly connection: ServerConnection;
   readonly #stream: ByteStream;
   readonly #owner: SessionOwner;
@@ -48,21 +48,29 @@ export class ServerSession implements ServerConnectionHost, ServedSession {
     this.#stream = stream;
     this.#owner = owner;
     this.#clock = clock;
-    const connection = new ServerConnection(origin, terms, handler, this, () => clock.nowMs());
-    this.connection = connection;
-    stream.setHandlers({
-      onData: (octets) => connection.receive(octets),
-      onEnd: () => {
-        this.#peerHasEnded = true;
-        connection.onEnd();
-      },
-      onDrain: () => connection.onDrain(),
-      onClose: (problem) => {
-        if (!this.#hasEnded) connection.onClose(problem === undefined);
-        this.#timer?.cancel();
-        owner.streamClosed(this);
-      },
-    });
+    this.connection = new ServerConnection(origin, terms, handler, this, () => clock.nowMs());
+    stream.setHandlers(this);
+  }
+
+  // What the stream tells.
+
+  onData(octets: Uint8Array): void {
+    this.connection.receive(octets);
+  }
+
+  onEnd(): void {
+    this.#peerHasEnded = true;
+    this.connection.onEnd();
+  }
+
+  onDrain(): void {
+    this.connection.onDrain();
+  }
+
+  onClose(problem: Error | undefined): void {
+    if (!this.#hasEnded) this.connection.onClose(problem === undefined);
+    this.#timer?.cancel();
+    this.#owner.streamClosed(this);
   }
 
   drain(): void {

@@ -3,10 +3,10 @@ import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
 import {
   CertificatesByName,
-  makeTlsServer,
   sessionContextOf,
   TICKET_KEYS_OCTETS,
   TICKET_LIFETIME_SECONDS,
+  TlsAcceptor,
 } from "../node/node-tls-server.ts";
 import { TLS_SERVER_SUITES } from "../node/tls-suites.ts";
 import type { NativeLoop } from "./native-loop.ts";
@@ -28,7 +28,7 @@ export class TlsServer implements HandshakeChoices {
   /** Held by whoever makes it. Throws ERR_CONFIG when a certificate and its key are not a pair; `ticketKeys` are for options without. */
   constructor(loop: NativeLoop, tls: TlsServerOptions, ticketKeys: Uint8Array | undefined) {
     // The portable engine's checks, and what it says.
-    makeTlsServer(tls, 1, undefined);
+    void new TlsAcceptor(tls, 1);
     this.#loop = loop;
     this.alpn = tls.alpn;
     this.asksCertificate = tls.clientAuthoritiesPem !== undefined;

@@ -1,6 +1,5 @@
 /** Listening sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type {
   ChannelSecurity,
@@ -12,10 +11,11 @@ import type {
   StreamListener,
 } from "../network.ts";
 import type { AcceptedSockets } from "./accepted-sockets.ts";
+import type { AcceptedTls, HandshakeEvents } from "./accepted-tls.ts";
 import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
 import { NodeStream, plainAddress } from "./node-stream.ts";
-import { makeTlsServer, TICKET_KEYS_OCTETS } from "./node-tls-server.ts";
+import { TICKET_KEYS_OCTETS, TlsAcceptor } from "./node-tls-server.ts";
 import { PacedQueue } from "./paced-queue.ts";
 import { readProxyPreamble } from "./proxy-preamble.ts";
 import { duplicateDescriptor } from "./system-calls.ts";
@@ -70,25 +70,60 @@ export async function openSocketListener(
 type ArrivalHandlers = Pick<ListenHandlers, "onConnection" | "onFailure">;
 
 /** A connection between accept and stream. */
-interface Arriving {
+class Arriving implements HandshakeEvents {
   readonly pending: PendingConnection | undefined;
   readonly remote: Endpoint;
   /** Whom the proxy speaks for, when one does. */
-  source: Endpoint | undefined;
-  destination: Endpoint | undefined;
+  source: Endpoint | undefined = undefined;
+  destination: Endpoint | undefined = undefined;
   /** It has become a stream, or failed and that has been told. */
-  isSettled: boolean;
+  isSettled = false;
+  /** Somebody hears of errors and of the end of its socket. */
+  isWatched = false;
+  readonly #listener: ArrivalEvents;
+  readonly #acceptor: TlsAcceptor | undefined;
+
+  constructor(
+    pending: PendingConnection | undefined,
+    remote: Endpoint,
+    acceptor: TlsAcceptor | undefined,
+    listener: ArrivalEvents,
+  ) {
+    this.pending = pending;
+    this.remote = remote;
+    this.#acceptor = acceptor;
+    this.#listener = listener;
+  }
+
+  /** With what the listener had when the connection came. */
+  shakeHands(socket: Socket): void {
+    this.#acceptor?.accept(socket, this);
+  }
+
+  onSecure(socket: AcceptedTls): void {
+    this.#acceptor?.ended(socket);
+    this.#listener.secured(socket, this);
+  }
+
+  onFailed(socket: AcceptedTls, problem: Error | undefined): void {
+    this.#acceptor?.ended(socket);
+    this.#listener.fail(this, "handshake", problem === undefined ? clientGone() : handshakeProblem(problem));
+  }
 }
 
-class NodeListener implements StreamListener {
+/** What a listener does with them. */
+interface ArrivalEvents {
+  secured(socket: AcceptedTls, arriving: Arriving): void;
+  fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void;
+}
+
+class NodeListener implements StreamListener, ArrivalEvents {
   #options: ListenOptions;
   readonly #handlers: ArrivalHandlers;
   readonly #take: SocketTaker;
   readonly #accepted: AcceptedSockets | undefined;
   readonly #server: Server;
-  /** Never listens: it makes the handshakes of connections that this listener has accepted. */
-  #tlsServer: TlsServer | undefined;
-  readonly #arriving = new WeakMap<object, Arriving>();
+  #acceptor: TlsAcceptor | undefined;
   local: Endpoint;
   #isOnAll = true;
   fastOpen = "off";
@@ -109,7 +144,7 @@ class NodeListener implements StreamListener {
     this.#accepted = accepted;
     this.local = options.local;
     this.#handlers = handlers;
-    this.#tlsServer = this.#makeTlsServer(undefined);
+    this.#acceptor = this.#makeAcceptor(undefined);
     this.#server = createServer(
       // A TLS server reads by itself; all others are read when somebody is there to be told.
       { allowHalfOpen: true, noDelay: true, pauseOnConnect: options.tls === undefined },
@@ -165,17 +200,7 @@ class NodeListener implements StreamListener {
       refuse(socket);
       return;
     }
-    const arriving: Arriving = {
-      pending,
-      remote,
-      source: undefined,
-      destination: undefined,
-      isSettled: false,
-    };
-    this.#arriving.set(socket, arriving);
-    socket.on("close", () => this.#lost(arriving));
-    // Until a stream takes over; what it means is told by `close`.
-    socket.on("error", ignore);
+    const arriving = new Arriving(pending, remote, this.#acceptor, this);
     const { proxy, tls } = this.#options;
     const isEarly =
       proxy !== undefined &&
@@ -186,34 +211,44 @@ class NodeListener implements StreamListener {
     else this.#begin(socket, arriving);
   }
 
+  /** For a socket that stays what it is for longer than this turn. */
+  #watch(socket: Socket, arriving: Arriving): void {
+    if (arriving.isWatched) return;
+    arriving.isWatched = true;
+    socket.on("close", () => this.#lost(arriving));
+    // Until a stream takes over; what it means is told by `close`.
+    socket.on("error", ignore);
+  }
+
   #lost(arriving: Arriving): void {
-    // Most connections have long become streams; an error is dear to make.
+    // Nearly all have long become streams; an error is dear to make.
     if (arriving.isSettled) return;
-    const problem = new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
-    this.#fail(arriving, "handshake", problem);
+    this.fail(arriving, "handshake", clientGone());
   }
 
   /** Clear TCP is a stream now; TLS begins its handshake. */
   #begin(socket: Socket, arriving: Arriving): void {
-    if (this.#tlsServer === undefined) {
+    if (this.#acceptor === undefined) {
+      // Whoever takes it may have nobody for errors in between.
+      socket.on("error", ignore);
       this.#deliver(socket, arriving, undefined);
       return;
     }
+    if (!this.#handshakes.hasRoom) this.#watch(socket, arriving);
     this.#handshakes.add({ socket, arriving });
   }
 
   #shakeHands(socket: Socket, arriving: Arriving): void {
     if (arriving.isSettled || socket.destroyed) return;
-    // Who ends during the handshake has gone: otherwise its place would be held until the handshake timeout.
-    socket.allowHalfOpen = false;
-    this.#tlsServer?.emit("connection", socket);
+    arriving.shakeHands(socket);
   }
 
   #readHeader(socket: Socket, arriving: Arriving, then: () => void): void {
+    this.#watch(socket, arriving);
     readProxyPreamble(socket, this.#options.handshakeTimeoutMs, (result) => {
       if (arriving.isSettled) return;
       if (result instanceof Error) {
-        this.#fail(arriving, "proxy", result);
+        this.fail(arriving, "proxy", result);
         refuse(socket);
         return;
       }
@@ -222,7 +257,7 @@ class NodeListener implements StreamListener {
         arriving.destination = result.destination;
       }
       if (arriving.pending?.onProxied(arriving.source ?? arriving.remote) === false) {
-        this.#fail(arriving, "proxy", new DnsError("ERR_QUOTA_EXCEEDED", "its client is over a limit"));
+        this.fail(arriving, "proxy", new DnsError("ERR_QUOTA_EXCEEDED", "its client is over a limit"));
         refuse(socket);
         return;
       }
@@ -247,45 +282,27 @@ class NodeListener implements StreamListener {
     return { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
   }
 
-  #fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void {
+  fail(arriving: Arriving, stage: "proxy" | "handshake", problem: Error): void {
     if (arriving.isSettled) return;
     arriving.isSettled = true;
     this.#handlers.onFailure(arriving.source ?? arriving.remote, stage, problem, arriving.pending);
   }
 
-  #makeTlsServer(ticketKeys: Buffer | undefined): TlsServer | undefined {
+  #makeAcceptor(ticketKeys: Uint8Array | undefined): TlsAcceptor | undefined {
     const { tls, handshakeTimeoutMs } = this.#options;
-    if (tls === undefined) return undefined;
-    const keys = ticketKeys ?? (tls.ticketKeys === undefined ? undefined : Buffer.from(tls.ticketKeys));
-    const server = makeTlsServer(tls, handshakeTimeoutMs, keys);
-    server.on("secureConnection", (socket) => this.#secured(socket));
-    server.on("tlsClientError", (problem, socket) => {
-      const arriving = this.#arrivingOf(socket);
-      if (arriving !== undefined) this.#fail(arriving, "handshake", handshakeProblem(problem));
-      socket.destroy();
-    });
-    return server;
+    return tls && new TlsAcceptor(tls, handshakeTimeoutMs, ticketKeys);
   }
 
-  /** A TLS socket knows the one below it. */
-  #arrivingOf(socket: TLSSocket): Arriving | undefined {
-    const below: unknown = Reflect.get(socket, "_parent");
-    return typeof below === "object" && below !== null ? this.#arriving.get(below) : undefined;
-  }
-
-  #secured(socket: TLSSocket): void {
-    const arriving = this.#arrivingOf(socket);
-    if (arriving === undefined || arriving.isSettled) {
+  secured(socket: AcceptedTls, arriving: Arriving): void {
+    if (arriving.isSettled) {
       socket.destroy();
       return;
     }
-    // After its queries a client may end and still wait for answers (RFC 7766 §6.2.4).
-    socket.allowHalfOpen = true;
     let security: ChannelSecurity;
     try {
       security = new ServerSecurity(socket, this.#options.tls?.clientAuthoritiesPem !== undefined);
     } catch (problem) {
-      this.#fail(arriving, "handshake", unreadable("TLS handshake", problem));
+      this.fail(arriving, "handshake", unreadable("TLS handshake", problem));
       socket.destroy();
       return;
     }
@@ -308,10 +325,10 @@ class NodeListener implements StreamListener {
         },
       );
     // Clients resume across the change; handshakes under way end with what they began with.
-    const ticketKeys = this.#tlsServer?.getTicketKeys();
+    const ticketKeys = this.#acceptor?.ticketKeys;
     this.#options = { ...before, ...options };
     try {
-      this.#tlsServer = this.#makeTlsServer(options.tls?.ticketKeys === undefined ? ticketKeys : undefined);
+      this.#acceptor = this.#makeAcceptor(ticketKeys);
     } catch (problem) {
       this.#options = before;
       throw problem;
@@ -321,7 +338,7 @@ class NodeListener implements StreamListener {
   setTicketKeys(keys: Uint8Array): void {
     if (keys.length !== TICKET_KEYS_OCTETS)
       throw new DnsError("ERR_CONFIG", `ticket keys have ${TICKET_KEYS_OCTETS} octets, not ${keys.length}`);
-    this.#tlsServer?.setTicketKeys(Buffer.from(keys));
+    this.#acceptor?.setTicketKeys(keys);
   }
 
   close(): Promise<void> {
@@ -343,10 +360,10 @@ class ServerSecurity implements ChannelSecurity {
   readonly chainProblem: string | undefined;
   /** Node tells it to clients only. */
   readonly group: string | undefined = undefined;
-  readonly #socket: TLSSocket;
+  readonly #socket: AcceptedTls;
 
   /** Throws what Node throws over a client certificate that it cannot read. */
-  constructor(socket: TLSSocket, asksCertificate: boolean) {
+  constructor(socket: AcceptedTls, asksCertificate: boolean) {
     this.#socket = socket;
     this.resumed = socket.isSessionReused();
     const serverName: unknown = "servername" in socket ? socket.servername : undefined;
@@ -354,9 +371,7 @@ class ServerSecurity implements ChannelSecurity {
     this.alpn = typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : undefined;
     // A server finds the client's certificate in its own ticket, so that a resumed session has it too.
     this.peerChain = asksCertificate ? readPeerChain(socket) : [];
-    this.chainProblem = socket.authorized
-      ? undefined
-      : String(socket.authorizationError ?? "no client certificate");
+    this.chainProblem = asksCertificate ? socket.certificateProblem : "no client certificate";
   }
 
   /** `unknown` once the connection is gone. */
@@ -369,6 +384,10 @@ class ServerSecurity implements ChannelSecurity {
     const cipher: { standardName: string } | null | undefined = this.#socket.getCipher();
     return cipher?.standardName ?? "unknown";
   }
+}
+
+function clientGone(): DnsError {
+  return new DnsError("ERR_CONNECTION_LOST", "the client closed the connection");
 }
 
 function refuse(socket: Socket): void {

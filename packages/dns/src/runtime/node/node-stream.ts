@@ -11,6 +11,10 @@ const NO_HANDLERS: StreamHandlers = {
   onDrain: () => undefined,
 };
 
+/** Where a socket has its stream. */
+const STREAM = Symbol("stream");
+type StreamSocket = Socket & { [STREAM]?: NodeStream };
+
 /** The socket must be connected (and its handshake done), paused, and allow half-open connections. */
 export class NodeStream implements ByteStream {
   readonly local: Endpoint;
@@ -39,17 +43,8 @@ export class NodeStream implements ByteStream {
       address: plainAddress(socket.remoteAddress ?? ""),
       port: socket.remotePort ?? 0,
     };
-    socket.on("error", (problem) => {
-      this.#problem = toDnsError(
-        problem,
-        `connection with ${endpointText(this.remote)}`,
-        "query",
-        "ERR_CONNECTION_LOST",
-      );
-      // After a record that cannot be read OpenSSL has sent its alert, and Node leaves the connection as it is: RFC 8446
-      // §6.2 wants it closed at once.
-      socket.destroy();
-    });
+    Reflect.set(socket, STREAM, this);
+    socket.on("error", onError);
     this.#isAccepted = ends !== undefined;
     // Clients get tickets; servers give them.
     if (!this.#isAccepted)
@@ -57,6 +52,32 @@ export class NodeStream implements ByteStream {
         if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
         else this.#handlers.onSession?.(session);
       });
+  }
+
+  // What the socket tells.
+
+  failed(problem: Error): void {
+    const what = `connection with ${endpointText(this.remote)}`;
+    this.#problem = toDnsError(problem, what, "query", "ERR_CONNECTION_LOST");
+    // After a record that cannot be read OpenSSL has sent its alert, and Node leaves the connection as it is: RFC 8446
+    // §6.2 wants it closed at once.
+    this.#socket.destroy();
+  }
+
+  received(octets: Uint8Array): void {
+    this.#handlers.onData(octets);
+  }
+
+  peerEnded(): void {
+    this.#handlers.onEnd();
+  }
+
+  drained(): void {
+    this.#handlers.onDrain();
+  }
+
+  closed(): void {
+    this.#handlers.onClose(this.#problem);
   }
 
   get bufferedOctets(): number {
@@ -71,11 +92,10 @@ export class NodeStream implements ByteStream {
   setHandlers(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    const onOctets = (octets: Uint8Array): void => handlers.onData(octets);
-    if (!this.#isAccepted || !readShared(socket, onOctets)) socket.on("data", onOctets);
-    socket.on("end", () => handlers.onEnd());
-    socket.on("drain", () => handlers.onDrain());
-    socket.on("close", () => handlers.onClose(this.#problem));
+    if (!this.#isAccepted || !readShared(socket, onData)) socket.on("data", onData);
+    socket.on("end", onEnd);
+    socket.on("drain", onDrain);
+    socket.on("close", onClose);
     for (const session of this.#sessions) handlers.onSession?.(session);
     this.#sessions = [];
     // A socket that died between its handshake and this call has emitted its events already.
@@ -117,4 +137,26 @@ export class NodeStream implements ByteStream {
 /** IPv4 clients of a listener for both families appear as `::ffff:192.0.2.1`. */
 export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+// One function each for all sockets, called with the socket as `this`: closures for each socket would outweigh the rest.
+
+function onError(this: StreamSocket, problem: Error): void {
+  this[STREAM]?.failed(problem);
+}
+
+function onData(this: StreamSocket, octets: Uint8Array): void {
+  this[STREAM]?.received(octets);
+}
+
+function onEnd(this: StreamSocket): void {
+  this[STREAM]?.peerEnded();
+}
+
+function onDrain(this: StreamSocket): void {
+  this[STREAM]?.drained();
+}
+
+function onClose(this: StreamSocket): void {
+  this[STREAM]?.closed();
 }

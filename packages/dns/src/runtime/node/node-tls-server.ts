@@ -1,16 +1,18 @@
 /** What makes the TLS handshakes of a listener: certificates by name, tickets, groups, client certificates. */
-import { constants, createHash, X509Certificate } from "node:crypto";
+import { constants, createHash, randomBytes, X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
 import {
   createSecureContext,
-  createServer,
   type SecureContext,
   type SecureContextOptions,
-  type Server,
-  type TlsOptions,
+  type TLSSocketOptions,
 } from "node:tls";
 import { DnsError } from "../dns-error.ts";
 import type { CertificatePem, TlsServerOptions } from "../network.ts";
+import { AcceptedTls, type HandshakeEvents } from "./accepted-tls.ts";
+import { HandshakeDeadlines } from "./handshake-deadlines.ts";
 import { subjectAltNamesOf } from "./node-certificate.ts";
+import { NodeClock } from "./node-clock.ts";
 import { TLS_SERVER_SUITES } from "./tls-suites.ts";
 
 /** Octets of ticket keys: name, HMAC key and AES key. */
@@ -18,45 +20,87 @@ export const TICKET_KEYS_OCTETS = 48;
 /** Seconds that a ticket lasts: a day (RFC 8446 §4.6.1 allows a week). */
 export const TICKET_LIFETIME_SECONDS = 86_400;
 
-/** A server that is handed connections. Throws ERR_CONFIG when a certificate and its key are not a pair. */
-export function makeTlsServer(
-  tls: TlsServerOptions,
-  handshakeTimeoutMs: number,
-  ticketKeys: Buffer | undefined,
-): Server {
+/** Makes the handshakes of a listener. */
+export class TlsAcceptor {
+  readonly #tls: TlsServerOptions;
+  #ticketKeys: Buffer;
+  #options: TLSSocketOptions;
+  readonly #deadlines: HandshakeDeadlines<AcceptedTls>;
+
+  /** Throws ERR_CONFIG when a certificate and its key are not a pair. `ticketKeys` are for options without. */
+  constructor(tls: TlsServerOptions, handshakeTimeoutMs: number, ticketKeys?: Uint8Array) {
+    this.#tls = tls;
+    this.#ticketKeys = Buffer.from(tls.ticketKeys ?? ticketKeys ?? randomBytes(TICKET_KEYS_OCTETS));
+    this.#options = makeSocketOptions(tls, this.#ticketKeys);
+    this.#deadlines = new HandshakeDeadlines(
+      handshakeTimeoutMs,
+      (socket) => socket.failHandshake(new Error("TLS handshake timeout")),
+      new NodeClock(),
+    );
+  }
+
+  get ticketKeys(): Uint8Array {
+    return this.#ticketKeys;
+  }
+
+  /** For handshakes from now on. */
+  setTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = Buffer.from(keys);
+    this.#options = makeSocketOptions(this.#tls, this.#ticketKeys);
+  }
+
+  /** Begins a handshake on a connection that belongs to it from now on. */
+  accept(below: Socket, events: HandshakeEvents): AcceptedTls {
+    const socket = new AcceptedTls(below, this.#options, events);
+    this.#deadlines.add(socket);
+    return socket;
+  }
+
+  /** It is over, well or not. */
+  ended(socket: AcceptedTls): void {
+    this.#deadlines.delete(socket);
+  }
+}
+
+/** Throws ERR_CONFIG when a certificate and its key are not a pair. */
+function makeSocketOptions(tls: TlsServerOptions, ticketKeys: Buffer): TLSSocketOptions {
   const common: SecureContextOptions = {
     // RFC 8310 §9: TLS 1.2 or later.
     minVersion: "TLSv1.2",
     ciphers: TLS_SERVER_SUITES,
+    honorCipherOrder: true,
     // RFC 9325 §3.5: renegotiation lets clients burn a server's time. RFC 8310 §9: no compression.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
     sessionIdContext: sessionContextOf(tls),
     sessionTimeout: TICKET_LIFETIME_SECONDS,
-    ...(ticketKeys === undefined ? {} : { ticketKeys }),
+    ticketKeys,
     ...(tls.groups === undefined ? {} : { ecdhCurve: tls.groups.join(":") }),
     ...(tls.clientAuthoritiesPem === undefined ? {} : { ca: [...tls.clientAuthoritiesPem] }),
   };
   checkGroups(tls.groups);
-  checkedContext(tls, common);
+  const secureContext = checkedContext(tls, common);
   const more = (tls.moreCertificates ?? []).map((pair) => ({ pair, context: checkedContext(pair, common) }));
-  return createServer({
-    ...common,
-    cert: tls.certificatePem,
-    key: tls.keyPem,
+  return {
+    isServer: true,
+    secureContext,
     // A client that offers only other protocols is refused; one that offers none is served (RFC 7858 knows no ALPN).
-    ALPNProtocols: [...tls.alpn],
-    allowHalfOpen: true,
-    noDelay: true,
-    handshakeTimeout: handshakeTimeoutMs,
+    ALPNProtocols: alpnWire(tls.alpn),
     // Whether a certificate is good enough is decided where queries are answered (access control).
     requestCert: tls.clientAuthoritiesPem !== undefined,
     rejectUnauthorized: false,
     // With a callback every handshake stops in the middle and goes on in another turn: only where there is a choice.
     ...(more.length === 0 ? {} : { SNICallback: chooserOf(new CertificatesByName(more)) }),
-  });
+  };
 }
 
-function chooserOf(certificates: CertificatesByName<SecureContext>): NonNullable<TlsOptions["SNICallback"]> {
+/** The list as it is in a ClientHello (RFC 7301 §3.1), which Node would make anew for every socket. */
+function alpnWire(protocols: readonly string[]): Uint8Array {
+  return Buffer.concat(protocols.map((name) => Buffer.from([name.length, ...Buffer.from(name, "latin1")])));
+}
+
+function chooserOf(
+  certificates: CertificatesByName<SecureContext>,
+): NonNullable<TLSSocketOptions["SNICallback"]> {
   return (name, answer) => answer(null, certificates.contextFor(name));
 }
 

@@ -13,9 +13,14 @@ export class PacedQueue<T> {
     this.#work = work;
   }
 
+  /** What is added now is done now. */
+  get hasRoom(): boolean {
+    return this.#doneThisTurn < this.#perTurnMax && this.#waiting.length === 0;
+  }
+
   /** Does the work now when this turn has room, else later; first come, first served. */
   add(item: T): void {
-    if (this.#doneThisTurn < this.#perTurnMax && this.#waiting.length === 0) {
+    if (this.hasRoom) {
       this.#doneThisTurn++;
       this.#work(item);
     } else this.#waiting.push(item);

@@ -16,7 +16,7 @@ class SharedReads {
   readonly #keys = findKeys();
 
   /** Has what arrives given to `onOctets`, valid during the call. False, and nothing done, when it cannot be had. */
-  attach(socket: Socket, onOctets: (octets: Uint8Array) => void): boolean {
+  attach(socket: Socket, onOctets: Receive): boolean {
     const keys = this.#keys;
     const handle: unknown = Reflect.get(socket, "_handle");
     // What has arrived already comes from the stream.
@@ -28,12 +28,22 @@ class SharedReads {
     const buffer = this.#buffer;
     Reflect.apply(useBuffer, handle, [buffer]);
     Reflect.set(socket, bufferKey, buffer);
-    Reflect.set(socket, callbackKey, (octets: number): boolean => {
-      onOctets(buffer.subarray(0, octets));
-      return true;
-    });
+    Reflect.set(socket, callbackKey, receive);
+    Reflect.set(socket, RECEIVE, onOctets);
     return true;
   }
+}
+
+/** Called with the socket that was read. */
+type Receive = (this: Socket, octets: Uint8Array) => void;
+
+/** Where a socket has what {@link receive} calls. */
+const RECEIVE = Symbol("receive");
+
+/** One function for all sockets. */
+function receive(this: Socket & { [RECEIVE]?: Receive }, octets: number, buffer: Uint8Array): boolean {
+  this[RECEIVE]?.(buffer.subarray(0, octets));
+  return true;
 }
 
 /** The fields for buffer and callback; undefined when this Node has no such fields. */
@@ -47,7 +57,7 @@ function findKeys(): readonly [symbol, symbol] | undefined {
 let ofThisThread: SharedReads | undefined;
 
 /** See {@link SharedReads}: for sockets that nobody has listened to yet. */
-export function readShared(socket: Socket, onOctets: (octets: Uint8Array) => void): boolean {
+export function readShared(socket: Socket, onOctets: Receive): boolean {
   ofThisThread ??= new SharedReads();
   return ofThisThread.attach(socket, onOctets);
 }
