@@ -14,6 +14,7 @@ const HELP = `sotto: DNS over UDP, TCP and TLS
   sotto query …                     ask like dig and kdig (sotto query --help)
   sotto playground [--once] [--expose]
                                     a whole internet on this machine, to try things on
+  sotto testserver [--list]         servers for tests of clients, right and wrong in every way
   sotto --version | --help
 `;
 
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   control: async () => (await import("./control.ts")).runControl,
   query: async () => (await import("../tools/query/index.ts")).runQuery,
   playground: async () => (await import("../playground/index.ts")).runPlayground,
+  testserver: async () => (await import("../testserver/index.ts")).runTestServer,
 };
 
 async function run(argv: readonly string[], io: ProgramIo): Promise<number> {

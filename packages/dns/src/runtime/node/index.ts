@@ -1,4 +1,5 @@
 export { AcceptedSockets } from "./accepted-sockets.ts";
+export { askFastOpen, synDataReader } from "./fast-open.ts";
 export { nodeRuntime } from "./node-runtime.ts";
 export { canDuplicateDescriptors } from "./system-calls.ts";
 export {

@@ -1,0 +1,1 @@
+export { runTestServer } from "./run-testserver.ts";
