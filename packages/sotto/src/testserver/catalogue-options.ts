@@ -158,23 +158,23 @@ function edns(name: string, about: string, requirements: readonly string[], defe
 }
 
 const EDNS: readonly Fixture[] = [
-  edns("edns-formerr", "FORMERR without OPT to every query with OPT", ["6891-7", "7828-3.5-a"], "formerr"),
-  edns("edns-formerr-with-opt", "FORMERR with OPT to every query with OPT", ["6891-7"], "formerr-with-opt"),
-  edns("edns-notimp", "NOTIMP without OPT to every query with OPT", ["6891-7", "7828-3.5-a"], "notimp"),
-  edns("edns-drop", "answers no query with OPT", ["6891-6.2.2", "7828-3.5-a"], "drop"),
+  edns("edns-formerr", "FORMERR without OPT to every query with OPT", ["6891-6.1.1-a", "7828-3.5-a"], "formerr"),
+  edns("edns-formerr-with-opt", "FORMERR with OPT to every query with OPT", ["6891-6.1.1-a"], "formerr-with-opt"),
+  edns("edns-notimp", "NOTIMP without OPT to every query with OPT", ["6891-6.1.1-a", "7828-3.5-a"], "notimp"),
+  edns("edns-drop", "answers no query with OPT", ["7828-3.5-a"], "drop"),
   edns(
     "edns-drop-unknown",
     "answers no query with an option that is not registered",
-    ["6891-6.1.2"],
+    ["6891-6.1.2-a"],
     "drop-unknown-option",
   ),
-  edns("edns-badvers", "BADVERS although the version is 0", ["6891-6.1.3"], "badvers"),
-  edns("edns-echo", "sends all options of the query back, known or not", ["6891-6.1.2"], "echo"),
-  edns("edns-no-opt", "answers rightly and without OPT", ["6891-7", "7828-3.2.2-d"], "no-opt"),
-  edns("edns-do-cleared", "DO of the query is not in the answer", ["3225-3"], "do-cleared"),
-  edns("edns-two-opts", "two OPT records", ["6891-6.1.1"], "two-opts"),
-  edns("edns-version-1", "says that its EDNS version is 1", ["6891-6.1.3"], "version-1"),
-  edns("edns-unasked", "an OPT although the query had none", ["6891-7", "7828-3.4-b"], "unasked"),
+  edns("edns-badvers", "BADVERS although the version is 0", ["6891-6.1.3-a"], "badvers"),
+  edns("edns-echo", "sends all options of the query back, known or not", ["6891-6.1.2-a"], "echo"),
+  edns("edns-no-opt", "answers rightly and without OPT", ["6891-6.1.1-a", "7828-3.2.2-d"], "no-opt"),
+  edns("edns-do-cleared", "DO of the query is not in the answer", ["6891-6.1.1-a"], "do-cleared"),
+  edns("edns-two-opts", "two OPT records", ["6891-6.1.1-a"], "two-opts"),
+  edns("edns-version-1", "says that its EDNS version is 1", ["6891-6.1.3-a"], "version-1"),
+  edns("edns-unasked", "an OPT although the query had none", ["6891-6.1.1-a", "7828-3.4-b"], "unasked"),
 ];
 
 /** Fixtures about EDNS. */

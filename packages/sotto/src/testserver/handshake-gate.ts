@@ -35,7 +35,8 @@ export class HandshakeGate extends Duplex {
     });
     socket.on("end", () => {
       if (!this.#isHalted) this.push(null);
-      else if (!socket.writableEnded) socket.end();
+      // A connection that was left open is given back with its client.
+      if ((this.#isHalted || this.#keepsOpen) && !socket.writableEnded) socket.end();
     });
     socket.on("close", () => this.destroy());
     // What becomes of it is seen by "close"; the reason is noted by the listener.

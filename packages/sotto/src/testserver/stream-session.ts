@@ -72,7 +72,9 @@ export class StreamSession {
   clientEnded(): void {
     this.#hasClientEnded = true;
     this.#parts.observed.end("client-fin");
-    this.#endWhenDone();
+    // A silent connection is still given back with its client.
+    if (this.#isOver) this.#wire.end("fin");
+    else this.#endWhenDone();
   }
 
   /** The connection is gone. */
