@@ -158,8 +158,18 @@ function edns(name: string, about: string, requirements: readonly string[], defe
 }
 
 const EDNS: readonly Fixture[] = [
-  edns("edns-formerr", "FORMERR without OPT to every query with OPT", ["6891-6.1.1-a", "7828-3.5-a"], "formerr"),
-  edns("edns-formerr-with-opt", "FORMERR with OPT to every query with OPT", ["6891-6.1.1-a"], "formerr-with-opt"),
+  edns(
+    "edns-formerr",
+    "FORMERR without OPT to every query with OPT",
+    ["6891-6.1.1-a", "7828-3.5-a"],
+    "formerr",
+  ),
+  edns(
+    "edns-formerr-with-opt",
+    "FORMERR with OPT to every query with OPT",
+    ["6891-6.1.1-a"],
+    "formerr-with-opt",
+  ),
   edns("edns-notimp", "NOTIMP without OPT to every query with OPT", ["6891-6.1.1-a", "7828-3.5-a"], "notimp"),
   edns("edns-drop", "answers no query with OPT", ["7828-3.5-a"], "drop"),
   edns(

@@ -144,7 +144,7 @@ function certificate(
 }
 
 const CERTIFICATES: readonly Fixture[] = [
-  certificate("wildcard", "for *.test", ["9525-6-a"], true),
+  certificate("wildcard", "for *.sotto.test", ["9525-6-a"], true),
   certificate("address-only", "for the IP address, without a name", ["9525-6-a", "9462-4.2-a"]),
   certificate("wrong-name", "right in all but the name", ["8310-8.1-b"]),
   certificate("name-in-cn-only", "the name stands in the subject's CN only", ["8310-8.1-b", "9525-6-a"]),

@@ -5,7 +5,7 @@ import { spkiPin } from "../operations/index.ts";
 import type { CertificateKind } from "./behaviour.ts";
 
 /** The name that clients should authenticate the servers by; test. is reserved (RFC 6761 §6.2). */
-export const AUTH_NAME = "resolver.test";
+export const AUTH_NAME = "resolver.sotto.test";
 
 /** A chain to send and its key, PEM. */
 export interface Credential {
@@ -67,9 +67,9 @@ export async function makeCredentials(addresses: readonly string[], wallMs: numb
   const former = await maker.leaf(good);
   const servers = {
     good: await maker.leaf(good),
-    wildcard: await maker.leaf({ ...good, names: [{ type: "dns", value: "*.test" }] }),
+    wildcard: await maker.leaf({ ...good, names: [{ type: "dns", value: "*.sotto.test" }] }),
     "address-only": await maker.leaf({ ...good, names: names.slice(1) }),
-    "wrong-name": await maker.leaf({ ...good, names: [{ type: "dns", value: "elsewhere.test" }] }),
+    "wrong-name": await maker.leaf({ ...good, names: [{ type: "dns", value: "elsewhere.sotto.test" }] }),
     "name-in-cn-only": await maker.leaf({ ...good, names: [], commonName: AUTH_NAME }),
     expired: await maker.leaf({ ...good, days: [-30, -1] }),
     "not-yet-valid": await maker.leaf({ ...good, days: [1, 30] }),

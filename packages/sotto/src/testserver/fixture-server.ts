@@ -140,6 +140,7 @@ export class FixtureServer {
       if (error.code === "ECONNRESET") observed.end("client-rst");
       else observed.note("own", `error: ${error.code ?? error.message}`);
     });
+    socket.on("end", () => observed.end("client-fin"));
     socket.on("close", () => {
       this.#sockets.delete(socket);
       connections.delete(observed.id);
@@ -283,10 +284,7 @@ export class FixtureServer {
 function endSocket(socket: Socket, how: End, observed: Observed): void {
   // Read on, or the client's end is never seen.
   socket.resume();
-  socket.on("end", () => {
-    observed.end("client-fin");
-    socket.end();
-  });
+  socket.on("end", () => socket.end());
   if (how === "silence") {
     observed.note("own", "silence");
     return;

@@ -77,22 +77,39 @@ export class TestWorld {
   async untilEvent(fixture: string, what: RegExp, count = 1): Promise<void> {
     const { events } = this;
     await this.until(`${what} of ${fixture}`, () => {
-      const found = events.filter(({ connection, event }) => connection.fixture === fixture && what.test(event.what));
+      const found = events.filter(
+        ({ connection, event }) => connection.fixture === fixture && what.test(event.what),
+      );
       return found.length >= count;
     });
   }
 
+  /** To the TLS port, without TLS. */
+  async connectClear(fixture: string): Promise<RawClient> {
+    const client = new RawClient(this.portOf(fixture, "tls"), "tcp", {}, this);
+    await this.until("connected", () => client.isOpen);
+    return client;
+  }
+
   async connect(fixture: string, transport: "tcp" | "tls", tls: ConnectionOptions = {}): Promise<RawClient> {
+    const client = this.begin(fixture, transport, tls);
+    await this.until(
+      "connected or failed",
+      () => client.isOpen || client.isClosed || client.error !== undefined,
+    );
+    return client;
+  }
+
+  /** Without waiting for anything. */
+  begin(fixture: string, transport: "tcp" | "tls", tls: ConnectionOptions = {}): RawClient {
     this.events.length = 0;
     const port = this.portOf(fixture, transport);
-    const client = new RawClient(this, fixture, port, transport, {
+    const usual = {
       ca: this.tests.credentials.authorityPem,
-      servername: "resolver.test",
+      servername: "resolver.sotto.test",
       ALPNProtocols: ["dot"],
-      ...tls,
-    });
-    await this.until("connected or failed", () => client.isOpen || client.isClosed);
-    return client;
+    };
+    return new RawClient(port, transport, { ...usual, ...tls }, this);
   }
 
   /** Sends queries at once, waits until the server has dealt with them, and gives all it said until the end. */
@@ -135,19 +152,23 @@ export class RawClient {
   /** FIN, or close_notify on TLS. */
   hasEnded = false;
   error: string | undefined;
+  /** RST of TCP, which Node's errors do not tell from an end before the handshake. */
+  isReset = false;
   readonly #tcp: Socket;
   readonly #world: TestWorld;
   readonly #frames = new FrameReader();
+  #records: Buffer = Buffer.alloc(0);
   /** FIN of TCP. */
   hasTcpEnded = false;
 
-  constructor(world: TestWorld, _fixture: string, port: number, transport: "tcp" | "tls", tls: ConnectionOptions) {
+  constructor(port: number, transport: "tcp" | "tls", tls: ConnectionOptions, world: TestWorld) {
     this.#world = world;
     this.#tcp = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     this.#tcp.on("end", () => {
       this.hasTcpEnded = true;
     });
     this.#tcp.on("error", (error: NodeJS.ErrnoException) => {
+      this.isReset ||= error.code === "ECONNRESET";
       this.error ??= error.code ?? error.message;
     });
     this.#tcp.on("close", () => {
@@ -160,13 +181,20 @@ export class RawClient {
     this.socket.on("error", (error: NodeJS.ErrnoException) => {
       this.error ??= error.code ?? error.message;
     });
-    this.socket.on("end", () => {
-      this.hasEnded = true;
-    });
+    // Node calls it an end, too, when TLS ends without close_notify.
+    if (transport === "tcp")
+      this.#tcp.on("end", () => {
+        this.hasEnded = true;
+      });
+    else this.#tcp.on("data", (octets: Buffer) => this.#watchRecords(octets));
     this.socket.on("data", (octets: Buffer) => {
       this.chunks.push(octets);
       this.#frames.push(octets, (message) => this.messages.push(message.slice()) > 0);
     });
+  }
+
+  get sentOctets(): number {
+    return this.#tcp.bytesWritten;
   }
 
   get tls(): TLSSocket {
@@ -177,6 +205,17 @@ export class RawClient {
   /** All in one write. */
   send(...messages: Uint8Array[]): void {
     this.socket.write(Buffer.concat(messages.map((message) => frameMessage(message))));
+  }
+
+  /** close_notify is an alert of two octets: in TLS 1.3 it looks like data, but nothing else is as short. */
+  #watchRecords(octets: Buffer): void {
+    this.#records = Buffer.concat([this.#records, octets]);
+    for (;;) {
+      const next = 5 + (this.#records.length < 5 ? 0 : this.#records.readUInt16BE(3));
+      if (this.#records.length < Math.max(5, next)) return;
+      if (this.isOpen && next === 5 + CLOSE_NOTIFY_OCTETS) this.hasEnded = true;
+      this.#records = this.#records.subarray(next);
+    }
   }
 
   /** Octets of a frame that is not complete. */
@@ -198,7 +237,7 @@ export class RawClient {
     // FIN comes right behind close_notify, if it comes.
     let turns = 0;
     await this.#world.until("what follows", () => this.isClosed || this.hasTcpEnded || ++turns > 50);
-    if (this.error === "ECONNRESET") return "rst";
+    if (this.isReset) return "rst";
     if (!this.hasTcpEnded) return "close_notify";
     return this.hasEnded ? "fin" : "fin without close_notify";
   }
@@ -208,6 +247,9 @@ export class RawClient {
     this.#tcp.destroy();
   }
 }
+
+/** Level, description, the inner type, and the tag of the usual ciphers. */
+const CLOSE_NOTIFY_OCTETS = 2 + 1 + 16;
 
 /** TLS takes a socket over; this leaves it visible. */
 function relayOf(tcp: Socket): Duplex {

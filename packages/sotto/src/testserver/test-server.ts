@@ -148,10 +148,7 @@ export class TestServer {
 }
 
 /** Ports of a fixture: its place in the catalogue decides, so that `--only` moves nothing. */
-function portsOf(
-  fixture: Fixture,
-  portBase: number,
-): { readonly port: number; readonly tlsPort: number } {
+function portsOf(fixture: Fixture, portBase: number): { readonly port: number; readonly tlsPort: number } {
   if (portBase === 0) return { port: 0, tlsPort: 0 };
   const port = portBase + 2 * CATALOGUE.indexOf(fixture);
   return { port, tlsPort: port + 1 };

@@ -32,11 +32,17 @@ export function startTls(
       observed.note(direction, "handshake", octets.length);
       if (direction === "in") hello.push(octets);
     },
-    onHalt: (what) => observed.note("own", `stops: ${what}`),
+    onHalt: (what) => {
+      observed.note("own", `stops: ${what}`);
+      if (behaviour.stop?.how !== "silence") observed.end("server");
+    },
   });
   const server = createServer(tlsOptions(behaviour, shared));
   server.on("secureConnection", (session) => {
-    isDone = true;
+    // The server's last flight is written in this turn, after this call.
+    setImmediate(() => {
+      isDone = true;
+    });
     const subject = session.getPeerX509Certificate()?.subject;
     observed.noteHandshake({
       version: session.getProtocol() ?? "?",
@@ -45,7 +51,9 @@ export function startTls(
       isResumed: session.isSessionReused(),
       clientCertificate: subject,
     });
-    onSession(session, gate);
+    // One that stops says nothing afterwards.
+    if (behaviour.stop === undefined) onSession(session, gate);
+    else session.on("error", () => undefined).resume();
   });
   server.on("tlsClientError", (error) => {
     observed.noteHandshakeFailure(reasonOf(error));
