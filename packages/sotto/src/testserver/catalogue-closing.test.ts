@@ -143,9 +143,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "idle-rst": whenIdle("idle-rst", "rst"),
   "idle-silence": async (transport) => {
     const client = await world.connect("idle-silence", transport);
-    await world
-      .untilEvent("idle-silence", transport === "tcp" ? /./ : /^handshake done/)
-      .catch(() => undefined);
+    await world.untilEvent("idle-silence", transport === "tcp" ? /^accepted$/ : /^handshake done/);
     await world.clock.advance(1000);
     await isSilent("idle-silence", client);
   },

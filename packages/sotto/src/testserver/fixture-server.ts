@@ -133,6 +133,7 @@ export class FixtureServer {
     const { observations, connections } = this.#shared;
     const client = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
     const observed = observations.open(this.fixture.name, transport, client, this.#fastOpenOf(socket));
+    observed.note("own", "accepted");
     const behaviour = this.#behaviour;
     this.#sockets.add(socket);
     let session: StreamSession | undefined;

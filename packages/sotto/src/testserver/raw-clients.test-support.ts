@@ -31,9 +31,9 @@ export class TestWorld {
   readonly events: { readonly connection: ConnectionRecord; readonly event: TimelineEvent }[] = [];
   #tests: TestServer | undefined;
 
-  async start(only?: readonly string[]): Promise<void> {
+  get runtime(): Runtime {
     const { clock } = this;
-    const runtime: Runtime = {
+    return {
       clock: {
         nowMs: () => clock.nowMs(),
         wallMs: () => Date.now(),
@@ -43,6 +43,10 @@ export class TestWorld {
       network: nodeRuntime().network,
       events: silentEvents,
     };
+  }
+
+  async start(only?: readonly string[]): Promise<void> {
+    const { runtime } = this;
     const onEvent = (connection: ConnectionRecord, event: TimelineEvent): void =>
       void this.events.push({ connection, event });
     this.#tests = await TestServer.start({ address: "127.0.0.1", portBase: 0, only, onEvent }, runtime);
