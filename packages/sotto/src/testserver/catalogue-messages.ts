@@ -117,9 +117,16 @@ const MESSAGES: readonly Fixture[] = [
   reply("messages", "unsolicited", "before the reply one that nobody asked for", ["7766-7-c"], {
     message: "unsolicited-first",
   }),
-  reply("messages", "old-id", "before each reply the one to the query before, once more", ["7766-7-c"], {
-    message: "old-id-first",
-  }),
+  reply(
+    "messages",
+    "old-id",
+    "before each reply the one to the query before, once more",
+    ["7766-7-c"],
+    {
+      message: "old-id-first",
+    },
+    STREAMS,
+  ),
   reply("messages", "garbage", "octets behind the right id that are no message", ["7766-7-c"], {
     message: "garbage",
   }),
