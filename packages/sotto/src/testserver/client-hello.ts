@@ -21,7 +21,8 @@ export function tryReadClientHello(octets: Uint8Array): Parsed<ClientHello> | un
   const pieces: Uint8Array[] = [];
   let at = 0;
   let have = 0;
-  while (have < 4 || have < 4 + bodyOctets(pieces)) {
+  const head: number[] = [];
+  while (have < 4 || have < 4 + bodyOctets(head)) {
     if (at + 5 > octets.length) return undefined;
     if (octets[at] !== HANDSHAKE_RECORD) return problem("not a TLS handshake");
     const end = at + 5 + uint16At(octets, at + 3);
@@ -29,17 +30,18 @@ export function tryReadClientHello(octets: Uint8Array): Parsed<ClientHello> | un
     const piece = octets.subarray(at + 5, end);
     if (piece.length === 0) return problem("an empty handshake record");
     pieces.push(piece);
+    head.push(...piece.subarray(0, Math.max(0, 4 - head.length)));
     have += piece.length;
     at = end;
   }
   const message = Buffer.concat(pieces);
   if (message[0] !== CLIENT_HELLO) return problem("not a ClientHello");
-  return readBody(message.subarray(4, 4 + bodyOctets([message])), at);
+  return readBody(message.subarray(4, 4 + bodyOctets(head)), at);
 }
 
-function bodyOctets(pieces: readonly Uint8Array[]): number {
-  const head = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
-  return ((head?.[1] ?? 0) << 16) | ((head?.[2] ?? 0) << 8) | (head?.[3] ?? 0);
+/** The length in the header of a handshake message, which has four octets. */
+function bodyOctets(head: readonly number[]): number {
+  return ((head[1] ?? 0) << 16) | ((head[2] ?? 0) << 8) | (head[3] ?? 0);
 }
 
 function readBody(body: Uint8Array, octets: number): Parsed<ClientHello> {

@@ -59,15 +59,19 @@ export class FixtureServer {
     at: { readonly address: string; readonly port: number; readonly tlsPort: number },
     shared: FixtureShared,
   ): Promise<FixtureServer> {
-    const server = new FixtureServer(fixture, at.address, shared);
-    try {
-      server.#synData = await synDataReader();
-      await server.#open(at.port, at.tlsPort);
-    } catch (error) {
-      await server.close();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const server = new FixtureServer(fixture, at.address, shared);
+      try {
+        server.#synData = await synDataReader();
+        await server.#open(at.port, at.tlsPort);
+        return server;
+      } catch (error) {
+        await server.close();
+        // The system chooses a port that is free for TCP, and UDP may find it taken.
+        if (at.port !== 0 || attempt >= PORT_ATTEMPTS_MAX || !DnsError.is(error, "ERR_ADDRESS_IN_USE"))
+          throw error;
+      }
     }
-    return server;
   }
 
   async #open(port: number, tlsPort: number): Promise<void> {
@@ -131,7 +135,7 @@ export class FixtureServer {
 
   #accept(socket: Socket, transport: "tcp" | "tls"): void {
     const { observations, connections } = this.#shared;
-    const client = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
+    const client = endpointText(socket.remoteAddress ?? "?", socket.remotePort ?? 0);
     const observed = observations.open(this.fixture.name, transport, client, this.#fastOpenOf(socket));
     observed.note("own", "accepted");
     const behaviour = this.#behaviour;
@@ -216,7 +220,7 @@ export class FixtureServer {
 
   #datagram(socket: UdpSocket, octets: Uint8Array, from: RemoteInfo): void {
     const { answers, clock } = this.#shared;
-    const observed = this.#udpClient(`${from.address}:${from.port}`);
+    const observed = this.#udpClient(endpointText(from.address, from.port));
     const view = new MessageView();
     const problem = view.reset(octets.slice());
     observed.noteQuery(view, problem, 0);
@@ -281,6 +285,10 @@ export class FixtureServer {
   }
 }
 
+function endpointText(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** Before there is a session. */
 function endSocket(socket: Socket, how: End, observed: Observed): void {
   // Read on, or the client's end is never seen.
@@ -327,6 +335,7 @@ const CONNECTIONS_MAX = 1000;
 /** Clients told apart over UDP by each fixture, the latest. */
 const UDP_CLIENTS_MAX = 200;
 const DELAYED_DATAGRAMS_MAX = 1000;
+const PORT_ATTEMPTS_MAX = 20;
 const FAST_OPEN_QUEUE = 16;
 const HTTP_REPLY = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /** A fatal alert of TLS 1.2's record layer, handshake_failure (RFC 8446 §6). */

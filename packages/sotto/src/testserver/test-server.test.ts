@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
 import { after, before, test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { DnsError } from "@sotto/dns/runtime";
 import { SeededRandom } from "@sotto/dns/testing";
 import { makeKeepalive, makePadding } from "@sotto/dns/wire";
@@ -317,6 +320,24 @@ test("the command serves, tells where, and gives everything back at a signal", a
   const text = await run("--port-base", "0", "--only", "refused");
   assert.match(text.stdout, /^refused +[0-9]+ tcp\+udp, [0-9]+ tls +REFUSED/m);
   assert.match(text.stdout, /kdig @127\.0\.0\.1 -p [0-9]+ \+tls-ca=\S+ \+tls-hostname=resolver\.sotto\.test/);
+});
+
+test("it serves on IPv6, too, with certificates for that address", async (context) => {
+  if (!Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === "::1")))
+    return context.skip("this machine has no ::1");
+  const tests = await TestServer.start({ address: "::1", portBase: 0, only: [] }, world.runtime);
+  try {
+    const [tls] = tests.fixtures.flatMap(({ places }) =>
+      places.filter(({ transport }) => transport === "tls"),
+    );
+    const socket = connectTls({ host: "::1", port: tls?.port ?? 0, ca: tests.credentials.authorityPem });
+    await once(socket, "secureConnect");
+    socket.destroy();
+    const [record] = tests.observations.connections();
+    assert.match(record?.client ?? "", /^\[::1\]:[0-9]+$/);
+  } finally {
+    await tests.close();
+  }
 });
 
 test("the catalogue is listed without a server", async () => {
