@@ -69,7 +69,8 @@ peerTest("dig gets answers, sizes and delays over UDP and TCP from the good serv
   assert.match((await dig("good", "tcp", "+keepalive", "www.test.")).stdout, /TCP.KEEPALIVE: 10\.0 sec/);
   assert.match((await dig("good", "tcp", "size-4000.test.", "TXT")).stdout, /MSG SIZE {2}rcvd: 4000/);
   const slow = await dig("good", "udp", "delay-300.test.");
-  assert.ok(Number(/Query time: ([0-9]+) msec/.exec(slow.stdout)?.[1]) >= 300, slow.stdout);
+  // dig's clock starts when the system has told it that the datagram is gone, which may be a moment after it came.
+  assert.ok(Number(/Query time: ([0-9]+) msec/.exec(slow.stdout)?.[1]) >= 290, slow.stdout);
 });
 
 /** What dig makes of one query over UDP, or over TCP where only that shows it. */

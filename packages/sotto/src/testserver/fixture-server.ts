@@ -6,6 +6,7 @@ import { askFastOpen, synDataReader } from "@sotto/dns/runtime/node";
 import { MessageView } from "@sotto/dns/wire";
 import type { Answers } from "./answers.ts";
 import { type Behaviour, combineBehaviours, type End } from "./behaviour.ts";
+import { startExactTimer } from "./exact-timer.ts";
 import type { Fixture, Transport } from "./fixture.ts";
 import { makeReply } from "./make-reply.ts";
 import { behaviourOfName } from "./name-switches.ts";
@@ -242,15 +243,10 @@ export class FixtureServer {
     };
     if (behaviour.delayMs === undefined || behaviour.delayMs === 0) send();
     else if (this.#timers.size < DELAYED_DATAGRAMS_MAX) {
-      const timer = clock.startTimer(
-        "testserver-delay",
-        behaviour.delayMs,
-        () => {
-          this.#timers.delete(timer);
-          send();
-        },
-        true,
-      );
+      const timer = startExactTimer(clock, "testserver-delay", behaviour.delayMs, () => {
+        this.#timers.delete(timer);
+        send();
+      });
       this.#timers.add(timer);
     } else observed.note("own", "no reply: too many are delayed");
   }

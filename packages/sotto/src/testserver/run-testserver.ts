@@ -71,6 +71,10 @@ async function serve(options: TestServerArguments, io: ProgramIo): Promise<void>
       resolve();
     });
   });
+  if (!LOOPBACK.test(options.address))
+    io.stderr.write(
+      `sotto testserver: ${options.address} may be reached by others: these servers answer everybody, with up to 16 kB over UDP; keep them from the internet\n`,
+    );
   const tests = await TestServer.start(options, nodeRuntime());
   try {
     const control = await ControlApi.open(options.controlPort, tests);
@@ -130,5 +134,7 @@ function readPort(text: string | undefined, fallback: number): number | undefine
   return /^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
 }
 
+/** RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
+const LOOPBACK = /^(?:127\.[0-9.]+|::1)$/;
 /** Above 1024, and near 53. */
 const PORT_BASE_DEFAULT = 5300;

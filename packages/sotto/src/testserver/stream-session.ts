@@ -6,6 +6,7 @@ import type { Clock, Timer } from "@sotto/dns/runtime";
 import { concatOctets, FrameReader, MessageView } from "@sotto/dns/wire";
 import type { Answers } from "./answers.ts";
 import { BATCH_MS, type Behaviour, type End, IDLE_MS, type ReplyBehaviour } from "./behaviour.ts";
+import { startExactTimer } from "./exact-timer.ts";
 import type { Transport } from "./fixture.ts";
 import { makeReply } from "./make-reply.ts";
 import type { Observed } from "./observations.ts";
@@ -240,19 +241,14 @@ export class StreamSession {
     this.#idleTimer?.cancel();
     const { afterMs, how } = this.#idle;
     const { clock } = this.#parts;
-    this.#idleTimer = clock.startTimer("testserver-idle", afterMs, () => this.end(how), true);
+    this.#idleTimer = startExactTimer(clock, "testserver-idle", afterMs, () => this.end(how));
   }
 
   #later(name: string, delayMs: number, run: () => void): void {
-    const timer = this.#parts.clock.startTimer(
-      name,
-      delayMs,
-      () => {
-        this.#timers.delete(timer);
-        run();
-      },
-      true,
-    );
+    const timer = startExactTimer(this.#parts.clock, name, delayMs, () => {
+      this.#timers.delete(timer);
+      run();
+    });
     this.#timers.add(timer);
   }
 }

@@ -340,6 +340,13 @@ test("it serves on IPv6, too, with certificates for that address", async (contex
   }
 });
 
+test("an address that others can reach is warned of", async () => {
+  const { code, stderr } = await run("--port-base", "0", "--only", "good", "--address", "0.0.0.0");
+  assert.equal(code, 0);
+  assert.match(stderr, /0\.0\.0\.0 may be reached by others/);
+  assert.equal((await run("--port-base", "0", "--only", "good")).stderr, "");
+});
+
 test("the catalogue is listed without a server", async () => {
   const { code, stdout } = await run("--list");
   assert.equal(code, 0);
