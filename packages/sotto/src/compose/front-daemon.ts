@@ -1,5 +1,5 @@
 /** The front end as a whole: listeners → front service → rules → packet cache or pools of backends. The only file that knows all of these parts. */
-import type { Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, ListenerConfig } from "../config/index.ts";
@@ -201,11 +201,11 @@ class FrontDaemon implements RunningFront {
   }
 
   drainBackend(pool: string, backend: string): void {
-    this.#engine.pools.poolOf(pool).drain(backend);
+    if (!this.#engine.pools.poolOf(pool).drain(backend)) throw noBackend(pool, backend);
   }
 
   resumeBackend(pool: string, backend: string): void {
-    this.#engine.pools.poolOf(pool).resume(backend);
+    if (!this.#engine.pools.poolOf(pool).resume(backend)) throw noBackend(pool, backend);
   }
 
   async drain(): Promise<void> {
@@ -234,6 +234,10 @@ class ListenerHandler implements MessageHandler {
   answer(octets: Uint8Array, channel: QueryChannel): ReturnType<MessageHandler["answer"]> {
     return this.#handler.answer(octets, channel);
   }
+}
+
+function noBackend(pool: string, backend: string): DnsError {
+  return new DnsError("ERR_CONFIG", `pool ${pool} has no backend ${JSON.stringify(backend)}`);
 }
 
 async function closeEngine({ rules, pools }: Engine): Promise<void> {

@@ -17,9 +17,9 @@ const backend = z.strictObject({
   weight: z.number().int().min(1).max(1000).default(1).meta({
     description: "Its share of the queries, for the choices weighted and hash.",
   }),
-  connections: z.number().int().min(1).max(256).default(4).meta({
+  connections: z.number().int().min(1).max(10_000).optional().meta({
     description:
-      "Connections to it at once (tcp, tls), or sockets (udp). All clients share them: each carries many queries, answered in any order.",
+      "Connections to it at once (tcp, tls), or sockets (udp). All clients share them: each carries many queries, answered in any order. Default 4; with `proxy: v2`, where each is of one client, 256.",
   }),
   "in-flight": z.number().int().min(1).max(60_000).default(2000).meta({
     description: "Unanswered queries at this backend; more wait in its queue.",
@@ -29,7 +29,7 @@ const backend = z.strictObject({
   }),
   proxy: z.enum(["off", "v2"]).default("off").meta({
     description:
-      "Tells the client's address by PROXY protocol version 2. Connections are then of one client each: `connections` counts clients that are connected at once.",
+      "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each.",
   }),
   "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
     description:

@@ -192,7 +192,8 @@ function toBackend(backend: FrontSettings["pools"][number]["backends"][number]):
     name: backend.name ?? upstreamAddressToText({ ...address, authName: undefined, pins: [] }),
     address,
     weight: backend.weight,
-    connections: backend.connections,
+    connections:
+      backend.connections ?? (backend.proxy === "v2" ? CONNECTIONS_OF_CLIENTS : CONNECTIONS_SHARED),
     inFlightMax: backend["in-flight"],
     queueMax: backend.queue,
     tellsClient: backend.proxy === "v2",
@@ -200,6 +201,10 @@ function toBackend(backend: FrontSettings["pools"][number]["backends"][number]):
   };
 }
 
+/** One that answers in order holds up a quarter with a slow name, and not all. */
+const CONNECTIONS_SHARED = 4;
+/** Clients that ask at the same time, more or less. */
+const CONNECTIONS_OF_CLIENTS = 256;
 /** Below this a cache holds too little to be worth its bookkeeping. */
 const CACHE_BYTES_MIN = 1024 * 1024;
 const CACHE_BYTES_MAX = 16 * 1024 ** 3;
