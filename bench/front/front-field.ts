@@ -50,6 +50,8 @@ export class FrontField {
 
   /** Starts the backend and the load; writes the block list when it is wanted. */
   async open(wantsBlockList: boolean): Promise<void> {
+    // A signal leaves no time for more.
+    process.once("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
     const pair = await makeSelfSigned([`dns.${ZONE}`], Date.now());
     writeFileSync(this.#path("server.pem"), pair.certificatePem);
     writeFileSync(this.#path("server.key"), pair.keyPem);

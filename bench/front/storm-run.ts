@@ -49,6 +49,8 @@ type Tell = (text: string) => void;
 /** Rejects when something does not start, or the front end ends. */
 export async function runStorm(options: StormOptions, tell: Tell): Promise<Storm> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-storm-"));
+  // A signal leaves no time for more.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const field = new StormField(folder, options, tell);
   try {
     return await field.run();

@@ -28,7 +28,8 @@ const { values: options } = parseArgs({
 });
 
 if (process.getuid?.() === 0 && !options.inside) {
-  const enter = 'ip link set lo up && echo 3 > /proc/sys/net/ipv4/tcp_fastopen && exec "$0" "$@"';
+  const enter =
+    'ip link set lo up && echo 3 > /proc/sys/net/ipv4/tcp_fastopen && exec setpriv --pdeathsig TERM "$0" "$@"';
   const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), "--inside"];
   const run = spawnSync("unshare", ["-n", "sh", "-c", enter, process.execPath, ...args], {
     stdio: "inherit",

@@ -34,6 +34,8 @@ export async function takeGaps(
   tell: (text: string) => void,
 ): Promise<GapCell[]> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-gaps-"));
+  // A signal leaves no time for more.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const site: Site = { folder, caPem: await writeCertificates(folder) };
   const cells: GapCell[] = [];
   try {
