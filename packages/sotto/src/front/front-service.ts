@@ -20,6 +20,7 @@ import {
 import {
   bareResponse,
   FINISH_ROOM_OCTETS,
+  finishedResponse,
   finishResponse,
   OPEN,
   type OutcomeCounters,
@@ -176,7 +177,11 @@ export class FrontService {
         authorities: answer?.authorities ?? [],
       }),
     );
-    return this.#gate.count("answered", channel, this.#finish(base, view, channel, errors));
+    return this.#gate.count(
+      "answered",
+      channel,
+      finishedResponse(base, view, channel, 0, errors, this.#gate.cookies),
+    );
   }
 
   #goOn(verdict: Verdict, channel: QueryChannel): Answer | Promise<Answer> {
@@ -281,7 +286,7 @@ export class FrontService {
     }
     const { base, rcode, errors } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
-    const answer = this.#finish(base, view, channel, errors);
+    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
     if (way.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     done(this.#gate.count(counted, channel, answer));
@@ -299,20 +304,6 @@ export class FrontService {
     cache.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
   }
 
-  #finish(
-    base: Uint8Array,
-    view: MessageView,
-    channel: QueryChannel,
-    errors: readonly ExtendedError[],
-  ): Uint8Array {
-    const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
-    buffer.set(base);
-    return buffer.subarray(
-      0,
-      finishResponse(buffer, base.length, view, channel, 0, errors, this.#gate.cookies),
-    );
-  }
-
   /** RFC 8767 §5: an old answer, when there is nobody who could give a new one. */
   #stale({ pool, view, channel, mayShare }: Way): Uint8Array | undefined {
     if (pool.staleSeconds === 0 || !mayShare || !pool.backends.isDown) return undefined;
@@ -321,7 +312,11 @@ export class FrontService {
     const base = new Uint8Array(hit.replyOctets);
     if (!hit.copyInto(base, 0, STALE_TTL_SECONDS)) return undefined;
     this.counters.stale++;
-    return this.#gate.count("answered from cache", channel, this.#finish(base, view, channel, STALE));
+    return this.#gate.count(
+      "answered from cache",
+      channel,
+      finishedResponse(base, view, channel, 0, STALE, this.#gate.cookies),
+    );
   }
 
   #fail({ view, channel }: Way, code: EdeCode, text: string): Uint8Array {

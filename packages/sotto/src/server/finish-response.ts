@@ -6,6 +6,7 @@
 
 import type { QueryChannel, Transport } from "@sotto/dns/transport";
 import {
+  copyToSend,
   EdeCode,
   EdnsOptionCode,
   type ExtendedError,
@@ -173,6 +174,23 @@ function writePadding(buffer: Uint8Array, at: number, octetsMax: number): number
   return end;
 }
 
+/** The same for a reply in memory of its own, which stays as it is; the answer's octets are its own, too. */
+export function finishedResponse(
+  base: Uint8Array,
+  view: MessageView,
+  channel: QueryChannel,
+  upperRcode: number,
+  extendedErrors: readonly ExtendedError[],
+  cookies: ServerCookies | undefined,
+): Uint8Array {
+  room.set(base);
+  return copyToSend(
+    room,
+    0,
+    finishResponse(room, base.length, view, channel, upperRcode, extendedErrors, cookies),
+  );
+}
+
 /** An answer of header, question and OPT only, in a buffer of its own. The question is left out when it cannot be read. */
 export function bareResponse(
   view: MessageView,
@@ -183,10 +201,10 @@ export function bareResponse(
 ): Uint8Array {
   const hasQuestion = view.questionCount === 1 && view.questionEnd > HEADER_OCTETS;
   const end = hasQuestion ? view.questionEnd : HEADER_OCTETS;
-  const buffer = new Uint8Array(end + FINISH_ROOM_OCTETS);
-  setUint16(buffer, 2, rcode & RCODE_BITS);
-  setUint16(buffer, 4, hasQuestion ? 1 : 0);
-  return buffer.subarray(0, finishResponse(buffer, end, view, channel, rcode >>> 4, extendedErrors, cookies));
+  room.fill(0, 0, end);
+  setUint16(room, 2, rcode & RCODE_BITS);
+  setUint16(room, 4, hasQuestion ? 1 : 0);
+  return copyToSend(room, 0, finishResponse(room, end, view, channel, rcode >>> 4, extendedErrors, cookies));
 }
 
 const RCODE_BITS = 0x000f;
@@ -201,5 +219,7 @@ const EXTENDED_ERRORS_MAX = 4;
 const ERROR_TEXT_OCTETS_MAX = 128;
 /** OPT, keepalive, extended errors and a block of padding. */
 export const FINISH_ROOM_OCTETS = 2048;
+/** Where answers are finished before they get memory of their own size: used and left within one call. */
+const room = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
 const TOO_LARGE: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "reply exceeds 65535 octets" }];
 const utf8 = new TextEncoder();

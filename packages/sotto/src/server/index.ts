@@ -1,5 +1,5 @@
 export { DOH_ALPN, DohProtocol } from "./doh/doh-protocol.ts";
-export { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
+export { bareResponse, FINISH_ROOM_OCTETS, finishedResponse, finishResponse } from "./finish-response.ts";
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";

@@ -17,7 +17,7 @@ import {
 } from "@sotto/dns/wire";
 import { authoritiesOf, cacheLifeSeconds } from "./cache-policy.ts";
 import { FastPath } from "./fast-path.ts";
-import { bareResponse, FINISH_ROOM_OCTETS, finishResponse } from "./finish-response.ts";
+import { bareResponse, finishedResponse } from "./finish-response.ts";
 import type { OutcomeCounters } from "./outcome-counters.ts";
 import { PipelineContext } from "./pipeline-context.ts";
 import { OPEN, QueryGate, type QueryGateOptions } from "./query-gate.ts";
@@ -165,19 +165,9 @@ export class QueryService implements MessageHandler {
   #finish(query: Query, channel: QueryChannel, reply: Reply): Uint8Array {
     const { view } = query;
     const { base, rcode } = this.#store(view, reply);
-    const buffer = new Uint8Array(base.length + FINISH_ROOM_OCTETS);
-    buffer.set(base);
-    const end = finishResponse(
-      buffer,
-      base.length,
-      view,
-      channel,
-      0,
-      reply.extendedErrors,
-      this.#gate.cookies,
-    );
+    const answer = finishedResponse(base, view, channel, 0, reply.extendedErrors, this.#gate.cookies);
     const outcome = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
-    return this.#gate.count(outcome, channel, buffer.subarray(0, end));
+    return this.#gate.count(outcome, channel, answer);
   }
 
   /** The reply without OPT, kept in the cache when it may be. */
