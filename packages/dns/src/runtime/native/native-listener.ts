@@ -4,10 +4,10 @@ import type { Endpoint, ListenerChange, ListenHandlers, ListenOptions, StreamLis
 import { askFastOpenOn } from "../node/fast-open.ts";
 
 import { TICKET_KEYS_OCTETS } from "../node/node-tls-server.ts";
-import { PacedQueue } from "../node/paced-queue.ts";
 import { duplicateDescriptor } from "../node/system-calls.ts";
 import { endpointText, toDnsError } from "../node/system-problem.ts";
 import { Arrival, type ArrivalOwner } from "./arrival.ts";
+import { HandshakeQueue } from "./handshake-queue.ts";
 import { type NativeLoop, Watch, type Watcher } from "./native-loop.ts";
 import type { NativeStream } from "./native-stream.ts";
 import { TlsServer } from "./tls-server.ts";
@@ -56,8 +56,9 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   readonly #localOfAll: Endpoint | undefined;
   #tls: TlsServer | undefined;
   #retry: NodeJS.Timeout | undefined = undefined;
-  /** A flood of handshakes must not stop those who are served already. */
-  readonly #handshakes = new PacedQueue<Arrival>(HANDSHAKES_PER_TURN, (arrival) => arrival.shakeHands());
+  readonly #handshakes: HandshakeQueue;
+  /** Connections to ask for at the next event: most come alone, and asking for one that is not there is dear. */
+  #acceptsNext = 1;
 
   constructor(
     loop: NativeLoop,
@@ -67,6 +68,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     tls: TlsServer | undefined,
   ) {
     this.#loop = loop;
+    this.#handshakes = new HandshakeQueue(loop);
     this.#options = options;
     this.#handlers = handlers;
     this.#watch = watch;
@@ -83,14 +85,17 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   }
 
   onReady(): void {
-    for (let i = 0; i < ACCEPTS_PER_TURN && !this.#watch.isClosed; i++) {
+    for (let i = 0; i < this.#acceptsNext && !this.#watch.isClosed; i++) {
       const fd = this.#loop.sockets.accept(this.#watch.fd);
       if (fd >= 0) this.#accept(fd, this.#loop.sockets.acceptedFrom());
       else {
         if (fd !== Blocked) this.#acceptFailed();
+        this.#acceptsNext = 1;
         return;
       }
     }
+    // All were there: the next event tells whether there are more.
+    this.#acceptsNext = Math.min(2 * this.#acceptsNext, ACCEPTS_PER_TURN);
   }
 
   #accept(fd: number, remote: Endpoint): void {
@@ -181,7 +186,5 @@ const NOBODY: Watcher = { onReady: () => undefined, abandon: () => undefined };
 const BACKLOG = 4096;
 /** New connections before those that are there have their turn. */
 const ACCEPTS_PER_TURN = 32;
-/** Each takes a quarter of a millisecond, in which nobody else is answered. */
-const HANDSHAKES_PER_TURN = 2;
 /** Without descriptors to accept with: others may close theirs. */
 const ACCEPT_RETRY_MS = 100;

@@ -97,9 +97,8 @@ export class NativeLoop {
   #sender: TurnEnd | undefined = undefined;
   readonly #watches: (Watch | undefined)[] = [];
   readonly #free: number[] = [];
-  /** Slots that became free in this turn: an event of it may still name them. */
-  readonly #freedNow: number[] = [];
   #generation = 0;
+  #turnNumber = 0;
   #isScheduled = false;
   #ofNextTurn: Task[] = [];
   #ofThisTurn: TurnEnd[] = [];
@@ -125,11 +124,15 @@ export class NativeLoop {
     return [slot, this.#generation];
   }
 
-  /** The place of a watch that has closed. */
+  /** The place of a watch that has closed. An event of this turn that still names it has another generation. */
   vacate(slot: number): void {
     this.#watches[slot] = undefined;
-    this.#freedNow.push(slot);
-    this.#schedule();
+    this.#free.push(slot);
+  }
+
+  /** Counts turns; whoever may do only so much in one can tell when the next has begun. */
+  get turn(): number {
+    return this.#turnNumber;
   }
 
   /** In the next turn, whether or not an event comes. */
@@ -176,6 +179,7 @@ export class NativeLoop {
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
+    this.#turnNumber++;
     const tasks = this.#ofNextTurn;
     this.#ofNextTurn = [];
     const count = this.events.take();
@@ -185,8 +189,6 @@ export class NativeLoop {
       watch.watcher.onReady(this.events.readyAt(i));
     }
     for (const task of tasks) task.run();
-    for (let slot = this.#freedNow.pop(); slot !== undefined; slot = this.#freedNow.pop())
-      this.#free.push(slot);
   };
 
   #closeAll(): void {

@@ -82,6 +82,7 @@ function contextOptions(
     groups: tls.groups?.join(":"),
     sessionIdContext: sessionContextOf(tls),
     ticketLifetimeSeconds: TICKET_LIFETIME_SECONDS,
+    choosesByName: (tls.moreCertificates ?? []).length > 0,
     clientAuthorities: tls.clientAuthoritiesPem?.flatMap(certificatesOf),
   };
 }

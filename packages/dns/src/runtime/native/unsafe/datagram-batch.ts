@@ -30,7 +30,9 @@ export class DatagramBatch {
   /** Receives what is there; gives how many, `Blocked` or `Failed`. */
   receive(fd: number): number {
     this.#in.offer();
-    return this.#result(this.#foreign.calls.recvmmsg(fd, this.#in.headers.address, BATCH_MAX, 0, NULL));
+    const { calls } = this.#foreign;
+    const { address } = this.#in.headers;
+    return this.#result(calls.recvmmsg(BigInt(fd), address, BATCH_WORD, NO_FLAGS, NULL));
   }
 
   /** Whether one more call may find more. */
@@ -140,7 +142,8 @@ export class DatagramBatch {
   send(fd: number, first: number): number {
     const { headers } = this.#out;
     const address = headers.addressOf(first * HEADER_BYTES);
-    return this.#result(this.#foreign.calls.sendmmsg(fd, address, this.count - first, 0));
+    const { calls } = this.#foreign;
+    return this.#result(calls.sendmmsg(BigInt(fd), address, BigInt(this.count - first), NO_FLAGS));
   }
 
   /** One that was not sent, as a copy. */
@@ -205,6 +208,7 @@ class Messages {
 
 /** Datagrams of one call. */
 const BATCH_MAX = 64;
+const BATCH_WORD = BigInt(BATCH_MAX);
 /** A PROXY header and a query with options; what is longer is cut, and no query of ours. */
 const RECEIVED_OCTETS_MAX = 8192;
 /** Replies are seldom longer than 1232 octets (RFC 9715 §3.2). */
@@ -222,6 +226,7 @@ const CMSG_HEADER_BYTES = 16;
 const IPV4_PKTINFO_BYTES = 12;
 const IPV6_PKTINFO_BYTES = 20;
 const NULL = 0n;
+const NO_FLAGS = 0n;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
 const IPPROTO_IPV6 = 41;

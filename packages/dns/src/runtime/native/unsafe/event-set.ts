@@ -15,6 +15,7 @@ export class EventSet {
   readonly #foreign: Foreign;
   readonly #end: ThreadEnd;
   readonly #set: number;
+  readonly #setWord: bigint;
   readonly #events: Block;
   readonly #change: Block;
   /** 32-bit words of one `struct epoll_event`, and where its data begins: the structure is packed on x64 only. */
@@ -33,9 +34,10 @@ export class EventSet {
     const { calls, library, ffi } = foreign;
     this.#eventWords = arch === "x64" ? 3 : 4;
     this.#dataWord = this.#eventWords - 2;
-    this.#events = new Block(foreign, EVENTS_MAX * this.#eventWords * 4);
+    this.#events = new Block(foreign, Number(EVENTS_MAX) * this.#eventWords * 4);
     this.#change = new Block(foreign, this.#eventWords * 4);
     this.#set = calls.epoll_create1(EPOLL_CLOEXEC);
+    this.#setWord = BigInt(Math.max(0, this.#set));
     if (this.#set < 0) throw new Error(`epoll_create1: errno ${foreign.errno[0]}`);
     this.#handle = calls.malloc(calls.uv_handle_size(UV_POLL));
     // Lives as long as the handle: it is never unregistered.
@@ -51,7 +53,7 @@ export class EventSet {
     } catch (problem) {
       // An open handle would end the process with its thread.
       if (isInitialised) calls.uv_close(this.#handle, NULL);
-      calls.close(this.#set);
+      calls.close(this.#setWord, NULL);
       throw problem;
     }
     calls.uv_unref(this.#handle);
@@ -72,12 +74,13 @@ export class EventSet {
     this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
   }
 
-  #control(what: number, fd: number, ready: number, slot: number, generation: number): boolean {
+  #control(what: bigint, fd: number, ready: number, slot: number, generation: number): boolean {
     const { words } = this.#change;
     words[0] = ready;
     words[this.#dataWord] = slot;
     words[this.#dataWord + 1] = generation;
-    const isDone = this.#foreign.calls.epoll_ctl(this.#set, what, fd, this.#change.address) === 0;
+    const { calls } = this.#foreign;
+    const isDone = calls.epoll_ctl(this.#setWord, what, BigInt(fd), this.#change.address) === 0;
     if (!isDone) this.#errno = this.#foreign.errno[0] ?? 0;
     return isDone;
   }
@@ -90,7 +93,8 @@ export class EventSet {
   /** How many events there are now; they are read by index until the next call. */
   take(): number {
     if (this.#isClosed) return 0;
-    return Math.max(0, this.#foreign.calls.epoll_wait(this.#set, this.#events.address, EVENTS_MAX, 0));
+    const { calls } = this.#foreign;
+    return Math.max(0, calls.epoll_wait(this.#setWord, this.#events.address, EVENTS_MAX, NO_WAIT));
   }
 
   readyAt(index: number): number {
@@ -129,18 +133,20 @@ export class EventSet {
     this.#end.forget("uv_poll_stop", this.#handle);
     this.#end.forget("close", this.#set);
     this.#foreign.calls.uv_close(this.#handle, NULL);
-    this.#foreign.calls.close(this.#set);
+    this.#foreign.calls.close(this.#setWord, NULL);
   }
 }
 
 /** Events of one turn; more come in the next one. */
-const EVENTS_MAX = 256;
+const EVENTS_MAX = 256n;
+/** Milliseconds. */
+const NO_WAIT = 0n;
 
 // Constants of Linux and libuv, from their headers.
 const NULL = 0n;
 const EPOLL_CLOEXEC = 0o2_000_000;
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
+const EPOLL_CTL_ADD = 1n;
+const EPOLL_CTL_DEL = 2n;
+const EPOLL_CTL_MOD = 3n;
 const UV_POLL = 8;
 const UV_READABLE = 1;

@@ -115,9 +115,8 @@ export class Sockets {
   accept(fd: number): number {
     this.#int.view.setUint32(0, ADDRESS_OCTETS_MAX, true);
     const { calls } = this.#foreign;
-    return this.#result(
-      calls.accept4(fd, this.#address.address, this.#int.address, SOCK_CLOEXEC | SOCK_NONBLOCK),
-    );
+    const { address } = this.#address;
+    return this.#result(calls.accept4(BigInt(fd), address, this.#int.address, ACCEPT_FLAGS));
   }
 
   acceptedFrom(): Endpoint {
@@ -126,7 +125,7 @@ export class Sockets {
 
   /** Reads into {@link input}; 0 is the end. */
   read(fd: number): number {
-    return this.#result(this.#foreign.calls.read(fd, this.#input.address, SCRATCH_OCTETS));
+    return this.#result(this.#foreign.calls.read(BigInt(fd), this.#input.address, SCRATCH_WORD));
   }
 
   /** Reads at most `octets`, and leaves them with the system when `isPeek`. */
@@ -137,17 +136,27 @@ export class Sockets {
 
   /** Writes the first octets of {@link output}; gives how many the system took. */
   writeOutput(fd: number, octets: number): number {
-    return this.#result(this.#foreign.calls.write(fd, this.#output.address, octets));
+    return this.#write(fd, octets, MSG_NOSIGNAL);
+  }
+
+  /** As {@link writeOutput}, and FIN follows at once: both may leave in one segment. */
+  writeLastOutput(fd: number, octets: number): number {
+    return this.#write(fd, octets, MSG_NOSIGNAL_MORE);
+  }
+
+  #write(fd: number, octets: number, flags: bigint): number {
+    const { calls } = this.#foreign;
+    return this.#result(calls.send(BigInt(fd), this.#output.address, BigInt(octets), flags));
   }
 
   /** Sends FIN. */
   shutdown(fd: number): boolean {
-    return this.#result(this.#foreign.calls.shutdown(fd, SHUT_WR)) === 0;
+    return this.#result(this.#foreign.calls.shutdown(BigInt(fd), SHUT_WR)) === 0;
   }
 
   /** Closes; whoever owns the descriptor forgets it. */
   close(fd: number): void {
-    this.#foreign.calls.close(fd);
+    this.#foreign.calls.close(BigInt(fd), NULL);
   }
 
   /** Closes with RST: SO_LINGER with no time at all. */
@@ -155,7 +164,7 @@ export class Sockets {
     this.#int.view.setInt32(0, 1, true);
     this.#int.view.setInt32(4, 0, true);
     this.#foreign.calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, this.#int.address, 8);
-    this.#foreign.calls.close(fd);
+    this.close(fd);
   }
 
   /** A failure that the system holds for the next call, undefined for none. */
@@ -178,12 +187,15 @@ export function systemProblem(errno: number, call: string, where?: Endpoint): Er
 
 /** Octets of one read, and of one write. */
 export const SCRATCH_OCTETS = 65_536;
+export const SCRATCH_WORD = BigInt(SCRATCH_OCTETS);
 
 // Constants of Linux, from its headers.
+const NULL = 0n;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2_000_000;
+const ACCEPT_FLAGS = BigInt(SOCK_CLOEXEC | SOCK_NONBLOCK);
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
@@ -194,7 +206,9 @@ const TCP_NODELAY = 1;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const MSG_PEEK = 2;
-const SHUT_WR = 1;
+const MSG_NOSIGNAL = 0x4000n;
+const MSG_NOSIGNAL_MORE = 0xc000n;
+const SHUT_WR = 1n;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const EINTR = 4;

@@ -17,6 +17,8 @@ export interface TlsContextOptions {
   readonly groups: string | undefined;
   readonly sessionIdContext: string;
   readonly ticketLifetimeSeconds: number;
+  /** Whether the name that a client asks for chooses among certificates. */
+  readonly choosesByName: boolean;
   /** Undefined does not ask clients for a certificate. */
   readonly clientAuthorities: readonly Uint8Array[] | undefined;
 }
@@ -33,12 +35,13 @@ export class TlsContext {
     this.#context = foreign.calls.SSL_CTX_new(foreign.calls.TLS_server_method());
     if (this.#context === NULL) throw library.takeError();
     try {
-      this.#limit();
+      this.#limit(options.clientAuthorities !== undefined);
       this.#setSuites(library, options);
       this.#setSessions(library, options);
       this.#setCertificate(library, options);
       this.#setAuthorities(library, options.clientAuthorities ?? []);
-      library.setCallbacks(this.#context, options.clientAuthorities !== undefined);
+      const asksCertificate = options.clientAuthorities !== undefined;
+      library.setCallbacks(this.#context, { asksCertificate, choosesByName: options.choosesByName });
     } catch (problem) {
       this.free();
       throw problem;
@@ -47,7 +50,7 @@ export class TlsContext {
 
   /** A new `SSL`, whose owner frees it. */
   newSession(): bigint {
-    return this.#context === NULL ? NULL : this.#foreign.calls.SSL_new(this.#context);
+    return this.#context === NULL ? NULL : this.#foreign.calls.SSL_new(this.#context, NULL);
   }
 
   /** Another certificate for a handshake under way. */
@@ -63,7 +66,7 @@ export class TlsContext {
   }
 
   /** RFC 8310 §9: TLS 1.2 or later, no compression; RFC 9325 §3.5: no renegotiation. */
-  #limit(): void {
+  #limit(hasStore: boolean): void {
     const { calls } = this.#foreign;
     const options =
       SSL_OP_NO_COMPRESSION |
@@ -72,12 +75,14 @@ export class TlsContext {
       SSL_OP_IGNORE_UNEXPECTED_EOF;
     calls.SSL_CTX_set_options(this.#context, options);
     calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL);
-    calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL);
+    // Without certificates of others there is no chain to be found, which each full handshake would search for.
+    const mode = SSL_MODE_RELEASE_BUFFERS | (hasStore ? 0n : SSL_MODE_NO_AUTO_CHAIN);
+    calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_MODE, mode, NULL);
     // One read of the system for as many records as are there.
     calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_READ_AHEAD, 1n, NULL);
     // Sessions are in tickets, and nowhere else.
-    const mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
-    calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_SESS_CACHE_MODE, mode, NULL);
+    const cache = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
+    calls.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_SESS_CACHE_MODE, cache, NULL);
   }
 
   #setSuites(library: TlsLibrary, { ciphers, suites, groups }: TlsContextOptions): void {
@@ -164,6 +169,7 @@ const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
 const SSL_CTRL_CHAIN_CERT = 89;
 const SSL_CTRL_SET_GROUPS_LIST = 92;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
+const SSL_MODE_NO_AUTO_CHAIN = 0x8n;
 const SSL_MODE_RELEASE_BUFFERS = 0x10n;
 const SSL_SESS_CACHE_SERVER = 0x2n;
 const SSL_SESS_CACHE_NO_INTERNAL = 0x300n;

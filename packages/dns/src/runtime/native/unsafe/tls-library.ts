@@ -1,11 +1,10 @@
 /**
  * What all TLS connections of a thread share: the buffer that OpenSSL writes records to, the functions that it calls back, its
- * queue of errors. OpenSSL calls back only within {@link TlsLibrary.during}, which tells who is shaking hands.
+ * queue of errors. OpenSSL calls back only within {@link TlsLibrary.shakeHands}, which tells who is shaking hands.
  */
-import { randomBytes } from "node:crypto";
 import type { Foreign } from "./foreign.ts";
 import { Block, textBlock } from "./memory.ts";
-import type { Scratch, Sockets } from "./sockets.ts";
+import { SCRATCH_WORD, type Scratch, type Sockets } from "./sockets.ts";
 import type { ThreadEnd } from "./thread-end.ts";
 import type { TlsContext } from "./tls-context.ts";
 
@@ -17,6 +16,13 @@ export interface HandshakeChoices {
   readonly ticketKeys: Uint8Array;
   /** Undefined: the certificate that is there already. */
   contextFor(serverName: string): TlsContext | undefined;
+}
+
+/** What a context has to be asked for in a handshake; what it need not costs each handshake nothing. */
+export interface CallbackNeeds {
+  readonly asksCertificate: boolean;
+  /** There are several certificates. */
+  readonly choosesByName: boolean;
 }
 
 /** Whoever has records in the shared buffer. */
@@ -42,6 +48,8 @@ export class TlsLibrary {
   readonly #macTexts: readonly Block[];
   readonly #ticketKeys: Block;
   readonly #aes: bigint;
+  /** For functions that tell an address and a length of 32 bits, until the next call. */
+  readonly told: Block;
   /** Texts of OpenSSL that are constants of the library, by address. */
   readonly #texts = new Map<bigint, string>();
   #choices: HandshakeChoices | undefined = undefined;
@@ -56,6 +64,7 @@ export class TlsLibrary {
     this.records = calls.BIO_new(calls.BIO_s_mem());
     if (this.records === NULL) throw new Error("OpenSSL has no memory for a buffer");
     this.#aes = calls.EVP_aes_128_cbc();
+    this.told = new Block(foreign, 12);
     this.#ticketKeys = new Block(foreign, TICKET_NAME_OCTETS + 2 * TICKET_KEY_OCTETS);
     const [name, value] = [textBlock(foreign, "digest"), textBlock(foreign, "SHA256")];
     this.#macTexts = [name, value];
@@ -68,21 +77,21 @@ export class TlsLibrary {
   }
 
   /** Sets the functions that OpenSSL calls on a context. They are those of the thread, and live as long. */
-  setCallbacks(context: bigint, asksCertificate: boolean): void {
+  setCallbacks(context: bigint, { asksCertificate, choosesByName }: CallbackNeeds): void {
     const { calls } = this.foreign;
     const { alpn, name, ticket, verify } = this.#callbacks;
     calls.SSL_CTX_set_alpn_select_cb(context, alpn, NULL);
-    calls.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, name);
+    if (choosesByName) calls.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, name);
     calls.SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket);
     // Whether a certificate is good enough is decided where queries are answered (access control).
     if (asksCertificate) calls.SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verify);
   }
 
   /** Runs a step of a handshake. */
-  during(choices: HandshakeChoices, step: (ssl: bigint) => number, ssl: bigint): number {
+  shakeHands(choices: HandshakeChoices, ssl: bigint): number {
     this.#choices = choices;
     try {
-      return step(ssl);
+      return this.foreign.calls.SSL_do_handshake(ssl, NULL);
     } finally {
       this.#choices = undefined;
     }
@@ -108,8 +117,7 @@ export class TlsLibrary {
     if (this.#writer !== writer) return;
     this.#writer = undefined;
     const { calls } = this.foreign;
-    const { output } = this.scratch;
-    while (calls.BIO_read(this.records, output.address, output.octets.length) > 0);
+    while (calls.BIO_read(this.records, this.scratch.output.address, SCRATCH_WORD) > 0);
   }
 
   /** OpenSSL looks at old errors when it tells why a call failed: there must be none before the call. */
@@ -205,33 +213,34 @@ export class TlsLibrary {
 
   /** AES-128-CBC and HMAC-SHA256, as Node does with its 48 octets: tickets are good with either engine (RFC 5077 §4). */
   #prepareTicket(name: bigint, iv: bigint, cipher: bigint, mac: bigint, isNew: boolean): number {
-    const { calls, ffi } = this.foreign;
+    const { calls } = this.foreign;
     const keys = this.#choices?.ticketKeys;
     if (keys === undefined) return TICKET_FAILED;
     const block = this.#ticketKeys;
     block.octets.set(keys);
-    const ownName = block.octets.subarray(0, TICKET_NAME_OCTETS);
     const macKey = block.addressOf(TICKET_NAME_OCTETS);
     const aesKey = block.addressOf(TICKET_NAME_OCTETS + TICKET_KEY_OCTETS);
     let isReady: boolean;
     if (isNew) {
-      ffi.exportBuffer(Buffer.from(ownName), name, TICKET_NAME_OCTETS);
-      ffi.exportBuffer(randomBytes(IV_OCTETS), iv, IV_OCTETS);
-      isReady = calls.EVP_EncryptInit_ex(cipher, this.#aes, NULL, aesKey, iv) > 0;
+      calls.memcpy(name, block.address, TICKET_NAME_WORD);
+      isReady =
+        calls.RAND_bytes(iv, IV_OCTETS) > 0 &&
+        calls.EVP_EncryptInit_ex(cipher, this.#aes, NULL, aesKey, iv) > 0;
     } else {
-      if (!ffi.toBuffer(name, TICKET_NAME_OCTETS, true).equals(ownName)) return TICKET_UNKNOWN;
+      if (calls.memcmp(name, block.address, TICKET_NAME_WORD) !== 0) return TICKET_UNKNOWN;
       isReady = calls.EVP_DecryptInit_ex(cipher, this.#aes, NULL, aesKey, iv) > 0;
     }
-    const length = BigInt(TICKET_KEY_OCTETS);
-    isReady &&= calls.EVP_MAC_init(mac, macKey, length, this.#macParams.address) > 0;
+    isReady &&= calls.EVP_MAC_init(mac, macKey, TICKET_KEY_WORD, this.#macParams.address) > 0;
     return isReady && this.#macTexts.length > 0 ? TICKET_GOOD : TICKET_FAILED;
   }
 }
 
 const TEXTS_MAX = 256;
 const TICKET_NAME_OCTETS = 16;
+const TICKET_NAME_WORD = BigInt(TICKET_NAME_OCTETS);
 const TICKET_KEY_OCTETS = 16;
-const IV_OCTETS = 16;
+const TICKET_KEY_WORD = BigInt(TICKET_KEY_OCTETS);
+const IV_OCTETS = 16n;
 
 // Constants of OpenSSL, from its headers.
 const NULL = 0n;
@@ -240,7 +249,7 @@ const SSL_VERIFY_PEER = 1;
 const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
 const SSL_TLSEXT_ERR_NOACK = 3;
-const TLSEXT_NAMETYPE_HOST_NAME = 0;
+const TLSEXT_NAMETYPE_HOST_NAME = 0n;
 const TICKET_FAILED = -1;
 const TICKET_UNKNOWN = 0;
 const TICKET_GOOD = 1;

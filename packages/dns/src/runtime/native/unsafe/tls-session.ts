@@ -4,7 +4,7 @@
  */
 import type { Wire } from "../wire.ts";
 import { Block, keepUntilHere } from "./memory.ts";
-import { Blocked, Failed, SCRATCH_OCTETS, systemProblem } from "./sockets.ts";
+import { Blocked, Failed, SCRATCH_OCTETS, SCRATCH_WORD, systemProblem } from "./sockets.ts";
 import type { TlsContext } from "./tls-context.ts";
 import type { HandshakeChoices, RecordWriter, TlsLibrary } from "./tls-library.ts";
 
@@ -18,6 +18,8 @@ export class TlsSession implements Wire, RecordWriter {
   #unsent: Uint8Array = NOTHING;
   /** Octets that were put and have not been pushed. */
   #putOctets = 0;
+  /** Nothing but FIN follows. */
+  #isLast = false;
   problem: Error | undefined = undefined;
 
   /** Throws when there is no memory. */
@@ -30,14 +32,14 @@ export class TlsSession implements Wire, RecordWriter {
     this.#ssl = context.newSession();
     if (this.#ssl === NULL) throw library.takeError();
     library.end.plan("SSL_free", this.#ssl);
-    if (calls.SSL_set_rfd(this.#ssl, fd) !== 1) {
+    if (calls.SSL_set_rfd(this.#ssl, BigInt(fd)) !== 1) {
       this.free();
       throw library.takeError();
     }
     // The reference that the connection will drop.
-    calls.BIO_up_ref(library.records);
+    calls.BIO_up_ref(library.records, NULL);
     calls.SSL_set0_wbio(this.#ssl, library.records);
-    calls.SSL_set_accept_state(this.#ssl);
+    calls.SSL_set_accept_state(this.#ssl, NULL);
   }
 
   /** Goes on with the handshake; {@link push} has to follow, unless it failed: then the alert has been sent. `ended`: the peer has. */
@@ -46,9 +48,9 @@ export class TlsSession implements Wire, RecordWriter {
     if (this.#ssl === NULL) return "ended";
     library.claimRecords(this);
     library.clearErrors();
-    const result = library.during(this.#choices, library.foreign.calls.SSL_do_handshake, this.#ssl);
+    const result = library.shakeHands(this.#choices, this.#ssl);
     if (result === 1) return "done";
-    const outcome = this.#outcomeOf(result);
+    const outcome = this.#outcome();
     if (outcome === Blocked) return "goes on";
     // The alert that says so has been made.
     this.#sendRecords();
@@ -56,38 +58,50 @@ export class TlsSession implements Wire, RecordWriter {
   }
 
   read(): number {
-    return this.#receive(this.#library.foreign.calls.SSL_read, SCRATCH_OCTETS);
+    return this.#receive(SCRATCH_WORD);
   }
 
   /** As {@link read}, and leaves the octets where they are. */
   peek(octets: number): number {
-    return this.#receive(this.#library.foreign.calls.SSL_peek, Math.min(octets, SCRATCH_OCTETS));
+    const { foreign, scratch } = this.#library;
+    if (!this.#isReadable()) return 0;
+    const most = BigInt(Math.min(octets, SCRATCH_OCTETS));
+    return this.#received(foreign.calls.SSL_peek(this.#ssl, scratch.input.address, most));
   }
 
   /** Reads octets that {@link peek} has shown. */
   consume(octets: number): void {
-    if (octets > 0) this.#receive(this.#library.foreign.calls.SSL_read, octets);
+    if (octets > 0) this.#receive(BigInt(octets));
   }
 
-  #receive(call: (ssl: bigint, address: bigint, octets: number) => number, octets: number): number {
-    const library = this.#library;
-    if (this.#ssl === NULL) return 0;
+  #receive(octets: bigint): number {
+    const { foreign, scratch } = this.#library;
+    if (!this.#isReadable()) return 0;
+    return this.#received(foreign.calls.SSL_read(this.#ssl, scratch.input.address, octets));
+  }
+
+  /** False when it is gone. */
+  #isReadable(): boolean {
+    if (this.#ssl === NULL) return false;
     // What is read may be answered by TLS itself.
-    library.claimRecords(this);
-    library.clearErrors();
-    const result = call(this.#ssl, library.scratch.input.address, octets);
+    this.#library.claimRecords(this);
+    this.#library.clearErrors();
+    return true;
+  }
+
+  #received(result: number): number {
     if (result > 0) return result;
-    const outcome = this.#outcomeOf(result);
+    const outcome = this.#outcome();
     // The alert that says so has been made: it is sent if it can be, and the rest of the connection has no meaning.
     if (outcome === Failed) this.#sendRecords();
     return outcome;
   }
 
   /** What a call of OpenSSL that did not succeed means; 0 is the end. */
-  #outcomeOf(result: number): number {
+  #outcome(): number {
     const { calls, errno } = this.#library.foreign;
     const systemError = errno[0] ?? 0;
-    switch (calls.SSL_get_error(this.#ssl, result)) {
+    switch (calls.SSL_get_error(this.#ssl, DID_NOT_SUCCEED)) {
       case SSL_ERROR_WANT_READ:
       case SSL_ERROR_WANT_WRITE:
         return Blocked;
@@ -104,7 +118,7 @@ export class TlsSession implements Wire, RecordWriter {
   }
 
   get hasMore(): boolean {
-    return this.#ssl !== NULL && this.#library.foreign.calls.SSL_has_pending(this.#ssl) === 1;
+    return this.#ssl !== NULL && this.#library.foreign.calls.SSL_has_pending(this.#ssl, NULL) === 1;
   }
 
   put(octets: number): number {
@@ -112,12 +126,13 @@ export class TlsSession implements Wire, RecordWriter {
     if (this.#ssl === NULL) return Failed;
     library.claimRecords(this);
     library.clearErrors();
-    const result = library.foreign.calls.SSL_write(this.#ssl, library.scratch.output.address, octets);
+    const { address } = library.scratch.output;
+    const result = library.foreign.calls.SSL_write(this.#ssl, address, BigInt(octets));
     if (result > 0) {
       this.#putOctets += result;
       return result;
     }
-    return this.#outcomeOf(result) === Blocked ? Blocked : Failed;
+    return this.#outcome() === Blocked ? Blocked : Failed;
   }
 
   push(): boolean {
@@ -139,9 +154,9 @@ export class TlsSession implements Wire, RecordWriter {
     const isMine = library.hasRecordsOf(this);
     const hasPut = this.#putOctets > 0;
     this.#putOctets = 0;
-    if (!isMine || (!hasPut && calls.BIO_ctrl_pending(library.records) === 0)) return true;
+    if (!isMine || (!hasPut && calls.BIO_ctrl_pending(library.records, NULL) === 0)) return true;
     for (;;) {
-      const octets = calls.BIO_read(library.records, library.scratch.output.address, SCRATCH_OCTETS);
+      const octets = calls.BIO_read(library.records, library.scratch.output.address, SCRATCH_WORD);
       if (octets <= 0) return true;
       const sent = this.#write(octets);
       if (sent < octets) {
@@ -155,7 +170,9 @@ export class TlsSession implements Wire, RecordWriter {
 
   #write(octets: number): number {
     const { sockets } = this.#library;
-    const sent = sockets.writeOutput(this.#fd, octets);
+    const sent = this.#isLast
+      ? sockets.writeLastOutput(this.#fd, octets)
+      : sockets.writeOutput(this.#fd, octets);
     if (sent < Blocked) this.problem ??= sockets.lastProblem("write");
     return sent;
   }
@@ -180,9 +197,9 @@ export class TlsSession implements Wire, RecordWriter {
     if (!library.hasRecordsOf(this)) return;
     this.#putOctets = 0;
     const { calls } = library.foreign;
-    for (let left = calls.BIO_ctrl_pending(library.records); left > 0; ) {
+    for (let left = calls.BIO_ctrl_pending(library.records, NULL); left > 0; ) {
       const { output } = library.scratch;
-      const octets = calls.BIO_read(library.records, output.address, SCRATCH_OCTETS);
+      const octets = calls.BIO_read(library.records, output.address, SCRATCH_WORD);
       if (octets <= 0) return;
       const all = new Uint8Array(this.#unsent.length + octets);
       all.set(this.#unsent);
@@ -199,10 +216,11 @@ export class TlsSession implements Wire, RecordWriter {
   sayGoodbye(): void {
     const library = this.#library;
     if (this.#ssl === NULL) return;
+    this.#isLast = true;
     library.claimRecords(this);
     library.clearErrors();
     // 0: close_notify has been written, the peer's has not come. Others are connections that have failed before.
-    library.foreign.calls.SSL_shutdown(this.#ssl);
+    library.foreign.calls.SSL_shutdown(this.#ssl, NULL);
     library.clearErrors();
   }
 
@@ -213,25 +231,26 @@ export class TlsSession implements Wire, RecordWriter {
     this.#library.leaveRecords(this);
     if (ssl === NULL) return;
     this.#library.end.forget("SSL_free", ssl);
-    this.#library.foreign.calls.SSL_free(ssl);
+    this.#library.foreign.calls.SSL_free(ssl, NULL);
   }
 
   // What the handshake has established.
 
   get protocol(): string {
-    return this.#library.constantText(this.#library.foreign.calls.SSL_get_version(this.#ssl)) ?? "unknown";
+    return (
+      this.#library.constantText(this.#library.foreign.calls.SSL_get_version(this.#ssl, NULL)) ?? "unknown"
+    );
   }
 
   /** IANA's name. */
   get cipher(): string {
     const { calls } = this.#library.foreign;
-    const cipher = calls.SSL_get_current_cipher(this.#ssl);
-    return this.#library.constantText(calls.SSL_CIPHER_standard_name(cipher)) ?? "unknown";
+    const cipher = calls.SSL_get_current_cipher(this.#ssl, NULL);
+    return this.#library.constantText(calls.SSL_CIPHER_standard_name(cipher, NULL)) ?? "unknown";
   }
 
   get alpn(): string | undefined {
-    const { foreign } = this.#library;
-    const told = new Block(foreign, 12);
+    const { foreign, told } = this.#library;
     foreign.calls.SSL_get0_alpn_selected(this.#ssl, told.address, told.addressOf(8));
     const octets = told.view.getUint32(8, true);
     return octets === 0 ? undefined : foreign.ffi.toBuffer(told.wordAt(0), octets, true).toString("latin1");
@@ -239,17 +258,17 @@ export class TlsSession implements Wire, RecordWriter {
 
   get serverName(): string | undefined {
     const { calls, ffi } = this.#library.foreign;
-    const text = calls.SSL_get_servername(this.#ssl, 0);
+    const text = calls.SSL_get_servername(this.#ssl, TLSEXT_NAMETYPE_HOST_NAME);
     return text === NULL ? undefined : (ffi.toString(text) ?? undefined);
   }
 
   get isResumed(): boolean {
-    return this.#library.foreign.calls.SSL_session_reused(this.#ssl) === 1;
+    return this.#library.foreign.calls.SSL_session_reused(this.#ssl, NULL) === 1;
   }
 
   /** Of X509_verify_cert(3); 0 is good, also without a certificate. */
   get verifyResult(): number {
-    return this.#library.foreign.calls.SSL_get_verify_result(this.#ssl);
+    return this.#library.foreign.calls.SSL_get_verify_result(this.#ssl, NULL);
   }
 
   /** DER of what the client presented, its own certificate first; empty without one. */
@@ -281,6 +300,9 @@ const NOTHING = new Uint8Array(0);
 
 // Constants of OpenSSL and Linux, from their headers.
 const NULL = 0n;
+/** All results that are not positive mean the same to SSL_get_error. */
+const DID_NOT_SUCCEED = 0n;
+const TLSEXT_NAMETYPE_HOST_NAME = 0n;
 const SSL_ERROR_WANT_READ = 2;
 const SSL_ERROR_WANT_WRITE = 3;
 const SSL_ERROR_SYSCALL = 5;
