@@ -6,15 +6,18 @@ export interface Handshake {
   shakeHands(): void;
 }
 
+/** What is needed of the loop. */
+export type Turns = Pick<NativeLoop, "turn" | "nextTurn">;
+
 /** One for each listener, whose limit of handshakes is that of what waits here. */
 export class HandshakeQueue implements Task {
-  readonly #loop: NativeLoop;
+  readonly #loop: Turns;
   #waiting: Handshake[] = [];
   #turn = 0;
   #doneInTurn = 0;
   #isPlanned = false;
 
-  constructor(loop: NativeLoop) {
+  constructor(loop: Turns) {
     this.#loop = loop;
   }
 
