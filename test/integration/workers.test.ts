@@ -183,8 +183,9 @@ test("a ticket of one worker resumes a session with the other", async (context) 
     ({ listeners: all }) => all[2]?.counters.accepted === SOCKETS,
   );
   assert.ok(workers.every(({ queries }) => queries > 0));
-  // A full handshake gives two tickets, and each is used once (RFC 8446 §C.4): two of three connections resume.
-  assert.equal(listeners[2]?.counters.resumedSessions, Math.floor((SOCKETS / 3) * 2));
+  // A full handshake gives two tickets, one with the native engine, and each is used once (RFC 8446 §C.4).
+  const tickets = process.env["SOTTO_ENGINE"] === "native" ? 1 : 2;
+  assert.equal(listeners[2]?.counters.resumedSessions, Math.floor((SOCKETS * tickets) / (tickets + 1)));
 });
 
 test("a reload reaches both workers or none, and flushing, loading and dumping all of them", async (context) => {
