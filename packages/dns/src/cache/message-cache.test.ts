@@ -186,7 +186,7 @@ test("whoever stores may set a shorter life", () => {
 
 test("what has expired is given for as long as whoever asks allows, with the TTL that they name", () => {
   for (const newCache of memories) {
-    const cache = newCache();
+    const cache = newCache({}, new SeededRandom(8));
     const view = questionOf("www.example.");
     cache.store(view, replyTo(view, 300), 0);
     assert.equal(cache.find(view, 300_000), undefined);
