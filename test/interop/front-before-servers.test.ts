@@ -37,6 +37,7 @@ async function startFront(folder: string, settings: string): Promise<Front> {
   - { transport: tcp, address: 127.0.0.1, port: ${port} }
   - { name: encrypted, transport: tls, address: 127.0.0.1, port: ${tlsPort}, certificate: server.pem, key: server.key }
 control: { socket: control.sock }
+access: { transfers: [127.0.0.0/8] }
 limits: { idle-timeout: 7s }
 ${settings}
 `,
@@ -116,6 +117,16 @@ for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
         ]);
         // Ours shrinks under load only: 7 seconds, in the backend's words it would be 30 or none.
         assert.match(dig.stdout, /TCP[ -]KEEPALIVE: 7\.0/i);
+        if (name === "named") {
+          const zone = await kdig(front, "+tcp", "interop.example", "AXFR");
+          assert.match(zone, /mail\.interop\.example\./);
+          assert.match(zone, /big\.interop\.example\./);
+          assert.equal(zone.match(/\tSOA\t/g)?.length, 2, zone);
+          assert.match(
+            await kdig(front, "+notcp", "interop.example", "AXFR", "+retry=0"),
+            /SOA|refused|error/i,
+          );
+        }
         const status = await runSotto(["front", "status", "--config", front.file]);
         assert.equal(status.code, 0, status.stderr);
         assert.match(status.stdout, /pool tls/);

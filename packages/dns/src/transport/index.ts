@@ -20,7 +20,7 @@ export {
   type ServerLimits,
   type SessionLimits,
 } from "./limits.ts";
-export type { MessageHandler, QueryChannel } from "./message-handler.ts";
+export type { AnswerParts, MessageHandler, QueryChannel } from "./message-handler.ts";
 export { hasQuestion } from "./reply-match.ts";
 export type {
   AskedQuestion,

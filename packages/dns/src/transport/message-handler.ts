@@ -6,6 +6,16 @@ export interface QueryChannel {
   readonly origin: QueryOrigin;
   /** The session's real idle timeout right now in units of 100 ms, 0 while draining (RFC 7828 §3.3.2); undefined on UDP. */
   keepaliveUnits(): number | undefined;
+  /** Absent where an answer is one message, as on UDP. */
+  readonly parts?: AnswerParts | undefined;
+}
+
+/** Sends the messages of an answer that come before its last one: those of a zone transfer (RFC 5936 §2.2). */
+export interface AnswerParts {
+  /** Sends one message, with the id of its query. False: no more before {@link whenRoom} has called. */
+  sendPart(octets: Uint8Array): boolean;
+  /** Calls once, when there is room, or with false when the client has gone. */
+  whenRoom(call: (isThere: boolean) => void): void;
 }
 
 /** Answers messages; implemented by the server and by fakes. */

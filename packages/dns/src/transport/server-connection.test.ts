@@ -169,6 +169,34 @@ test("queries are handed over together and answered in the order they become rea
   assert.deepEqual(bench.replies(), [3, 1, 2]);
 });
 
+test("an answer of several messages leaves as fast as the client takes it, and its maker learns that the client has gone", async () => {
+  const bench = new Bench({ unsentOctetsMax: 100 });
+  bench.connection.receive(joined(7));
+  const { parts } = bench.connection;
+  assert.equal(parts.sendPart(query(7)), true);
+  bench.unsentOctets = 100;
+  await bench.settle();
+  assert.deepEqual(bench.replies(), [7]);
+  assert.equal(parts.sendPart(query(7)), false);
+  const rooms: boolean[] = [];
+  parts.whenRoom((isThere) => rooms.push(isThere));
+  await bench.settle();
+  assert.equal(rooms.length, 0, "the system has taken nothing");
+  bench.unsentOctets = 0;
+  bench.connection.onDrain();
+  assert.deepEqual(rooms, [true]);
+  await bench.answer(7);
+  assert.deepEqual(bench.replies(), [7, 7, 7]);
+  bench.unsentOctets = 100;
+  parts.sendPart(query(7));
+  await bench.settle();
+  assert.equal(parts.sendPart(query(7)), false);
+  parts.whenRoom((isThere) => rooms.push(isThere));
+  bench.connection.onClose(false);
+  assert.deepEqual(rooms, [true, false]);
+  assert.equal(parts.sendPart(query(7)), false);
+});
+
 test("what was asked before a FIN is still answered, and then the connection ends [1035-4.2.2-b]", async () => {
   const bench = new Bench();
   bench.connection.receive(joined(1, 2));

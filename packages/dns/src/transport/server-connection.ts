@@ -6,7 +6,7 @@
 import { concatOctets, FrameReader, HEADER_OCTETS, KEEPALIVE_UNIT_MS } from "@sotto/dns/wire";
 import type { Admission, Admitted } from "./admission.ts";
 import type { SessionLimits } from "./limits.ts";
-import type { MessageHandler, QueryChannel } from "./message-handler.ts";
+import type { AnswerParts, MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 import { TurnOutput } from "./turn-output.ts";
 
@@ -58,7 +58,7 @@ export interface SessionTerms {
 type State = "open" | "finishing" | "ended";
 
 /** The machine. Feed it from the stream's handlers; times are `Clock.nowMs`. */
-export class ServerConnection implements QueryChannel, Admitted {
+export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
   readonly origin: QueryOrigin;
   readonly #terms: SessionTerms;
   readonly #handler: MessageHandler;
@@ -77,6 +77,8 @@ export class ServerConnection implements QueryChannel, Admitted {
   readonly #output = new TurnOutput();
   /** What the host had not sent when it was last asked: at the start of each call from outside, and after each write. */
   #unsent = 0;
+  /** Whoever sends a long answer and was told to wait. */
+  readonly #waitForRoom: ((isThere: boolean) => void)[] = [];
   #isFlushDeferred = false;
   #isReceiving = false;
   /** Octets that admission has been told of. */
@@ -140,6 +142,39 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#idleTimeoutMs = told * KEEPALIVE_UNIT_MS;
     if (told === 0) this.#leaveReason = "overload";
     return told;
+  }
+
+  get parts(): AnswerParts {
+    return this;
+  }
+
+  sendPart(octets: Uint8Array): boolean {
+    if (this.#state === "ended") return false;
+    this.#lastMessageMs = this.#nowMs();
+    this.#output.append(octets);
+    this.#deferFlush();
+    return !this.#isSendingFull();
+  }
+
+  whenRoom(call: (isThere: boolean) => void): void {
+    if (this.#state === "ended") call(false);
+    else if (this.#isSendingFull()) this.#waitForRoom.push(call);
+    else call(true);
+  }
+
+  #isSendingFull(): boolean {
+    return this.#unsent + this.#output.octets >= this.#terms.limits.unsentOctetsMax;
+  }
+
+  #tellOfRoom(isThere: boolean): void {
+    if (this.#waitForRoom.length === 0) return;
+    for (const call of this.#waitForRoom.splice(0)) call(isThere);
+  }
+
+  #deferFlush(): void {
+    if (this.#isReceiving || this.#isFlushDeferred) return;
+    this.#isFlushDeferred = true;
+    this.#host.defer(this.#flushDeferred);
   }
 
   /** Octets from the client, valid during the call. */
@@ -213,10 +248,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     // RFC 7766 §6.2.4: when the client has gone, pending answers are not sent.
     if (this.#state !== "ended") {
       if (answer !== undefined) this.#output.append(answer);
-      if (!this.#isReceiving && !this.#isFlushDeferred) {
-        this.#isFlushDeferred = true;
-        this.#host.defer(this.#flushDeferred);
-      }
+      this.#deferFlush();
     }
     this.#terms.admission.addInFlight(-1);
   };
@@ -226,12 +258,14 @@ export class ServerConnection implements QueryChannel, Admitted {
     if (this.#state === "ended") return;
     this.#unsent = this.#host.unsentOctets();
     this.#flush();
+    if (!this.#isSendingFull()) this.#tellOfRoom(true);
     this.#resumeAndArm();
   };
 
   /** Reads on when there is room, ends when there is nothing left to do, and looks at the timer. */
   #goOn(): void {
     this.#unsent = this.#host.unsentOctets();
+    if (!this.#isSendingFull()) this.#tellOfRoom(true);
     this.#resumeAndArm();
   }
 
@@ -256,9 +290,7 @@ export class ServerConnection implements QueryChannel, Admitted {
 
   #isFull(): boolean {
     const { limits } = this.#terms;
-    return (
-      this.#inFlight >= limits.inFlightMax || this.#unsent + this.#output.octets >= limits.unsentOctetsMax
-    );
+    return this.#inFlight >= limits.inFlightMax || this.#isSendingFull();
   }
 
   /** It is this connection's turn again after all places were taken. */
@@ -491,6 +523,7 @@ export class ServerConnection implements QueryChannel, Admitted {
     this.#host.setTimer(undefined);
     this.#terms.admission.closed(this);
     this.#account();
+    this.#tellOfRoom(false);
     this.#host.onEnded(reason);
   }
 }

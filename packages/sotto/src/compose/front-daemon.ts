@@ -109,6 +109,7 @@ class FrontDaemon implements RunningFront {
     const service = new FrontService(
       {
         access: config.access,
+        transfers: config.access.transfers,
         cookies: cookieOptions(config, this.#drawnCookieSecret),
         outcomes: this.#outcomes,
         rules: rules.set,

@@ -3,7 +3,7 @@ import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
 import { z } from "zod";
 import { frontRuleSections } from "./front-rules.ts";
-import { duration, size, text } from "./setting-types.ts";
+import { duration, prefix, size, text } from "./setting-types.ts";
 import { settings } from "./settings.ts";
 
 const backend = z.strictObject({
@@ -119,6 +119,12 @@ export const frontSettings = common.extend({
   access: settings.shape.access
     .unwrap()
     .pick({ allow: true, deny: true, action: true })
+    .extend({
+      transfers: z.array(prefix()).default([]).meta({
+        description:
+          "Who may also have zone transfers (AXFR, IXFR) of the backends, over TCP and TLS, each on a connection of its own.",
+      }),
+    })
     .prefault({})
     .meta({ description: "Who may ask at all, before all rules." }),
   pools: z.array(pool).min(1).max(100).meta({

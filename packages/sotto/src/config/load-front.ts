@@ -56,7 +56,10 @@ export interface PoolConfig {
 export interface FrontConfig
   extends Pick<Config, "engine" | "listeners" | "cookies" | "limits" | "tls" | "controlSocket" | "log">,
     FrontRulesConfig {
-  readonly access: Pick<Config["access"], "allow" | "deny" | "action">;
+  readonly access: Pick<Config["access"], "allow" | "deny" | "action"> & {
+    /** Who may have zone transfers. */
+    readonly transfers: readonly string[];
+  };
   /** The first is for queries that no rule routes. */
   readonly pools: readonly PoolConfig[];
   readonly deadlineMs: number;

@@ -58,7 +58,11 @@ class FakePool implements FrontPool {
 
   get backends() {
     const { isDown } = this;
-    return { forward: (query: ForwardQuery) => void this.asked.push(query), isDown };
+    return {
+      forward: (query: ForwardQuery) => void this.asked.push(query),
+      isDown,
+      openTransfer: () => undefined,
+    };
   }
 
   /** Answers the oldest query. */
@@ -100,6 +104,7 @@ function open(
       rules: { judge: () => verdict },
       pools: new Map([first, second].map((pool) => [pool.name, pool])),
       deadlineMs: 4000,
+      transfers: [],
       ...options,
     },
     world.runtimeOf(["127.0.0.1"]),

@@ -3,7 +3,7 @@
  * everything else goes to a pool of backends, and each query has exactly one outcome, whatever becomes of them.
  */
 import type { MessageCache } from "@sotto/dns/cache";
-import type { Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import {
   EdeCode,
@@ -22,6 +22,7 @@ import {
   FINISH_ROOM_OCTETS,
   finishedResponse,
   finishResponse,
+  isTransfer,
   OPEN,
   type OutcomeCounters,
   QueryGate,
@@ -30,12 +31,13 @@ import {
 import { isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { BackendReplyReader } from "./backend-reply.ts";
 import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
+import { FrontTransfers } from "./front-transfers.ts";
 import type { RuleSet, RuleSubject, Verdict } from "./rules/index.ts";
 
 /** Backends with what is remembered of their answers. */
 export interface FrontPool {
   readonly name: string;
-  readonly backends: Pick<BackendPool, "forward" | "isDown">;
+  readonly backends: Pick<BackendPool, "forward" | "isDown" | "openTransfer">;
   /** Undefined: nothing is kept. */
   readonly cache: MessageCache | undefined;
   /** How long after its end an answer may still be given while all backends are down, seconds (RFC 8767). */
@@ -44,7 +46,9 @@ export interface FrontPool {
   readonly passesAuthenticData: boolean;
 }
 
-export interface FrontServiceOptions extends QueryGateOptions {
+export interface FrontServiceOptions extends Omit<QueryGateOptions, "takesTransfers"> {
+  /** Who may have zone transfers, prefixes as text; nobody else. */
+  readonly transfers: readonly string[];
   /** Limits of clients, and rules. */
   readonly rules: Pick<RuleSet, "judge">;
   /** By name; the first is for queries that no rule routes. */
@@ -64,6 +68,7 @@ export interface FrontCounters {
   stale: number;
   delayed: number;
   teed: number;
+  transfers: number;
   /** Replies of backends that could not be passed on. */
   unusable: number;
 }
@@ -71,7 +76,14 @@ export interface FrontCounters {
 type Answer = Uint8Array | undefined;
 
 export class FrontService {
-  readonly counters: FrontCounters = { forwarded: 0, stale: 0, delayed: 0, teed: 0, unusable: 0 };
+  readonly counters: FrontCounters = {
+    forwarded: 0,
+    stale: 0,
+    delayed: 0,
+    teed: 0,
+    transfers: 0,
+    unusable: 0,
+  };
   readonly #gate: QueryGate;
   readonly #options: FrontServiceOptions;
   readonly #pool: FrontPool;
@@ -79,6 +91,7 @@ export class FrontService {
   readonly #runtime: Runtime;
   readonly #view = new MessageView();
   readonly #replies = new BackendReplyReader();
+  readonly #transfers: FrontTransfers;
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
   readonly #subject: Writable<RuleSubject>;
   #pending = 0;
@@ -90,7 +103,8 @@ export class FrontService {
     const [first] = options.pools.values();
     if (first === undefined) throw new RangeError("a front end needs a pool of backends");
     this.#pool = first;
-    this.#gate = new QueryGate(options, runtime.clock);
+    this.#gate = new QueryGate({ ...options, takesTransfers: true }, runtime.clock);
+    this.#transfers = new FrontTransfers(options.transfers, runtime);
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
     this.#runtime = runtime;
     this.#subject = { view: this.#view, origin: NOBODY, listener: "", nowMs: 0, wallMs: 0 };
@@ -190,6 +204,7 @@ export class FrontService {
     if (pool === undefined) throw new RangeError(`there is no pool ${verdict.pool}`);
     const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits);
     if (verdict.isLogged) this.#log(verdict, pool, channel);
+    if (isTransfer(view)) return this.#transfer(pool, channel);
     if (verdict.tees.length === 0 && verdict.delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel);
       if (cached !== undefined) return cached;
@@ -226,6 +241,23 @@ export class FrontService {
       const reply = this.#replies.read(outcome.octets);
       if (reply.ok) this.#store(pool, own, reply.value);
     });
+  }
+
+  #transfer({ backends }: FrontPool, channel: QueryChannel): Uint8Array | Promise<Answer> {
+    const view = new MessageView();
+    view.reset(this.#view.octets.slice());
+    if (!this.#transfers.mayHave(channel))
+      return this.#gate.refuse("refused", view, channel, Rcode.Refused, NO_TRANSFER);
+    this.counters.transfers++;
+    return this.#transfers.pass(backends, view, channel).then(
+      (last) => this.#gate.count("answered", channel, last),
+      (error: unknown) =>
+        DnsError.is(error)
+          ? this.#gate.refuse("failed", view, channel, Rcode.ServFail, [
+              { code: EdeCode.NetworkError, text: error.message },
+            ])
+          : this.#bug("transfer", error, view, channel),
+    );
   }
 
   /** Never rejects. */
@@ -387,4 +419,7 @@ const NO_ERRORS: readonly ExtendedError[] = [];
 const STALE_TTL_SECONDS = 30;
 const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
+const NO_TRANSFER: readonly ExtendedError[] = [
+  { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },
+];
 const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];

@@ -30,6 +30,7 @@ export function acceptQuery(
   view: MessageView,
   problem: FormatProblem | undefined,
   transport: Transport,
+  takesTransfers = false,
 ): Acceptance {
   // Too short for an id, or a response: whoever answers those can be made to talk to itself.
   if (view.octets.length < HEADER_OCTETS || view.isResponse) return DROP;
@@ -43,7 +44,7 @@ export function acceptQuery(
   // RFC 6891 §6.1.3.
   if (view.ednsVersion !== 0) return BAD_VERSION;
   if (hasBadKeepalive(view, transport) || hasBadCookie(view)) return MALFORMED;
-  return acceptQuestion(view);
+  return acceptQuestion(view, takesTransfers);
 }
 
 /** RFC 7873 §5.4: a message without a question that only asks for a cookie. */
@@ -68,10 +69,15 @@ function hasBadKeepalive(view: MessageView, transport: Transport): boolean {
   return octets !== 0 && octets !== 2;
 }
 
-function acceptQuestion(view: MessageView): Acceptance {
+/** Zone transfers, whose answers have many messages (RFC 5936, RFC 1995). */
+export function isTransfer({ qtype }: MessageView): boolean {
+  return qtype === RRType.AXFR || qtype === RRType.IXFR;
+}
+
+function acceptQuestion(view: MessageView, takesTransfers: boolean): Acceptance {
   const { qtype, qclass } = view;
   // Before the sections: an IXFR query has a SOA in its authority section (RFC 1995 §3).
-  if (qtype === RRType.AXFR || qtype === RRType.IXFR) return NO_TRANSFERS;
+  if (isTransfer(view)) return takesTransfers ? SERVE : NO_TRANSFERS;
   // Records in these sections mean nothing in a query. Unbound and BIND answer FORMERR too.
   if (view.answerCount + view.authorityCount > 0) return MALFORMED;
   // Any class will do, and IN is the one there is (RFC 1034 §3.7.1).

@@ -1,3 +1,4 @@
+export { isTransfer } from "./accept-query.ts";
 export { DOH_ALPN, DohProtocol } from "./doh/doh-protocol.ts";
 export { bareResponse, FINISH_ROOM_OCTETS, finishedResponse, finishResponse } from "./finish-response.ts";
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";

@@ -26,6 +26,8 @@ export interface QueryGateOptions {
   readonly cookies?: ServerCookiesOptions | undefined;
   /** Counters to go on with; absent: new ones. */
   readonly outcomes?: OutcomeTally | undefined;
+  /** Zone transfers go on like other queries. Default: they are refused. */
+  readonly takesTransfers?: boolean | undefined;
 }
 
 /** What {@link QueryGate.check} gives for a query that may go on. */
@@ -35,16 +37,18 @@ export class QueryGate {
   readonly outcomes: OutcomeTally;
   readonly cookies: ServerCookies | undefined;
   readonly #access: AccessList;
+  readonly #takesTransfers: boolean;
 
   constructor(options: QueryGateOptions, clock: Clock) {
     this.outcomes = options.outcomes ?? new OutcomeTally();
     this.cookies = options.cookies && new ServerCookies(options.cookies, () => clock.wallMs());
     this.#access = new AccessList(options.access ?? LOOPBACK_ONLY);
+    this.#takesTransfers = options.takesTransfers ?? false;
   }
 
   /** {@link OPEN}, or what the sender gets; `view` shows the message then. */
   check(view: MessageView, octets: Uint8Array, channel: QueryChannel): Uint8Array | undefined | typeof OPEN {
-    const acceptance = acceptQuery(view, view.reset(octets), channel.origin.transport);
+    const acceptance = acceptQuery(view, view.reset(octets), channel.origin.transport, this.#takesTransfers);
     if (acceptance.kind === "drop") return this.count("dropped", channel, undefined);
     if (!this.#mayAsk(channel)) return this.#forbid(view, channel);
     if (acceptance.kind === "reject") return this.#reject(acceptance, view, channel);
