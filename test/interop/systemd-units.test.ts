@@ -10,7 +10,7 @@ import { peerTest, runCommand, temporaryFolder } from "./peers.ts";
 const UNITS = join(import.meta.dirname, "../../deploy/systemd");
 
 /** Tenths of ten. What is left is the network, which a resolver needs, memory for compiled code, and children's notices. */
-const EXPOSURE_MAX = { "sotto-stub.service": 14, "sotto.service": 17 };
+const EXPOSURE_MAX = { "sotto-stub.service": 14, "sotto.service": 17, "sotto-front.service": 17 };
 
 for (const [unit, exposureMax] of Object.entries(EXPOSURE_MAX))
   peerTest(`${unit} leaves little open`, ["systemd-analyze"], async () => {
