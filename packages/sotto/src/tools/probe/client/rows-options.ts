@@ -1,0 +1,191 @@
+/** Rows about EDNS options: keepalive, padding, cookies, client subnet, and servers that know no EDNS. */
+import type { Cell } from "../model.ts";
+import { cellOf, type Finding, find } from "./cell.ts";
+import {
+  nothingCame,
+  overStream,
+  overTls,
+  overUdp,
+  type ProbeContext,
+  type RowProbe,
+  simpleProbe,
+  withoutUse,
+} from "./row-probe.ts";
+import { questions, queriesOf, type Run, streamsOf } from "./run.ts";
+
+/** RFC 7828 §3.2.1: without a value in queries, and never over UDP. */
+export function judgeKeepalive(run: Run): Finding {
+  const queries = queriesOf(run, "tcp", "tls");
+  if (queries.length === 0) return nothingCame("over TCP or TLS");
+  const wrong = queries.filter(({ edns }) => edns?.keepalive !== undefined && edns.keepalive !== "empty");
+  if (wrong.length > 0) return find("broken", `the option came with a value in ${wrong.length} of ${queries.length} queries`);
+  const clear = queriesOf(run, "udp").filter(({ edns }) => edns?.keepalive !== undefined);
+  if (clear.length > 0) return find("broken", "the option came over UDP, where it must not be");
+  const asked = queries.filter(({ edns }) => edns?.keepalive === "empty").length;
+  const observed = `the option came in ${asked} of ${queries.length} queries`;
+  return asked > 0 ? find("released", observed) : find("none", observed);
+}
+
+/** Whether anything was sent on a connection after the server had said 0; undefined when nothing more was to be sent. */
+export function obeysZero(run: Run): boolean | undefined {
+  const streams = streamsOf(run);
+  const [first, ...later] = streams;
+  const repliedMs = first?.events.find(({ direction, what }) => direction === "out" && what === "reply")?.atMs;
+  if (first === undefined || repliedMs === undefined) return undefined;
+  const lateMs = repliedMs + REACTION_MS;
+  if (first.queries.some(({ atMs }) => atMs > lateMs)) return false;
+  return later.length > 0 ? true : undefined;
+}
+
+/** Whether the client ended the connection by the time that the server had said; undefined when nobody can tell. */
+export function obeysTimeout(run: Run, promisedMs: number): boolean | undefined {
+  const [first] = streamsOf(run);
+  const reply = first?.events.findLast(({ direction, what }) => direction === "out" && what === "reply");
+  const end = first?.events.find(({ what }) => what.startsWith("end: "));
+  if (reply === undefined || end === undefined || first?.endedBy === "server") return undefined;
+  return end.atMs - reply.atMs <= promisedMs + MARGIN_MS;
+}
+
+async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
+  const { row, requirements } = OBEDIENCE;
+  const use = overStream(plan);
+  if (use === undefined) return cellOf(row, requirements, withoutUse(plan, "over TCP or TLS"), []);
+  const asking = await runner.run({ fixture: "good", use, questions: questions(3) });
+  if (judgeKeepalive(asking).verdict === "none")
+    return cellOf(row, requirements, find("not applicable", "it does not ask for a timeout"), [asking]);
+  const zero = await runner.run({ fixture: "keepalive-0", use, questions: [{}, { atMs: 500 }, { atMs: 1000 }] });
+  const runs = [zero];
+  let timeout: boolean | undefined;
+  if (plan.isDaemon) {
+    const short = await runner.run({
+      fixture: "keepalive-lies-short",
+      use,
+      questions: questions(1),
+      holdMs: PROMISED_MS + 1500,
+    });
+    runs.push(short);
+    timeout = obeysTimeout(short, PROMISED_MS);
+  }
+  return cellOf(row, requirements, judgeObedience(obeysZero(zero), timeout), runs);
+}
+
+/** Both halves together; undefined is what could not be seen. */
+export function judgeObedience(zero: boolean | undefined, timeout: boolean | undefined): Finding {
+  const parts = [
+    zero === undefined
+      ? ""
+      : zero
+        ? "after a timeout of 0 it asked on another connection"
+        : "it went on asking on a connection whose timeout was 0",
+    timeout === undefined
+      ? ""
+      : timeout
+        ? "it closed within the second that the server had told"
+        : "it did not close within the second that the server had told",
+  ].filter((part) => part !== "");
+  if (parts.length === 0)
+    return find("not testable", "it ends with its answers, so that nobody sees what it makes of a timeout");
+  const known = [zero, timeout].filter((part) => part !== undefined);
+  const verdict = known.every((part) => part) ? "released" : known.some((part) => part) ? "partial" : "none";
+  return find(verdict, parts.join("; "));
+}
+
+const OBEDIENCE: RowProbe = {
+  row: "keepalive-obeyed",
+  requirements: ["7828-3.2.2-b", "7828-3.2.2-c"],
+  fixtures: ["keepalive-0", "keepalive-lies-short"],
+  probe: probeObedience,
+};
+
+/** RFC 8467 §4.1: to multiples of 128 octets. */
+export function judgePadding(run: Run): Finding {
+  const queries = queriesOf(run, "tls");
+  if (queries.length === 0) return nothingCame("over TLS");
+  const padded = queries.filter(({ edns }) => edns?.paddingOctets !== undefined);
+  const sizes = [...new Set(queries.map(({ octets }) => octets))].join(", ");
+  const observed = `${padded.length} of ${queries.length} queries were padded; they had ${sizes} octets`;
+  if (padded.length === 0) return find("none", observed);
+  const isRight = padded.length === queries.length && queries.every(({ octets }) => octets % BLOCK_OCTETS === 0);
+  return isRight ? find("released", observed) : find("partial", `${observed}, not multiples of ${BLOCK_OCTETS}`);
+}
+
+function judgeCookies(run: Run): Finding {
+  const queries = queriesOf(run, "udp");
+  if (queries.length === 0) return nothingCame("over UDP");
+  const [octets] = queries.flatMap(({ edns }) => edns?.cookieOctets ?? []);
+  return octets === undefined
+    ? find("none", "no query had a cookie")
+    : find("released", `a cookie of ${octets} octets came`);
+}
+
+/** RFC 8310 §11.1 by way of RFC 7871 §7.1.2: a prefix of no bits. */
+export function judgeClientSubnet(run: Run): Finding {
+  const queries = queriesOf(run);
+  if (queries.length === 0) return nothingCame("at all");
+  const bits = queries.flatMap(({ edns }) => edns?.clientSubnetBits ?? []);
+  if (bits.length === 0) return find("none", "no query had the option");
+  const told = bits.find((one) => one > 0);
+  return told === undefined
+    ? find("released", "a prefix of no bits came, which asks to tell nobody")
+    : find("broken", `it tells ${told} bits of an address`);
+}
+
+/** RFC 7828 §3.5, RFC 6891 §6.2.2: FORMERR without OPT says that EDNS is not known. */
+export function judgeEdnsFallback(run: Run): Finding {
+  const queries = queriesOf(run);
+  const [first] = queries;
+  if (first === undefined) return nothingCame("at all");
+  if (first.edns === undefined) return find("not applicable", "it does not use EDNS");
+  return queries.some(({ edns }) => edns === undefined)
+    ? find("released", "after FORMERR the question came again without OPT")
+    : find("none", `after FORMERR ${queries.length === 1 ? "nothing" : "no query without OPT"} came`);
+}
+
+const BLOCK_OCTETS = 128;
+/** What `keepalive-lies-short` promises. */
+const PROMISED_MS = 1000;
+/** A client closes before the time; on a busy machine its FIN may be seen a little later. */
+const MARGIN_MS = 200;
+/** A query may cross the answer that forbids it. */
+const REACTION_MS = 20;
+
+/** In the order of the table. */
+export const OPTION_PROBES: readonly RowProbe[] = [
+  simpleProbe({
+    row: "keepalive",
+    requirements: ["7828-3.2.1-b", "7828-3.2.1-c", "7828-3.2.1-a"],
+    use: overStream,
+    exercise: { questions: questions(3) },
+    judge: judgeKeepalive,
+  }),
+  OBEDIENCE,
+  simpleProbe({
+    row: "padding",
+    requirements: ["8467-4.1-a", "8310-11.1-a"],
+    use: overTls,
+    exercise: { questions: questions(3) },
+    judge: judgePadding,
+  }),
+  simpleProbe({
+    row: "cookies",
+    requirements: ["7873-5.3-a"],
+    use: overUdp,
+    exercise: { questions: questions(1) },
+    judge: judgeCookies,
+  }),
+  simpleProbe({
+    row: "client-subnet",
+    requirements: ["8310-11.1-b"],
+    use: (plan) => overUdp(plan) ?? overStream(plan),
+    exercise: { questions: questions(1) },
+    judge: judgeClientSubnet,
+  }),
+  simpleProbe({
+    row: "edns-fallback",
+    requirements: ["7828-3.5-a"],
+    fixture: "edns-formerr",
+    use: (plan) => overUdp(plan) ?? overStream(plan),
+    exercise: { questions: questions(1) },
+    judge: judgeEdnsFallback,
+  }),
+];
