@@ -89,7 +89,10 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["packages/sotto/src/tools/query/system-server.ts", "resolv.conf and the system's lookup of server names"],
   ["packages/sotto/src/tools/query/build-exchange.ts", "reads PEM files named on the command line"],
   ["packages/sotto/src/tools/query/query.ts", "reads the batch file"],
-  ["packages/sotto/src/tools/probe/client/child-process.ts", "runs clients under test, and writes their files"],
+  [
+    "packages/sotto/src/tools/probe/client/child-process.ts",
+    "runs clients under test, and writes their files",
+  ],
   ["packages/sotto/src/tools/probe/client/probe-client.ts", "prints a given wall time as a date"],
   ["packages/sotto/src/tools/query/print-text.ts", "prints a given wall time as a date"],
   ["packages/sotto/src/tools/query/print-json.ts", "prints a given wall time as a date"],

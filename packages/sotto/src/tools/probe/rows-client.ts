@@ -21,11 +21,23 @@ export const CLIENT_ROWS: readonly Row[] = [
   later("alpn", "ALPN dot", "Does it offer the protocol dot in the TLS handshake?"),
   later("tls-versions", "TLS versions", "Does it offer TLS 1.3, and nothing below TLS 1.2?"),
   later("cookies", "DNS cookies", "Does it send a cookie over UDP?"),
-  later("client-subnet", "Client subnet withheld", "Does it ask that its address is not passed on (ECS with prefix 0)?"),
+  later(
+    "client-subnet",
+    "Client subnet withheld",
+    "Does it ask that its address is not passed on (ECS with prefix 0)?",
+  ),
   later("matching", "Answers matched", "Does it refuse answers with another id or question?"),
   later("segmentation", "Any segmentation", "Does it read answers that arrive octet by octet?"),
-  later("edns-fallback", "Fallback without EDNS", "Does it ask again without OPT when a server knows no EDNS?"),
-  later("faults", "Faults survived", "Does it end in time and in order when answers are cut, garbled or never come?"),
+  later(
+    "edns-fallback",
+    "Fallback without EDNS",
+    "Does it ask again without OPT when a server knows no EDNS?",
+  ),
+  later(
+    "faults",
+    "Faults survived",
+    "Does it end in time and in order when answers are cut, garbled or never come?",
+  ),
 ];
 
 function deck(key: string, title: string, question: string): Row {

@@ -1,6 +1,15 @@
 /** Asks a daemon under test over UDP, as the programs of a machine would. */
 import type { Clock, DatagramSocket, Endpoint, Runtime } from "@sotto/dns/runtime";
-import { encodeMessage, MessageView, makeEdns, makeMessage, parseName, Rcode, RRClass, RRType } from "@sotto/dns/wire";
+import {
+  encodeMessage,
+  MessageView,
+  makeEdns,
+  makeMessage,
+  parseName,
+  Rcode,
+  RRClass,
+  RRType,
+} from "@sotto/dns/wire";
 import type { ClientProcess } from "./child-process.ts";
 
 /** One question to a daemon. */
@@ -22,7 +31,11 @@ export async function freeUdpPort(address: string, runtime: Runtime): Promise<nu
 }
 
 /** Waits until something listens there; false when the process is gone or {@link READY_LIMIT_MS} have passed. */
-export async function waitForDaemon(to: Endpoint, process: ClientProcess, runtime: Runtime): Promise<boolean> {
+export async function waitForDaemon(
+  to: Endpoint,
+  process: ClientProcess,
+  runtime: Runtime,
+): Promise<boolean> {
   const { clock } = runtime;
   const limitMs = clock.nowMs() + READY_LIMIT_MS;
   while (!process.isGone && clock.nowMs() < limitMs) {

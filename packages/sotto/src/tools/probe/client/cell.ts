@@ -58,7 +58,11 @@ export function evidenceOf(runs: readonly Run[]): readonly EvidenceStep[] {
     steps.push({ atMs: startMs, who: "note", what: `${run.exercise.fixture}: ${run.command}` });
     const events = run.records.flatMap((record) => eventsOf(record, record.openedAtMs - first.startedAtMs));
     // By time, because connections of one client overlap.
-    steps.push(...events.sort((a, b) => a.atMs - b.atMs), { atMs: lastMs(events, startMs), who: "note", what: endText(run) });
+    steps.push(...events.sort((a, b) => a.atMs - b.atMs), {
+      atMs: lastMs(events, startMs),
+      who: "note",
+      what: endText(run),
+    });
   }
   if (steps.length <= STEPS_MAX) return steps;
   const left = steps.length - STEPS_MAX;
@@ -107,7 +111,8 @@ function optionsText({ edns, inFlightBefore }: ConnectionRecord["queries"][numbe
 
 /** How the client ended, for people. */
 export function endText({ end, answered, names }: Run): string {
-  const answers = answered === undefined ? "" : `; ${answered} of ${names.length} answered as far as it tells`;
+  const answers =
+    answered === undefined ? "" : `; ${answered} of ${names.length} answered as far as it tells`;
   switch (end.kind) {
     case "exit":
       return `the client ended with exit code ${end.code}${answers}`;

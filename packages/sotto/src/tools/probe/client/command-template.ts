@@ -85,7 +85,9 @@ export function hasPlace(template: CommandTemplate, place: string): boolean {
 
 /** Places that stand in a template and mean nothing. */
 export function unknownPlaces(template: CommandTemplate): readonly string[] {
-  const found = template.argv.flatMap((text) => [...text.matchAll(/\{([a-z-]+)\}/g)].map(([, place = ""]) => place));
+  const found = template.argv.flatMap((text) =>
+    [...text.matchAll(/\{([a-z-]+)\}/g)].map(([, place = ""]) => place),
+  );
   return found.filter((place) => !(place in READERS) && place !== "qname" && place !== "qnames");
 }
 

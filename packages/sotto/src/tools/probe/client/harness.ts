@@ -25,6 +25,7 @@ export class Harness implements Runner {
   readonly #runs = new Map<string, Run>();
   /** The client does not print the address that it was told, but ends well when it was. */
   #tellsByExitCode = false;
+  #startProblem: string | undefined;
 
   private constructor(options: HarnessOptions, tests: TestServer, runtime: Runtime) {
     this.#options = options;
@@ -41,6 +42,11 @@ export class Harness implements Runner {
   /** What became of the wish for Fast Open on the server for it: `on`, or why it cannot be had. */
   get fastOpen(): string {
     return this.#tests.fixture("fast-open")?.fastOpen ?? "the system does not tell";
+  }
+
+  /** Why the client's process could not be started the last time; undefined: it could. */
+  get startProblem(): string | undefined {
+    return this.#startProblem;
   }
 
   /** Never rejects because of the client; a use that it does not have is an error of ours. */
@@ -60,7 +66,11 @@ export class Harness implements Runner {
     const startedAtMs = clock.wallMs();
     const launch = { argv: filled.argv, environment: filled.environment, folder: filled.folder };
     const process = new ClientProcess(launch, clock);
-    const limit = clock.startTimer("probe-client-run", this.#options.runLimitMs, () => void process.end("limit"));
+    const limit = clock.startTimer(
+      "probe-client-run",
+      this.#options.runLimitMs,
+      () => void process.end("limit"),
+    );
     const abort = (): void => void process.end("ended");
     this.#options.signal?.addEventListener("abort", abort);
     let answered: number | undefined;
@@ -72,6 +82,7 @@ export class Harness implements Runner {
       this.#options.signal?.removeEventListener("abort", abort);
     }
     const end = await process.ended;
+    this.#startProblem = end.kind === "failed" ? end.problem : undefined;
     await this.#settle();
     answered ??= this.#answeredBy(process.output, end, exercise, filled.names.length);
     return {
@@ -117,7 +128,7 @@ export class Harness implements Runner {
       caFile: this.#tests.files.authority,
       pin: this.#tests.credentials.pinOf(certificate ?? "good"),
       listenPort,
-      names: this.#options.plan.isDaemon ? names : names,
+      names,
     };
     let filled: FilledCommand | undefined;
     const folder = this.#folder.make(`run${run}`, (configFolder) => {
@@ -161,10 +172,11 @@ export class Harness implements Runner {
     while (this.#records().some(isOpen) && clock.nowMs() < limitMs);
   }
 
-  #answeredBy(output: string, end: ProcessEnd, exercise: Exercise, names: number): number | undefined {
+  #answeredBy(output: string, end: ProcessEnd, { fixture }: Exercise, names: number): number {
     const seen = output.split(ANSWER).length - 1;
     const isWell = end.kind === "exit" && end.code === 0;
-    if (exercise.fixture === GOOD && seen === 0 && isWell) this.#tellsByExitCode = true;
+    const wasAnswered = this.#records().some(({ answers }) => answers > 0);
+    if (fixture === GOOD && wasAnswered && seen === 0 && isWell) this.#tellsByExitCode = true;
     if (this.#tellsByExitCode) return isWell ? names : 0;
     return Math.min(seen, names);
   }

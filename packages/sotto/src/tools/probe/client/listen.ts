@@ -46,7 +46,8 @@ function placeLines(tests: TestServer): readonly string[] {
 /** Everybody's connections to one server, as if they were one client's. */
 function visitsOf(exercise: Exercise, all: readonly ConnectionRecord[]): Run {
   const records = all.filter(({ fixture, transport }) => {
-    const isMeant = exercise.use === "udp" ? transport === "udp" || exercise.fixture === "truncated" : transport !== "udp";
+    const isMeant =
+      exercise.use === "udp" ? transport === "udp" || exercise.fixture === "truncated" : transport !== "udp";
     return fixture === exercise.fixture && isMeant;
   });
   const names = new Set(records.flatMap(({ queries }) => queries.map(({ qname }) => qname.toLowerCase())));
@@ -66,7 +67,12 @@ const ANYBODY: ClientPlan = {
   title: "whoever came",
   isDaemon: true,
   isComplete: false,
-  uses: { udp: { full: { argv: [] } }, tls: { full: { argv: [] } }, strict: { full: { argv: [] } }, pinned: { full: { argv: [] } } },
+  uses: {
+    udp: { full: { argv: [] } },
+    tls: { full: { argv: [] } },
+    strict: { full: { argv: [] } },
+    pinned: { full: { argv: [] } },
+  },
 };
 
 const ADDRESS = "127.0.0.1";

@@ -21,7 +21,10 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
       uses: {
         udp: both(`${kdig} {port} {qnames}`, `${kdig} {port} +cookie +subnet=0.0.0.0/0 {qnames}`),
         tcp: both(`${kdig} {port} +tcp {qnames}`, `${kdig} {port} +tcp +keepopen {qnames}`),
-        tls: both(`${kdig} {tls-port} +tls {qnames}`, `${kdig} {tls-port} +tls +keepopen +alignment=128 {qnames}`),
+        tls: both(
+          `${kdig} {tls-port} +tls {qnames}`,
+          `${kdig} {tls-port} +tls +keepopen +alignment=128 {qnames}`,
+        ),
         strict: one(`${kdig} {tls-port} +tls +tls-ca={ca-file} +tls-hostname={name} +keepopen {qnames}`),
         pinned: one(`${kdig} {tls-port} +tls +tls-pin={pin} {qnames}`),
       },
@@ -56,16 +59,16 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
     },
   }),
   getdns_query: () => {
-    // Asynchronous and in one batch, or each query would wait for the one before.
-    const query = "getdns_query -s -t 3000 -j -F {qname-file}";
-    const more = "-a -B -e 2000";
+    // Asynchronous and in one batch, or the tool would wait for each answer, which the library does not.
+    const query = "getdns_query -s -t 3000 -j -F {qname-file} -a -B";
+    const more = "-e 2000";
     const tls = "@{address}@{port}#{tls-port}~{name}";
     const environment = { SSL_CERT_FILE: "{ca-file}" };
     return {
       isDaemon: false,
       uses: {
         udp: both(`${query} -u @{address}@{port}`, `${query} -u -c +edns_cookies @{address}@{port}`),
-        tcp: one(`${query} -O ${more} @{address}@{port}`),
+        tcp: both(`${query} -O @{address}@{port}`, `${query} -O ${more} @{address}@{port}`),
         tls: both(`${query} -L -n ${tls}`, `${query} -L -n -c -P 1 ${more} ${tls}`),
         strict: one(`${query} -L -m -P 1 ${more} ${tls}`, { environment }),
         pinned: one(`${query} -L -m -P 1 ${more} @{address}@{port}#{tls-port} -K pin-sha256="{pin}"`),
@@ -91,8 +94,14 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
     return {
       isDaemon: false,
       uses: {
-        udp: { full: own(`${query} {port} +cookie +subnet=0 {qnames}`), plain: own(`${query} {port} {qnames}`) },
-        tcp: { full: own(`${query} {port} +tcp ${more} {qnames}`), plain: own(`${query} {port} +tcp {qnames}`) },
+        udp: {
+          full: own(`${query} {port} +cookie +subnet=0 {qnames}`),
+          plain: own(`${query} {port} {qnames}`),
+        },
+        tcp: {
+          full: own(`${query} {port} +tcp ${more} {qnames}`),
+          plain: own(`${query} {port} +tcp {qnames}`),
+        },
         tls: {
           full: own(`${query} {tls-port} +tls ${more} {qnames}`),
           plain: own(`${query} {tls-port} +tls {qnames}`),
@@ -173,6 +182,8 @@ stub:
   idle-timeout: ${IDLE_MS}ms
   upstreams: [ ${upstream} ]
 dnssec: { validation: false }
+# The servers' names are below a zone that RFC 6761 reserves, and stubs do not ask for.
+local-zones: { except: [test.] }
 `,
   };
   const line = "stub --config {config-folder}/stub.yaml --socket {config-folder}/stub.sock";

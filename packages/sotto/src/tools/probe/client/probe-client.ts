@@ -7,7 +7,7 @@ import { type ClientPlan, planOfCommand } from "./client-plan.ts";
 import { Harness } from "./harness.ts";
 import { listenForClients } from "./listen.ts";
 import { planOfPreset } from "./presets.ts";
-import type { ProbeContext, RowProbe } from "./row-probe.ts";
+import type { RowProbe } from "./row-probe.ts";
 import { CONNECTION_PROBES } from "./rows-connections.ts";
 import { FAULT_PROBES } from "./rows-faults.ts";
 import { OPTION_PROBES } from "./rows-options.ts";
@@ -23,7 +23,7 @@ export interface ProbeClientOptions {
   readonly isThorough?: boolean | undefined;
   /** Rows to fill; absent: all. */
   readonly rows?: readonly string[] | undefined;
-  /** Longest run of the client, milliseconds. Default {@link RUN_LIMIT_MS_DEFAULT}. */
+  /** Longest run of the client, milliseconds. Default 30 s. */
   readonly runLimitMs?: number | undefined;
   /** Ends the probe, which then tells what it has; the only end of one without a command. */
   readonly signal?: AbortSignal | undefined;
@@ -55,24 +55,8 @@ export async function probeClient(
     cells.push(cell);
     onCell(cell);
   };
-  if (plan === undefined) {
-    const serving = { fixtures, portBase: options.portBase ?? PORT_BASE_DEFAULT, signal: options.signal };
-    const { context, close } = await listenForClients({ ...serving, onPlaces: options.onPlaces }, runtime);
-    try {
-      for (const probe of probes) tell(await fill(probe, context));
-    } finally {
-      await close();
-    }
-  } else {
-    const { signal, runLimitMs = RUN_LIMIT_MS_DEFAULT } = options;
-    const harness = await Harness.start({ plan, fixtures, runLimitMs, signal }, runtime);
-    try {
-      const context = { runner: harness, plan, fastOpen: harness.fastOpen, isThorough: options.isThorough === true };
-      for (const probe of probes) tell(signal?.aborted === true ? broken(probe) : await fill(probe, context));
-    } finally {
-      await harness.close();
-    }
-  }
+  if (plan === undefined) await judgeVisits(probes, fixtures, options, runtime, tell);
+  else await judgeRuns(probes, fixtures, plan, options, runtime, tell);
   return {
     kind: "client",
     target: plan?.title ?? "whoever came",
@@ -94,15 +78,49 @@ function planOf(command: readonly string[] | undefined, options: ProbeClientOpti
   return plan.value;
 }
 
-async function fill(probe: RowProbe, context: ProbeContext): Promise<Cell> {
-  const cell = await probe.probe(context);
-  const failed = cell.evidence.find(({ what }) => what.startsWith(COULD_NOT_START));
-  if (failed === undefined) return cell;
-  return { ...cell, verdict: "not testable", confidence: "certain", observed: failed.what };
+type Tell = (cell: Cell) => void;
+
+async function judgeVisits(
+  probes: readonly RowProbe[],
+  fixtures: readonly string[],
+  { portBase = PORT_BASE_DEFAULT, signal, onPlaces }: ProbeClientOptions,
+  runtime: Runtime,
+  tell: Tell,
+): Promise<void> {
+  const { context, close } = await listenForClients({ fixtures, portBase, signal, onPlaces }, runtime);
+  try {
+    for (const probe of probes) tell(await probe.probe(context));
+  } finally {
+    await close();
+  }
 }
 
-function broken({ row, requirements }: RowProbe): Cell {
-  return cellOf(row, requirements, find("not testable", "the probe was ended before this row"), []);
+async function judgeRuns(
+  probes: readonly RowProbe[],
+  fixtures: readonly string[],
+  plan: ClientPlan,
+  { signal, isThorough = false, runLimitMs = RUN_LIMIT_MS_DEFAULT }: ProbeClientOptions,
+  runtime: Runtime,
+  tell: Tell,
+): Promise<void> {
+  const harness = await Harness.start({ plan, fixtures, runLimitMs, signal }, runtime);
+  try {
+    const context = { runner: harness, plan, fastOpen: harness.fastOpen, isThorough };
+    for (const probe of probes) {
+      const cell = signal?.aborted === true ? undefined : await probe.probe(context);
+      // A run that was ended with the probe shows nothing.
+      if (cell === undefined || signal?.aborted === true) tell(untested(probe, "the probe was ended before"));
+      else if (harness.startProblem !== undefined)
+        tell(untested(probe, `the client could not be started: ${harness.startProblem}`));
+      else tell(cell);
+    }
+  } finally {
+    await harness.close();
+  }
+}
+
+function untested({ row, requirements }: RowProbe, why: string): Cell {
+  return cellOf(row, requirements, find("not testable", why), []);
 }
 
 /** In the order of the table, whatever the order of the request. */
@@ -120,9 +138,7 @@ function isoText(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }
 
-/** What evidence says of a program that is not there. */
-const COULD_NOT_START = "the client could not be started";
-/** Three tries of five seconds, which is dig's patience, would be longer; presets say less. */
-export const RUN_LIMIT_MS_DEFAULT = 12_000;
+/** More than three tries of five seconds, which is the patience of drill and of resolvers of C libraries (resolv.conf(5)). */
+const RUN_LIMIT_MS_DEFAULT = 30_000;
 /** As `sotto testserver`. */
 const PORT_BASE_DEFAULT = 5300;

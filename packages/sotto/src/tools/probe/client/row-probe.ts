@@ -74,7 +74,8 @@ export const overStream = (plan: ClientPlan): Use | undefined => streamUseOf(pla
 /** Over TLS. */
 export const overTls = (plan: ClientPlan): Use | undefined => tlsUseOf(plan);
 /** Over UDP, where there is that use. */
-export const overUdp = ({ uses }: ClientPlan): Use | undefined => (uses.udp === undefined ? undefined : "udp");
+export const overUdp = ({ uses }: ClientPlan): Use | undefined =>
+  uses.udp === undefined ? undefined : "udp";
 /** Over TLS with the name of the server, which every use but `pinned` has. */
 export const overNamedTls = ({ uses }: ClientPlan): Use | undefined =>
   (["strict", "tls"] as const).find((use) => uses[use] !== undefined);

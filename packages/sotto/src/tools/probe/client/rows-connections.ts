@@ -13,7 +13,7 @@ import {
   simpleProbe,
   withoutUse,
 } from "./row-probe.ts";
-import { askedAgain, isContent, questions, queriesOf, type Run, streamsOf } from "./run.ts";
+import { askedAgain, isContent, queriesOf, questions, type Run, streamsOf } from "./run.ts";
 
 const STREAMS = "over TCP or TLS";
 
@@ -48,7 +48,10 @@ export function judgeOutOfOrder(run: Run, plan: ClientPlan): Finding {
   const repeated = askedAgain(run).length;
   const { length } = run.names;
   if (!isContent(run))
-    return find("broken", `of ${length} questions whose first was answered last, ${run.answered ?? 0} were answered`);
+    return find(
+      "broken",
+      `of ${length} questions whose first was answered last, ${run.answered ?? 0} were answered`,
+    );
   if (repeated > 0)
     return find("partial", `the first answer came last, and ${repeated} of the questions were asked again`);
   if (run.answered === undefined)
@@ -64,10 +67,19 @@ export function judgeRetry(run: Run): Finding {
   const asked = new Set(queriesOf(run, "tcp", "tls").map(({ qname }) => qname.toLowerCase()));
   const { length } = run.names;
   if (streams.length === 1)
-    return find("none", `after the server closed with ${length - first.answers} of ${length} unanswered, nothing more came`);
+    return find(
+      "none",
+      `after the server closed with ${length - first.answers} of ${length} unanswered, nothing more came`,
+    );
   if (asked.size < length || !isContent(run))
-    return find("partial", `it connected again, and ${run.answered ?? asked.size} of ${length} were answered`);
-  return find("released", `the server closed after ${first.answers} answers; the rest came on another connection and was answered`);
+    return find(
+      "partial",
+      `it connected again, and ${run.answered ?? asked.size} of ${length} were answered`,
+    );
+  return find(
+    "released",
+    `the server closed after ${first.answers} answers; the rest came on another connection and was answered`,
+  );
 }
 
 async function probeRetry({ runner, plan }: ProbeContext): Promise<Cell> {

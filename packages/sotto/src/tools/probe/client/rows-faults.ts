@@ -3,7 +3,7 @@ import type { Cell } from "../model.ts";
 import { cellOf, type Finding, find } from "./cell.ts";
 import type { ClientPlan, Use } from "./client-plan.ts";
 import { overStream, overUdp, type ProbeContext, type RowProbe, withoutUse } from "./row-probe.ts";
-import { questions, queriesOf, type Run } from "./run.ts";
+import { queriesOf, questions, type Run } from "./run.ts";
 
 function anyUse(plan: ClientPlan): Use | undefined {
   return overStream(plan) ?? overUdp(plan);
@@ -29,7 +29,8 @@ export function judgeMatching(good: Run, runs: readonly Run[]): Finding {
   const taken = asked.filter(({ answered = 0 }) => answered > 0).map(({ exercise }) => exercise.fixture);
   const names = asked.map(({ exercise }) => exercise.fixture).join(", ");
   if (asked.length === 0) return find("not testable", "nothing was asked of the servers with wrong answers");
-  if (taken.length > 0) return find("broken", `it took an answer that was not to its question: ${taken.join(", ")}`);
+  if (taken.length > 0)
+    return find("broken", `it took an answer that was not to its question: ${taken.join(", ")}`);
   return find("released", `it took none of the wrong answers: ${names}`);
 }
 
@@ -58,7 +59,9 @@ export function judgeFaults(runs: readonly Run[], isDaemon: boolean): Finding {
     return end.kind === "failed" ? [`${exercise.fixture}: ${end.problem}`] : [];
   });
   if (bad.length > 0) return find("broken", bad.join("; "));
-  const names = runs.map(({ exercise }) => exercise.fixture).join(", ");
+  const met = runs.filter(({ records }) => records.length > 0);
+  if (met.length === 0) return find("not testable", "nothing came to the servers with faults");
+  const names = met.map(({ exercise }) => exercise.fixture).join(", ");
   return find("released", `${isDaemon ? "it lived on" : "it ended in time"} after ${names}`);
 }
 

@@ -11,14 +11,16 @@ import {
   simpleProbe,
   withoutUse,
 } from "./row-probe.ts";
-import { questions, queriesOf, type Run, streamsOf } from "./run.ts";
+import { judgePipelining } from "./rows-connections.ts";
+import { queriesOf, questions, type Run, streamsOf } from "./run.ts";
 
 /** RFC 7828 §3.2.1: without a value in queries, and never over UDP. */
 export function judgeKeepalive(run: Run): Finding {
   const queries = queriesOf(run, "tcp", "tls");
   if (queries.length === 0) return nothingCame("over TCP or TLS");
   const wrong = queries.filter(({ edns }) => edns?.keepalive !== undefined && edns.keepalive !== "empty");
-  if (wrong.length > 0) return find("broken", `the option came with a value in ${wrong.length} of ${queries.length} queries`);
+  if (wrong.length > 0)
+    return find("broken", `the option came with a value in ${wrong.length} of ${queries.length} queries`);
   const clear = queriesOf(run, "udp").filter(({ edns }) => edns?.keepalive !== undefined);
   if (clear.length > 0) return find("broken", "the option came over UDP, where it must not be");
   const asked = queries.filter(({ edns }) => edns?.keepalive === "empty").length;
@@ -26,13 +28,18 @@ export function judgeKeepalive(run: Run): Finding {
   return asked > 0 ? find("released", observed) : find("none", observed);
 }
 
-/** Whether anything was sent on a connection after the server had said 0; undefined when nothing more was to be sent. */
-export function obeysZero(run: Run): boolean | undefined {
+/**
+ * Whether anything was sent on a connection after the server had said 0; undefined when nothing more was to be sent. What
+ * comes within `reactionMs` after that reply may have crossed it.
+ */
+export function obeysZero(run: Run, reactionMs: number): boolean | undefined {
   const streams = streamsOf(run);
   const [first, ...later] = streams;
-  const repliedMs = first?.events.find(({ direction, what }) => direction === "out" && what === "reply")?.atMs;
+  const repliedMs = first?.events.find(
+    ({ direction, what }) => direction === "out" && what === "reply",
+  )?.atMs;
   if (first === undefined || repliedMs === undefined) return undefined;
-  const lateMs = repliedMs + REACTION_MS;
+  const lateMs = repliedMs + reactionMs;
   if (first.queries.some(({ atMs }) => atMs > lateMs)) return false;
   return later.length > 0 ? true : undefined;
 }
@@ -53,7 +60,15 @@ async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
   const asking = await runner.run({ fixture: "good", use, questions: questions(3) });
   if (judgeKeepalive(asking).verdict === "none")
     return cellOf(row, requirements, find("not applicable", "it does not ask for a timeout"), [asking]);
-  const zero = await runner.run({ fixture: "keepalive-0", use, questions: [{}, { atMs: 500 }, { atMs: 1000 }] });
+  const slow = await runner.run({ fixture: "good", use, questions: questions(3, "delay-400") });
+  const isPipelining = judgePipelining(slow, plan).verdict === "released";
+  if (isPipelining && !plan.isDaemon)
+    return cellOf(row, requirements, judgeObedience(undefined, undefined), [asking]);
+  const zero = await runner.run({
+    fixture: "keepalive-0",
+    use,
+    questions: [{}, { atMs: 500 }, { atMs: 1000 }],
+  });
   const runs = [zero];
   let timeout: boolean | undefined;
   if (plan.isDaemon) {
@@ -66,7 +81,12 @@ async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
     runs.push(short);
     timeout = obeysTimeout(short, PROMISED_MS);
   }
-  return cellOf(row, requirements, judgeObedience(obeysZero(zero), timeout), runs);
+  return cellOf(
+    row,
+    requirements,
+    judgeObedience(obeysZero(zero, isPipelining ? REACTION_MS : 0), timeout),
+    runs,
+  );
 }
 
 /** Both halves together; undefined is what could not be seen. */
@@ -105,8 +125,11 @@ export function judgePadding(run: Run): Finding {
   const sizes = [...new Set(queries.map(({ octets }) => octets))].join(", ");
   const observed = `${padded.length} of ${queries.length} queries were padded; they had ${sizes} octets`;
   if (padded.length === 0) return find("none", observed);
-  const isRight = padded.length === queries.length && queries.every(({ octets }) => octets % BLOCK_OCTETS === 0);
-  return isRight ? find("released", observed) : find("partial", `${observed}, not multiples of ${BLOCK_OCTETS}`);
+  const isRight =
+    padded.length === queries.length && queries.every(({ octets }) => octets % BLOCK_OCTETS === 0);
+  return isRight
+    ? find("released", observed)
+    : find("partial", `${observed}, not multiples of ${BLOCK_OCTETS}`);
 }
 
 function judgeCookies(run: Run): Finding {
@@ -146,7 +169,7 @@ const BLOCK_OCTETS = 128;
 const PROMISED_MS = 1000;
 /** A client closes before the time; on a busy machine its FIN may be seen a little later. */
 const MARGIN_MS = 200;
-/** A query may cross the answer that forbids it. */
+/** A query of a client that does not wait for answers may cross the one that forbids it. */
 const REACTION_MS = 20;
 
 /** In the order of the table. */

@@ -12,7 +12,7 @@ import {
   simpleProbe,
   withoutUse,
 } from "./row-probe.ts";
-import { questions, queriesOf, type Run } from "./run.ts";
+import { queriesOf, questions, type Run } from "./run.ts";
 
 /** A handshake to its end, and a query inside. */
 export function judgeTls(run: Run): Finding {
@@ -31,9 +31,12 @@ export function judgeAuthentication(good: Run, bad: readonly Run[]): Finding {
     return find("not testable", "it did not ask the right server, so that refusing others shows nothing");
   const accepted = bad.filter((run) => queriesOf(run, "tls").length > 0).map(nameOf);
   const refused = bad.filter((run) => queriesOf(run, "tls").length === 0).map(nameOf);
-  if (accepted.length === 0) return find("released", `it asked the right server, and none with ${refused.join(", ")}`);
+  if (accepted.length === 0)
+    return find("released", `it asked the right server, and none with ${refused.join(", ")}`);
   const observed = `it asked servers with ${accepted.join(", ")}`;
-  return refused.length === 0 ? find("none", observed) : find("broken", `${observed}; it refused ${refused.join(", ")}`);
+  return refused.length === 0
+    ? find("none", observed)
+    : find("broken", `${observed}; it refused ${refused.join(", ")}`);
 }
 
 function nameOf({ exercise }: Run): string {
@@ -59,7 +62,8 @@ async function probeAuthentication(context: ProbeContext): Promise<Cell> {
   const good = await runner.run({ fixture: "good", use: "strict", questions: questions(1) });
   const bad: Run[] = [];
   const kinds = isThorough ? [...BAD_CERTIFICATES, ...MORE_BAD_CERTIFICATES] : BAD_CERTIFICATES;
-  for (const fixture of kinds) bad.push(await runner.run({ fixture, use: "strict", questions: questions(1) }));
+  for (const fixture of kinds)
+    bad.push(await runner.run({ fixture, use: "strict", questions: questions(1) }));
   return cellOf(row, requirements, judgeAuthentication(good, bad), [good, ...bad]);
 }
 
@@ -82,7 +86,8 @@ async function probePins({ runner, plan }: ProbeContext): Promise<Cell> {
   for (const fixture of ["good", certificate("new-key")])
     runs.push(await runner.run({ fixture, use: "pinned", questions: questions(1) }));
   const [good, newKey] = runs;
-  const finding = good === undefined || newKey === undefined ? nothingCame("over TLS") : judgePins(good, newKey);
+  const finding =
+    good === undefined || newKey === undefined ? nothingCame("over TLS") : judgePins(good, newKey);
   return cellOf(row, requirements, finding, runs);
 }
 
@@ -117,8 +122,8 @@ async function probeDowngrade({ runner, plan }: ProbeContext): Promise<Cell> {
   }
   const good = await runner.run({ fixture: "good", use, questions: questions(1) });
   const runs: Run[] = [];
+  // A pin fits all names: there is another key instead.
   for (const fixture of HOSTILE)
-    // A pin fits all names: there is another key instead.
     runs.push(
       await runner.run({
         fixture: use === "pinned" && fixture === HOSTILE[0] ? certificate("new-key") : fixture,
@@ -131,14 +136,19 @@ async function probeDowngrade({ runner, plan }: ProbeContext): Promise<Cell> {
 
 /** Only what comes to the ports that the client was told can be seen. */
 export function judgeDowngrade(good: Run, hostile: readonly Run[]): Finding {
-  if (queriesOf(good, "tls").length === 0) return find("not testable", "it did not ask the right server either");
+  if (queriesOf(good, "tls").length === 0)
+    return find("not testable", "it did not ask the right server either");
   const leaking = hostile.filter(
     (run) =>
       queriesOf(run, "udp", "tcp").length > 0 ||
       run.records.some(({ events }) => events.some(({ what }) => what === NO_HANDSHAKE)),
   );
   return leaking.length === 0
-    ? find("released", `${hostile.length} servers failed to authenticate, and nothing came in clear to the ports it was told`, "likely")
+    ? find(
+        "released",
+        `${hostile.length} servers failed to authenticate, and nothing came in clear to the ports it was told`,
+        "likely",
+      )
     : find("broken", `queries came in clear when the server was wrong: ${leaking.map(nameOf).join(", ")}`);
 }
 
@@ -176,7 +186,8 @@ export const judgeAlpn: (run: Run) => Finding = judgeHello(({ alpn }) => {
 /** RFC 8310 §9, RFC 9325 §3.1. */
 export const judgeVersions: (run: Run) => Finding = judgeHello(({ versions }) => {
   const observed = `the ClientHello offered ${versions.join(", ")}`;
-  if (versions.some((version) => version === "TLSv1" || version === "TLSv1.1")) return find("broken", observed);
+  if (versions.some((version) => version === "TLSv1" || version === "TLSv1.1"))
+    return find("broken", observed);
   return versions.includes("TLSv1.3") ? find("released", observed) : find("partial", observed);
 });
 

@@ -1,7 +1,7 @@
 /** One run of a client against one server of the catalogue: what is asked of it, and what was seen. */
 import type { ConnectionRecord } from "../../../testserver/index.ts";
-import type { Use } from "./client-plan.ts";
 import type { ProcessEnd } from "./child-process.ts";
+import type { Use } from "./client-plan.ts";
 
 /** One question that a run has the client ask. */
 export interface Question {

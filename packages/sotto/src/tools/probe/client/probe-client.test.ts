@@ -1,0 +1,162 @@
+/** The harness with real processes: our own clients, and some that nobody should have written. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { encodeMessage, frameMessage, makeMessage, parseName, RRClass, RRType } from "@sotto/dns/wire";
+import type { Cell, ProbeReport } from "../model.ts";
+import { type ProbeClientOptions, probeClient } from "./index.ts";
+
+const NODE = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];
+const SOTTO = [...NODE, new URL("../../../bin/sotto.ts", import.meta.url).pathname];
+
+function probe(
+  command: readonly string[] | undefined,
+  options: ProbeClientOptions = {},
+  onCell: (cell: Cell) => void = () => undefined,
+): Promise<ProbeReport> {
+  return probeClient(command, { sotto: SOTTO, ...options }, nodeRuntime(), onCell);
+}
+
+function verdicts({ cells }: ProbeReport): Readonly<Record<string, string>> {
+  return Object.fromEntries(cells.map(({ row, verdict }) => [row, verdict]));
+}
+
+test("sotto query: what it has, and what it has when it is told to", { timeout: 60_000 }, async () => {
+  const rows = [
+    "reuse",
+    "pipelining",
+    "out-of-order",
+    "keepalive",
+    "tls",
+    "authentication",
+    "padding",
+    "pins",
+  ];
+  const told: string[] = [];
+  const report = await probe(undefined, { preset: "sotto-query", rows }, ({ row }) => void told.push(row));
+  assert.deepEqual(verdicts(report), {
+    reuse: "off",
+    pipelining: "off",
+    "out-of-order": "released",
+    keepalive: "off",
+    tls: "released",
+    authentication: "released",
+    padding: "released",
+    pins: "released",
+  });
+  assert.deepEqual(told, rows, "cells are told as they come");
+  assert.deepEqual([report.kind, report.target], ["client", "sotto-query"]);
+  for (const cell of report.cells) assert.ok(cell.evidence.length > 0, cell.row);
+  const evidence = report.cells.find(({ row }) => row === "pipelining")?.evidence ?? [];
+  assert.ok(evidence.some(({ what }) => /query delay-400-run[0-9]+q1\.test\. A \([0-9]+ octets/.test(what)));
+});
+
+test("sotto stub: a daemon is asked over UDP, keeps its connection and obeys keepalive", {
+  timeout: 90_000,
+}, async () => {
+  const rows = ["reuse", "pipelining", "out-of-order", "keepalive", "keepalive-obeyed", "retry", "tls"];
+  const report = await probe(undefined, { preset: "sotto-stub", rows });
+  for (const { row, verdict, observed } of report.cells)
+    assert.equal(verdict, "released", `${row}: ${observed}`);
+});
+
+test("a command that does not authenticate is found out by what it asks wrong servers", {
+  timeout: 60_000,
+}, async () => {
+  const command = [...SOTTO, "query", "@{address}", "-p", "{tls-port}", "+tls", "+tries=1", "{qname}"];
+  const { cells } = await probe(command, { rows: ["authentication", "reuse"] });
+  const [reuse, authentication] = cells;
+  assert.equal(authentication?.verdict, "none");
+  assert.match(authentication.observed, /wrong name, expired, self signed, other authority/);
+  assert.equal(reuse?.verdict, "not testable", "one {qname} shows no reuse");
+});
+
+test("a client that hangs is ended with what it started, and found out", { timeout: 60_000 }, async () => {
+  const command = ["sh", "-c", "sleep 600 & echo {tls-port} {qname}; wait"];
+  const { cells } = await probe(command, { rows: ["faults"], runLimitMs: 200 });
+  assert.equal(cells[0]?.verdict, "broken");
+  assert.match(cells[0].observed, /query-rst: it did not end; half-fin: it did not end/);
+});
+
+test("a client that crashes, and one that asks nothing, are findings", { timeout: 60_000 }, async () => {
+  const crash = await probe(["sh", "-c", "kill -SEGV $$ # {tls-port} {qname}"], { rows: ["faults", "tls"] });
+  assert.deepEqual(verdicts(crash), { tls: "not testable", faults: "broken" });
+  assert.match(crash.cells[1]?.observed ?? "", /ended by SIGSEGV/);
+  const quiet = await probe(["true", "{port}", "{qname}"]);
+  for (const { row, verdict } of quiet.cells) assert.equal(verdict, "not testable", row);
+});
+
+test("a program that is not there is told so in every row", async () => {
+  const { cells } = await probe(["/nonexistent/client", "{tls-port}", "{qname}"], {
+    rows: ["tls", "padding"],
+  });
+  for (const { verdict, observed } of cells) {
+    assert.equal(verdict, "not testable");
+    assert.match(observed, /could not be started: no such program/);
+  }
+});
+
+test("commands, presets and rows that cannot be are told", async () => {
+  await assert.rejects(probe(["dig"]), /neither \{port\}/);
+  await assert.rejects(probe(undefined, { preset: "nslookup" }), /no preset is called/);
+  await assert.rejects(probe(["dig"], { preset: "dig" }), /one of them is enough/);
+  await assert.rejects(
+    probe(undefined, { preset: "dig", rows: ["colour"] }),
+    /no row of clients is called "colour"/,
+  );
+});
+
+test("a probe that is ended tells the rows that are left, and the client does not outlive it", {
+  timeout: 60_000,
+}, async () => {
+  const ending = new AbortController();
+  const command = ["sh", "-c", "echo {tls-port} {qname}; sleep 600"];
+  const probing = probe(command, { rows: ["reuse", "tls"], signal: ending.signal });
+  setImmediate(() => ending.abort());
+  const { cells } = await probing;
+  for (const { verdict, observed } of cells) {
+    assert.equal(verdict, "not testable");
+    assert.match(observed, /ended before/);
+  }
+});
+
+test("without a command whoever comes is judged when the signal ends it", { timeout: 60_000 }, async () => {
+  const ending = new AbortController();
+  const ports: number[] = [];
+  const onPlaces = (lines: readonly string[]): void => {
+    assert.match(lines[0] ?? "", /name resolver\.sotto\.test, authority .*ca\.pem, pin /);
+    const good = lines.find((line) => line.startsWith("good: "));
+    ports.push(Number(/tcp 127\.0\.0\.1@([0-9]+)/.exec(good ?? "")?.[1]));
+    void visit(ports[0] ?? 0).then(() => ending.abort());
+  };
+  const { cells, target } = await probe(undefined, { portBase: 0, signal: ending.signal, onPlaces });
+  assert.equal(target, "whoever came");
+  const found = verdicts({ cells } as ProbeReport);
+  assert.deepEqual([found["reuse"], found["pipelining"]], ["released", "released"]);
+  assert.deepEqual(
+    [found["tls"], found["cookies"], found["matching"]],
+    ["none", "not testable", "not testable"],
+  );
+});
+
+/** Two questions in one segment. */
+async function visit(port: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  const questions = ["delay-50.a.test.", "b.test."].map((name, i) =>
+    frameMessage(
+      encodeMessage(
+        makeMessage({ id: i + 1, questions: [{ name: parseName(name), type: RRType.A, class: RRClass.IN }] }),
+      ),
+    ),
+  );
+  socket.write(Buffer.concat(questions));
+  let octets = 0;
+  socket.on("data", (chunk: Buffer) => {
+    octets += chunk.length;
+    // Two answers with an address each.
+    if (octets > 70) socket.end();
+  });
+  await once(socket, "close");
+}
