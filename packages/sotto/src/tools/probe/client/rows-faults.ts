@@ -30,7 +30,7 @@ export function judgeMatching(good: Run, runs: readonly Run[]): Finding {
   const names = asked.map(({ exercise }) => exercise.fixture).join(", ");
   if (asked.length === 0) return find("not testable", "nothing was asked of the servers with wrong answers");
   if (taken.length > 0)
-    return find("broken", `it took an answer that was not to its question: ${taken.join(", ")}`);
+    return find("broken", `it gave out an answer that was not to its question: ${taken.join(", ")}`);
   return find("released", `it took none of the wrong answers: ${names}`);
 }
 

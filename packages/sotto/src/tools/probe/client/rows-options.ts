@@ -44,13 +44,16 @@ export function obeysZero(run: Run, reactionMs: number): boolean | undefined {
   return later.length > 0 ? true : undefined;
 }
 
-/** Whether the client ended the connection by the time that the server had said; undefined when nobody can tell. */
-export function obeysTimeout(run: Run, promisedMs: number): boolean | undefined {
+/**
+ * How long after its last answer the client ended its first connection, milliseconds; undefined when it did not, or the
+ * server did.
+ */
+export function lingerMs(run: Run): number | undefined {
   const [first] = streamsOf(run);
   const reply = first?.events.findLast(({ direction, what }) => direction === "out" && what === "reply");
   const end = first?.events.find(({ what }) => what.startsWith("end: "));
   if (reply === undefined || end === undefined || first?.endedBy === "server") return undefined;
-  return end.atMs - reply.atMs <= promisedMs + MARGIN_MS;
+  return end.atMs - reply.atMs;
 }
 
 async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
@@ -62,16 +65,18 @@ async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
     return cellOf(row, requirements, find("not applicable", "it does not ask for a timeout"), [asking]);
   const slow = await runner.run({ fixture: "good", use, questions: questions(3, "delay-400") });
   const isPipelining = judgePipelining(slow, plan).verdict === "released";
-  if (isPipelining && !plan.isDaemon)
-    return cellOf(row, requirements, judgeObedience(undefined, undefined), [asking]);
+  // What a command sends at once says nothing about obedience.
+  const canSeeZero = plan.isDaemon || !isPipelining;
   const zero = await runner.run({
     fixture: "keepalive-0",
     use,
     questions: [{}, { atMs: 500 }, { atMs: 1000 }],
   });
+  const obeyed = canSeeZero ? obeysZero(zero, isPipelining ? REACTION_MS : 0) : undefined;
   const runs = [zero];
   let timeout: boolean | undefined;
-  if (plan.isDaemon) {
+  // Some commands, too, stay until their connection is idle.
+  if (plan.isDaemon || (lingerMs(asking) ?? 0) > PROMISED_MS + MARGIN_MS) {
     const short = await runner.run({
       fixture: "keepalive-lies-short",
       use,
@@ -79,14 +84,10 @@ async function probeObedience({ runner, plan }: ProbeContext): Promise<Cell> {
       holdMs: PROMISED_MS + 1500,
     });
     runs.push(short);
-    timeout = obeysTimeout(short, PROMISED_MS);
+    const took = lingerMs(short);
+    timeout = took === undefined ? undefined : took <= PROMISED_MS + MARGIN_MS;
   }
-  return cellOf(
-    row,
-    requirements,
-    judgeObedience(obeysZero(zero, isPipelining ? REACTION_MS : 0), timeout),
-    runs,
-  );
+  return cellOf(row, requirements, judgeObedience(obeyed, timeout), runs);
 }
 
 /** Both halves together; undefined is what could not be seen. */
