@@ -29,14 +29,21 @@ export function judgeTls(run: Run): Finding {
 export function judgeAuthentication(good: Run, bad: readonly Run[]): Finding {
   if (queriesOf(good, "tls").length === 0)
     return find("not testable", "it did not ask the right server, so that refusing others shows nothing");
-  const accepted = bad.filter((run) => queriesOf(run, "tls").length > 0).map(nameOf);
-  const refused = bad.filter((run) => queriesOf(run, "tls").length === 0).map(nameOf);
+  const met = bad.filter(wasMet);
+  if (met.length === 0) return find("not testable", "it did not come to servers with wrong certificates");
+  const accepted = met.filter((run) => queriesOf(run, "tls").length > 0).map(nameOf);
+  const refused = met.filter((run) => queriesOf(run, "tls").length === 0).map(nameOf);
   if (accepted.length === 0)
     return find("released", `it asked the right server, and none with ${refused.join(", ")}`);
   const observed = `it asked servers with ${accepted.join(", ")}`;
   return refused.length === 0
     ? find("none", observed)
     : find("broken", `${observed}; it refused ${refused.join(", ")}`);
+}
+
+/** Who never came has refused nothing. */
+function wasMet({ records }: Run): boolean {
+  return records.length > 0;
 }
 
 function nameOf({ exercise }: Run): string {
@@ -95,6 +102,7 @@ async function probePins({ runner, plan }: ProbeContext): Promise<Cell> {
 export function judgePins(good: Run, newKey: Run): Finding {
   if (queriesOf(good, "tls").length === 0)
     return find("not testable", "it did not ask the server whose pin it was told");
+  if (!wasMet(newKey)) return find("not testable", "it did not come to the server with another key");
   return queriesOf(newKey, "tls").length === 0
     ? find("released", "it asked the server with its pin, and not the one with another key")
     : find("none", "it asked a server with another key than its pin says");
@@ -138,7 +146,9 @@ async function probeDowngrade({ runner, plan }: ProbeContext): Promise<Cell> {
 export function judgeDowngrade(good: Run, hostile: readonly Run[]): Finding {
   if (queriesOf(good, "tls").length === 0)
     return find("not testable", "it did not ask the right server either");
-  const leaking = hostile.filter(
+  const met = hostile.filter(wasMet);
+  if (met.length === 0) return find("not testable", "it did not come to servers that fail to authenticate");
+  const leaking = met.filter(
     (run) =>
       queriesOf(run, "udp", "tcp").length > 0 ||
       run.records.some(({ events }) => events.some(({ what }) => what === NO_HANDSHAKE)),
@@ -146,7 +156,7 @@ export function judgeDowngrade(good: Run, hostile: readonly Run[]): Finding {
   return leaking.length === 0
     ? find(
         "released",
-        `${hostile.length} servers failed to authenticate, and nothing came in clear to the ports it was told`,
+        `${met.length} servers failed to authenticate, and nothing came in clear to the ports it was told`,
         "likely",
       )
     : find("broken", `queries came in clear when the server was wrong: ${leaking.map(nameOf).join(", ")}`);

@@ -20,6 +20,7 @@ import {
 } from "./rows-connections.ts";
 import { FAULT_PROBES, judgeFaults, judgeMatching, judgeSegmentation } from "./rows-faults.ts";
 import {
+  afterZero,
   judgeClientSubnet,
   judgeEdnsFallback,
   judgeKeepalive,
@@ -27,7 +28,6 @@ import {
   judgePadding,
   lingerMs,
   OPTION_PROBES,
-  obeysZero,
 } from "./rows-options.ts";
 import {
   judgeAlpn,
@@ -178,12 +178,12 @@ const CASES: readonly (readonly [
   ["no keepalive", judgeKeepalive(ONE), "none", /0 of 1/],
   [
     "both halves of keepalive obeyed",
-    judgeObedience(true, true),
+    judgeObedience("asked elsewhere", true),
     "released",
     /another connection; it closed/,
   ],
-  ["half of keepalive obeyed", judgeObedience(true, false), "partial", /did not close/],
-  ["keepalive not obeyed", judgeObedience(false, undefined), "none", /went on asking/],
+  ["half of keepalive obeyed", judgeObedience("asked elsewhere", false), "partial", /did not close/],
+  ["keepalive not obeyed", judgeObedience("went on", undefined), "none", /went on asking/],
   ["nobody could see", judgeObedience(undefined, undefined), "not testable", /nobody sees/],
   ["padded to 128", judgePadding(run([connection([asked({ paddingOctets: 60 })])])), "released", /1 of 1/],
   [
@@ -225,7 +225,7 @@ const CASES: readonly (readonly [
   [
     "asks only the right one",
     judgeAuthentication(ONE, [
-      runAt("certificate-expired", []),
+      runAt("certificate-expired", [connection()]),
       runAt("certificate-wrong-name", [connection()]),
     ]),
     "released",
@@ -241,14 +241,14 @@ const CASES: readonly (readonly [
     "asks some",
     judgeAuthentication(ONE, [
       runAt("certificate-expired", [connection([A])]),
-      runAt("certificate-wrong-name", []),
+      runAt("certificate-wrong-name", [connection()]),
     ]),
     "broken",
     /refused wrong name/,
   ],
   [
     "asks nobody",
-    judgeAuthentication(NOTHING, [runAt("certificate-expired", [])]),
+    judgeAuthentication(NOTHING, [runAt("certificate-expired", [connection()])]),
     "not testable",
     /did not ask the right/,
   ],
@@ -354,6 +354,20 @@ const CASES: readonly (readonly [
     /nothing came/,
   ],
   [
+    "nobody saw the end",
+    judgeFaults([runAt("garbage", [connection([A])], { answered: undefined })], true),
+    "not testable",
+    /nobody tells/,
+  ],
+  [
+    "a client that came to no wrong server",
+    judgeAuthentication(ONE, [runAt("certificate-expired", [])]),
+    "not testable",
+    /did not come/,
+  ],
+  ["a client that came to no other key", judgePins(ONE, NOTHING), "not testable", /did not come/],
+  ["a client that met no failure", judgeDowngrade(ONE, [NOTHING]), "not testable", /did not come/],
+  [
     "a daemon that lives on",
     judgeFaults([runAt("garbage", [connection([A])], { end: { kind: "ended" } })], true),
     "released",
@@ -368,13 +382,16 @@ for (const [title, finding, verdict, says] of CASES)
     assert.match(finding.observed, says);
   });
 
-test("a query after the answer with timeout 0 disobeys, one on another connection obeys [7828-3.2.2-c]", () => {
+test("after a timeout of 0 queries on the connection disobey, and so does leaving it open [7828-3.2.2-c]", () => {
   const first = (atMs: number) => connection([query("a"), query("b", { atMs })], { events: [reply(2)] });
-  assert.equal(obeysZero(run([first(3)]), 0), false);
-  assert.equal(obeysZero(run([first(3)]), 20), undefined, "may have crossed");
-  assert.equal(obeysZero(run([first(30)]), 20), false);
-  assert.equal(obeysZero(run([connection([A], { events: [reply(2)] }), connection([B])]), 0), true);
-  assert.equal(obeysZero(NOTHING, 0), undefined);
+  assert.equal(afterZero(run([first(3)]), 0), "went on");
+  assert.equal(afterZero(run([first(3)]), 20), undefined, "may have crossed");
+  assert.equal(afterZero(run([first(30)]), 20), "went on");
+  const elsewhere = (endMs: number) =>
+    run([connection([A], { events: [reply(2), end(endMs)] }), connection([B])]);
+  assert.equal(afterZero(elsewhere(5), 0), "asked elsewhere");
+  assert.equal(afterZero(elsewhere(900), 0), "stayed");
+  assert.equal(afterZero(NOTHING, 0), undefined);
 });
 
 test("how long a client keeps an idle connection is known only when it ended it [7828-3.2.2-b]", () => {
