@@ -110,7 +110,7 @@ function optionsText({ edns, inFlightBefore }: ConnectionRecord["queries"][numbe
 }
 
 /** How the client ended, for people. */
-export function endText({ end, answered, names }: Run): string {
+function endText({ end, answered, names }: Run): string {
   const answers =
     answered === undefined ? "" : `; ${answered} of ${names.length} answered as far as it tells`;
   switch (end.kind) {
