@@ -111,22 +111,19 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
       },
     };
   },
-  "sotto-stub": (sotto) => ({
-    isDaemon: true,
-    uses: {
-      udp: sottoStub(sotto, "profile: opportunistic", '"udp://{address}:{port}"'),
-      strict: sottoStub(
-        sotto,
-        "profile: strict",
-        "{ address: {address}, port: {tls-port}, name: {name}, authorities: {ca-file} }",
-      ),
-      pinned: sottoStub(
-        sotto,
-        "profile: strict",
-        '{ address: {address}, port: {tls-port}, pins: ["sha256:{pin}"] }',
-      ),
-    },
-  }),
+  "sotto-stub": (sotto) => {
+    const byName = "{ address: {address}, port: {tls-port}, name: {name}, authorities: {ca-file} }";
+    const byPin = '{ address: {address}, port: {tls-port}, pins: ["sha256:{pin}"] }';
+    return {
+      isDaemon: true,
+      uses: {
+        udp: { full: sottoStub(sotto, "opportunistic", '"udp://{address}:{port}"') },
+        strict: { full: sottoStub(sotto, "strict", byName) },
+        pinned: { full: sottoStub(sotto, "strict", byPin) },
+      },
+      fastOpen: sottoStub(sotto, "strict", byName, "resolver: { fast-open: auto }\n"),
+    };
+  },
 };
 
 /** What `--preset` takes. */
@@ -173,19 +170,19 @@ upstream_recursive_servers:
   });
 }
 
-function sottoStub(sotto: readonly string[], profile: string, upstream: string): UseTemplates {
+function sottoStub(sotto: readonly string[], profile: string, upstream: string, more = ""): CommandTemplate {
   const files = {
     "stub.yaml": `listen:
   - { transport: udp, address: 127.0.0.1, port: {listen-port} }
 stub:
-  ${profile}
+  profile: ${profile}
   idle-timeout: ${IDLE_MS}ms
   upstreams: [ ${upstream} ]
 dnssec: { validation: false }
 # The servers' names are below a zone that RFC 6761 reserves, and stubs do not ask for.
 local-zones: { except: [test.] }
-`,
+${more}`,
   };
   const line = "stub --config {config-folder}/stub.yaml --socket {config-folder}/stub.sock";
-  return { full: command(line, { files }, sotto) };
+  return command(line, { files }, sotto);
 }

@@ -73,6 +73,16 @@ test("a command that does not authenticate is found out by what it asks wrong se
   assert.equal(reuse?.verdict, "not testable", "one {qname} shows no reuse");
 });
 
+test("a client that asks in clear when TLS fails is found out", { timeout: 60_000 }, async () => {
+  const [node, ...own] = SOTTO;
+  const sotto = `"$0" ${own.map((one) => `'${one}'`).join(" ")} query @{address} +tries=1 +time=1`;
+  const strict = `${sotto} -p {tls-port} +tls-ca={ca-file} +tls-hostname={name} {qname}`;
+  const command = ["sh", "-c", `${strict} || ${sotto} -p {port} {qname}`, node ?? ""];
+  const { cells } = await probe(command, { rows: ["downgrade", "authentication"] });
+  assert.deepEqual(verdicts({ cells } as ProbeReport), { authentication: "released", downgrade: "broken" });
+  assert.match(cells[1]?.observed ?? "", /in clear when the server was wrong: wrong name, alert, cleartext/);
+});
+
 test("a client that hangs is ended with what it started, and found out", { timeout: 60_000 }, async () => {
   const command = ["sh", "-c", "sleep 600 & echo {tls-port} {qname}; wait"];
   const { cells } = await probe(command, { rows: ["faults"], runLimitMs: 200 });
