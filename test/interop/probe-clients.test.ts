@@ -3,10 +3,11 @@
  * itself. Rows that depend on the system (Fast Open), or on who is faster (a broken pipe), are left out.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { probeClient } from "../../packages/sotto/src/tools/probe/client/index.ts";
 import type { Verdict } from "../../packages/sotto/src/tools/probe/model.ts";
-import { peerTest } from "./peers.ts";
+import { peerTest, runCommand } from "./peers.ts";
 
 type Expected = Readonly<Record<string, Verdict>>;
 
@@ -115,3 +116,31 @@ for (const [preset, expected] of Object.entries(EXPECTED))
     const found = cells.map(({ row, verdict, observed }) => `${row}: ${verdict} (${observed})`);
     for (const { row, verdict } of cells) assert.equal(verdict, expected[row], found.join("\n"));
   });
+
+const SCENARIO = join(import.meta.dirname, "probe-fast-open-scenario.ts");
+
+peerTest(
+  "whose data travels in the SYN comes out by itself",
+  ["unshare", "ip", "kdig", "dig", "stubby"],
+  async () => {
+    const command =
+      'ip link set lo up && echo 3 > /proc/sys/net/ipv4/tcp_fastopen && exec "$0" --conditions=source --disable-warning=ExperimentalWarning "$@"';
+    const asked = [
+      "-n",
+      "sh",
+      "-c",
+      command,
+      process.execPath,
+      SCENARIO,
+      "kdig",
+      "dig",
+      "stubby",
+      "sotto-stub",
+    ];
+    const run = await runCommand("unshare", asked, { timeoutMs: 60_000 });
+    assert.equal(run.code, 0, run.stderr);
+    // Debian's kdig still has +fastopen, and our stub a setting.
+    const expected = { kdig: "off", dig: "none", stubby: "released", "sotto-stub": "off" };
+    assert.deepEqual(JSON.parse(run.stdout), expected);
+  },
+);

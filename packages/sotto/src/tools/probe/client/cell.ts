@@ -85,8 +85,13 @@ function eventsOf(record: ConnectionRecord, openedMs: number): EvidenceStep[] {
             what: `${where}: ClientHello with ${hello.versions.join(", ")}; server name ${hello.serverName ?? "none"}; ALPN ${hello.alpn.join(", ") || "none"}${hello.offersResumption ? "; a ticket" : ""}`,
           },
         ];
+  const early: EvidenceStep[] =
+    record.fastOpen === true
+      ? [{ atMs: openedMs, who: "target", what: `${where}: data came in the SYN` }]
+      : [];
   let query = 0;
-  return offer.concat(
+  return early.concat(
+    offer,
     record.events.map(({ atMs, direction, what, octets }) => {
       const isQuery = direction === "in" && what.startsWith("query ");
       const asked = isQuery ? record.queries[query++] : undefined;

@@ -416,6 +416,15 @@ test("evidence is in order of time, names the command and has a limit", () => {
   assert.deepEqual(evidenceOf([]), []);
 });
 
+test("evidence tells what came in a SYN and what the ClientHello offers", () => {
+  const [, ...steps] = evidenceOf([run([connection([A], { id: 7, fastOpen: true })])]);
+  assert.equal(steps[0]?.what, "tls 7: data came in the SYN");
+  assert.match(
+    steps[1]?.what ?? "",
+    /^tls 7: ClientHello with TLSv1\.3, TLSv1\.2; server name resolver\.sotto\.test; ALPN dot$/,
+  );
+});
+
 test("every row of clients has one probe, with servers of the catalogue and requirements of docs/rfc", () => {
   const probes = [...CONNECTION_PROBES, ...OPTION_PROBES, ...TLS_PROBES, ...FAULT_PROBES];
   assert.deepEqual(probes.map(({ row }) => row).sort(), CLIENT_ROWS.map(({ key }) => key).sort());
