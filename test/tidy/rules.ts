@@ -96,6 +96,7 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["packages/sotto/src/tools/probe/client/probe-client.ts", "prints a given wall time as a date"],
   ["packages/sotto/src/tools/query/print-text.ts", "prints a given wall time as a date"],
   ["packages/sotto/src/tools/query/print-json.ts", "prints a given wall time as a date"],
+  ["packages/sotto/src/tools/probe/server/start-time.ts", "prints a given wall time as a date"],
 ]);
 
 /** Rooms that are the world's edge, or programs. */

@@ -39,6 +39,9 @@ export class Answers {
    */
   answer(view: MessageView, problem: string | undefined): Message | undefined {
     if (view.octets.length < 12 || view.isResponse) return undefined;
+    // Who does not know the kind of request cannot know what follows its header (RFC 8490 §5.1.1).
+    if (view.opcode !== Opcode.Query && problem !== undefined)
+      return this.#respond(view, { rcode: Rcode.NotImp, questions: [], edns: undefined });
     const isReadable = problem === undefined && view.questionCount === 1 && view.ednsProblem === undefined;
     if (!isReadable) return this.#respond(view, { rcode: Rcode.FormErr, questions: [], edns: undefined });
     if (view.opcode !== Opcode.Query) return this.#respond(view, { rcode: Rcode.NotImp });

@@ -1,0 +1,220 @@
+/** How connections are treated: reuse, pipelining, segmentation, half-close, queries in flight (RFC 7766). */
+import { frameMessage } from "@sotto/dns/wire";
+import type { Check } from "./check.ts";
+import { type Finding, found, notTestable } from "./finding.ts";
+import type { ProbeTransport } from "./probe-options.ts";
+import type { Answer, ProbeStream } from "./probe-stream.ts";
+import type { Prober } from "./prober.ts";
+import type { Transcript } from "./transcript.ts";
+
+const STREAMS = ["tcp", "tls"] as const;
+
+/** A connection for one look, closed behind it; not to be had: not testable. */
+export async function withStream(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+  look: (stream: ProbeStream) => Promise<Finding | undefined>,
+): Promise<Finding | undefined> {
+  if (transport === "udp") return undefined;
+  const opened = await prober.open(transport, log);
+  if (!opened.ok)
+    return found("broken", `answered before, and now there is no connection: ${opened.problem}`);
+  try {
+    return await look(opened.value);
+  } finally {
+    opened.value.close();
+  }
+}
+
+export const STREAM_CHECKS: readonly Check[] = [
+  {
+    row: "pipelining",
+    requirements: ["7766-6.2.1.1-c", "7766-6.2.1.1-e", "7858-3.3-c"],
+    sends: "six queries one after the other without waiting",
+    over: STREAMS,
+    on: "each",
+    run: (prober, transport, log) => pipelined(prober, transport, log, "apart", PIPELINED),
+  },
+  {
+    row: "reuse",
+    requirements: ["7766-6.2.1-a", "7858-3.4-a", "7858-3.4-b"],
+    sends: "five queries (thorough: 60) over one connection, each when the one before is answered",
+    over: STREAMS,
+    on: "each",
+    run: reused,
+  },
+  {
+    row: "two-in-one",
+    requirements: ["7766-6.2.1.1-e", "7766-8-b"],
+    sends: "two queries in one segment, or one record of TLS",
+    over: STREAMS,
+    on: "each",
+    run: (prober, transport, log) => pipelined(prober, transport, log, "together", 2),
+  },
+  {
+    row: "segmentation",
+    requirements: ["1035-4.2.2-a", "7766-8-b", "7766-8-c"],
+    sends: "one query octet by octet, 2 ms apart",
+    over: STREAMS,
+    on: "each",
+    run: octetByOctet,
+  },
+  {
+    row: "half-close",
+    requirements: ["1035-4.2.2-b", "7766-6.2.4-b"],
+    sends: "one query and the end of the sending side behind it",
+    over: STREAMS,
+    on: "each",
+    run: halfClosed,
+  },
+  {
+    row: "replies",
+    requirements: ["7766-7-c", "7766-5-d", "1035-4.2.2-a"],
+    sends: "three queries one after the other, and waits a quarter of a second for what nobody asked for",
+    over: STREAMS,
+    on: "each",
+    run: oneReplyEach,
+  },
+  {
+    row: "in-flight",
+    requirements: ["7766-6.2.1.1-e", "7766-10-a"],
+    sends: "20 queries at once (thorough: 200) over one connection",
+    over: STREAMS,
+    on: "each",
+    run: inFlight,
+  },
+];
+
+async function pipelined(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+  how: "apart" | "together",
+  count: number,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const queries = prober.queries(Array.from({ length: count }, () => ({ name: prober.uniqueName() })));
+    prober.count(count);
+    stream.send(queries, how);
+    const answers = await stream.replies(queries, prober.patience.replyMs);
+    return judgeCount(answers, how === "together" ? "in one segment" : "sent without waiting");
+  });
+}
+
+/** Exported for its test: how many of the queries that came together were answered. */
+export function judgeCount(answers: readonly Answer[], how: string): Finding {
+  const answered = answers.filter(({ kind }) => kind === "reply").length;
+  const said = `${answered} of ${answers.length} queries ${how} were answered`;
+  if (answered === answers.length) return found("released", said);
+  const why = answers.find((answer) => answer.kind === "none")?.why ?? "";
+  return found(answered <= 1 ? "none" : "partial", `${said}; ${why}`);
+}
+
+async function reused(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const wanted = prober.budget.reused;
+    let answered = 0;
+    for (; answered < wanted; answered++) {
+      prober.count(1);
+      const answer = await stream.ask(
+        prober.query({ name: prober.options.names.existing }),
+        prober.patience.replyMs,
+      );
+      if (answer.kind === "reply") continue;
+      const said = `${answered} queries were answered over one connection, and then: ${answer.why}`;
+      return found(answered <= 1 ? "none" : "partial", said);
+    }
+    return found("released", `${answered} queries were answered over one connection`);
+  });
+}
+
+async function octetByOctet(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const query = prober.query({ name: prober.options.names.existing });
+    const framed = frameMessage(query.octets);
+    log.sent(`query ${query.id} in ${framed.length} segments: ${query.text}`, query.octets);
+    prober.count(1);
+    for (let at = 0; at < framed.length && stream.isOpen; at++) {
+      stream.write(framed.subarray(at, at + 1));
+      await prober.pause(SEGMENT_PAUSE_MS);
+    }
+    const [answer] = await stream.replies([query], prober.patience.replyMs);
+    if (answer?.kind === "reply")
+      return found("released", `a query in ${framed.length} segments was answered`);
+    return found("broken", `a query in ${framed.length} segments was not answered: ${answer?.why ?? ""}`);
+  });
+}
+
+async function halfClosed(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const query = prober.query({ name: prober.uniqueName() });
+    prober.count(1);
+    stream.send([query]);
+    stream.end();
+    log.sent("ends its side of the connection (FIN)");
+    const [answer] = await stream.replies([query], prober.patience.replyMs);
+    if (answer?.kind === "reply") return found("released", "a query with FIN behind it was answered");
+    return found("none", `a query with FIN behind it was not answered: ${answer?.why ?? ""}`);
+  });
+}
+
+async function oneReplyEach(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const strays = new Set<string>();
+    for (let i = 0; i < SEQUENTIAL && stream.isOpen; i++) {
+      prober.count(1);
+      const answer = await stream.ask(prober.query({ name: prober.uniqueName() }), prober.patience.replyMs);
+      for (const stray of answer.strays)
+        strays.add(stray.replace(/\b[0-9]+ instead of [0-9]+/, "of another query"));
+      if (answer.kind === "none" && answer.isOpen)
+        return found("broken", `a query was not answered: ${answer.why}`);
+      if (answer.kind === "reply" && answer.message.questions.length === 0)
+        strays.add("a reply without its question");
+    }
+    for (const _ of await stream.strays(STRAY_WAIT_MS)) strays.add("a message after the last reply");
+    if (strays.size > 0) return found("broken", `beside the replies there came ${[...strays].join(" and ")}`);
+    return found("released", "each query got one reply with its id and question, and nothing else came");
+  });
+}
+
+async function inFlight(
+  prober: Prober,
+  transport: ProbeTransport,
+  log: Transcript,
+): Promise<Finding | undefined> {
+  return withStream(prober, transport, log, async (stream) => {
+    const wanted = prober.budget.inFlight;
+    const queries = prober.queries(Array.from({ length: wanted }, () => ({ name: prober.uniqueName() })));
+    prober.count(wanted);
+    stream.send(queries, "together");
+    const answers = await stream.replies(queries, prober.patience.replyMs);
+    const answered = answers.filter(({ kind }) => kind === "reply").length;
+    if (answered === wanted)
+      return found("released", `takes ${wanted} queries in flight; more were not sent`);
+    const why = answers.find((answer) => answer.kind === "none")?.why ?? "";
+    const said = `${answered} of ${wanted} queries in flight were answered; ${why}`;
+    return answered === 0 ? notTestable(said) : found("partial", said);
+  });
+}
+
+const PIPELINED = 6;
+const SEQUENTIAL = 3;
+const SEGMENT_PAUSE_MS = 2;
+const STRAY_WAIT_MS = 250;

@@ -1,0 +1,71 @@
+/** One row of a server's table as something that can be done: what it sends, over what, and what it makes of it. */
+import type { Cell } from "../model.ts";
+import { combineFindings, type Finding, found, notTestable } from "./finding.ts";
+import type { ProbeTransport } from "./probe-options.ts";
+import type { Prober } from "./prober.ts";
+import type { Transcript } from "./transcript.ts";
+
+export interface Check {
+  /** Key of its row. */
+  readonly row: string;
+  readonly requirements: readonly string[];
+  /** For people who want to know before: what is sent. */
+  readonly sends: string;
+  /** Needs one of these, or is done over each of them. */
+  readonly over: readonly ProbeTransport[];
+  /**
+   * `each`: over each transport that answers. `best`: over the first of them that answers. `handshake`: over TLS when its
+   * handshake can be done, whatever comes then. `anyway`: decides itself.
+   */
+  readonly on: "each" | "best" | "handshake" | "anyway";
+  /** Not sent to servers of others. */
+  readonly isThorough?: boolean;
+  /** Undefined: this transport has nothing to say about the row. */
+  readonly run: (prober: Prober, transport: ProbeTransport, log: Transcript) => Promise<Finding | undefined>;
+}
+
+/** Does it over what it is done over, and gives its cell. */
+export async function runCheck(check: Check, prober: Prober): Promise<Cell> {
+  const log = prober.transcript();
+  const { row, requirements } = check;
+  const finding = await findingOf(check, prober, log);
+  const { verdict, confidence, observed } = finding;
+  return { row, verdict, confidence, observed, requirements, evidence: log.steps };
+}
+
+async function findingOf(check: Check, prober: Prober, log: Transcript): Promise<Finding> {
+  const { target } = prober;
+  const wanted = check.over.filter((transport) => target.transports.includes(transport));
+  const [firstWanted] = wanted;
+  if (firstWanted === undefined)
+    return found(
+      "not applicable",
+      `is about ${check.over.join(" and ")}, which this target was not to be asked over`,
+    );
+  if (prober.stopped !== undefined) return notTestable(prober.stopped);
+  if (check.isThorough === true && !prober.options.isThorough)
+    return notTestable("is a burden, and is only done with --thorough, on own servers");
+  if (check.on === "anyway")
+    return (await check.run(prober, firstWanted, log)) ?? notTestable("nothing was seen");
+  const problemOf = (transport: ProbeTransport): string | undefined => {
+    const reach = prober.reach.get(transport);
+    if (reach === undefined) return "not tried";
+    return check.on === "handshake" ? reach.handshakeProblem : reach.problem;
+  };
+  const able = wanted.filter((transport) => problemOf(transport) === undefined);
+  const findings: (readonly [ProbeTransport, Finding])[] = [];
+  for (const transport of check.on === "best" ? able.slice(0, 1) : able) {
+    if (wanted.length > 1) log.note(`over ${transport.toUpperCase()}`);
+    const finding =
+      prober.stopped === undefined ? await check.run(prober, transport, log) : notTestable(prober.stopped);
+    if (finding !== undefined) findings.push([transport, finding]);
+  }
+  if (findings.length > 0)
+    return check.on === "each" && check.over.length > 1
+      ? combineFindings(findings)
+      : (findings[0]?.[1] ?? notTestable("nothing was seen"));
+  const why = wanted.map(
+    (transport) => `${transport.toUpperCase()}: ${problemOf(transport) ?? "nothing was seen"}`,
+  );
+  return notTestable(`needs a transport that answers; ${why.join("; ")}`);
+}

@@ -1,0 +1,100 @@
+/** Probes of the test server's fixtures, all in one process and in virtual time: nobody waits, and delays are exact. */
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { SeededRandom } from "@sotto/dns/testing";
+import { TestWorld } from "../../../testserver/raw-clients.test-support.ts";
+import type { Cell, ProbeReport } from "../model.ts";
+import { PATIENCE_CAREFUL, type ProbeOptions, type ProbeTransport } from "./probe-options.ts";
+import { probeServer } from "./probe-server.ts";
+import type { ServerTarget } from "./target.ts";
+
+export class ProbedFixtures {
+  readonly world = new TestWorld();
+
+  async start(only: readonly string[]): Promise<void> {
+    await this.world.start(only);
+  }
+
+  async close(): Promise<void> {
+    await this.world.close();
+  }
+
+  targetOf(fixture: string): ServerTarget {
+    const server = this.world.tests.fixture(fixture);
+    const places = server?.places ?? [];
+    const portOf = (transport: ProbeTransport): number | undefined =>
+      places.find((place) => place.transport === transport)?.port;
+    return {
+      text: fixture,
+      address: "127.0.0.1",
+      port: portOf("udp") ?? portOf("tcp"),
+      tlsPort: portOf("tls"),
+      name: "resolver.sotto.test",
+      transports: (["udp", "tcp", "tls"] as const).filter((transport) => portOf(transport) !== undefined),
+    };
+  }
+
+  async probe(fixture: string, parts: Partial<ProbeOptions & ServerTarget> = {}): Promise<ProbeReport> {
+    const { world } = this;
+    const options: ProbeOptions = {
+      isThorough: false,
+      names: {
+        existing: "www.test",
+        below: "test",
+        delay: "d300-x.test",
+        signed: "alg13.dnssec",
+        bogus: "www.expired.dnssec",
+      },
+      signal: undefined,
+      trustAnchorsPem: [world.tests.credentials.authorityPem],
+      // Connections and handshakes are timed by the real clock. A row more costs nothing here.
+      patience: { ...PATIENCE_CAREFUL, connectMs: 300, handshakeMs: 300, idleMs: 90_000, probeMs: 600_000 },
+      ...parts,
+    };
+    const runtime = {
+      ...world.runtime,
+      random: new SeededRandom(7),
+      network: nodeRuntime().network,
+    };
+    const target = { ...this.targetOf(fixture), ...parts };
+    return this.#whileTimePasses(probeServer(target, options, runtime, () => undefined));
+  }
+
+  /** Lets virtual time pass, but only when the event loop has had time enough to carry everything that is under way. */
+  async #whileTimePasses<T>(work: Promise<T>): Promise<T> {
+    const { clock } = this.world;
+    let isDone = false;
+    const done = work.finally(() => {
+      isDone = true;
+    });
+    // Its failure is the caller's; here it only ends the loop.
+    done.catch(() => undefined);
+    while (!isDone) {
+      for (let turns = 0; turns < TURNS_PER_STEP && !isDone; turns++)
+        await new Promise((resolve) => setImmediate(resolve));
+      const waiting = clock.pendingTimers.length;
+      if (!isDone && waiting > 0) {
+        const before = clock.pendingTimers.length;
+        let step = 1;
+        // To the next timer, whichever it is.
+        while (clock.pendingTimers.length === before && step < STEP_MAX_MS) {
+          await clock.advance(step);
+          step *= 2;
+          if (isDone) break;
+          if (step > 16 && clock.pendingTimers.length === before) continue;
+        }
+      }
+    }
+    return done;
+  }
+}
+
+/** Turns of the event loop that a handshake between two ends of one process needs, several times over. */
+const TURNS_PER_STEP = 40;
+const STEP_MAX_MS = 64;
+
+/** `verdict (observed)` of a row. */
+export function cellOf(report: ProbeReport, row: string): Cell {
+  const cell = report.cells.find((one) => one.row === row);
+  if (cell === undefined) throw new Error(`no cell for ${row}`);
+  return cell;
+}

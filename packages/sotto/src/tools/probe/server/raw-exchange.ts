@@ -1,0 +1,52 @@
+/** Octets to the port of TLS and what comes back, before there is any TLS. */
+import { type ByteStream, DnsError, type Timer } from "@sotto/dns/runtime";
+import { concatOctets } from "@sotto/dns/wire";
+import type { Prober } from "./prober.ts";
+import { portOf } from "./target.ts";
+
+/** Said where a server closes or waits without a word. */
+export const EMPTY_WAIT = "no answer";
+
+/** Sends and collects until that is enough, the end, or the time for a reply; a text when there is no connection. */
+export async function rawExchange(
+  prober: Prober,
+  octets: Uint8Array,
+  isEnough: (soFar: Uint8Array) => boolean,
+): Promise<Uint8Array | string> {
+  const { target, patience, options, runtime } = prober;
+  let stream: ByteStream;
+  try {
+    stream = await runtime.network.connect({
+      remote: { address: target.address, port: portOf(target, "tls") },
+      localAddress: undefined,
+      tls: undefined,
+      connectTimeoutMs: patience.connectMs,
+      handshakeTimeoutMs: patience.handshakeMs,
+      signal: options.signal,
+    });
+  } catch (error) {
+    if (!DnsError.is(error)) throw error;
+    return error.message;
+  }
+  let soFar: Uint8Array = new Uint8Array(0);
+  let timer: Timer | undefined;
+  await new Promise<void>((resolve) => {
+    timer = runtime.clock.startTimer("probe-raw", patience.replyMs, resolve);
+    stream.setHandlers({
+      onData: (more) => {
+        soFar = concatOctets([soFar, more]);
+        if (soFar.length > OCTETS_MAX || isEnough(soFar)) resolve();
+      },
+      onEnd: resolve,
+      onClose: () => resolve(),
+      onDrain: () => undefined,
+    });
+    stream.write(octets);
+  });
+  timer?.cancel();
+  stream.reset();
+  return soFar;
+}
+
+/** A ServerHello is far shorter. */
+const OCTETS_MAX = 65_536;
