@@ -12,11 +12,11 @@ import {
   Opcode,
   Rcode,
 } from "@sotto/dns/wire";
+import { Asker } from "./asker.ts";
 import type { Check } from "./check.ts";
 import { type Finding, found } from "./finding.ts";
 import type { ProbeTransport } from "./probe-options.ts";
 import { makeQuery, type QueryParts, type SentQuery } from "./probe-query.ts";
-import type { Answer, ProbeStream } from "./probe-stream.ts";
 import type { Prober } from "./prober.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -129,37 +129,6 @@ async function matrix(prober: Prober, transport: ProbeTransport, log: Transcript
     "partial",
     `right in ${EDNS_PROBES.length - problems.length} of ${EDNS_PROBES.length} cases; ${problems.join("; ")}`,
   );
-}
-
-/** Asks one query after the other, over one connection as long as it lives. */
-export class Asker {
-  readonly #prober: Prober;
-  readonly #transport: ProbeTransport;
-  readonly #log: Transcript;
-  #stream: ProbeStream | undefined;
-
-  constructor(prober: Prober, transport: ProbeTransport, log: Transcript) {
-    this.#prober = prober;
-    this.#transport = transport;
-    this.#log = log;
-  }
-
-  async ask(query: SentQuery): Promise<Answer> {
-    if (this.#transport === "udp") return this.#prober.askUdp(query, this.#log);
-    if (this.#stream?.isOpen !== true) {
-      this.close();
-      const opened = await this.#prober.open(this.#transport, this.#log);
-      if (!opened.ok) return { kind: "none", why: opened.problem, isOpen: false, strays: [] };
-      this.#stream = opened.value;
-    }
-    this.#prober.count(1);
-    return this.#stream.ask(query, this.#prober.patience.replyMs);
-  }
-
-  close(): void {
-    this.#stream?.close();
-    this.#stream = undefined;
-  }
 }
 
 export const REQUEST_CHECKS: readonly Check[] = [

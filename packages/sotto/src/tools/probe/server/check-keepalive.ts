@@ -6,8 +6,8 @@ import {
   makeKeepalive,
   tryReadKeepalive,
 } from "@sotto/dns/wire";
+import { Asker } from "./asker.ts";
 import type { Check } from "./check.ts";
-import { withStream } from "./check-streams.ts";
 import { type Finding, found, notTestable } from "./finding.ts";
 import type { ProbeStream } from "./probe-stream.ts";
 import type { Prober } from "./prober.ts";
@@ -26,9 +26,10 @@ export const KEEPALIVE_CHECKS: readonly Check[] = [
     on: "each",
     run: async (prober, transport, log) => {
       if (transport === "udp") return judgeUdp(await overUdp(prober, log));
-      return withStream(prober, transport, log, async (stream) =>
-        judgeKeepalive(await threeQueries(prober, stream)),
-      );
+      const asker = new Asker(prober, transport, log);
+      const seen = await threeQueries(prober, asker);
+      asker.close();
+      return judgeKeepalive(seen);
     },
   },
 ];
@@ -39,15 +40,11 @@ async function overUdp(prober: Prober, log: Transcript): Promise<KeepaliveSeen> 
   return answer.kind === "reply" ? keepaliveOf(answer.message) : "absent";
 }
 
-async function threeQueries(prober: Prober, stream: ProbeStream): Promise<KeepaliveSeen[] | string> {
+async function threeQueries(prober: Prober, asker: Asker): Promise<KeepaliveSeen[] | string> {
   const seen: KeepaliveSeen[] = [];
   for (const isAsked of [true, false, true]) {
     const edns = { options: isAsked ? [makeKeepalive(undefined)] : [] };
-    prober.count(1);
-    const answer = await stream.ask(
-      prober.query({ name: prober.options.names.existing, edns }),
-      prober.patience.replyMs,
-    );
+    const answer = await asker.ask(prober.query({ name: prober.options.names.existing, edns }));
     if (answer.kind === "none") return `a query with OPT was not answered: ${answer.why}`;
     if (answer.message.edns === undefined)
       return `queries with OPT get replies without OPT, rcode ${answer.message.rcode}`;

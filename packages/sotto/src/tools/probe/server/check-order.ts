@@ -82,6 +82,8 @@ export function judgeOrder(rounds: readonly OrderRound[], isDelayKnown: boolean)
     );
   const telling = rounds.filter(({ slowerByMs }) => slowerByMs !== undefined && slowerByMs >= TELLING_MS);
   const [first] = telling;
+  if (rounds.every(({ slowerByMs }) => slowerByMs === undefined))
+    return notTestable("a quick name and a slow one were not both answered over one connection");
   if (first === undefined) {
     const slower = rounds.map(({ slowerByMs }) => ms(slowerByMs)).join(", ");
     return notTestable(

@@ -1,10 +1,9 @@
 /** Padding of replies: when, to which block, and never in clear (RFC 7830, RFC 8467). */
-import { type EdnsOption, EdnsOptionCode, type Message } from "@sotto/dns/wire";
+import { type EdnsOption, EdnsOptionCode, type Message, makeKeepalive } from "@sotto/dns/wire";
+import { Asker } from "./asker.ts";
 import type { Check } from "./check.ts";
-import { withStream } from "./check-streams.ts";
 import { type Finding, found } from "./finding.ts";
 import type { QueryParts } from "./probe-query.ts";
-import type { ProbeStream } from "./probe-stream.ts";
 import type { Prober } from "./prober.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -46,10 +45,10 @@ export const PADDING_CHECKS: readonly Check[] = [
     on: "each",
     run: async (prober, transport, log) => {
       if (transport !== "tls") return inClear(prober, transport, log);
-      return withStream(prober, transport, log, async (stream) => {
-        const facts = await overTls(prober, stream);
-        return typeof facts === "string" ? found("none", facts) : judgePadding(facts);
-      });
+      const asker = new Asker(prober, transport, log);
+      const facts = await overTls(prober, asker);
+      asker.close();
+      return typeof facts === "string" ? found("none", facts) : judgePadding(facts);
     },
   },
 ];
@@ -76,17 +75,18 @@ async function inClear(
   );
 }
 
-async function overTls(prober: Prober, stream: ProbeStream): Promise<PaddingFacts | string> {
+async function overTls(prober: Prober, asker: Asker): Promise<PaddingFacts | string> {
   const seen = async (parts: QueryParts): Promise<PaddingSeen | string> => {
-    prober.count(1);
-    const answer = await stream.ask(prober.query(parts), prober.patience.replyMs);
+    const answer = await asker.ask(prober.query(parts));
     return answer.kind === "none"
       ? `a query was not answered: ${answer.why}`
       : paddingOf(answer.message, answer.octets);
   };
   const asked: PaddingSeen[] = [];
+  // Another option, so that padding can stand before or behind it.
+  const edns = { options: [makeKeepalive(undefined)] };
   for (const octets of LABEL_OCTETS) {
-    const one = await seen({ name: prober.uniqueName(octets), edns: {}, padBlockOctets: QUERY_BLOCK_OCTETS });
+    const one = await seen({ name: prober.uniqueName(octets), edns, padBlockOctets: QUERY_BLOCK_OCTETS });
     if (typeof one === "string") return one;
     asked.push(one);
   }

@@ -56,12 +56,8 @@ function judgeClear(answer: Answer): Finding {
       `answered within ${Math.round(answer.tookMs)} ms, rcode ${answer.message.rcode}`,
     );
   if (answer.strays.length > 0) return found("broken", `no reply that fits the query: ${answer.why}`);
-  // What accepts and falls silent cannot be told from what drops.
-  return found(
-    /refused|unreachable/i.test(answer.why) ? "none" : "broken",
-    `no answer: ${answer.why}`,
-    "likely",
-  );
+  const isThere = !isAbsent(answer.why);
+  return found(isThere ? "broken" : "none", `no answer: ${answer.why}`, "likely");
 }
 
 async function reachTls(prober: Prober, _: unknown, log: Transcript): Promise<Finding> {
@@ -109,13 +105,19 @@ export function judgeTls(reach: Reach, answersInClear: boolean, port: number): F
   if (answersInClear) return found("broken", `answers DNS in clear ${at}`);
   const { handshakeProblem, problem } = reach;
   if (handshakeProblem !== undefined) {
-    const isAbsent = /refused|unreachable|TCP connection/i.test(handshakeProblem);
+    const isNothing = isAbsent(handshakeProblem);
     return found(
-      isAbsent ? "none" : "broken",
+      isNothing ? "none" : "broken",
       `no TLS ${at}: ${handshakeProblem}`,
-      isAbsent ? "likely" : "certain",
+      isNothing ? "likely" : "certain",
     );
   }
   if (problem !== undefined) return found("broken", `TLS ${at}, but no answer over it: ${problem}`);
   return found("released", `TLS ${at}, and an answer over it`);
+}
+
+/** Nobody is there, or nobody is let through: nothing was broken by anybody who answers. */
+function isAbsent(why: string): boolean {
+  if (/ECONNREFUSED|unreachable|EHOSTUNREACH|ENETUNREACH/.test(why)) return true;
+  return why.startsWith("TCP connection") && !why.includes("ECONNRESET");
 }

@@ -11,8 +11,8 @@ import {
   tryReadCookie,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
+import { Asker } from "./asker.ts";
 import type { Check } from "./check.ts";
-import { Asker } from "./check-edns.ts";
 import { type Finding, found, notTestable } from "./finding.ts";
 import type { ProbeTransport } from "./probe-options.ts";
 import type { Answer } from "./probe-stream.ts";

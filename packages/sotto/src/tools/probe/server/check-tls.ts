@@ -185,7 +185,12 @@ async function resumption(prober: Prober, log: Transcript): Promise<Finding> {
   const isResumed = second.stream.security?.resumed === true;
   const answer = await second.ask(prober.query({ name: existing }), prober.patience.replyMs);
   second.close();
-  if (!isResumed) return found("none", "hands out tickets and does not take them back");
+  // Up to TLS 1.2 OpenSSL tells of a session whether there was a ticket for it or not.
+  const isTicket = second.stream.security?.protocol === "TLSv1.3";
+  const tickets = isTicket
+    ? "hands out tickets and does not take them back"
+    : "hands out no tickets, or does not take them back";
+  if (!isResumed) return found("none", `${tickets}: every handshake is a full one`);
   if (answer.kind === "none") return found("broken", `a resumed session is not answered: ${answer.why}`);
   return found(
     "released",

@@ -64,8 +64,11 @@ async function findingOf(check: Check, prober: Prober, log: Transcript): Promise
     return check.on === "each" && check.over.length > 1
       ? combineFindings(findings)
       : (findings[0]?.[1] ?? notTestable("nothing was seen"));
-  const why = wanted.map(
-    (transport) => `${transport.toUpperCase()}: ${problemOf(transport) ?? "nothing was seen"}`,
+  // The reasons stand in the rows about the transports.
+  const names = wanted.map((transport) => transport.toUpperCase()).join(" or ");
+  return notTestable(
+    check.on === "handshake"
+      ? "needs a TLS handshake, and there is none"
+      : `needs an answer over ${names}, and there is none`,
   );
-  return notTestable(`needs a transport that answers; ${why.join("; ")}`);
 }

@@ -73,6 +73,7 @@ export async function probeServer(
     else tell(cell);
   }
   const watch = await idle;
+  await prober.settle();
   if (keepalive !== undefined) tell(withIdle(keepalive, watch, idleLog.steps));
   tell({
     row: IDLE_ROW,

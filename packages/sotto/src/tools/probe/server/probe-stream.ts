@@ -45,22 +45,41 @@ export class ProbeStream {
   #hasEnded = false;
   #wake: (() => void) | undefined;
   readonly #onAbort: () => void;
+  /** Settled when the connection is gone, or both sides have ended it. */
+  readonly gone: Promise<void>;
+  #settleGone: () => void = () => undefined;
+  readonly #toldClosed: (stream: ProbeStream) => void;
 
-  constructor(stream: ByteStream, log: Transcript, clock: Clock, signal: AbortSignal | undefined) {
+  /** `onClose` is told when we end it, because it may not be gone by then. */
+  constructor(
+    stream: ByteStream,
+    log: Transcript,
+    clock: Clock,
+    signal: AbortSignal | undefined,
+    onClose: (stream: ProbeStream) => void,
+  ) {
+    this.#toldClosed = onClose;
     this.stream = stream;
     this.log = log;
     this.#clock = clock;
     this.#signal = signal;
+    this.gone = new Promise((resolve) => {
+      this.#settleGone = resolve;
+    });
     this.#onAbort = (): void => this.#over("the probe was stopped");
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     stream.setHandlers({
       onData: (octets) => this.#receive(octets),
       onEnd: () => {
         this.#hasEnded = true;
-        this.log.seen("ends the connection (FIN)");
+        if (this.#isOver) this.#settleGone();
+        if (!this.#isOver) this.log.seen("ends the connection (FIN)");
         this.#arrived({ kind: "end", atMs: clock.nowMs() });
       },
-      onClose: (problem) => this.#over(problem === undefined ? "it closed the connection" : problem.message),
+      onClose: (problem) => {
+        this.#settleGone();
+        this.#over(problem === undefined ? "it closed the connection" : problem.message);
+      },
       onDrain: () => undefined,
       onSession: (session) => {
         this.session = session.slice();
@@ -180,13 +199,19 @@ export class ProbeStream {
     if (!this.#isOver) this.stream.end();
   }
 
-  /** Ends it for good. */
+  /** Ends it for good; {@link gone} tells when the other side has done so, too. */
   close(): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (this.#isOver) return;
     this.#isOver = true;
     this.stream.end();
+    this.#toldClosed(this);
+    if (this.#hasEnded) this.#settleGone();
+  }
+
+  /** Aborts what the other side would not end. */
+  abandon(): void {
     this.stream.reset();
+    this.#settleGone();
   }
 
   #receive(octets: Uint8Array): void {

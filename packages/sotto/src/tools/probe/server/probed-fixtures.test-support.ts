@@ -29,6 +29,7 @@ export class ProbedFixtures {
       port: portOf("udp") ?? portOf("tcp"),
       tlsPort: portOf("tls"),
       name: "resolver.sotto.test",
+      pins: [this.world.tests.credentials.pinOf(server?.fixture.behaviour.tls?.certificate ?? "good")],
       transports: (["udp", "tcp", "tls"] as const).filter((transport) => portOf(transport) !== undefined),
     };
   }
@@ -71,18 +72,14 @@ export class ProbedFixtures {
     while (!isDone) {
       for (let turns = 0; turns < TURNS_PER_STEP && !isDone; turns++)
         await new Promise((resolve) => setImmediate(resolve));
-      const waiting = clock.pendingTimers.length;
-      if (!isDone && waiting > 0) {
-        const before = clock.pendingTimers.length;
-        let step = 1;
-        // To the next timer, whichever it is.
-        while (clock.pendingTimers.length === before && step < STEP_MAX_MS) {
-          await clock.advance(step);
-          step *= 2;
-          if (isDone) break;
-          if (step > 16 && clock.pendingTimers.length === before) continue;
-        }
-      }
+      // To the next timer, whichever it is.
+      const { length } = clock.pendingTimers;
+      for (
+        let stepMs = 1;
+        stepMs < STEP_MAX_MS && !isDone && clock.pendingTimers.length === length;
+        stepMs *= 2
+      )
+        await clock.advance(stepMs);
     }
     return done;
   }

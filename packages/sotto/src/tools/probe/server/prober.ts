@@ -51,6 +51,8 @@ export class Prober {
   /** Not twice in a probe, and not the same as in another one: caches must not know them. */
   readonly #tag: string;
   #unique = 0;
+  /** Connections that were ended, and may not be gone yet. */
+  readonly #closing: ProbeStream[] = [];
 
   constructor(target: ServerTarget, options: ProbeOptions, runtime: Runtime) {
     this.target = target;
@@ -113,6 +115,7 @@ export class Prober {
 
   /** A connection over TCP or TLS; a failure is a value that names the stage. */
   async open(transport: "tcp" | "tls", log: Transcript, how: OpenOptions = {}): Promise<Parsed<ProbeStream>> {
+    await this.settle();
     const options = this.#connectOptions(transport, how);
     this.#connections++;
     const { address, port } = options.remote;
@@ -121,12 +124,29 @@ export class Prober {
       const stream = await this.runtime.network.connect(options);
       const { security } = stream;
       log.note(security === undefined ? "connected" : `connected: ${security.protocol}, ${security.cipher}`);
-      return parsed(new ProbeStream(stream, log, this.runtime.clock, this.options.signal));
+      return parsed(
+        new ProbeStream(stream, log, this.runtime.clock, this.options.signal, (closed) =>
+          this.#closing.push(closed),
+        ),
+      );
     } catch (error) {
       if (!DnsError.is(error)) throw error;
       log.note(error.message);
       return problem(error.message);
     }
+  }
+
+  /** One connection at a time: those that were ended before have to be gone, and are made to be if need be. */
+  async settle(): Promise<void> {
+    for (const stream of this.#closing.splice(0)) {
+      await Promise.race([stream.gone, this.pause(CLOSE_WAIT_MS)]);
+      stream.abandon();
+    }
+  }
+
+  /** For connections that are opened elsewhere. */
+  countConnection(): void {
+    this.#connections++;
   }
 
   #connectOptions(transport: "tcp" | "tls", how: OpenOptions): ConnectOptions {
@@ -263,3 +283,5 @@ function describeOpen(how: OpenOptions): string {
 /** Datagrams get lost. */
 const UDP_ATTEMPTS = 2;
 const UDP_STRAYS_MAX = 8;
+/** For a server to end a connection that we have ended. */
+const CLOSE_WAIT_MS = 250;

@@ -14,6 +14,8 @@ export async function rawExchange(
   isEnough: (soFar: Uint8Array) => boolean,
 ): Promise<Uint8Array | string> {
   const { target, patience, options, runtime } = prober;
+  await prober.settle();
+  prober.countConnection();
   let stream: ByteStream;
   try {
     stream = await runtime.network.connect({
@@ -44,9 +46,13 @@ export async function rawExchange(
     stream.write(octets);
   });
   timer?.cancel();
+  // A handshake that is given up is not worth a goodbye, and the server shall know at once.
   stream.reset();
+  await prober.pause(RESET_PAUSE_MS);
   return soFar;
 }
 
 /** A ServerHello is far shorter. */
 const OCTETS_MAX = 65_536;
+/** For the reset to arrive before the next connection. */
+const RESET_PAUSE_MS = 10;

@@ -1,0 +1,1 @@
+export { PATH_ROWS, planOfPath, probePath } from "./probe-path.ts";
