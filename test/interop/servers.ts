@@ -44,7 +44,16 @@ type Setup = (
   backend: number,
 ) => readonly [program: string, ...args: string[]];
 
-const unbound: Setup = ({ folder, zone, certificate, key }, port, tlsPort) => {
+/** Names that a server of tests answers, as slowly as they say. */
+const FORWARD_TEST = `server:
+  do-not-query-localhost: no
+  local-zone: "test." nodefault
+forward-zone:
+  name: "test."
+  forward-addr: 127.0.0.1@PORT
+`;
+
+const unbound: Setup = ({ folder, zone, certificate, key }, port, tlsPort, backend) => {
   const file = join(folder, "unbound.conf");
   writeFileSync(
     file,
@@ -70,7 +79,7 @@ auth-zone:
   zonefile: "${zone}"
   for-downstream: yes
   for-upstream: no
-`,
+${backend === 0 ? "" : FORWARD_TEST.replace("PORT", String(backend))}`,
   );
   return ["/usr/sbin/unbound", "-d", "-p", "-c", file];
 };
@@ -155,7 +164,7 @@ newServer({ address = '127.0.0.1:${backend}', checkName = 'interop.example.', ch
   return ["/usr/bin/dnsdist", "--supervised", "--disable-syslog", "-C", file];
 };
 
-/** Programs by name; kresd and dnsdist ask the authoritative server given to {@link startForeignServer}. */
+/** Programs by name; kresd and dnsdist ask the server given to {@link startForeignServer}, unbound for names below test. */
 export const FOREIGN_SERVERS = { unbound, named, nsd, kresd, dnsdist } as const;
 
 /** Starts one, and waits until it answers over UDP. */

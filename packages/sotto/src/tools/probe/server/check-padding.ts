@@ -18,7 +18,7 @@ export interface PaddingSeen {
 
 /** What the queries of one transport gave. */
 export interface PaddingFacts {
-  /** To padded queries for names of three lengths. */
+  /** To padded queries for names of up to three lengths. */
   readonly asked: readonly PaddingSeen[];
   /** To a query with OPT and no padding. */
   readonly unasked: PaddingSeen | undefined;
@@ -85,13 +85,16 @@ async function overTls(prober: Prober, asker: Asker): Promise<PaddingFacts | str
   const asked: PaddingSeen[] = [];
   // Another option, so that padding can stand before or behind it.
   const edns = { options: [makeKeepalive(undefined)] };
-  for (const octets of LABEL_OCTETS) {
-    const one = await seen({ name: prober.uniqueName(octets), edns, padBlockOctets: QUERY_BLOCK_OCTETS });
-    if (typeof one === "string") return one;
-    asked.push(one);
+  const { existing } = prober.options.names;
+  for (const name of [existing, ...LABEL_OCTETS.map((octets) => prober.uniqueName(octets))]) {
+    const one = await seen({ name, edns, padBlockOctets: QUERY_BLOCK_OCTETS });
+    if (typeof one !== "string") asked.push(one);
+    else if (asked.length === 0) return one;
+    // A name that has to be looked up is not always answered; the next one would not be either.
+    else break;
   }
-  const unasked = await seen({ name: prober.uniqueName(), edns: {} });
-  const withoutEdns = await seen({ name: prober.uniqueName() });
+  const unasked = await seen({ name: existing, edns: {} });
+  const withoutEdns = await seen({ name: existing });
   const known = (one: PaddingSeen | string): PaddingSeen | undefined =>
     typeof one === "string" ? undefined : one;
   return { asked, unasked: known(unasked), withoutEdns: known(withoutEdns) };
@@ -133,7 +136,8 @@ export function judgePadding({ asked, unasked, withoutEdns }: PaddingFacts): Fin
     return found("partial", `pads ${policy}, with octets that are not zero`);
   if (padded.some(({ isLast }) => !isLast))
     return found("partial", `pads ${policy}, with other options behind the padding`);
-  return found("released", `pads ${policy}${also}`);
+  // One length alone may fit by luck.
+  return found("released", `pads ${policy}${also}`, asked.length > 1 ? "certain" : "guess");
 }
 
 /** RFC 8467 §4.1. */
@@ -142,4 +146,4 @@ const QUERY_BLOCK_OCTETS = 128;
 /** Tried from the first on. */
 const BLOCKS: readonly number[] = [BLOCK_ADVISED_OCTETS, 512, 256, 128, 64, 32, 16];
 /** One reply that fits a block by luck proves nothing. */
-const LABEL_OCTETS: readonly number[] = [10, 27, 49];
+const LABEL_OCTETS: readonly number[] = [27, 49];

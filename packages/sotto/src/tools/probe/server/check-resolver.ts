@@ -171,7 +171,8 @@ function cookieOf(message: Message): { client: Uint8Array; server: Uint8Array } 
 
 async function ddr(prober: Prober, asker: Asker): Promise<Finding> {
   const answer = await asker.ask(prober.query({ name: "_dns.resolver.arpa", type: RRType.SVCB }));
-  if (answer.kind === "none") return found("broken", `the name of discovery was not answered: ${answer.why}`);
+  if (answer.kind === "none")
+    return found("none", `the name of discovery was not answered: ${answer.why}`, "likely");
   const { message } = answer;
   const records = message.answers.filter(({ type }) => type === RRType.SVCB);
   if (records.length === 0)

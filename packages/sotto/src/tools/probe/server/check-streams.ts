@@ -94,7 +94,7 @@ async function pipelined(
   count: number,
 ): Promise<Finding | undefined> {
   return withStream(prober, transport, log, async (stream) => {
-    const queries = prober.queries(Array.from({ length: count }, () => ({ name: prober.uniqueName() })));
+    const queries = prober.queries(Array.from({ length: count }, () => usualQuestion(prober)));
     prober.count(count);
     stream.send(queries, how);
     const answers = await stream.replies(queries, prober.patience.replyMs);
@@ -121,10 +121,7 @@ async function reused(
     let answered = 0;
     for (; answered < wanted; answered++) {
       prober.count(1);
-      const answer = await stream.ask(
-        prober.query({ name: prober.options.names.existing }),
-        prober.patience.replyMs,
-      );
+      const answer = await stream.ask(prober.query(usualQuestion(prober)), prober.patience.replyMs);
       if (answer.kind === "reply") continue;
       const said = `${answered} queries were answered over one connection, and then: ${answer.why}`;
       return found(answered <= 1 ? "none" : "partial", said);
@@ -139,7 +136,7 @@ async function octetByOctet(
   log: Transcript,
 ): Promise<Finding | undefined> {
   return withStream(prober, transport, log, async (stream) => {
-    const query = prober.query({ name: prober.options.names.existing });
+    const query = prober.query(usualQuestion(prober));
     const framed = frameMessage(query.octets);
     log.sent(`query ${query.id} in ${framed.length} segments: ${query.text}`, query.octets);
     prober.count(1);
@@ -160,7 +157,7 @@ async function halfClosed(
   log: Transcript,
 ): Promise<Finding | undefined> {
   return withStream(prober, transport, log, async (stream) => {
-    const query = prober.query({ name: prober.uniqueName() });
+    const query = prober.query(usualQuestion(prober));
     prober.count(1);
     stream.send([query]);
     stream.end();
@@ -180,7 +177,7 @@ async function oneReplyEach(
     const strays = new Set<string>();
     for (let i = 0; i < SEQUENTIAL && stream.isOpen; i++) {
       prober.count(1);
-      const answer = await stream.ask(prober.query({ name: prober.uniqueName() }), prober.patience.replyMs);
+      const answer = await stream.ask(prober.query(usualQuestion(prober)), prober.patience.replyMs);
       for (const stray of answer.strays)
         strays.add(stray.replace(/\b[0-9]+ instead of [0-9]+/, "of another query"));
       if (answer.kind === "none" && answer.isOpen)
@@ -201,7 +198,7 @@ async function inFlight(
 ): Promise<Finding | undefined> {
   return withStream(prober, transport, log, async (stream) => {
     const wanted = prober.budget.inFlight;
-    const queries = prober.queries(Array.from({ length: wanted }, () => ({ name: prober.uniqueName() })));
+    const queries = prober.queries(Array.from({ length: wanted }, () => usualQuestion(prober)));
     prober.count(wanted);
     stream.send(queries, "together");
     const answers = await stream.replies(queries, prober.patience.replyMs);
@@ -212,6 +209,11 @@ async function inFlight(
     const said = `${answered} of ${wanted} queries in flight were answered; ${why}`;
     return answered === 0 ? notTestable(said) : found("partial", said);
   });
+}
+
+/** Transport is what counts here: a name that has to be looked up may not be answered at all. */
+function usualQuestion(prober: Prober): { readonly name: string } {
+  return { name: prober.options.names.existing };
 }
 
 const PIPELINED = 6;

@@ -193,7 +193,6 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
     "pipelining: none",
     "out-of-order: not testable",
     "keepalive: none",
-    "padding: none",
     "reuse: none",
     "replies: broken",
     "two-in-one: none",

@@ -2,6 +2,7 @@
 import {
   type Edns,
   encodeMessage,
+  HEADER_OCTETS,
   type Message,
   makeEdns,
   makeMessage,
@@ -62,7 +63,9 @@ export type Matched =
 
 /** RFC 7766 §7: id, and the question where there is one. */
 export function matchReply(octets: Uint8Array, query: SentQuery): Matched {
-  const decoded = tryDecodeMessage(octets);
+  // Who does not know the kind of a request without questions may send what followed its header back.
+  const isHeaderEnough = query.message.questions.length === 0 && octets.length >= HEADER_OCTETS;
+  const decoded = tryDecodeMessage(isHeaderEnough ? headerOf(octets) : octets);
   if (!decoded.ok)
     return { kind: "stray", why: `${octets.length} octets that are no message: ${decoded.problem}` };
   const message = decoded.value;
@@ -81,4 +84,9 @@ export function matchReply(octets: Uint8Array, query: SentQuery): Matched {
       why: `a reply to another question: ${told.name.toString()} ${rrTypeToText(told.type)}`,
     };
   return { kind: "reply", message };
+}
+
+/** The header alone, with its counts at zero. */
+function headerOf(octets: Uint8Array): Uint8Array {
+  return octets.slice(0, HEADER_OCTETS).fill(0, 4);
 }
