@@ -154,13 +154,17 @@ export class FixtureServer {
       observed.end("server");
     });
     const { connectionsMax = Number.POSITIVE_INFINITY, atAccept } = behaviour.connection ?? {};
-    const isTooMany = this.#sockets.size > connectionsMax || connections.size >= CONNECTIONS_MAX;
+    // Some are gone already, and have not said so yet.
+    const open = [...this.#sockets].filter(({ destroyed }) => !destroyed).length;
+    const isTooMany = open > connectionsMax || connections.size >= CONNECTIONS_MAX;
     const end = isTooMany ? "fin" : atAccept;
     connections.set(observed.id, (how) =>
       session === undefined ? endSocket(socket, how, observed) : session.end(how),
     );
     if (end !== undefined) {
       endSocket(socket, end, observed);
+      // Read to its end, so that it goes with its client and takes no place any more.
+      if (end !== "silence") socket.resume();
       return;
     }
     const begin = (wire: Wire): StreamSession => {

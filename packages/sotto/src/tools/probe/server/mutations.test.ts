@@ -222,19 +222,7 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
   "after-3-fin": ["pipelining: partial", "reuse: partial", "in-flight: partial"],
   "after-3-rst": ["pipelining: partial", "reuse: partial", "in-flight: partial"],
   "after-50-fin": [],
-  // Keeps the connection of a handshake that was given up, so that all after the row about versions meets the limit.
-  "connections-2": [
-    "tls-groups: partial",
-    "alpn: broken",
-    "sni: partial",
-    "resumption: not testable",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "odd-requests: partial",
-    "dnssec: not testable",
-    "cookies: broken",
-    "ddr: broken",
-  ],
+  "connections-2": [],
   "idle-fin": [],
   "idle-rst": [],
   "idle-silence": ["keepalive: partial"],
@@ -330,4 +318,34 @@ test("each defect turns exactly its cells", async (context) => {
     assert.deepEqual(turnedCells(report, good).sort(), [...expected].sort(), name);
     context.diagnostic(`${name}: ${expected.length === 0 ? "nothing turns" : expected.join(", ")}`);
   }
+});
+
+test("what only a thorough probe sees: limits of connections, and of queries on one", async () => {
+  const isThorough = true;
+  const thorough = await fixtures.probe("good", { isThorough });
+  assert.equal(cellOf(thorough, "connections").verdict, "released");
+  assert.equal(cellOf(thorough, "reuse").verdict, "released");
+  assert.equal(cellOf(thorough, "in-flight").verdict, "released");
+  const few = await fixtures.probe("connections-2", { isThorough });
+  assert.equal(cellOf(few, "connections").verdict, "partial");
+  const short = await fixtures.probe("after-50-fin", { isThorough });
+  assert.equal(cellOf(short, "reuse").verdict, "partial");
+  assert.match(cellOf(short, "reuse").observed, /50 queries/);
+});
+
+test("without a name of known delay the evidence says that names were looked up, and here it cannot be known", async () => {
+  const names = { existing: "www.test", below: "test" };
+  const cell = cellOf(await fixtures.probe("in-order", { names }), "out-of-order");
+  assert.equal(cell.verdict, "not testable");
+  assert.match(cell.observed, /--delay-name/);
+  assert.ok(cell.evidence.some(({ what }) => what.startsWith("without a name of known delay")));
+});
+
+test("names that take long to look up stand for a name of known delay, and the verdict says so [rfc7766#7]", async () => {
+  const names = { existing: "www.test", below: "d300-x.test" };
+  const free = cellOf(await fixtures.probe("good", { names }), "out-of-order");
+  const bound = cellOf(await fixtures.probe("in-order", { names }), "out-of-order");
+  assert.deepEqual([free.verdict, free.confidence], ["released", "certain"]);
+  assert.deepEqual([bound.verdict, bound.confidence], ["none", "likely"]);
+  for (const { observed } of [free, bound]) assert.match(observed, /had to be looked up/);
 });

@@ -3,6 +3,7 @@ import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { SeededRandom } from "@sotto/dns/testing";
 import { TestWorld } from "../../../testserver/raw-clients.test-support.ts";
 import type { Cell, ProbeReport } from "../model.ts";
+import { probePath } from "../path/probe-path.ts";
 import { PATIENCE_CAREFUL, type ProbeOptions, type ProbeTransport } from "./probe-options.ts";
 import { probeServer } from "./probe-server.ts";
 import type { ServerTarget } from "./target.ts";
@@ -34,7 +35,15 @@ export class ProbedFixtures {
     };
   }
 
-  async probe(fixture: string, parts: Partial<ProbeOptions & ServerTarget> = {}): Promise<ProbeReport> {
+  async probe(fixture: string, parts: Partial<ProbeOptions> = {}): Promise<ProbeReport> {
+    return this.#run(probeServer, fixture, parts);
+  }
+
+  async probePath(fixture: string): Promise<ProbeReport> {
+    return this.#run(probePath, fixture, {});
+  }
+
+  async #run(probe: typeof probeServer, fixture: string, parts: Partial<ProbeOptions>): Promise<ProbeReport> {
     const { world } = this;
     const options: ProbeOptions = {
       isThorough: false,
@@ -51,13 +60,8 @@ export class ProbedFixtures {
       patience: { ...PATIENCE_CAREFUL, connectMs: 300, handshakeMs: 300, idleMs: 90_000, probeMs: 600_000 },
       ...parts,
     };
-    const runtime = {
-      ...world.runtime,
-      random: new SeededRandom(7),
-      network: nodeRuntime().network,
-    };
-    const target = { ...this.targetOf(fixture), ...parts };
-    return this.#whileTimePasses(probeServer(target, options, runtime, () => undefined));
+    const runtime = { ...world.runtime, random: new SeededRandom(7), network: nodeRuntime().network };
+    return this.#whileTimePasses(probe(this.targetOf(fixture), options, runtime, () => undefined));
   }
 
   /** Lets virtual time pass, but only when the event loop has had time enough to carry everything that is under way. */
@@ -89,7 +93,7 @@ export class ProbedFixtures {
 const TURNS_PER_STEP = 40;
 const STEP_MAX_MS = 64;
 
-/** `verdict (observed)` of a row. */
+/** The cell of a row, which every report has. */
 export function cellOf(report: ProbeReport, row: string): Cell {
   const cell = report.cells.find((one) => one.row === row);
   if (cell === undefined) throw new Error(`no cell for ${row}`);
