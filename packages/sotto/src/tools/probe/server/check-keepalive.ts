@@ -54,7 +54,7 @@ async function threeQueries(prober: Prober, asker: Asker): Promise<KeepaliveSeen
 }
 
 /** What a reply says. */
-export function keepaliveOf(message: Message): KeepaliveSeen {
+function keepaliveOf(message: Message): KeepaliveSeen {
   const options = (message.edns?.options ?? []).filter(({ code }) => code === EdnsOptionCode.TcpKeepalive);
   const [option] = options;
   if (option === undefined) return "absent";

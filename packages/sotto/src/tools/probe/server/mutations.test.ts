@@ -315,7 +315,8 @@ test("a report has one cell for each row, in the table's order", () => {
 test("each defect turns exactly its cells", async (context) => {
   for (const [name, expected] of Object.entries(TURNED)) {
     const report = await fixtures.probe(name);
-    assert.deepEqual(turnedCells(report, good).sort(), [...expected].sort(), name);
+    const told = report.cells.map(({ row, verdict, observed }) => `${row}: ${verdict}, ${observed}`);
+    assert.deepEqual(turnedCells(report, good).sort(), [...expected].sort(), `${name}\n${told.join("\n")}`);
     context.diagnostic(`${name}: ${expected.length === 0 ? "nothing turns" : expected.join(", ")}`);
   }
 });

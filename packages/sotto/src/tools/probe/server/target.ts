@@ -21,7 +21,7 @@ export interface ServerTarget {
 }
 
 /** Where clear DNS is served (RFC 1035 §4.2). */
-export const CLEAR_PORT = 53;
+const CLEAR_PORT = 53;
 /** Where DNS over TLS is served (RFC 7858 §3.1). */
 export const TLS_PORT = 853;
 
