@@ -200,7 +200,7 @@ async function inFlight(
     const wanted = prober.budget.inFlight;
     const queries = prober.queries(Array.from({ length: wanted }, () => usualQuestion(prober)));
     prober.count(wanted);
-    stream.send(queries, "together");
+    stream.send(queries);
     const answers = await stream.replies(queries, prober.patience.replyMs);
     const answered = answers.filter(({ kind }) => kind === "reply").length;
     if (answered === wanted)

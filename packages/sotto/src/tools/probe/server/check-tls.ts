@@ -76,15 +76,13 @@ async function versions(prober: Prober, _: unknown, log: Transcript): Promise<Fi
   const spoken: string[] = [];
   const refused: string[] = [];
   const unknown: string[] = [];
-  for (const [name, version] of Object.entries(TLS_VERSIONS)) {
+  // The newest first: a server that does not answer the new ones need not be asked for the old.
+  for (const [name, version] of Object.entries(TLS_VERSIONS).reverse()) {
     const said = await oneVersion(prober, log, name, version);
-    if (said === "spoken") spoken.push(name);
-    else if (said === "refused") refused.push(name);
-    else {
-      unknown.push(`${name}: ${said}`);
-      // No port, no TLS: the others would say the same.
-      if (unknown.length > 1 && spoken.length + refused.length === 0) break;
-    }
+    if (said === "spoken") spoken.unshift(name);
+    else if (said === "refused") refused.unshift(name);
+    else unknown.unshift(`${name}: ${said}`);
+    if (unknown.length > 1 && spoken.length + refused.length === 0) break;
   }
   return judgeVersions(spoken, refused, unknown);
 }
@@ -133,7 +131,9 @@ export function judgeVersions(
     const why = [...unknown, ...refused.map((name) => `${name}: refused`)].join("; ");
     return refused.length > 0 ? found("broken", `speaks no version of TLS: ${why}`) : notTestable(why);
   }
-  const said = `speaks ${spoken.join(", ")}${refused.length > 0 ? `, refuses ${refused.join(", ")}` : ""}`;
+  const refuses = refused.length > 0 ? `, refuses ${refused.join(", ")}` : "";
+  const rest = unknown.length > 0 ? ` (${unknown.join(", ")})` : "";
+  const said = `speaks ${spoken.join(", ")}${refuses}${rest}`;
   const old = spoken.filter((name) => name === "TLS 1.0" || name === "TLS 1.1");
   if (old.length === spoken.length) return found("broken", `${said}: only versions that must not be used`);
   if (old.length > 0) return found("partial", `${said}: ${old.join(" and ")} must not be used`);

@@ -185,6 +185,9 @@ test("versions of TLS: old ones are a fault, 1.3 is wanted [rfc8310#9]", () => {
   assert.equal(judgeVersions(["TLS 1.2"], ["TLS 1.3"], []).verdict, "partial");
   assert.equal(judgeVersions(["TLS 1.0"], ["TLS 1.3"], []).verdict, "broken");
   assert.equal(judgeVersions([], [], ["TLS 1.0: no answer"]).verdict, "not testable");
+  const silent = judgeVersions(["TLS 1.2", "TLS 1.3"], [], ["TLS 1.0: no answer", "TLS 1.1: no answer"]);
+  assert.equal(silent.verdict, "released", "silence refuses, too");
+  assert.match(silent.observed, /TLS 1\.0: no answer/);
 });
 
 test("of queries that come together, all, some or one is answered [rfc7766#6.2.1.1]", () => {
