@@ -1,0 +1,112 @@
+/** Octets of an evidence step for people: the message by our own codec, line by line, and the octets themselves. */
+import {
+  type Edns,
+  ednsOptionToText,
+  type Message,
+  opcodeToText,
+  type ResourceRecord,
+  rcodeToText,
+  recordToText,
+  rrClassToText,
+  rrTypeToText,
+  tryDecodeMessage,
+  tryHexToOctets,
+} from "@sotto/dns/wire";
+import { visible } from "./words.ts";
+
+/** What octets are, as far as the codec can tell. */
+export interface DescribedOctets {
+  /** `query, 45 octets`, for a heading. */
+  readonly title: string;
+  /** One fact each. */
+  readonly lines: readonly string[];
+  /** Sixteen octets a line with their offset; `*` stands for lines like the one before. */
+  readonly dump: readonly string[];
+}
+
+/** Records listed of each section. */
+const RECORDS_MAX = 20;
+/** Octets dumped. */
+const DUMP_OCTETS_MAX = 1024;
+
+/** Describes octets given in hexadecimal; what is no DNS message is told with the reason. */
+export function describeOctets(hex: string): DescribedOctets {
+  const octets = tryHexToOctets(hex);
+  if (!octets.ok) return { title: "unreadable octets", lines: [octets.problem], dump: [] };
+  const { length } = octets.value;
+  const dump = dumpOf(octets.value);
+  const message = tryDecodeMessage(octets.value);
+  if (!message.ok)
+    return { title: `${length} octets`, lines: [`no whole DNS message: ${visible(message.problem)}`], dump };
+  const kind = message.value.isResponse ? "reply" : "query";
+  return {
+    title: `${kind}, ${length} octets`,
+    lines: [`frame: length ${length} in 2 octets before it on TCP and TLS`, ...messageLines(message.value)],
+    dump,
+  };
+}
+
+function messageLines(message: Message): string[] {
+  const flags = FLAGS.filter(([key]) => message[key]).map(([, text]) => text);
+  const rcode = message.isResponse ? `, ${rcodeToText(message.rcode)}` : "";
+  return [
+    `id ${message.id}, ${opcodeToText(message.opcode)}${rcode}, flags ${flags.length === 0 ? "none" : flags.join(" ")}`,
+    ...message.questions
+      .slice(0, RECORDS_MAX)
+      .map(
+        ({ name, type, class: rrClass }) =>
+          `question: ${visible(name.toString())} ${rrClassToText(rrClass)} ${rrTypeToText(type)}`,
+      ),
+    ...recordLines("answer", message.answers),
+    ...recordLines("authority", message.authorities),
+    ...recordLines("additional", message.additionals),
+    ...(message.edns === undefined ? ["no EDNS"] : ednsLines(message.edns)),
+  ];
+}
+
+const FLAGS = [
+  ["isResponse", "qr"],
+  ["isAuthoritative", "aa"],
+  ["isTruncated", "tc"],
+  ["recursionDesired", "rd"],
+  ["recursionAvailable", "ra"],
+  ["reservedFlag", "z"],
+  ["authenticData", "ad"],
+  ["checkingDisabled", "cd"],
+] as const;
+
+function recordLines(section: string, records: readonly ResourceRecord[]): string[] {
+  const lines = records
+    .slice(0, RECORDS_MAX)
+    .map((record) => `${section}: ${visible(recordToText(record).replaceAll("\t", " "))}`);
+  if (records.length > RECORDS_MAX) lines.push(`${section}: and ${records.length - RECORDS_MAX} more`);
+  return lines;
+}
+
+function ednsLines(edns: Edns): string[] {
+  const flags = edns.dnssecOk ? ", flag do" : "";
+  return [
+    `EDNS: version ${edns.version}, udp payload ${edns.udpPayloadOctets}${flags}`,
+    ...edns.options.slice(0, RECORDS_MAX).map((option) => `option: ${visible(ednsOptionToText(option))}`),
+  ];
+}
+
+function dumpOf(octets: Uint8Array): string[] {
+  const lines: string[] = [];
+  const shown = Math.min(octets.length, DUMP_OCTETS_MAX);
+  let last = "";
+  for (let at = 0; at < shown; at += 16) {
+    const part = octets.subarray(at, Math.min(at + 16, shown));
+    const hex = [...part].map((octet) => octet.toString(16).padStart(2, "0")).join(" ");
+    // Padding is one line and a star, as hexdump shows what repeats.
+    if (hex === last) {
+      if (lines.at(-1) !== "*") lines.push("*");
+      continue;
+    }
+    last = hex;
+    const text = [...part].map((octet) => (octet > 31 && octet < 127 ? String.fromCharCode(octet) : ".")).join("");
+    lines.push(`${at.toString(16).padStart(4, "0")}  ${hex.padEnd(47)}  ${text}`);
+  }
+  if (shown < octets.length) lines.push(`and ${octets.length - shown} more octets`);
+  return lines;
+}
