@@ -58,7 +58,7 @@ const SERVERS: DeckTable = {
     { key: "out-of-order", group: "TCP/TLS", title: "Provide out-of-order responses", cells: [W, R, R] },
     { key: "keepalive", group: "TCP/TLS", title: "EDNS0 Keepalive", cells: [W, N, N] },
     { key: "tls", group: "TLS", title: "TLS on port 853", cells: [R, N, W] },
-    { key: "authentication", group: "TLS", title: "Provide server certificate", cells: [R, N, W] },
+    { key: "certificate", group: "TLS", title: "Provide server certificate", cells: [R, N, W] },
     { key: "padding", group: "TLS", title: "EDNS0 Padding", cells: [N, N, N] },
   ],
 };
@@ -77,7 +77,12 @@ const CLIENTS: DeckTable = {
     { key: "fast-open", group: "TCP/TLS", title: "TCP Fast Open", cells: [P, R, R, N, N, N] },
     { key: "reuse", group: "TCP/TLS", title: "Connection reuse", cells: [P, R, R, R, R, W] },
     { key: "pipelining", group: "TCP/TLS", title: "Pipelining of queries", cells: [N, R, R, R, R, W] },
-    { key: "out-of-order", group: "TCP/TLS", title: "Process out-of-order responses", cells: [N, R, R, R, W, W] },
+    {
+      key: "out-of-order",
+      group: "TCP/TLS",
+      title: "Process out-of-order responses",
+      cells: [N, R, R, R, W, W],
+    },
     { key: "keepalive", group: "TCP/TLS", title: "EDNS0 Keepalive", cells: [N, N, R, N, N, N] },
     { key: "tls", group: "TLS", title: "TLS on port 853", cells: [P, R, R, N, R, W] },
     { key: "authentication", group: "TLS", title: "Authentication of server", cells: [N, N, R, N, N, N] },

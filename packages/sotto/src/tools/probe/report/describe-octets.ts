@@ -1,8 +1,13 @@
-/** Octets of an evidence step for people: the message by our own codec, line by line, and the octets themselves. */
+/**
+ * Octets of an evidence step for people: a DNS message by our own codec, line by line, a certificate, or a TLS record by its
+ * kind; and the octets themselves.
+ */
+import { createHash, X509Certificate } from "node:crypto";
 import {
   type Edns,
   ednsOptionToText,
   type Message,
+  octetsToHex,
   opcodeToText,
   type ResourceRecord,
   rcodeToText,
@@ -36,14 +41,61 @@ export function describeOctets(hex: string): DescribedOctets {
   const { length } = octets.value;
   const dump = dumpOf(octets.value);
   const message = tryDecodeMessage(octets.value);
-  if (!message.ok)
-    return { title: `${length} octets`, lines: [`no whole DNS message: ${visible(message.problem)}`], dump };
+  if (!message.ok) return { ...describeOthers(octets.value, message.problem), dump };
   const kind = message.value.isResponse ? "reply" : "query";
   return {
     title: `${kind}, ${length} octets`,
-    lines: [`frame: length ${length} in 2 octets before it on TCP and TLS`, ...messageLines(message.value)],
+    lines: [
+      `frame on TCP and TLS: ${octetsToHex(Uint8Array.of(length >> 8, length))}, then the message`,
+      ...messageLines(message.value),
+    ],
     dump,
   };
+}
+
+function describeOthers(octets: Uint8Array, problem: string): Omit<DescribedOctets, "dump"> {
+  const certificate = tryReadCertificate(octets);
+  if (certificate !== undefined)
+    return { title: `certificate, ${octets.length} octets`, lines: certificateLines(certificate) };
+  const record = octets[1] === 3 ? TLS_RECORDS.get(octets[0] ?? 0) : undefined;
+  return record === undefined
+    ? { title: `${octets.length} octets`, lines: [`no whole DNS message: ${visible(problem)}`] }
+    : { title: `TLS ${record}, ${octets.length} octets`, lines: [] };
+}
+
+/** RFC 8446 §5.1. */
+const TLS_RECORDS: ReadonlyMap<number, string> = new Map([
+  [20, "change_cipher_spec"],
+  [21, "alert"],
+  [22, "handshake"],
+  [23, "application data"],
+]);
+
+/** A certificate in DER; undefined: the octets are something else. */
+export function tryReadCertificate(octets: Uint8Array): X509Certificate | undefined {
+  // SEQUENCE with a length of two octets, which every certificate is.
+  if (octets[0] !== 0x30 || octets[1] !== 0x82) return undefined;
+  try {
+    return new X509Certificate(octets);
+  } catch {
+    // Whoever sent it may have sent anything.
+    return undefined;
+  }
+}
+
+function certificateLines(certificate: X509Certificate): string[] {
+  const { subject, issuer, validFrom, validTo, subjectAltName } = certificate;
+  const pin = createHash("sha256")
+    .update(certificate.publicKey.export({ type: "spki", format: "der" }))
+    .digest("base64");
+  const one = (text: string | undefined): string => visible((text ?? "none").replaceAll("\n", ", "));
+  return [
+    `subject: ${one(subject)}`,
+    `issuer: ${one(issuer)}`,
+    `names: ${one(subjectAltName)}`,
+    `valid: ${visible(validFrom)} to ${visible(validTo)}`,
+    `pin: sha256:${pin}`,
+  ];
 }
 
 function messageLines(message: Message): string[] {
@@ -104,7 +156,9 @@ function dumpOf(octets: Uint8Array): string[] {
       continue;
     }
     last = hex;
-    const text = [...part].map((octet) => (octet > 31 && octet < 127 ? String.fromCharCode(octet) : ".")).join("");
+    const text = [...part]
+      .map((octet) => (octet > 31 && octet < 127 ? String.fromCharCode(octet) : "."))
+      .join("");
     lines.push(`${at.toString(16).padStart(4, "0")}  ${hex.padEnd(47)}  ${text}`);
   }
   if (shown < octets.length) lines.push(`and ${octets.length - shown} more octets`);

@@ -16,13 +16,21 @@ import { type Sheet, sheetsOf, type TitledReport } from "./sheet.ts";
 
 export const INVENTED_ROWS: readonly Row[] = [
   row("fast-open", "TCP Fast Open", "Does it take a query in the SYN?"),
-  row("pipelining", "Process pipelined queries", "Does it read queries before it has answered the one before?"),
+  row(
+    "pipelining",
+    "Process pipelined queries",
+    "Does it read queries before it has answered the one before?",
+  ),
   row("out-of-order", "Provide OOOR", "Is a quick answer sent before a slow one that was asked for earlier?"),
   row("keepalive", "EDNS0 Keepalive", "Does it tell how long a connection may be idle, and keep its word?"),
   row("tls", "TLS on port 853", "Does it answer over TLS?"),
-  row("authentication", "Provide server certificate", "Can a client tell that it is the right server?"),
+  row("certificate", "Provide server certificate", "Can a client tell that it is the right server?"),
   row("padding", "EDNS0 Padding", "Are answers padded to blocks when the query was?"),
-  { key: "resumption", title: "Session resumption", question: "Does a second connection resume the first's session?" },
+  {
+    key: "resumption",
+    title: "Session resumption",
+    question: "Does a second connection resume the first's session?",
+  },
   { key: "alpn", title: "ALPN dot", question: "Does it choose the protocol dot?" },
 ];
 
@@ -75,7 +83,11 @@ export function inventedCell(
   return { row: key, verdict, confidence, observed, requirements, evidence };
 }
 
-export function inventedReport(target: string, cells: readonly Cell[], kind: ProbeReport["kind"] = "server"): ProbeReport {
+export function inventedReport(
+  target: string,
+  cells: readonly Cell[],
+  kind: ProbeReport["kind"] = "server",
+): ProbeReport {
   return { kind, target, startedAt: "2026-11-29T12:00:00.000Z", tookMs: 12_345, cells };
 }
 
@@ -85,8 +97,12 @@ export const INVENTED: readonly TitledReport[] = [
     title: "Unbound 1.26",
     report: inventedReport("tls://dns.example?ip=192.0.2.1", [
       inventedCell("fast-open", "off", "the kernel would, and the listener does not ask for it", "likely"),
-      inventedCell("pipelining", "released", "20 of 20 queries in one segment were answered", "certain", ["7766-6.2.1.1-c"]),
-      inventedCell("out-of-order", "released", "the second reply came 287 ms before the first", "certain", ["7766-7-a"]),
+      inventedCell("pipelining", "released", "20 of 20 queries in one segment were answered", "certain", [
+        "7766-6.2.1.1-c",
+      ]),
+      inventedCell("out-of-order", "released", "the second reply came 287 ms before the first", "certain", [
+        "7766-7-a",
+      ]),
       inventedCell(
         "keepalive",
         "released",
@@ -96,7 +112,11 @@ export const INVENTED: readonly TitledReport[] = [
         EXCHANGE,
       ),
       inventedCell("tls", "released", "TLS 1.3, X25519MLKEM768"),
-      inventedCell("authentication", "released", "chain to a known authority, name dns.example, valid to 2026-12-10T00:00:00Z"),
+      inventedCell(
+        "certificate",
+        "released",
+        "chain to a known authority, name dns.example, valid to 2026-12-10T00:00:00Z",
+      ),
       inventedCell("padding", "released", "replies of 468, 468 and 936 octets", "certain", ["8467-4.1-b"]),
       inventedCell("resumption", "released", "the second handshake resumed"),
       inventedCell("alpn", "none", "no protocol was chosen"),
@@ -106,11 +126,19 @@ export const INVENTED: readonly TitledReport[] = [
     title: "192.0.2.2",
     report: inventedReport("192.0.2.2", [
       inventedCell("fast-open", "not testable", "this machine has no counters of it"),
-      inventedCell("pipelining", "partial", "7 of 20 queries were answered, then the connection was reset", "likely"),
+      inventedCell(
+        "pipelining",
+        "partial",
+        "7 of 20 queries were answered, then the connection was reset",
+        "likely",
+      ),
       inventedCell("out-of-order", "none", "replies came in the order of the queries in 3 rounds", "guess"),
-      inventedCell("keepalive", "broken", "told 30.0 s and closed after 4.0 s", "certain", ["7828-3.3.2-b", "x-own"]),
+      inventedCell("keepalive", "broken", "told 30.0 s and closed after 4.0 s", "certain", [
+        "7828-3.3.2-b",
+        "x-own",
+      ]),
       inventedCell("tls", "none", "port 853 refuses connections"),
-      inventedCell("authentication", "not applicable", "no TLS"),
+      inventedCell("certificate", "not applicable", "no TLS"),
       inventedCell("padding", "not applicable", "no TLS"),
       inventedCell("new-row", "released", "from a later version"),
     ]),

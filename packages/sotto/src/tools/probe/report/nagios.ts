@@ -4,6 +4,7 @@
  */
 import { tryDecodeMessage, tryHexToOctets } from "@sotto/dns/wire";
 import type { Cell, ProbeReport } from "../model.ts";
+import { tryReadCertificate } from "./describe-octets.ts";
 import { visible } from "./words.ts";
 
 /** Exit codes of monitoring plugins. */
@@ -31,8 +32,8 @@ const DAYS_DEFAULT: Thresholds = { warning: 14, critical: 7 };
 const LINE_CHARACTERS_MAX = 1000;
 
 interface Plain {
-  /** Keys of rows, the first that the report has counts. */
-  readonly rows: readonly string[];
+  /** Key of the row. */
+  readonly row: string;
   readonly ok: string;
   readonly bad: string;
   /** What anything but released is; getdns_server_mon warns where a thing is good to have. */
@@ -42,43 +43,43 @@ interface Plain {
 /** Tests that are a row. */
 const PLAIN: Readonly<Record<string, Plain>> = {
   keepalive: {
-    rows: ["keepalive"],
+    row: "keepalive",
     ok: "Server sent keepalive",
     bad: "Server did not send keepalive",
     severity: NagiosExit.Critical,
   },
   OOOR: {
-    rows: ["out-of-order"],
+    row: "out-of-order",
     ok: "Responses are not in query order",
     bad: "Responses are in query order",
     severity: NagiosExit.Critical,
   },
   "qname-min": {
-    rows: ["qname-minimisation"],
+    row: "qname-minimisation",
     ok: "QNAME minimisation ON",
     bad: "QNAME minimisation OFF",
     severity: NagiosExit.Warning,
   },
   "dnssec-validate": {
-    rows: ["dnssec", "dnssec-bogus"],
+    row: "dnssec",
     ok: "Server validates DNSSEC",
     bad: "Server does NOT validate DNSSEC",
     severity: NagiosExit.Critical,
   },
   "tls-auth": {
-    rows: ["authentication"],
+    row: "certificate",
     ok: "Authentication succeeded",
     bad: "Authentication failed",
     severity: NagiosExit.Critical,
   },
   "tls-padding": {
-    rows: ["padding"],
+    row: "padding",
     ok: "Padding found",
     bad: "No padding found",
     severity: NagiosExit.Critical,
   },
   "tls-1.3": {
-    rows: ["tls-versions", "tls-version"],
+    row: "tls-versions",
     ok: "Server supports TLS 1.3",
     bad: "Server does not support TLS 1.3",
     severity: NagiosExit.Critical,
@@ -113,16 +114,15 @@ export function nagiosResult(
   return judgeAll(report);
 }
 
-function judgePlain(report: ProbeReport, { rows, ok, bad, severity }: Plain): NagiosResult {
-  const cell = rows.map((row) => report.cells.find((one) => one.row === row)).find((one) => one !== undefined);
+function judgePlain(report: ProbeReport, { row, ok, bad, severity }: Plain): NagiosResult {
+  const cell = report.cells.find((one) => one.row === row);
   if (cell === undefined) return result(NagiosExit.Unknown, "the report has no such row");
   if (isUntold(cell)) return result(NagiosExit.Unknown, cell.observed);
   if (cell.verdict === "released") return result(NagiosExit.Ok, `${ok}: ${cell.observed}`);
-  // What is there and wrong is worse than what is not there, whatever the test; it has words of its own.
+  // What is there and not right has words of its own: neither of the test's two would be true.
   if (cell.verdict === "broken") return result(NagiosExit.Critical, cell.observed);
-  const isPartial = cell.verdict === "partial" && severity === NagiosExit.Critical;
-  const exit = isPartial ? NagiosExit.Warning : severity;
-  return result(exit, `${isPartial ? ok : bad}: ${cell.observed}`);
+  if (cell.verdict === "partial") return result(NagiosExit.Warning, cell.observed);
+  return result(severity, `${bad}: ${cell.observed}`);
 }
 
 function isUntold(cell: Cell): boolean {
@@ -156,24 +156,33 @@ function replyTimes({ evidence }: Cell): number[] {
   return times;
 }
 
-/** Reads the end of the certificate from the texts of its row: an ISO date after `valid to` or `until`. */
+/** The end of the certificate that the server presented first. */
 function judgeCertificate(report: ProbeReport, { warning, critical }: Thresholds): NagiosResult {
-  const cell = report.cells.find(({ row }) => row === "authentication");
-  if (cell === undefined) return result(NagiosExit.Unknown, "the report has no certificate");
-  const texts = [cell.observed, ...cell.evidence.map(({ what }) => what)];
-  const end = texts
-    .map((text) => /\b(?:valid to|until|not after|expires|expired)[: ]+(?:on )?(\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?)/i.exec(text)?.[1])
+  const cell = report.cells.find(({ row }) => row === "certificate");
+  if (cell === undefined) return result(NagiosExit.Unknown, "the report has no such row");
+  const certificate = cell.evidence
+    .flatMap(({ octets = "" }) => {
+      const read = tryHexToOctets(octets);
+      return read.ok ? [tryReadCertificate(read.value)] : [];
+    })
     .find((found) => found !== undefined);
-  if (end === undefined)
-    return result(NagiosExit.Unknown, `the report tells no end of the certificate: ${cell.observed}`);
-  const days = Math.floor((Date.parse(end) - Date.parse(report.startedAt)) / 86_400_000);
-  if (Number.isNaN(days)) return result(NagiosExit.Unknown, "the report's dates are unreadable");
+  if (certificate === undefined)
+    return result(
+      isUntold(cell) ? NagiosExit.Unknown : NagiosExit.Critical,
+      `No PKIX certificate: ${cell.observed}`,
+    );
+  const days = Math.floor((Date.parse(certificate.validTo) - Date.parse(report.startedAt)) / DAY_MS);
+  if (Number.isNaN(days)) return result(NagiosExit.Unknown, "the dates of the report are unreadable");
   const performance = `days=${days};${warning};${critical}`;
-  if (days < 0) return result(NagiosExit.Critical, `Certificate expired ${-days} day${plural(-days)} ago`, performance);
+  if (days < 0)
+    return result(NagiosExit.Critical, `Certificate expired ${-days} day${plural(-days)} ago`, performance);
   const exit = days <= critical ? NagiosExit.Critical : days <= warning ? NagiosExit.Warning : NagiosExit.Ok;
-  const text = days === 0 ? "Certificate expires today" : `Certificate will expire in ${days} day${plural(days)}`;
+  const text =
+    days === 0 ? "Certificate expires today" : `Certificate will expire in ${days} day${plural(days)}`;
   return result(exit, text, performance);
 }
+
+const DAY_MS = 86_400_000;
 
 function plural(count: number): string {
   return count === 1 ? "" : "s";
@@ -189,8 +198,10 @@ function judgeAll({ cells }: ProbeReport): NagiosResult {
   if (applicable.length === 0)
     return result(NagiosExit.Unknown, cells[0]?.observed ?? "nothing was probed", performance);
   const told = `${released.length} of ${applicable.length} rows released`;
-  if (broken.length > 0) return result(NagiosExit.Critical, `${told}, broken: ${broken.join(", ")}`, performance);
-  if (partial.length > 0) return result(NagiosExit.Warning, `${told}, partial: ${partial.join(", ")}`, performance);
+  if (broken.length > 0)
+    return result(NagiosExit.Critical, `${told}, broken: ${broken.join(", ")}`, performance);
+  if (partial.length > 0)
+    return result(NagiosExit.Warning, `${told}, partial: ${partial.join(", ")}`, performance);
   return result(NagiosExit.Ok, told, performance);
 }
 

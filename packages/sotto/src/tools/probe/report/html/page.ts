@@ -35,7 +35,12 @@ export function pageText(sheets: readonly Sheet[]): string {
     element("title", {}, TITLE),
     STYLE,
   );
-  const body = element("body", {}, header(sheets), element("main", {}, sheets.map(tablePart), evidence(sheets)));
+  const body = element(
+    "body",
+    {},
+    header(sheets),
+    element("main", {}, sheets.map(tablePart), evidence(sheets)),
+  );
   return `<!DOCTYPE html>\n${markup(element("html", { lang: "en" }, head, "", body))}\n`;
 }
 
@@ -52,7 +57,7 @@ function header(sheets: readonly Sheet[]): Html {
       "p",
       { class: "quiet" },
       visible(
-        `${reports.length} target${reports.length === 1 ? "" : "s"}, ${when ?? "never"}. Every word of a column of today is a link to what was seen on the wire.`,
+        `${reports.length} target${reports.length === 1 ? "" : "s"}, ${when ?? "never"}. Each verdict of today is a link to what was seen on the wire.`,
       ),
     ),
     legend(sheets),
@@ -61,7 +66,9 @@ function header(sheets: readonly Sheet[]): Html {
 
 function legend(sheets: readonly Sheet[]): Html {
   const verdicts = new Set<Verdict>(
-    sheets.flatMap(({ columns }) => columns.flatMap(({ report }) => report.cells.map(({ verdict }) => verdict))),
+    sheets.flatMap(({ columns }) =>
+      columns.flatMap(({ report }) => report.cells.map(({ verdict }) => verdict)),
+    ),
   );
   const today = (Object.keys(VERDICTS) as Verdict[]).filter((verdict) => verdicts.has(verdict));
   const hasDeck = sheets.some(({ kind }) => deckTable(kind) !== undefined);
@@ -72,14 +79,28 @@ function legend(sheets: readonly Sheet[]): Html {
       element(
         "div",
         { class: `v-${verdict.replace(" ", "-")}` },
-        element("dt", {}, element("span", { class: "pill" }, `${VERDICTS[verdict].symbol} ${VERDICTS[verdict].word}`)),
+        element(
+          "dt",
+          {},
+          element("span", { class: "pill" }, `${VERDICTS[verdict].symbol} ${VERDICTS[verdict].word}`),
+        ),
         element("dd", {}, VERDICTS[verdict].meaning),
       ),
     ),
-    element("div", {}, element("dt", {}, "~"), element("dd", {}, "a guess: one round, or by what did not happen")),
+    element(
+      "div",
+      {},
+      element("dt", {}, "~"),
+      element("dd", {}, "a guess: one round, or by what did not happen"),
+    ),
     hasDeck
       ? (Object.keys(MATURITIES) as Maturity[]).map((one) =>
-          element("div", {}, element("dt", {}, `2016 ${maturityText(one)}`), element("dd", {}, MATURITIES[one].meaning)),
+          element(
+            "div",
+            {},
+            element("dt", {}, `2016 ${maturityText(one)}`),
+            element("dd", {}, MATURITIES[one].meaning),
+          ),
         )
       : undefined,
   );
@@ -132,7 +153,11 @@ function tableHead(sheet: Sheet, table: DeckTable | undefined): Html {
       element("th", { scope: "colgroup", colspan: sheet.columns.length }, "Today"),
       table === undefined
         ? undefined
-        : element("th", { scope: "colgroup", colspan: products.length, class: "past past-begins" }, "July 2016"),
+        : element(
+            "th",
+            { scope: "colgroup", colspan: products.length, class: "past past-begins" },
+            "July 2016",
+          ),
     ),
     element(
       "tr",
@@ -169,7 +194,11 @@ function rowPart(sheet: Sheet, table: DeckTable | undefined, row: Row): Html {
     ),
     table?.products.map((product, i) => {
       const maturity = deckCell(table, row.key, product);
-      return element("td", { class: pastClass(i) }, maturity === undefined ? undefined : maturityText(maturity));
+      return element(
+        "td",
+        { class: pastClass(i) },
+        maturity === undefined ? undefined : maturityText(maturity),
+      );
     }),
   );
 }
@@ -228,6 +257,7 @@ function evidence(sheets: readonly Sheet[]): Html {
     "section",
     { class: "evidence" },
     element("h2", {}, "Evidence"),
+    element("p", { class: "quiet" }, "A line opens to its exchange. What is open is also printed."),
     sheets.flatMap((sheet) => [
       sheets.length > 1 ? element("p", { class: "quiet" }, sheet.title) : undefined,
       evidenceOf(sheet),

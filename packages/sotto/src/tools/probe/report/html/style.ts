@@ -39,8 +39,8 @@ td a.pill { text-decoration: none; } td a.pill:hover { text-decoration: underlin
 .v-not-testable .pill, .v-not-applicable .pill { background: none; border: 1px dashed var(--rule); color: var(--quiet); }
 .was { display: block; font-size: .78rem; color: var(--quiet); white-space: nowrap; }
 details.cell { border-bottom: 1px solid var(--rule); } details.cell > summary { padding: .35rem 0; cursor: pointer; } details.cell > summary .pill { min-width: 8.2rem; }
-details.cell > summary .title { font-weight: 500; }
-.inside { padding: 0 0 1rem 1.1rem; border-left: 3px solid var(--rule); margin: .2rem 0 .6rem .3rem; scroll-margin-top: 4rem; }
+details.cell > summary .title { font-weight: 600; }
+.inside { padding: 0 0 1rem 1.1rem; border-left: 3px solid var(--rule); margin: .2rem 0 .6rem .3rem; scroll-margin-top: 7rem; }
 .inside ul { margin: .2rem 0; padding-left: 1.2rem; }
 .timeline { display: block; width: 100%; max-width: 50rem; height: auto; margin: .4rem 0; font: 12px system-ui, sans-serif; fill: currentColor; }
 .timeline .life { stroke: var(--rule); stroke-width: 2; } .timeline .sent { stroke: var(--link); } .timeline .received { stroke: var(--good); }
@@ -58,6 +58,6 @@ details.octets > summary { cursor: pointer; color: var(--quiet); }
 @page { size: A4 landscape; margin: 12mm; }
 @media print { :root { color-scheme: light; --paper: #fff; --ink: #000; --quiet: #333; --rule: #999; --panel: #f2f2f2; --link: #000; --good: #000; --good-back: #fff; --half: #000; --half-back: #fff; --bad: #000; --bad-back: #fff; --none-back: #fff; }
   html { font-size: 9pt; } body { max-width: none; padding: 0; } .scroll { overflow: visible; border: 0; } tr > :first-child { position: static; } table { border-collapse: collapse; } thead { display: table-header-group; } tfoot { display: table-row-group; } tr, li { break-inside: avoid; } h2, h3, h4, summary { break-after: avoid; }
-  td a.pill, .pill { padding: 0; border: 0 !important; background: none !important; } .v-broken .pill { text-decoration: underline; } .back { display: none; } .timeline { max-width: 150mm; break-inside: avoid; }
-  .evidence { break-before: page; } details::details-content { content-visibility: visible; display: block; height: auto; } details > summary { list-style: none; } .octets > ul { margin: 0; } .dump { display: none; } }
+  td a.pill, .pill { padding: 0; border: 0 !important; background: none !important; } .v-broken .pill { text-decoration: underline; } .back { display: none; } th[scope=row] .quiet { max-width: none; } .timeline { max-width: 150mm; break-inside: avoid; }
+  .evidence { break-before: page; } details > summary { list-style: none; } details.cell { break-inside: avoid; } details.cell[open] { break-inside: auto; } }
 </style>`);

@@ -1,6 +1,5 @@
 /** The exchange of a cell as a drawing: two lines, prober and target, and an arrow for each message, in their order. */
 import type { EvidenceStep } from "../../model.ts";
-import { describeOctets } from "../describe-octets.ts";
 import { visible } from "../words.ts";
 import { element, type Html } from "./element.ts";
 
@@ -50,7 +49,7 @@ export function timeline(steps: readonly EvidenceStep[]): Html | undefined {
 
 function stepParts(step: EvidenceStep, y: number): Html[] {
   const time = label(LEFT - 10, y + 4, timeText(step.atMs), "end", "time");
-  const text = clip(labelText(step));
+  const text = clip(step.what);
   if (step.who === "note")
     return [
       time,
@@ -69,10 +68,6 @@ function stepParts(step: EvidenceStep, y: number): Html[] {
     }),
     label(isSent ? LEFT + 12 : RIGHT - 12, y - 4, text, isSent ? "start" : "end", "message"),
   ];
-}
-
-function labelText({ what, octets }: EvidenceStep): string {
-  return octets === undefined ? what : `${what} (${describeOctets(octets).title})`;
 }
 
 function pause(y: number, ms: number): Html {
