@@ -26,7 +26,7 @@ export const PROBE_HELP = `sotto probe: what a server, a client or a path really
     --json, --junit, --markdown
     --explain ROW         the exchange behind a row, message by message
     --nagios TEST         a plugin's line and exit code, as getdns_server_mon -M; --thresholds WARNING,CRITICAL
-                          ${NAGIOS_TESTS.join(" ")}
+      tests: ${NAGIOS_TESTS.join(" ")}
     --require ROW,…       rows that must be released
 
   Exit codes: 0 nothing is broken   1 usage   2 something is broken, a required row is not released, or nothing could be

@@ -84,17 +84,23 @@ export function tryReadCertificate(octets: Uint8Array): X509Certificate | undefi
 }
 
 function certificateLines(certificate: X509Certificate): string[] {
-  const { subject, issuer, validFrom, validTo, subjectAltName } = certificate;
-  const pin = createHash("sha256")
-    .update(certificate.publicKey.export({ type: "spki", format: "der" }))
-    .digest("base64");
-  const one = (text: string | undefined): string => visible((text ?? "none").replaceAll("\n", ", "));
+  const line = (title: string, read: () => string | undefined): string => {
+    try {
+      return `${title}: ${visible((read() ?? "none").replaceAll("\n", ", "))}`;
+    } catch {
+      // A key of an unknown kind, or names that cannot be read: whoever sent it may have sent anything.
+      return `${title}: unreadable`;
+    }
+  };
   return [
-    `subject: ${one(subject)}`,
-    `issuer: ${one(issuer)}`,
-    `names: ${one(subjectAltName)}`,
-    `valid: ${visible(validFrom)} to ${visible(validTo)}`,
-    `pin: sha256:${pin}`,
+    line("subject", () => certificate.subject),
+    line("issuer", () => certificate.issuer),
+    line("names", () => certificate.subjectAltName),
+    line("valid", () => `${certificate.validFrom} to ${certificate.validTo}`),
+    line("pin", () => {
+      const spki = certificate.publicKey.export({ type: "spki", format: "der" });
+      return `sha256:${createHash("sha256").update(spki).digest("base64")}`;
+    }),
   ];
 }
 

@@ -3,7 +3,7 @@
  * all else that is not released counts as skipped, with its verdict as the reason.
  */
 import type { Cell } from "../model.ts";
-import { cellsOf, type Column, type Sheet } from "./sheet.ts";
+import { type Column, cellsOf, type Sheet } from "./sheet.ts";
 import { VERDICTS, visible } from "./words.ts";
 
 /** The document; `required` are keys of rows that must be released. */

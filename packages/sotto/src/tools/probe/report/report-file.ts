@@ -26,12 +26,10 @@ const step = z
 const cell = z
   .object({
     row: text(200).meta({ description: "Key of the row, such as pipelining." }),
-    verdict: z
-      .enum(["released", "partial", "off", "none", "broken", "not testable", "not applicable"])
-      .meta({
-        description:
-          "released: it works as the standard wants; partial: a part of it; off: switched off; none: it is not there; broken: it is there and wrong.",
-      }),
+    verdict: z.enum(["released", "partial", "off", "none", "broken", "not testable", "not applicable"]).meta({
+      description:
+        "released: it works as the standard wants; partial: a part of it; off: switched off; none: it is not there; broken: it is there and wrong.",
+    }),
     confidence: z.enum(["certain", "likely", "guess"]).meta({
       description:
         "certain: seen on the wire; likely: several rounds agree; guess: one round, or by what did not happen.",
@@ -96,7 +94,11 @@ export function tryReadReportFile(content: string): Parsed<TitledReport[]> {
   if (!checked.success) {
     const [issue] = checked.error.issues;
     const path = issue?.path.map(String).join(".") ?? "";
-    return problem(`is no report of sotto probe: ${path === "" ? "" : `${path}: `}${issue?.message ?? "unknown"}`);
+    return problem(
+      `is no report of sotto probe: ${path === "" ? "" : `${path}: `}${issue?.message ?? "unknown"}`,
+    );
   }
-  return parsed(checked.data.reports.map(({ title, ...one }) => ({ title: title ?? one.target, report: one })));
+  return parsed(
+    checked.data.reports.map(({ title, ...one }) => ({ title: title ?? one.target, report: one })),
+  );
 }

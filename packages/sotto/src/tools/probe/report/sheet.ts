@@ -37,7 +37,9 @@ export function sheetsOf(reports: readonly TitledReport[], rowsOf: RowsOf): Shee
     const columns = reports
       .filter(({ report }) => report.kind === kind)
       .map((one) => ({ ...one, cells: new Map(one.report.cells.map((cell) => [cell.row, cell])) }));
-    return columns.length === 0 ? [] : [{ kind, title, groups: groupsOf(kind, columns, rowsOf(kind)), columns }];
+    return columns.length === 0
+      ? []
+      : [{ kind, title, groups: groupsOf(kind, columns, rowsOf(kind)), columns }];
   });
 }
 

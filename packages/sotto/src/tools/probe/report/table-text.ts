@@ -141,13 +141,13 @@ function remarksText(sheet: Sheet, width: number, isColoured: boolean): string {
   const remarks = [...cellsOf(sheet)].flatMap(({ row, column, cell }) => {
     if (cell === undefined || cell.verdict === "released" || cell.verdict === "not applicable") return [];
     const whose = sheet.columns.length > 1 ? `${visible(column.title)}, ` : "";
-    const head = `${whose}${visible(row.title)}: ${verdictText(cell.verdict)}`;
-    const styled =
-      isColoured && STYLES[cell.verdict] !== undefined
-        ? styleText(STYLES[cell.verdict] ?? "dim", head, { validateStream: false })
-        : head;
+    const head = wrapText(`${whose}${visible(row.title)}: ${verdictText(cell.verdict)}`, width);
+    const style = isColoured ? STYLES[cell.verdict] : undefined;
+    const styled = head.map((line) =>
+      style === undefined ? line : styleText(style, line, { validateStream: false }),
+    );
     const text = wrapText(`${visible(cell.observed)}${doubt(cell.confidence)}`, width - 4);
-    return [`${styled}\n${text.map((part) => `    ${part}\n`).join("")}`];
+    return [`${styled.join("\n")}\n${text.map((part) => `    ${part}\n`).join("")}`];
   });
   return remarks.join("");
 }
