@@ -34,7 +34,7 @@ export function verdictText(verdict: Verdict, confidence: Confidence = "certain"
 }
 
 /** Longest text of a stranger that is shown, characters; the rest is cut off, with a sign. */
-export const TEXT_CHARACTERS_MAX = 2000;
+const TEXT_CHARACTERS_MAX = 2000;
 
 /**
  * A text that strangers had a hand in, made harmless: control characters, and characters that change the order or the
