@@ -3,7 +3,7 @@
 # when all are there. Ends with a table of versions and fails when one is missing.
 set -euo pipefail
 packages=(unbound bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-dnssecutils knot-resolver nsd dnsdist pdns-recursor ldnsutils
-  getdns-utils stubby dnsperf nginx libnginx-mod-stream haproxy stunnel4 tshark openssl procps iproute2 redis-server curl systemd)
+  getdns-utils stubby dnsperf nginx libnginx-mod-stream haproxy stunnel4 tshark openssl procps iproute2 redis-server curl systemd chromium)
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

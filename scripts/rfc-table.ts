@@ -1,9 +1,10 @@
 /**
- * Writes the tests cells of docs/rfc from the tags in test titles, and the counts of docs/rfc/README.md. With
- * `--mark-done`, open rows that have tests become done: look at each before you commit.
+ * Writes the tests cells of docs/rfc from the tags in test titles, the counts of docs/rfc/README.md, and the requirements as
+ * a module for reports. With `--mark-done`, open rows that have tests become done: look at each before you commit.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { REQUIREMENT_TEXTS, requirementModule } from "../test/rfc/requirement-texts.ts";
 import { findTestFiles, indexPage, readRows, rowToText, scanTags, testsCell } from "../test/rfc/tables.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -24,3 +25,4 @@ for (const file of new Set(rows.map((row) => row.file))) {
   writeFileSync(join(folder, file), lines.join("\n"));
 }
 writeFileSync(join(folder, "README.md"), indexPage(readRows(folder)));
+writeFileSync(join(root, REQUIREMENT_TEXTS), requirementModule(readRows(folder)));

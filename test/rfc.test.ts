@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { REQUIREMENT_TEXTS, requirementModule } from "./rfc/requirement-texts.ts";
 import {
   findProblems,
   findTestFiles,
@@ -22,6 +23,8 @@ test("every done requirement has a test, every tag a requirement, and the tables
   assert.deepEqual(findProblems(rows, tags), []);
   const page = readFileSync(join(root, "docs", "rfc", "README.md"), "utf8");
   assert.equal(page, indexPage(rows), "docs/rfc/README.md is stale, run npm run rfc");
+  const module = readFileSync(join(root, REQUIREMENT_TEXTS), "utf8");
+  assert.equal(module, requirementModule(rows), `${REQUIREMENT_TEXTS} is stale, run npm run rfc`);
 });
 
 function row(id: string, status: string, tests = ""): Row {

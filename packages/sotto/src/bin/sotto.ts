@@ -12,6 +12,7 @@ const HELP = `sotto: DNS over UDP, TCP and TLS
   sotto show --reference | --schema print the settings as Markdown or JSON Schema
   sotto control COMMAND             look into and steer a running resolver (sotto control --help)
   sotto query …                     ask like dig and kdig (sotto query --help)
+  sotto probe …                     what a server, a client or a path really does (sotto probe --help)
   sotto playground [--once] [--expose]
                                     a whole internet on this machine, to try things on
   sotto testserver [--list]         servers for tests of clients, right and wrong in every way
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import("./show.ts")).runShow,
   control: async () => (await import("./control.ts")).runControl,
   query: async () => (await import("../tools/query/index.ts")).runQuery,
+  probe: async () => (await import("./probe.ts")).runProbe,
   playground: async () => (await import("../playground/index.ts")).runPlayground,
   testserver: async () => (await import("../testserver/index.ts")).runTestServer,
 };

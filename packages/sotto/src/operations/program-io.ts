@@ -1,6 +1,11 @@
 /** What a command may touch of its process, so that a command is a function: arguments in, bytes and an exit code out. */
 export interface ProgramIo {
-  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean | undefined };
+  readonly stdout: {
+    write(text: string): unknown;
+    readonly isTTY?: boolean | undefined;
+    /** Of the terminal; absent: it is none. */
+    readonly columns?: number | undefined;
+  };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean | undefined };
   /** Calls back at each of these signals until the result is called. */
   onSignal(signals: readonly NodeJS.Signals[], heard: (signal: NodeJS.Signals) => void): () => void;

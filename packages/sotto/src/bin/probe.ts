@@ -1,0 +1,266 @@
+/** `sotto probe`: reads and writes the files, shows how far it is, and turns what was found into an exit code. */
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { type Parsed, parsed, problem } from "@sotto/dns/wire";
+import { loadConfigFile, loadFrontFile, problemToText } from "../config/index.ts";
+import { ExitCode, type ProgramIo, trustSystemAuthorities } from "../operations/index.ts";
+import {
+  checklistJson,
+  checklistText,
+  explainableRows,
+  explainText,
+  fails,
+  junitText,
+  loadRows,
+  markdownText,
+  NagiosExit,
+  nagiosResult,
+  type Operated,
+  type Output,
+  PROBE_HELP,
+  type ProbeCommand,
+  type ProbeContext,
+  pageText,
+  planText,
+  prepareTargets,
+  privacyChecklist,
+  privacyStatement,
+  probeOneClient,
+  probeTargets,
+  REPORT_FILE_OCTETS_MAX,
+  readProbeArguments,
+  reportFileText,
+  reportSchema,
+  sheetsOf,
+  type TitledReport,
+  tableText,
+  tryReadReportFile,
+} from "../tools/probe/index.ts";
+import { ProbeProgress } from "./probe-progress.ts";
+
+/** Columns where no terminal tells them. */
+const COLUMNS_DEFAULT = 100;
+
+/** Runs one command line. `runtime` is for tests; programs use the real network. */
+export async function runProbe(
+  args: readonly string[],
+  io: ProgramIo,
+  runtime: Runtime = nodeRuntime(),
+): Promise<number> {
+  const command = readProbeArguments(args);
+  if (!command.ok) return failed(io, `${command.problem}, see sotto probe --help`, ExitCode.Usage);
+  try {
+    return await run(command.value, io, runtime);
+  } catch (error) {
+    if (!DnsError.is(error)) throw error;
+    return failed(io, error.message);
+  }
+}
+
+function run(command: ProbeCommand, io: ProgramIo, runtime: Runtime): Promise<number> | number {
+  switch (command.kind) {
+    case "help":
+      io.stdout.write(PROBE_HELP);
+      return ExitCode.Ok;
+    case "schema":
+      io.stdout.write(`${JSON.stringify(reportSchema(), null, 2)}\n`);
+      return ExitCode.Ok;
+    case "privacy":
+      return privacy(command, io);
+    case "report": {
+      const reports = readReports(command.files);
+      return reports.ok ? show(reports.value, command.output, io) : failed(io, reports.problem);
+    }
+    default:
+      return probe(command, io, runtime);
+  }
+}
+
+/** Probes until the end or the first SIGINT, after which what is known by then is shown. */
+async function probe(
+  command: Exclude<ProbeCommand, { kind: "help" | "schema" | "privacy" | "report" }>,
+  io: ProgramIo,
+  runtime: Runtime,
+): Promise<number> {
+  const authorities = readAuthorities(command.kind === "client" ? undefined : command.authoritiesFile);
+  if (!authorities.ok) return failed(io, authorities.problem);
+  const controller = new AbortController();
+  const progress = new ProbeProgress(io.stderr);
+  const context: ProbeContext = {
+    signal: controller.signal,
+    runtime,
+    authoritiesPem: authorities.value,
+    sotto: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
+    onCell: (title, cell) => progress.tell(title, cell),
+    onPlaces: (lines) => void io.stderr.write(lines.map((line) => `${line}\n`).join("")),
+  };
+  // The second signal is the system's business.
+  const stop = io.onSignal(["SIGINT", "SIGTERM"], () => {
+    stop();
+    controller.abort();
+  });
+  try {
+    if (command.kind === "client") {
+      const report = await probeOneClient(command, context);
+      progress.clear();
+      return await show([report], command.output, io);
+    }
+    const targets = await prepareTargets(command, context);
+    if (!targets.ok) return failed(io, targets.problem, ExitCode.Usage);
+    if (command.isPlan) {
+      io.stdout.write(await planText(command.kind, targets.value));
+      return ExitCode.Ok;
+    }
+    if (authorities.value === undefined) trustSystemAuthorities();
+    const reports = await probeTargets(command.kind, targets.value, context);
+    progress.clear();
+    return await show(reports, command.output, io);
+  } finally {
+    progress.clear();
+    stop();
+  }
+}
+
+/** Writes what was asked for. */
+async function show(reports: readonly TitledReport[], output: Output, io: ProgramIo): Promise<number> {
+  const sheets = sheetsOf(reports, await loadRows());
+  const written =
+    write(output.html, () => pageText(sheets)) ?? write(output.save, () => reportFileText(reports));
+  if (written !== undefined) return failed(io, written);
+  const { form, required } = output;
+  const width = io.stdout.columns ?? COLUMNS_DEFAULT;
+  switch (form.kind) {
+    case "nagios":
+      return nagios(reports, form, io);
+    case "explain": {
+      const text = explainText(sheets, form.row, width);
+      if (text === undefined)
+        return failed(
+          io,
+          `no row is called ${JSON.stringify(form.row)}; there are ${explainableRows(sheets).join(", ")}`,
+          ExitCode.Usage,
+        );
+      io.stdout.write(text);
+      return ExitCode.Ok;
+    }
+    case "json":
+      io.stdout.write(reportFileText(reports));
+      break;
+    case "junit":
+      io.stdout.write(junitText(sheets, required));
+      break;
+    case "markdown":
+      io.stdout.write(markdownText(sheets));
+      break;
+    case "table":
+      io.stdout.write(tableText(sheets, { width, isColoured: isColoured(io) }));
+  }
+  return exitCode(reports, required);
+}
+
+/** Monitors run one target a command; of several the worst counts and stands first. */
+function nagios(
+  reports: readonly TitledReport[],
+  form: { readonly test: string; readonly thresholds: Parameters<typeof nagiosResult>[2] },
+  io: ProgramIo,
+): number {
+  const results = reports
+    .map(({ report }) => nagiosResult(report, form.test, form.thresholds))
+    .sort((a, b) => SEVERITY.indexOf(b.exit) - SEVERITY.indexOf(a.exit));
+  io.stdout.write(results.map(({ line }) => `${line}\n`).join(""));
+  return results[0]?.exit ?? NagiosExit.Unknown;
+}
+
+/** Unknown is worse than a warning and better than critical. */
+const SEVERITY: readonly number[] = [
+  NagiosExit.Ok,
+  NagiosExit.Warning,
+  NagiosExit.Unknown,
+  NagiosExit.Critical,
+];
+
+function exitCode(reports: readonly TitledReport[], required: ReadonlySet<string>): number {
+  const isBad = reports.some(({ report: { cells } }) => {
+    const byRow = new Map(cells.map((cell) => [cell.row, cell]));
+    const isEmpty = cells.every(({ verdict }) => verdict === "not testable" || verdict === "not applicable");
+    return (
+      isEmpty ||
+      [...new Set([...byRow.keys(), ...required])].some((key) => fails(key, byRow.get(key), required))
+    );
+  });
+  return isBad || reports.length === 0 ? ExitCode.Failed : ExitCode.Ok;
+}
+
+function isColoured(io: ProgramIo): boolean {
+  const { environment = {} } = io.process ?? {};
+  return io.stdout.isTTY === true && (environment["NO_COLOR"] ?? "") === "" && environment["TERM"] !== "dumb";
+}
+
+function readReports(files: readonly { title: string | undefined; text: string }[]): Parsed<TitledReport[]> {
+  const reports: TitledReport[] = [];
+  for (const { title, text: file } of files) {
+    const content = readText(file);
+    if (!content.ok) return content;
+    const read = tryReadReportFile(content.value);
+    if (!read.ok) return problem(`${file} ${read.problem}`);
+    // One name for several reports would be two columns of the same name.
+    const isNamed = title !== undefined && read.value.length === 1;
+    reports.push(...read.value.map((one) => (isNamed ? { ...one, title } : one)));
+  }
+  return parsed(reports);
+}
+
+/** A file of bounded size; `-` is standard input. */
+function readText(file: string): Parsed<string> {
+  try {
+    if (file !== "-" && statSync(file).size > REPORT_FILE_OCTETS_MAX) return problem(`${file} is too large`);
+    return parsed(readFileSync(file === "-" ? 0 : file, "utf8"));
+  } catch (error) {
+    return problem(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function readAuthorities(file: string | undefined): Parsed<string | undefined> {
+  if (file === undefined) return parsed(undefined);
+  const text = readText(file);
+  return text.ok && !text.value.includes("-----BEGIN CERTIFICATE-----")
+    ? problem(`${file} holds no certificate in PEM form`)
+    : text;
+}
+
+/** What went wrong; undefined: nothing, or there was nothing to write. */
+function write(file: string | undefined, text: () => string): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    writeFileSync(file, text());
+    return undefined;
+  } catch (error) {
+    return `cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function privacy(command: Extract<ProbeCommand, { kind: "privacy" }>, io: ProgramIo): number {
+  const loaded = command.isFront ? loadFrontFile(command.config) : loadConfigFile(command.config, "either");
+  if (!loaded.ok) {
+    for (const one of loaded.problems) io.stderr.write(`${problemToText(one)}\n`);
+    return ExitCode.Failed;
+  }
+  const operated = operatedOf(loaded.config);
+  const clauses = privacyChecklist(operated);
+  if (command.form === "statement") io.stdout.write(privacyStatement(operated));
+  else if (command.form === "json") io.stdout.write(checklistJson(clauses));
+  else io.stdout.write(checklistText(clauses, io.stdout.columns ?? COLUMNS_DEFAULT));
+  return command.form !== "statement" && clauses.some(({ verdict }) => verdict === "fail")
+    ? ExitCode.Failed
+    : ExitCode.Ok;
+}
+
+function operatedOf(config: Operated["config"]): Operated {
+  return "pools" in config ? { kind: "front", config } : { kind: "resolver", config };
+}
+
+function failed(io: ProgramIo, text: string, code: number = ExitCode.Failed): number {
+  io.stderr.write(`sotto probe: ${text}\n`);
+  return code;
+}

@@ -1,0 +1,3 @@
+export { type Operated, privacyChecklist } from "./checklist.ts";
+export { checklistJson, checklistText } from "./checklist-text.ts";
+export { privacyStatement } from "./statement.ts";

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { explainableRows, explainText } from "./explain-text.ts";
+import { HOSTILE_REPORT, INVENTED, inventedSheets } from "./invented.test-support.ts";
+import { junitText } from "./junit.ts";
+import { markdownText } from "./markdown.ts";
+import { readMarkup, textOf, walk } from "./strict-markup.test-support.ts";
+import { tableText } from "./table-text.ts";
+import { textWidth } from "./words.ts";
+
+/** The texts as they were read and found good. */
+function golden(name: string): string {
+  return readFileSync(join(import.meta.dirname, "golden", name), "utf8");
+}
+
+const sheets = inventedSheets();
+const hostile = inventedSheets([...INVENTED, HOSTILE_REPORT]);
+
+const FORMS: readonly (readonly [name: string, text: string | undefined])[] = [
+  ["table.txt", tableText(sheets, { width: 100, isColoured: false })],
+  ["table-narrow.txt", tableText(sheets, { width: 50, isColoured: false })],
+  ["explain.txt", explainText(sheets, "keepalive", 80)],
+  ["tables.md", markdownText(sheets)],
+  ["junit.xml", junitText(sheets, new Set(["padding", "pipelining"]))],
+];
+
+for (const [name, text] of FORMS)
+  test(`an invented report reads as golden/${name}`, () => {
+    assert.equal(text, golden(name));
+  });
+
+test("no line of the table is wider than the terminal, however narrow or full", () => {
+  const many = inventedSheets(
+    Array.from({ length: 9 }, (_, i) => ({
+      ...INVENTED[i % 2],
+      title: `target ${i}`.repeat(i + 1),
+    })) as typeof INVENTED,
+  );
+  for (const width of [40, 50, 79, 80, 132, 300])
+    for (const one of [sheets, hostile, many])
+      for (const line of tableText(one, { width, isColoured: false }).split("\n"))
+        assert.ok(textWidth(line) <= width, `${width}: ${line}`);
+});
+
+test("colour is only ever added: without it the table has the same words", () => {
+  const coloured = tableText(sheets, { width: 100, isColoured: true });
+  assert.ok(coloured.includes("\u001b[32m"));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences that colour
+  const plain = coloured.replaceAll(/\u001b\[\d+m/g, "");
+  const lines = (text: string): string[] => text.split("\n").map((line) => line.trimEnd());
+  assert.deepEqual(lines(plain), lines(golden("table.txt")));
+});
+
+test("texts of strangers cannot steer a terminal", () => {
+  for (const text of [
+    tableText(hostile, { width: 80, isColoured: false }),
+    explainText(hostile, HOSTILE_REPORT.report.cells[0]?.row ?? "", 80) ?? "",
+    markdownText(hostile),
+  ]) {
+    assert.match(text, /\\u001b/);
+    assert.doesNotMatch(text, /[\p{Cf}\u2028\ud800]|(?!\n)\p{Cc}/u);
+  }
+});
+
+test("JUnit is well-formed XML with the right counts, whatever servers say", () => {
+  const root = readMarkup(junitText(hostile, new Set(["keepalive"])));
+  const suites = [...walk(root)].filter(({ name }) => name === "testsuite");
+  assert.equal(suites.length, 3);
+  for (const suite of suites) {
+    const count = (name: string): string =>
+      String([...walk(suite)].filter((one) => one.name === name).length);
+    assert.deepEqual(
+      ["tests", "failures", "skipped"].map((key) => suite.attributes.get(key)),
+      [count("testcase"), count("failure"), count("skipped")],
+    );
+  }
+  assert.ok(textOf(root).includes("<script>alert(1)</script>"));
+});
+
+test("a row that is required and was not probed fails", () => {
+  const text = junitText(sheets, new Set(["alpn"]));
+  assert.match(
+    text,
+    /<testcase classname="server 192\.0\.2\.2" name="ALPN dot"[^>]*>\s*<failure type="absent"/,
+  );
+});
+
+test("Markdown has no markup and no link of strangers", () => {
+  const text = markdownText(hostile);
+  assert.doesNotMatch(text, /<script|https:\/\/evil/);
+  for (const line of text.split("\n").filter((one) => one.startsWith("|")))
+    assert.ok([6, 8].includes(line.replaceAll("\\|", "").split("|").length - 1), line);
+});
+
+test("what can be explained is what the sheets have", () => {
+  assert.deepEqual(explainableRows(sheets).slice(0, 3), ["fast-open", "pipelining", "out-of-order"]);
+  assert.equal(explainText(sheets, "no-such-row", 80), undefined);
+});
