@@ -94,6 +94,7 @@ test("the exit code says whether something is broken, missing, or could not be p
   assert.equal((await probe("report", good, "--require", "no-such-row")).code, 2);
   assert.equal((await probe("report", withCells([{ ...released, verdict: "broken" }]))).code, 2);
   assert.equal((await probe("report", withCells([{ ...released, verdict: "not testable" }]))).code, 2);
+  assert.equal((await probe("report", withCells([{ ...released, verdict: "none" }]))).code, 2);
   assert.equal((await probe("report", withCells([]))).code, 2);
 });
 

@@ -11,6 +11,7 @@ import {
   explainableRows,
   explainText,
   fails,
+  isSilent,
   junitText,
   loadRows,
   markdownText,
@@ -181,13 +182,10 @@ const SEVERITY: readonly number[] = [
 ];
 
 function exitCode(reports: readonly TitledReport[], required: ReadonlySet<string>): number {
-  const isBad = reports.some(({ report: { cells } }) => {
-    const byRow = new Map(cells.map((cell) => [cell.row, cell]));
-    const isEmpty = cells.every(({ verdict }) => verdict === "not testable" || verdict === "not applicable");
-    return (
-      isEmpty ||
-      [...new Set([...byRow.keys(), ...required])].some((key) => fails(key, byRow.get(key), required))
-    );
+  const isBad = reports.some(({ report }) => {
+    const byRow = new Map(report.cells.map((cell) => [cell.row, cell]));
+    const keys = new Set([...byRow.keys(), ...required]);
+    return isSilent(report) || [...keys].some((key) => fails(key, byRow.get(key), required));
   });
   return isBad || reports.length === 0 ? ExitCode.Failed : ExitCode.Ok;
 }

@@ -12,6 +12,7 @@ export {
   explainableRows,
   explainText,
   fails,
+  isSilent,
   junitText,
   markdownText,
   NagiosExit,

@@ -3,7 +3,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { explainableRows, explainText } from "./explain-text.ts";
-import { HOSTILE_REPORT, INVENTED, inventedSheets } from "./invented.test-support.ts";
+import {
+  HOSTILE_REPORT,
+  INVENTED,
+  inventedCell,
+  inventedReport,
+  inventedSheets,
+} from "./invented.test-support.ts";
 import { junitText } from "./junit.ts";
 import { markdownText } from "./markdown.ts";
 import { readMarkup, textOf, walk } from "./strict-markup.test-support.ts";
@@ -77,6 +83,30 @@ test("JUnit is well-formed XML with the right counts, whatever servers say", () 
     );
   }
   assert.ok(textOf(root).includes("<script>alert(1)</script>"));
+});
+
+test("cells of a target that say the same share one remark", () => {
+  const cells = ["tls", "padding", "alpn"].map((key) =>
+    inventedCell(key, "not testable", key === "alpn" ? "another reason" : "no TLS"),
+  );
+  const text = tableText(inventedSheets([{ title: "t", report: inventedReport("t", cells) }]), {
+    width: 80,
+    isColoured: false,
+  });
+  assert.match(
+    text,
+    /\nTLS on port 853, EDNS0 Padding: \? Not testable\n {4}no TLS\nALPN dot: \? Not testable\n {4}another reason\n/,
+  );
+});
+
+test("a target that nothing was seen of fails in all its rows", () => {
+  const cells = [
+    inventedCell("tls", "none", "refused"),
+    inventedCell("padding", "not testable", "no TLS"),
+    inventedCell("alpn", "not applicable", "no TLS"),
+  ];
+  const text = junitText(inventedSheets([{ title: "t", report: inventedReport("t", cells) }]), new Set());
+  assert.match(text, /tests="3" failures="2" errors="0" skipped="1"/);
 });
 
 test("a row that is required and was not probed fails", () => {

@@ -5,6 +5,6 @@ export { markdownText } from "./markdown.ts";
 export { NAGIOS_TESTS, NagiosExit, nagiosResult, type Thresholds } from "./nagios.ts";
 export { REPORT_FILE_OCTETS_MAX, reportFileText, reportSchema, tryReadReportFile } from "./report-file.ts";
 export { requirementReference, requirementWords } from "./requirement.ts";
-export { sheetsOf, type TitledReport } from "./sheet.ts";
+export { isSilent, sheetsOf, type TitledReport } from "./sheet.ts";
 export { tableText } from "./table-text.ts";
 export { verdictText, visible, wrapText } from "./words.ts";

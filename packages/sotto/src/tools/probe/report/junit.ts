@@ -1,9 +1,9 @@
 /**
  * JUnit's XML: a suite for each target, a case for each row. What is broken fails, and what has to be released and is not;
- * all else that is not released counts as skipped, with its verdict as the reason.
+ * all else that is not released counts as skipped, with its verdict as the reason. Of a target that nothing was seen of, all fail.
  */
 import type { Cell } from "../model.ts";
-import { type Column, cellsOf, type Sheet } from "./sheet.ts";
+import { type Column, cellsOf, isSilent, type Sheet } from "./sheet.ts";
 import { VERDICTS, visible } from "./words.ts";
 
 /** The document; `required` are keys of rows that must be released. */
@@ -22,14 +22,18 @@ function suiteText(sheet: Sheet, column: Column, required: ReadonlySet<string>):
   const cases = [...cellsOf(sheet)].filter(
     (one) => one.column === column && (one.cell !== undefined || required.has(one.row.key)),
   );
-  const failed = cases.filter(({ row, cell }) => fails(row.key, cell, required));
+  const isDead = isSilent(column.report);
+  const isFailure = ({ row, cell }: (typeof cases)[number]): boolean =>
+    fails(row.key, cell, required) || (isDead && cell?.verdict !== "not applicable");
+  const failed = cases.filter(isFailure);
   const skipped = cases.filter((one) => !failed.includes(one) && one.cell?.verdict !== "released");
   const seconds = (column.report.tookMs / 1000).toFixed(3);
-  const lines = cases.map(({ row, cell }) => {
+  const lines = cases.map((one) => {
+    const { row, cell } = one;
     const head = `    <testcase classname="${escapeXml(`${sheet.kind} ${column.title}`)}" name="${escapeXml(row.title)}" time="${caseSeconds(cell)}"`;
     const words = cell === undefined ? "not probed" : VERDICTS[cell.verdict].word;
     const message = escapeXml(`${words}: ${cell?.observed ?? "the report has no such row"}`);
-    if (fails(row.key, cell, required))
+    if (isFailure(one))
       return `${head}>\n      <failure type="${escapeXml(cell?.verdict ?? "absent")}" message="${message}">${message}</failure>\n    </testcase>\n`;
     if (cell?.verdict === "released") return `${head}/>\n`;
     return `${head}>\n      <skipped message="${message}"/>\n    </testcase>\n`;

@@ -81,6 +81,7 @@ test("what is good to have is a warning when it is not there, and partial is one
   assert.equal(of(inventedCell("keepalive", "partial", "x"), "keepalive"), 1);
   assert.equal(of(inventedCell("keepalive", "not testable", "x"), "all"), 3);
   assert.equal(of(inventedCell("keepalive", "partial", "x"), "all"), 1);
+  assert.equal(of(inventedCell("tls", "none", "refused"), "all"), 2);
 });
 
 test("rtt is judged by its thresholds, whose ends are still within", () => {

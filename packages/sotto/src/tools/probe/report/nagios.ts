@@ -5,6 +5,7 @@
 import { tryDecodeMessage, tryHexToOctets } from "@sotto/dns/wire";
 import type { Cell, ProbeReport } from "../model.ts";
 import { tryReadCertificate } from "./describe-octets.ts";
+import { isSilent } from "./sheet.ts";
 import { visible } from "./words.ts";
 
 /** Exit codes of monitoring plugins. */
@@ -189,7 +190,8 @@ function plural(count: number): string {
 }
 
 /** Broken is critical, partial a warning; what is off or not there is the operator's choice. */
-function judgeAll({ cells }: ProbeReport): NagiosResult {
+function judgeAll(report: ProbeReport): NagiosResult {
+  const { cells } = report;
   const keys = (verdict: Cell["verdict"]): string[] =>
     cells.filter((cell) => cell.verdict === verdict).map(({ row }) => row);
   const [broken, partial, released] = [keys("broken"), keys("partial"), keys("released")];
@@ -197,6 +199,8 @@ function judgeAll({ cells }: ProbeReport): NagiosResult {
   const performance = `released=${released.length} partial=${partial.length} broken=${broken.length} rows=${applicable.length}`;
   if (applicable.length === 0)
     return result(NagiosExit.Unknown, cells[0]?.observed ?? "nothing was probed", performance);
+  if (isSilent(report))
+    return result(NagiosExit.Critical, `nothing answers: ${applicable[0]?.observed ?? ""}`, performance);
   const told = `${released.length} of ${applicable.length} rows released`;
   if (broken.length > 0)
     return result(NagiosExit.Critical, `${told}, broken: ${broken.join(", ")}`, performance);

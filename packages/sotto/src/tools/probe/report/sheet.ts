@@ -1,5 +1,5 @@
 /** Reports of one kind side by side, which is what every form of output shows. */
-import type { Cell, ProbeReport, Row } from "../model.ts";
+import type { Cell, ProbeReport, Row, Verdict } from "../model.ts";
 import { deckTable } from "./deck-2016.ts";
 
 /** A report with what its column is called. */
@@ -76,6 +76,13 @@ export function* cellsOf(sheet: Sheet): Generator<{ row: Row; column: Column; ce
     for (const row of rows)
       for (const column of sheet.columns) yield { row, column, cell: column.cells.get(row.key) };
 }
+
+/** True when nothing that a target has was seen: it is dead, or could not be reached. */
+export function isSilent({ cells }: ProbeReport): boolean {
+  return !cells.some(({ verdict }) => SEEN.has(verdict));
+}
+
+const SEEN: ReadonlySet<Verdict> = new Set<Verdict>(["released", "partial", "off", "broken"]);
 
 /** `7 of 7`: released rows among those of 2016 that apply to the target. */
 export function deckScore(sheet: Sheet, column: Column): string {

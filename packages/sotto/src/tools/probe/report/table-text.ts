@@ -136,20 +136,32 @@ const STYLES: Readonly<Record<Verdict, Style>> = {
   "not applicable": "dim",
 };
 
-/** One paragraph for each cell that is not released, with what was observed. */
+/** One paragraph for each cell that is not released, with what was observed; cells of a target that say the same share one. */
 function remarksText(sheet: Sheet, width: number, isColoured: boolean): string {
-  const remarks = [...cellsOf(sheet)].flatMap(({ row, column, cell }) => {
-    if (cell === undefined || cell.verdict === "released" || cell.verdict === "not applicable") return [];
-    const whose = sheet.columns.length > 1 ? `${visible(column.title)}, ` : "";
-    const head = wrapText(`${whose}${visible(row.title)}: ${verdictText(cell.verdict)}`, width);
-    const style = isColoured ? STYLES[cell.verdict] : undefined;
-    const styled = head.map((line) =>
-      style === undefined ? line : styleText(style, line, { validateStream: false }),
-    );
-    const text = wrapText(`${visible(cell.observed)}${doubt(cell.confidence)}`, width - 4);
-    return [`${styled.join("\n")}\n${text.map((part) => `    ${part}\n`).join("")}`];
-  });
-  return remarks.join("");
+  const remarks = new Map<string, { readonly cell: Cell; readonly titles: string[] }>();
+  for (const { row, column, cell } of cellsOf(sheet)) {
+    if (cell === undefined || cell.verdict === "released" || cell.verdict === "not applicable") continue;
+    const place = sheet.columns.indexOf(column);
+    const key = JSON.stringify([place, cell.verdict, cell.confidence, cell.observed]);
+    const whose = sheet.columns.length > 1 ? [visible(column.title)] : [];
+    const remark = remarks.get(key) ?? { cell, titles: whose };
+    remark.titles.push(visible(row.title));
+    remarks.set(key, remark);
+  }
+  return [...remarks.values()].map((remark) => remarkText(remark, width, isColoured)).join("");
+}
+
+function remarkText(
+  { cell, titles }: { readonly cell: Cell; readonly titles: readonly string[] },
+  width: number,
+  isColoured: boolean,
+): string {
+  const style = isColoured ? STYLES[cell.verdict] : undefined;
+  const head = wrapText(`${titles.join(", ")}: ${verdictText(cell.verdict)}`, width).map((line) =>
+    style === undefined ? line : styleText(style, line, { validateStream: false }),
+  );
+  const text = wrapText(`${visible(cell.observed)}${doubt(cell.confidence)}`, width - 4);
+  return [...head, ...text.map((part) => `    ${part}`), ""].join("\n");
 }
 
 function doubt(confidence: Confidence): string {
