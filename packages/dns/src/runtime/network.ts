@@ -106,6 +106,12 @@ export interface TlsClientOptions {
   readonly groups?: readonly string[] | undefined;
   /** Asks for {@link ChannelSecurity.trustAnchor}, which costs some time. Default false. */
   readonly wantsTrustAnchor?: boolean | undefined;
+  /**
+   * Told the secrets of this connection, a line each of an NSS key log without line end (RFC 9850 `CLIENT_RANDOM …`,
+   * `CLIENT_HANDSHAKE_TRAFFIC_SECRET …`). Whoever has them and the packets reads everything: for looking at one's own traffic
+   * only. Absent: they never leave TLS.
+   */
+  readonly onKeyLog?: ((line: string) => void) | undefined;
 }
 
 export interface ConnectOptions {

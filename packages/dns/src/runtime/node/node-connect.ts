@@ -81,6 +81,10 @@ async function secure(
     tcp.destroy();
     throw toDnsError(cause, `TLS with ${endpointText(options.remote)}`, "handshake", "ERR_CONFIG");
   }
+  const { onKeyLog } = tls;
+  // OpenSSL only hands out secrets when somebody listens.
+  if (onKeyLog !== undefined)
+    socket.on("keylog", (line: Buffer) => onKeyLog(line.toString("latin1").trimEnd()));
   socket.pause();
   // Tickets of TLS 1.3 may arrive with the end of the handshake.
   const sessions: Buffer[] = [];
