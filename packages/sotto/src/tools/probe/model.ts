@@ -15,6 +15,10 @@ export interface EvidenceStep {
   readonly what: string;
   /** The DNS message without length prefix, or other octets, hexadecimal; absent: none. */
   readonly octets?: string | undefined;
+  /** How the octets went as a DNS message. Absent: they are none, or an earlier version did not tell. */
+  readonly over?: "udp" | "tcp" | "tls" | undefined;
+  /** Length of the message when `octets` is only its beginning. Absent: it is all. */
+  readonly wholeOctets?: number | undefined;
 }
 
 /** One row of one target. */

@@ -20,6 +20,15 @@ const step = z
       .regex(/^(?:[0-9a-fA-F]{2})*$/)
       .optional()
       .meta({ description: "The DNS message without length prefix, or other octets, hexadecimal." }),
+    over: z.enum(["udp", "tcp", "tls"]).optional().meta({
+      description: "How the octets went as a DNS message; absent: they are none, or it is not known.",
+    }),
+    wholeOctets: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .meta({ description: "Length of the message when octets is only its beginning; absent: it is all." }),
   })
   .meta({ description: "One thing that was seen on the way to a verdict." });
 

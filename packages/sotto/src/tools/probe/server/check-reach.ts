@@ -89,7 +89,7 @@ async function clearOnTlsPort(prober: Prober, log: Transcript): Promise<boolean>
   if (!opened.ok) return false;
   const query = prober.query({ name: prober.options.names.existing });
   prober.count(1);
-  log.sent(`query ${query.id} in clear: ${query.text}`, query.octets);
+  log.sent(`query ${query.id} in clear: ${query.text}`, query.octets, opened.value.over);
   opened.value.write(frameMessage(query.octets));
   const [answer] = await opened.value.replies([query], Math.min(prober.patience.replyMs, CLEAR_WAIT_MS));
   opened.value.close();

@@ -138,7 +138,7 @@ async function octetByOctet(
   return withStream(prober, transport, log, async (stream) => {
     const query = prober.query(usualQuestion(prober));
     const framed = frameMessage(query.octets);
-    log.sent(`query ${query.id} in ${framed.length} segments: ${query.text}`, query.octets);
+    log.sent(`query ${query.id} in ${framed.length} segments: ${query.text}`, query.octets, stream.over);
     prober.count(1);
     for (let at = 0; at < framed.length && stream.isOpen; at++) {
       stream.write(framed.subarray(at, at + 1));

@@ -63,6 +63,8 @@ export interface ProbeOptions {
   readonly signal: AbortSignal | undefined;
   /** PEM authorities instead of the system's. */
   readonly trustAnchorsPem?: readonly string[] | undefined;
+  /** Told the secrets of the probe's own TLS connections, as `TlsClientOptions.onKeyLog`. Absent: nobody learns them. */
+  readonly onKeyLog?: ((line: string) => void) | undefined;
   /** Absent: what the kind of probe waits by default. */
   readonly patience?: Patience | undefined;
 }

@@ -87,6 +87,11 @@ export class ProbeStream {
     });
   }
 
+  /** How messages go over it. */
+  get over(): "tcp" | "tls" {
+    return this.stream.security === undefined ? "tcp" : "tls";
+  }
+
   /** The other side has neither ended nor closed it. */
   get isOpen(): boolean {
     return !this.#isOver && !this.#hasEnded;
@@ -99,7 +104,7 @@ export class ProbeStream {
 
   /** Each query in a write of its own, or all in one. */
   send(queries: readonly SentQuery[], how: "apart" | "together" = "apart"): void {
-    for (const query of queries) this.log.sent(`query ${query.id}: ${query.text}`, query.octets);
+    for (const query of queries) this.log.sent(`query ${query.id}: ${query.text}`, query.octets, this.over);
     if (how === "together") {
       this.log.note(`${queries.length} messages in one write`);
       this.write(concatOctets(queries.map(({ octets }) => frameMessage(octets))));
@@ -156,7 +161,7 @@ export class ProbeStream {
         .find(({ match }) => match.kind === "reply");
       if (matched?.match.kind === "reply") {
         const { query, match } = matched;
-        this.log.seen(`reply ${query.id}: ${describeReply(match.message, octets)}`, octets);
+        this.log.seen(`reply ${query.id}: ${describeReply(match.message, octets)}`, octets, this.over);
         answers.set(query, {
           kind: "reply",
           message: match.message,
@@ -170,7 +175,7 @@ export class ProbeStream {
       const match = open[0] === undefined ? undefined : matchReply(octets, open[0]);
       const stray = match?.kind === "stray" ? match.why : "a message that nobody asked for";
       strays.push(stray);
-      this.log.seen(stray, octets);
+      this.log.seen(stray, octets, this.over);
     }
     if (why === "" && answers.size < queries.length)
       why = `more than ${STRAYS_MAX} messages that nobody asked for`;
@@ -188,7 +193,7 @@ export class ProbeStream {
     while (found.length < STRAYS_MAX) {
       const arrival = await this.next(waitMs);
       if (arrival.kind !== "message") break;
-      this.log.seen("a message that nobody waits for", arrival.octets);
+      this.log.seen("a message that nobody waits for", arrival.octets, this.over);
       found.push(arrival.octets);
     }
     return found;

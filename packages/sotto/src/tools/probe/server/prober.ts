@@ -160,6 +160,7 @@ export class Prober {
             serverName: how.serverName === "none" ? undefined : target.name,
             alpn: how.alpn ?? this.reach.get("tls")?.alpn ?? ["dot"],
             trustAnchorsPem: options.trustAnchorsPem,
+            onKeyLog: options.onKeyLog,
             session: how.session,
             groups: how.groups,
           }
@@ -213,6 +214,7 @@ export class Prober {
             log.seen(
               match.kind === "reply" ? `datagram: ${describeReply(match.message, copy)}` : match.why,
               copy,
+              "udp",
             );
             if (match.kind === "reply")
               finish({
@@ -235,7 +237,7 @@ export class Prober {
       });
       this.options.signal?.addEventListener("abort", onAbort, { once: true });
       this.count(1);
-      log.sent(`datagram ${query.id}: ${query.text}`, query.octets);
+      log.sent(`datagram ${query.id}: ${query.text}`, query.octets, "udp");
       socket.send(query.octets, to);
       const answer = await outcome;
       await socket.close();

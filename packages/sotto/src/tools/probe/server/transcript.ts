@@ -2,6 +2,7 @@
 import type { Clock } from "@sotto/dns/runtime";
 import { octetsToHex } from "@sotto/dns/wire";
 import type { EvidenceStep } from "../model.ts";
+import type { ProbeTransport } from "./probe-options.ts";
 
 export class Transcript {
   readonly #clock: Clock;
@@ -17,27 +18,39 @@ export class Transcript {
     return this.#steps;
   }
 
-  sent(what: string, octets?: Uint8Array): void {
-    this.#add("prober", what, octets);
+  /** `over`: the octets are a DNS message that went so; without it they are something else. */
+  sent(what: string, octets?: Uint8Array, over?: ProbeTransport): void {
+    this.#add("prober", what, octets, over);
   }
 
-  seen(what: string, octets?: Uint8Array): void {
-    this.#add("target", what, octets);
+  /** As {@link sent}. */
+  seen(what: string, octets?: Uint8Array, over?: ProbeTransport): void {
+    this.#add("target", what, octets, over);
   }
 
   note(what: string): void {
-    this.#add("note", what, undefined);
+    this.#add("note", what);
   }
 
-  #add(who: EvidenceStep["who"], what: string, octets: Uint8Array | undefined): void {
+  #add(who: EvidenceStep["who"], what: string, octets?: Uint8Array, over?: ProbeTransport): void {
     if (this.#steps.length > STEPS_MAX) return;
     const atMs = Math.round((this.#clock.nowMs() - this.#startMs) * 10) / 10;
     if (this.#steps.length === STEPS_MAX) {
       this.#steps.push({ atMs, who: "note", what: `more than ${STEPS_MAX} steps: the rest is left out` });
       return;
     }
-    const hex = octets === undefined ? undefined : octetsToHex(octets.subarray(0, OCTETS_MAX));
-    this.#steps.push({ atMs, who, what, ...(hex === undefined ? {} : { octets: hex }) });
+    if (octets === undefined) {
+      this.#steps.push({ atMs, who, what });
+      return;
+    }
+    this.#steps.push({
+      atMs,
+      who,
+      what,
+      octets: octetsToHex(octets.subarray(0, OCTETS_MAX)),
+      ...(over === undefined ? {} : { over }),
+      ...(octets.length > OCTETS_MAX ? { wholeOctets: octets.length } : {}),
+    });
   }
 }
 
