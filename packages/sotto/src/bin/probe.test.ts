@@ -83,6 +83,24 @@ test("a saved report is shown, written as a page and saved again under a name", 
   assert.equal(JSON.parse(readFileSync(join(to, "a.json"), "utf8")).reports[0].title, "mine");
 });
 
+test("a saved report becomes a capture, and one without messages is told to be empty", async (context) => {
+  const step = { atMs: 0, who: "prober", what: "a query", octets: "00".repeat(12), over: "udp" };
+  const [report] = REPORT.reports;
+  const cells = report?.cells.map((cell) => ({ ...cell, evidence: [step] }));
+  const to = folder(context);
+  const capture = async (content: unknown, name: string) => {
+    const file = fileOf(context, JSON.stringify(content));
+    const said = await probe("report", file, "--pcapng", join(to, name));
+    return { err: said.err, octets: readFileSync(join(to, name)) };
+  };
+  const full = await capture({ ...REPORT, reports: [{ ...report, cells }] }, "full.pcapng");
+  const empty = await capture(REPORT, "empty.pcapng");
+  assert.equal(full.err, "");
+  assert.match(empty.err, /no messages, so .*empty\.pcapng has no packets\n$/);
+  for (const { octets } of [full, empty]) assert.equal(octets.readUInt32BE(0), 0x0a0d0d0a);
+  assert.equal(full.octets.includes("padding: a query"), true);
+});
+
 test("the exit code says whether something is broken, missing, or could not be probed", async (context) => {
   const withCells = (cells: unknown): string =>
     fileOf(context, JSON.stringify({ ...REPORT, reports: [{ ...REPORT.reports[0], cells }] }));

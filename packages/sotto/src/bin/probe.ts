@@ -11,6 +11,7 @@ import {
   explainableRows,
   explainText,
   fails,
+  hasMessages,
   isSilent,
   junitText,
   loadRows,
@@ -23,6 +24,7 @@ import {
   type ProbeCommand,
   type ProbeContext,
   pageText,
+  pcapngOf,
   planText,
   prepareTargets,
   privacyChecklist,
@@ -38,6 +40,7 @@ import {
   tableText,
   tryReadReportFile,
 } from "../tools/probe/index.ts";
+import { KeyLogFile } from "./key-log-file.ts";
 import { ProbeProgress } from "./probe-progress.ts";
 
 /** Columns where no terminal tells them. */
@@ -107,19 +110,42 @@ async function probe(
       progress.clear();
       return await show([report], command.output, io);
     }
-    const targets = await prepareTargets(command, context);
-    if (!targets.ok) return failed(io, targets.problem, ExitCode.Usage);
-    if (command.isPlan) {
-      io.stdout.write(await planText(command.kind, targets.value));
-      return ExitCode.Ok;
-    }
-    if (authorities.value === undefined) trustSystemAuthorities();
-    const reports = await probeTargets(command.kind, targets.value, context);
+    const reports = await probeServers(command, context, io);
     progress.clear();
-    return await show(reports, command.output, io);
+    return typeof reports === "number" ? reports : await show(reports, command.output, io);
   } finally {
     progress.clear();
     stop();
+  }
+}
+
+/** The reports, or an exit code when there is nothing to report. */
+async function probeServers(
+  command: Extract<ProbeCommand, { kind: "server" | "path" }>,
+  context: ProbeContext,
+  io: ProgramIo,
+): Promise<readonly TitledReport[] | number> {
+  let keyLog: KeyLogFile | undefined;
+  const onKeyLog = command.keyLogFile === undefined ? undefined : (line: string) => keyLog?.write(line);
+  const targets = await prepareTargets(command, { ...context, onKeyLog });
+  if (!targets.ok) return failed(io, targets.problem, ExitCode.Usage);
+  if (command.isPlan) {
+    io.stdout.write(await planText(command.kind, targets.value));
+    return ExitCode.Ok;
+  }
+  // Not before: a plan and a mistake make no file.
+  if (command.keyLogFile !== undefined) {
+    const opened = KeyLogFile.open(command.keyLogFile);
+    if (!opened.ok) return failed(io, opened.problem);
+    keyLog = opened.value;
+  }
+  try {
+    if (context.authoritiesPem === undefined) trustSystemAuthorities();
+    return await probeTargets(command.kind, targets.value, context);
+  } finally {
+    if (keyLog?.problem !== undefined) io.stderr.write(`sotto probe: ${keyLog.problem}\n`);
+    keyLog?.close();
+    keyLog = undefined;
   }
 }
 
@@ -127,8 +153,12 @@ async function probe(
 async function show(reports: readonly TitledReport[], output: Output, io: ProgramIo): Promise<number> {
   const sheets = sheetsOf(reports, await loadRows());
   const written =
-    write(output.html, () => pageText(sheets)) ?? write(output.save, () => reportFileText(reports));
+    write(output.html, () => pageText(sheets)) ??
+    write(output.save, () => reportFileText(reports)) ??
+    write(output.pcapng, () => pcapngOf(reports));
   if (written !== undefined) return failed(io, written);
+  if (output.pcapng !== undefined && !hasMessages(reports))
+    io.stderr.write(`sotto probe: the evidence has no messages, so ${output.pcapng} has no packets\n`);
   const { form, required } = output;
   const width = io.stdout.columns ?? COLUMNS_DEFAULT;
   switch (form.kind) {
@@ -228,10 +258,10 @@ function readAuthorities(file: string | undefined): Parsed<string | undefined> {
 }
 
 /** What went wrong; undefined: nothing, or there was nothing to write. */
-function write(file: string | undefined, text: () => string): string | undefined {
+function write(file: string | undefined, content: () => string | Uint8Array): string | undefined {
   if (file === undefined) return undefined;
   try {
-    writeFileSync(file, text());
+    writeFileSync(file, content());
     return undefined;
   } catch (error) {
     return `cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`;

@@ -34,10 +34,20 @@ test("everything after -- is the client's, also what looks like an option", () =
 
 test("one form goes to standard output, and files stand beside it", () => {
   const { output } = read(
-    "report a.json --nagios rtt --thresholds 100,200 --html a.html --save b.json",
+    "report a.json --nagios rtt --thresholds 100,200 --html a.html --save b.json --pcapng c",
   ) as Extract<ProbeCommand, { kind: "report" }>;
   assert.deepEqual(output.form, { kind: "nagios", test: "rtt", thresholds: { warning: 100, critical: 200 } });
-  assert.deepEqual([output.html, output.save], ["a.html", "b.json"]);
+  assert.deepEqual([output.html, output.save, output.pcapng], ["a.html", "b.json", "c"]);
+});
+
+test("a key log is of connections to servers, and nothing else has one", () => {
+  for (const kind of ["server", "path"]) {
+    const command = read(`${kind} 192.0.2.1 --key-log k`);
+    assert.ok(command.kind === kind);
+    assert.equal("keyLogFile" in command && command.keyLogFile, "k");
+  }
+  for (const line of ["report a.json --key-log k", "client --preset dig --key-log k"])
+    assert.ok(!readProbeArguments(line.split(" ")).ok, line);
 });
 
 test("required rows may be given one by one and together", () => {

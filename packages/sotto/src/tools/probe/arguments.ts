@@ -22,6 +22,8 @@ export interface Output {
   readonly html: string | undefined;
   /** File for the JSON, beside the form; absent: none. */
   readonly save: string | undefined;
+  /** File for the messages as packets; absent: none. */
+  readonly pcapng: string | undefined;
   /** Keys of rows that must be released. */
   readonly required: ReadonlySet<string>;
 }
@@ -44,6 +46,8 @@ export type ProbeCommand =
       readonly isPlan: boolean;
       readonly names: NamesGiven;
       readonly authoritiesFile: string | undefined;
+      /** File for the secrets of our TLS connections; absent: nobody learns them. */
+      readonly keyLogFile: string | undefined;
       /** Of all targets; absent: what each says, or the usual ones. */
       readonly port: number | undefined;
       readonly tlsPort: number | undefined;
@@ -79,6 +83,7 @@ const OUTPUT_OPTIONS = {
   thresholds: { type: "string" },
   html: { type: "string" },
   save: { type: "string" },
+  pcapng: { type: "string" },
   require: { type: "string", multiple: true },
   help: { type: "boolean" },
 } as const;
@@ -92,6 +97,7 @@ const SERVER_OPTIONS = {
   "signed-name": { type: "string" },
   "bogus-name": { type: "string" },
   "ca-file": { type: "string" },
+  "key-log": { type: "string" },
   port: { type: "string" },
   "tls-port": { type: "string" },
 } as const;
@@ -170,6 +176,7 @@ function readServer(kind: "server" | "path", args: readonly string[]): Parsed<Pr
       bogus: values["bogus-name"],
     },
     authoritiesFile: values["ca-file"],
+    keyLogFile: values["key-log"],
     port: port.value,
     tlsPort: tlsPort.value,
     output: output.value,
@@ -250,6 +257,7 @@ interface OutputValues {
   readonly thresholds?: string | undefined;
   readonly html?: string | undefined;
   readonly save?: string | undefined;
+  readonly pcapng?: string | undefined;
   readonly require?: readonly string[] | undefined;
 }
 
@@ -268,7 +276,8 @@ function readOutput(values: OutputValues): Parsed<Output> {
   if (forms.length > 1) return problem("give one of --json, --junit, --markdown, --nagios and --explain");
   const required = (values.require ?? []).flatMap((keys) => keys.split(",")).filter((key) => key !== "");
   const [form = { kind: "table" }] = forms;
-  return parsed({ form, html: values.html, save: values.save, required: new Set(required) });
+  const { html, save, pcapng } = values;
+  return parsed({ form, html, save, pcapng, required: new Set(required) });
 }
 
 function readThresholds(text: string): Parsed<Thresholds> {

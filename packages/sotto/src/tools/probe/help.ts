@@ -10,6 +10,7 @@ export const PROBE_HELP = `sotto probe: what a server, a client or a path really
     --delay-name NAME     a name that is answered late; --signed-name NAME, --bogus-name NAME: for validation
     --port, --tls-port    where ADDRESS and ADDRESS#NAME are asked, instead of 53 and 853
     --ca-file FILE        authorities instead of the system's
+    --key-log FILE        secrets of its own TLS connections, to read a capture of them with; keep it to yourself
   sotto probe client -- COMMAND…      run a client against servers right and wrong; {address} {port} {tls-port} {name}
                                       {ca-file} {pin} {qname} in it are filled in
   sotto probe client --preset NAME | --listen [--port-base PORT]
@@ -23,6 +24,7 @@ export const PROBE_HELP = `sotto probe: what a server, a client or a path really
   Output of server, client, path and report:
     (none)                a table, and what was observed where something is not released
     --html FILE           one page with all evidence, besides;  --save FILE: the JSON, besides
+    --pcapng FILE         the messages as packets for Wireshark, besides
     --json, --junit, --markdown
     --explain ROW         the exchange behind a row, message by message
     --nagios TEST         a plugin's line and exit code, as getdns_server_mon -M; --thresholds WARNING,CRITICAL

@@ -15,6 +15,8 @@ export interface ProbeContext {
   readonly runtime: Runtime;
   /** PEM authorities instead of the system's. */
   readonly authoritiesPem: string | undefined;
+  /** Told the secrets of our TLS connections to servers; undefined: nobody learns them. */
+  readonly onKeyLog?: ((line: string) => void) | undefined;
   /** How this program is started, for presets of our own clients. */
   readonly sotto: readonly string[];
   /** A cell is known. */
@@ -44,7 +46,7 @@ export interface PreparedTarget {
 /** Reads all targets of a command, or tells what is wrong with one. */
 export async function prepareTargets(
   command: CommandOf<"server" | "path">,
-  context: Pick<ProbeContext, "signal" | "authoritiesPem">,
+  context: Pick<ProbeContext, "signal" | "authoritiesPem" | "onKeyLog">,
 ): Promise<Parsed<readonly PreparedTarget[]>> {
   const { PROBE_NAMES_DEFAULT, tryParseTarget } = await import("./server/index.ts");
   const { existing, delay, signed, bogus } = command.names;
@@ -61,6 +63,7 @@ export async function prepareTargets(
     names,
     signal: context.signal,
     trustAnchorsPem: pem === undefined ? undefined : [pem],
+    onKeyLog: context.onKeyLog,
   };
   const prepared: PreparedTarget[] = [];
   for (const { title, text } of command.targets) {
