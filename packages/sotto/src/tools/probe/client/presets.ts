@@ -111,19 +111,9 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
       },
     };
   },
-  "sotto-stub": (sotto) => {
-    const byName = "{ address: {address}, port: {tls-port}, name: {name}, authorities: {ca-file} }";
-    const byPin = '{ address: {address}, port: {tls-port}, pins: ["sha256:{pin}"] }';
-    return {
-      isDaemon: true,
-      uses: {
-        udp: { full: sottoStub(sotto, "opportunistic", '"udp://{address}:{port}"') },
-        strict: { full: sottoStub(sotto, "strict", byName) },
-        pinned: { full: sottoStub(sotto, "strict", byPin) },
-      },
-      fastOpen: sottoStub(sotto, "strict", byName, "resolver: { fast-open: auto }\n"),
-    };
-  },
+  "sotto-stub": (sotto) => sottoStubs(sotto, ""),
+  // For systems and servers where Fast Open is wanted: what the setting does without it being switched on for one row.
+  "sotto-stub-fast-open": (sotto) => sottoStubs(sotto, FAST_OPEN_SETTING),
 };
 
 /** What `--preset` takes. */
@@ -168,6 +158,23 @@ upstream_recursive_servers:
 `,
     },
   });
+}
+
+const FAST_OPEN_SETTING = "resolver: { fast-open: auto }\n";
+
+function sottoStubs(sotto: readonly string[], more: string): Preset {
+  const byName = "{ address: {address}, port: {tls-port}, name: {name}, authorities: {ca-file} }";
+  const byPin = '{ address: {address}, port: {tls-port}, pins: ["sha256:{pin}"] }';
+  const clear = '"udp://{address}:{port}"';
+  return {
+    isDaemon: true,
+    uses: {
+      udp: { full: sottoStub(sotto, "opportunistic", clear, more) },
+      strict: { full: sottoStub(sotto, "strict", byName, more) },
+      pinned: { full: sottoStub(sotto, "strict", byPin, more) },
+    },
+    ...(more === "" ? { fastOpen: sottoStub(sotto, "strict", byName, FAST_OPEN_SETTING) } : {}),
+  };
 }
 
 function sottoStub(sotto: readonly string[], profile: string, upstream: string, more = ""): CommandTemplate {
