@@ -225,7 +225,7 @@ function front(name: string, address: string): TableServer {
         tlsPort: TLS_PORT,
         clearPort: PORT,
         backends: [
-          // Queries over UDP are what dnsdist does when nothing else is said.
+          // What dnsdist does when nothing else is said; queries that came over TCP or TLS go over TCP.
           {
             transport: isResolver ? "udp" : "tcp",
             address: UNBOUND_ADDRESS,

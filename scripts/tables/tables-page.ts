@@ -19,7 +19,16 @@ export async function tablesFiles(
   const rows = await loadRows();
   const bare = reports.map(withoutOctets);
   const json = fitting([reports, bare], reportFileText, JSON_OCTETS_MAX) ?? reportFileText(bare);
-  const html = fitting([reports, bare], (all) => pageText(sheetsOf(all, rows)), HTML_OCTETS_MAX);
+  const deckRows = new Set(
+    [...rows("server"), ...rows("client")].flatMap(({ key, deck }) => (deck ? [key] : [])),
+  );
+  const ofDeck = (all: readonly TitledReport[]): TitledReport[] =>
+    all.map((one) => withEvidenceOf(one, deckRows));
+  const html = fitting(
+    [reports, bare, ofDeck(reports), ofDeck(bare)],
+    (all) => pageText(sheetsOf(all, rows)),
+    HTML_OCTETS_MAX,
+  );
   const md = `${head(environment, html !== undefined)}
 ${missing.map((sentence) => `**${sentence}**\n\n`).join("")}${markdownText(sheetsOf(reports, rows))}
 ${differences}`;
@@ -29,7 +38,7 @@ ${differences}`;
 function head({ node, openssl, kernel, packages }: Environment, hasPage: boolean): string {
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
   const page = hasPage
-    ? " Each cell with what was seen on the wire: [tables.html](tables.html), to be opened in a browser."
+    ? " The cells of 2016's rows, and as far as three megabytes last the others, with what was seen on the wire: [tables.html](tables.html), to be opened in a browser."
     : "";
   return `# The tables of 2016, as of today
 
@@ -57,6 +66,12 @@ function withoutOctets({ title, report }: TitledReport): TitledReport {
     ...cell,
     evidence: cell.evidence.map(({ atMs, who, what }) => ({ atMs, who, what })),
   }));
+  return { title, report: { ...report, cells } };
+}
+
+/** Rows of later times keep what was observed, in a sentence. */
+function withEvidenceOf({ title, report }: TitledReport, rows: ReadonlySet<string>): TitledReport {
+  const cells = report.cells.map((cell) => (rows.has(cell.row) ? cell : { ...cell, evidence: [] }));
   return { title, report: { ...report, cells } };
 }
 
