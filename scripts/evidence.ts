@@ -16,6 +16,15 @@ import { stubCells } from "./evidence/stub-cells.ts";
 import { openWorld } from "./evidence/world.ts";
 
 const FOLDER = join(import.meta.dirname, "../docs/evidence");
+
+// With options of its own.
+if (process.argv.includes("--tables")) {
+  const program = join(import.meta.dirname, "tables/evidence.ts");
+  const rest = process.argv.slice(2).filter((argument) => argument !== "--tables");
+  const run = spawnSync(process.execPath, [...process.execArgv, program, ...rest], { stdio: "inherit" });
+  process.exit(run.status ?? 1);
+}
+
 const { values: options } = parseArgs({
   options: {
     write: { type: "boolean" },
@@ -23,16 +32,8 @@ const { values: options } = parseArgs({
     /** Only the tables, with short timers: for the test that keeps this program working. */
     quick: { type: "boolean" },
     inside: { type: "boolean" },
-    tables: { type: "boolean" },
   },
 });
-
-if (options.tables === true) {
-  const program = join(import.meta.dirname, "tables/evidence.ts");
-  const rest = process.argv.slice(2).filter((argument) => argument !== "--tables");
-  const run = spawnSync(process.execPath, [...process.execArgv, program, ...rest], { stdio: "inherit" });
-  process.exit(run.status ?? 1);
-}
 
 if (process.getuid?.() === 0 && options.inside !== true && options.quick !== true) {
   const enter = 'ip link set lo up && echo 3 > /proc/sys/net/ipv4/tcp_fastopen && exec "$0" "$@"';
