@@ -1,8 +1,8 @@
 /**
- * `npm run evidence`: takes the tables of 2016 from a running server and our client, and measures whether keepalive is honest.
+ * `npm run evidence:connections`: takes the tables of 2016 from a running server and our client, and measures whether keepalive is honest.
  * As root it runs in a network namespace of its own with Fast Open on; otherwise the Fast Open cells are red. Writes
- * docs/evidence with --write, prints JSON with --json. Exits 1 when a cell is not green. With --tables it is `npm run
- * evidence:tables` instead, which probes the servers and clients of others, too.
+ * docs/evidence with --write, prints JSON with --json. Exits 1 when a cell is not green. `npm run
+ * evidence` probes the servers and clients of others, too.
  */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -18,13 +18,6 @@ import { openWorld } from "./evidence/world.ts";
 const FOLDER = join(import.meta.dirname, "../docs/evidence");
 
 // With options of its own.
-if (process.argv.includes("--tables")) {
-  const program = join(import.meta.dirname, "tables/evidence.ts");
-  const rest = process.argv.slice(2).filter((argument) => argument !== "--tables");
-  const run = spawnSync(process.execPath, [...process.execArgv, program, ...rest], { stdio: "inherit" });
-  process.exit(run.status ?? 1);
-}
-
 const { values: options } = parseArgs({
   options: {
     write: { type: "boolean" },
@@ -95,7 +88,7 @@ function terminalTable(cells: readonly Cell[], honesty: readonly Honesty[]): str
 function head(title: string): string {
   return `# ${title}
 
-Written by \`npm run evidence -- --write\` on Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, Linux ${release()}, ${cpus().length} cores. Do not edit.
+Written by \`npm run evidence:connections -- --write\` on Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, Linux ${release()}, ${cpus().length} cores. Do not edit.
 `;
 }
 

@@ -1,5 +1,5 @@
 /**
- * `npm run evidence:tables`: both tables of 2016 as of today. Starts Debian's servers and ours, probes them and the clients, and
+ * `npm run evidence`: both tables of 2016 as of today. Starts Debian's servers and ours, probes them and the clients, and
  * prints the tables; --write writes them to docs/evidence/tables.{md,json,html}, --folder elsewhere. As root it runs in a network
  * namespace of its own with Fast Open on. Exits 1 when a row of 2016 is not released where Sotto is to have it.
  */

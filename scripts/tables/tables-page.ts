@@ -42,7 +42,7 @@ function head({ node, openssl, kernel, packages }: Environment, hasPage: boolean
     : "";
   return `# The tables of 2016, as of today
 
-Written by \`npm run evidence:tables -- --write\` on Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, with Debian's
+Written by \`npm run evidence -- --write\` on Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, with Debian's
 ${versions.join(", ")}. Do not edit; the last section is by hand, in scripts/tables/differences.md.
 
 All of them were on loopback; as root the program runs in a network namespace with \`net.ipv4.tcp_fastopen=3\`. Each server is configured for all that its

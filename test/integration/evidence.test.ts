@@ -1,4 +1,4 @@
-/** `npm run evidence` works and finds every cell green that can be looked at without root. */
+/** `npm run evidence:connections` works and finds every cell green that can be looked at without root. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
