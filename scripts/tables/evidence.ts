@@ -47,11 +47,12 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, ()
 const OWN_TITLES: Readonly<Record<string, string>> = {
   sotto: "Sotto serve",
   "sotto-stub-fast-open": "Sotto stub",
+  "sotto-query-full": "Sotto query, all flags",
   "sotto-query": "Sotto query",
 };
 const NO_NAMESPACE =
   "Fast Open of servers is not shown: only root can run this in a network namespace with net.ipv4.tcp_fastopen=3";
-const OURS = new Set(["Sotto serve", "Sotto stub"]);
+const OURS = new Set(["Sotto serve", "Sotto stub", "Sotto query, all flags"]);
 
 const everything = [...TABLE_SERVERS, ...TABLE_CLIENTS];
 const only = options.only?.split(",");

@@ -10,6 +10,7 @@ export interface TableClient {
 
 export const TABLE_CLIENTS: readonly TableClient[] = [
   { name: "sotto-stub-fast-open", packageName: undefined, isDaemon: true },
+  { name: "sotto-query-full", packageName: undefined, isDaemon: false },
   { name: "sotto-query", packageName: undefined, isDaemon: false },
   { name: "drill", packageName: "ldnsutils", isDaemon: false },
   { name: "getdns_query", packageName: "getdns-utils", isDaemon: false },

@@ -34,6 +34,8 @@ export interface QueryOptions {
   expire: boolean;
   ednsOptions: { code: number; hex: string }[];
   keepOpen: boolean;
+  /** Asks for TCP Fast Open (RFC 7413). */
+  fastOpen: boolean;
   pipeline: boolean;
   ignoreTruncation: boolean;
   timeoutMs: number;
@@ -79,6 +81,7 @@ export function defaultOptions(): QueryOptions {
     expire: false,
     ednsOptions: [],
     keepOpen: false,
+    fastOpen: false,
     pipeline: false,
     ignoreTruncation: false,
     timeoutMs: 5000,
@@ -228,6 +231,7 @@ const TRANSPORT: readonly Flag[] = [
     },
   },
   toggle("keepOpen", ["keepopen"], "use one connection for all queries to a server"),
+  toggle("fastOpen", ["fastopen"], "send data with the SYN, where system and server can (RFC 7413)"),
   {
     names: ["pipeline"],
     isNegatable: true,

@@ -29,7 +29,7 @@ export async function runQueries(
   io: ProgramIo,
   runtime: Runtime,
 ): Promise<number> {
-  const shared = new Exchanger({}, runtime);
+  const shared = new Exchanger({ fastOpen: queries.some(({ options }) => options.fastOpen) }, runtime);
   let exit: number = QueryExit.Answered;
   const print = (spec: QuerySpec, outcome: Outcome, isFirst: boolean): void => {
     const code = printOutcome(spec, outcome, io, isFirst);
@@ -59,7 +59,7 @@ async function runAlone(
   runtime: Runtime,
 ): Promise<Outcome> {
   if (spec.options.keepOpen) return runOne(spec, shared, io, runtime);
-  const own = new Exchanger({}, runtime);
+  const own = new Exchanger({ fastOpen: spec.options.fastOpen }, runtime);
   try {
     return await runOne(spec, own, io, runtime);
   } finally {

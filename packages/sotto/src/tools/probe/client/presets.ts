@@ -87,30 +87,9 @@ const PRESETS: Readonly<Record<string, (sotto: readonly string[]) => Preset>> = 
       ),
     },
   }),
-  "sotto-query": (sotto) => {
-    const query = "query @{address} +time=2 +tries=2 -p";
-    const more = "+keepopen +keepalive +pipeline";
-    const own = (line: string): CommandTemplate => command(line, {}, sotto);
-    return {
-      isDaemon: false,
-      uses: {
-        udp: {
-          full: own(`${query} {port} +cookie +subnet=0 {qnames}`),
-          plain: own(`${query} {port} {qnames}`),
-        },
-        tcp: {
-          full: own(`${query} {port} +tcp ${more} {qnames}`),
-          plain: own(`${query} {port} +tcp {qnames}`),
-        },
-        tls: {
-          full: own(`${query} {tls-port} +tls ${more} {qnames}`),
-          plain: own(`${query} {tls-port} +tls {qnames}`),
-        },
-        strict: { full: own(`${query} {tls-port} +tls-ca={ca-file} +tls-hostname={name} ${more} {qnames}`) },
-        pinned: { full: own(`${query} {tls-port} +tls-pin={pin} {qnames}`) },
-      },
-    };
-  },
+  "sotto-query": (sotto) => sottoQuery(sotto, true),
+  // As it is asked by those who want all that it can do.
+  "sotto-query-full": (sotto) => sottoQuery(sotto, false),
   "sotto-stub": (sotto) => sottoStubs(sotto, ""),
   // For systems and servers where Fast Open is wanted: what the setting does without it being switched on for one row.
   "sotto-stub-fast-open": (sotto) => sottoStubs(sotto, FAST_OPEN_SETTING),
@@ -158,6 +137,28 @@ upstream_recursive_servers:
 `,
     },
   });
+}
+
+/** With the plain form, what only the full one does counts as switched off. */
+function sottoQuery(sotto: readonly string[], hasPlain: boolean): Preset {
+  const query = "query @{address} +time=2 +tries=2 -p";
+  const more = `+keepopen +keepalive +pipeline${hasPlain ? "" : " +fastopen"}`;
+  const own = (line: string): CommandTemplate => command(line, {}, sotto);
+  const use = (plain: string, flags: string): UseTemplates => ({
+    full: own(`${plain} ${flags} {qnames}`),
+    ...(hasPlain ? { plain: own(`${plain} {qnames}`) } : {}),
+  });
+  return {
+    isDaemon: false,
+    uses: {
+      udp: use(`${query} {port}`, "+cookie +subnet=0"),
+      tcp: use(`${query} {port} +tcp`, more),
+      tls: use(`${query} {tls-port} +tls`, more),
+      strict: { full: own(`${query} {tls-port} +tls-ca={ca-file} +tls-hostname={name} ${more} {qnames}`) },
+      pinned: { full: own(`${query} {tls-port} +tls-pin={pin} {qnames}`) },
+    },
+    ...(hasPlain ? { fastOpen: own(`${query} {port} +tcp ${more} +fastopen {qnames}`) } : {}),
+  };
 }
 
 const FAST_OPEN_SETTING = "resolver: { fast-open: auto }\n";
