@@ -43,7 +43,18 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "operations",
   ],
   // The prober looks at clients through servers with defects.
-  tools: ["wire", "runtime", "runtime/node", "transport", "operations", "compose", "config", "testserver"],
+  terminal: ["runtime", "operations"],
+  tools: [
+    "wire",
+    "runtime",
+    "runtime/node",
+    "transport",
+    "operations",
+    "compose",
+    "config",
+    "terminal",
+    "testserver",
+  ],
   playground: [
     "wire",
     "runtime",

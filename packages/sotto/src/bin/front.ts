@@ -12,7 +12,7 @@ import {
 } from "../config/index.ts";
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
 import { runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
-import { askControl } from "./control-client.ts";
+import { withControl } from "./control-client.ts";
 import { type DaemonServer, listenersOf, runDaemon } from "./daemon.ts";
 
 const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolvers
@@ -121,23 +121,13 @@ function withFile(
   return Promise.resolve(loaded.ok ? run(loaded) : ExitCode.Failed);
 }
 
-/** Finds the running front end; a usage error when nobody says where it is. */
 function withSocket(
-  { socket, config, command }: Arguments,
+  { command, socket, config }: Arguments,
   io: ProgramIo,
   run: (ask: (words: readonly string[]) => Promise<unknown>) => Promise<number>,
 ): Promise<number> {
-  const loaded = socket === undefined && config !== undefined ? loadFrontFile(config) : undefined;
-  if (loaded?.ok === false) {
-    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
-    return Promise.resolve(ExitCode.Failed);
-  }
-  const path = socket ?? loaded?.config.controlSocket;
-  if (path !== undefined) return run((words) => askControl(path, words));
-  io.stderr.write(
-    `sotto front ${command}: say where it listens: --socket PATH as it was started, or --config FILE with control.socket\n`,
-  );
-  return Promise.resolve(ExitCode.Usage);
+  const load = config === undefined ? undefined : () => loadFrontFile(config);
+  return withControl({ command: `sotto front ${command}`, who: "the front end", socket, load }, io, run);
 }
 
 async function steer(

@@ -9,7 +9,7 @@ import { effectiveSettings, type LoadedConfig, loadConfigFile, problemToText } f
 import { ExitCode, type ProgramIo } from "../operations/index.ts";
 import { runStubSetup } from "../tools/setup/index.ts";
 import { runStubPortal, runStubStatus } from "../tools/stub/index.ts";
-import { askControl } from "./control-client.ts";
+import { withControl } from "./control-client.ts";
 import { runResolver } from "./resolver-daemon.ts";
 
 const HELP = `sotto stub: a local resolver that asks others, encrypted
@@ -58,24 +58,13 @@ function show(loaded: LoadedConfig, io: ProgramIo): number {
   return ExitCode.Ok;
 }
 
-/** Finds the running stub; a usage error when nobody says where it is. */
-async function withSocket(
+function withSocket(
   { command, socket, config }: Arguments,
   io: ProgramIo,
   run: (ask: (words: readonly string[]) => Promise<unknown>) => Promise<number>,
 ): Promise<number> {
-  const loaded = socket === undefined && config !== undefined ? loadConfigFile(config, "stub") : undefined;
-  if (loaded?.ok === false) {
-    for (const problem of loaded.problems) io.stderr.write(`${problemToText(problem)}\n`);
-    io.stderr.write(`sotto stub ${command}: so where the stub listens is not known; say --socket PATH\n`);
-    return ExitCode.Failed;
-  }
-  const path = socket ?? loaded?.config.controlSocket;
-  if (path !== undefined) return run((words) => askControl(path, words));
-  io.stderr.write(
-    `sotto stub ${command}: say where the stub listens: --socket PATH as it was started, or --config FILE with control.socket\n`,
-  );
-  return ExitCode.Usage;
+  const load = config === undefined ? undefined : () => loadConfigFile(config, "stub");
+  return withControl({ command: `sotto stub ${command}`, who: "the stub", socket, load }, io, run);
 }
 
 function readText(file: string): string | undefined {

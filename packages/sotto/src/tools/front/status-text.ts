@@ -1,14 +1,6 @@
 /** The status of a front end as a page for people: words say everything, colours only repeat it. */
-import { styleText } from "node:util";
 import type { FrontPoolStatus, FrontStatus } from "../../compose/index.ts";
-import { columns } from "./columns.ts";
-
-type Style = Parameters<typeof styleText>[0];
-/** Colours a text, or does not. */
-export type Paint = (style: Style, text: string) => string;
-
-export const plain: Paint = (_style, text) => text;
-export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
+import { columns, durationText, type Paint, type Style } from "../../terminal/index.ts";
 
 export function frontStatusText(status: FrontStatus, paint: Paint): string {
   return [headText(status), ...status.pools.map((pool) => poolText(pool, paint)), rulesText(status)]
@@ -104,13 +96,4 @@ function rulesText({ rules }: FrontStatus): string {
       ),
     );
   return lines.join("\n");
-}
-
-/** `12 ms`, `8 s`, `12 min`, `3 h`. */
-function durationText(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }

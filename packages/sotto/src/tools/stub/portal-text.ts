@@ -1,7 +1,6 @@
 /** What is said of captive portals; a banner that nobody overlooks (RFC 8310 §6.6). */
 import type { OpeningStatus, PortalStatus } from "../../compose/index.ts";
-import type { Paint } from "./status-text.ts";
-import { countText, durationText, wrap } from "./text.ts";
+import { countText, durationText, type Paint, wrap } from "../../terminal/index.ts";
 
 export function portalBanner({ names, server, leftMs, queriesInClear }: OpeningStatus, paint: Paint): string {
   const head = `!!! DNS IS NOT PRIVATE for ${names.join(", ")} and what is below`;

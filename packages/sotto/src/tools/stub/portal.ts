@@ -1,9 +1,9 @@
 /** `sotto stub portal`: opens, closes and tells about captive portals. */
 import type { PortalStatus } from "../../compose/index.ts";
 import { ExitCode, type ProgramIo } from "../../operations/index.ts";
+import { coloured, plain } from "../../terminal/index.ts";
 import { networkServer } from "./network-server.ts";
 import { portalText } from "./portal-text.ts";
-import { coloured, plain } from "./status-text.ts";
 
 export interface PortalCommand {
   /** Undefined looks only. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PortalStatus, StubStatus, UpstreamStatus } from "../../compose/index.ts";
-import { coloured, plain, statusText } from "./status-text.ts";
-import { COLUMNS, countText, durationText, shareText } from "./text.ts";
+import { COLUMNS, coloured, countText, durationText, plain, shareText } from "../../terminal/index.ts";
+import { statusText } from "./status-text.ts";
 
 const WORKING: UpstreamStatus = {
   address: "192.0.2.53",

@@ -1,15 +1,7 @@
 /** The status of a stub as a page for people: words say everything, colours only repeat it. */
-import { styleText } from "node:util";
 import type { ForwardZoneStatus, PortalStatus, StubStatus, UpstreamStatus } from "../../compose/index.ts";
+import { countText, durationText, type Paint, type Style, shareText, wrap } from "../../terminal/index.ts";
 import { portalBanner } from "./portal-text.ts";
-import { countText, durationText, shareText, wrap } from "./text.ts";
-
-type Style = Parameters<typeof styleText>[0];
-/** Colours a text, or does not. */
-export type Paint = (style: Style, text: string) => string;
-
-export const plain: Paint = (_style, text) => text;
-export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
 
 /** Begins with what must not be overlooked. */
 export function statusText({ portal, answers, zones }: StubStatus, paint: Paint): string {

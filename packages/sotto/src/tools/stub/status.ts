@@ -1,56 +1,30 @@
 /** `sotto stub status`: each upstream, how it is reached, by which timers, and why not; once, or again and again. */
 import type { Clock } from "@sotto/dns/runtime";
 import type { StubStatus } from "../../compose/index.ts";
-import { ExitCode, type ProgramIo } from "../../operations/index.ts";
-import { coloured, plain, statusText } from "./status-text.ts";
-
-export interface StatusCommand {
-  /** One object a line instead of a page. */
-  readonly json: boolean;
-  /** Goes on until a signal ends it. */
-  readonly watch: boolean;
-}
+import type { ProgramIo } from "../../operations/index.ts";
+import { type StatusForm, showStatus } from "../../terminal/index.ts";
+import { statusText } from "./status-text.ts";
 
 /** Asks for the status and prints it. */
-export async function runStubStatus(
+export function runStubStatus(
   ask: (words: readonly string[]) => Promise<unknown>,
-  { json, watch }: StatusCommand,
+  form: StatusForm,
   clock: Clock,
   io: ProgramIo,
 ): Promise<number> {
-  const isTerminal = io.stdout.isTTY === true;
-  let isEnding = false;
-  const ending = Promise.withResolvers<void>();
-  const stopListening = io.onSignal(watch ? ["SIGINT", "SIGTERM"] : [], () => {
-    isEnding = true;
-    ending.resolve();
-  });
-  try {
-    do {
+  return showStatus(
+    {
+      program: "sotto stub status",
       // Our own server's word.
-      const status = (await ask(["stub-status"])) as StubStatus;
-      const text = json ? `${JSON.stringify(status)}\n` : statusText(status, isTerminal ? coloured : plain);
-      io.stdout.write(watch && isTerminal && !json ? `${CLEAR}${text}` : text);
-      if (watch && !isEnding) await pause(clock, ending.promise);
-    } while (watch && !isEnding);
-    return ExitCode.Ok;
-  } catch (error) {
-    io.stderr.write(`sotto stub status: ${error instanceof Error ? error.message : String(error)}\n`);
-    return ExitCode.Failed;
-  } finally {
-    stopListening();
-  }
-}
-
-/** Until it is time again, or over. */
-async function pause(clock: Clock, ending: Promise<void>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = clock.startTimer("status watch", WATCH_MS, resolve);
-  await Promise.race([promise, ending]);
-  timer.cancel();
+      ask: async () => (await ask(["stub-status"])) as StubStatus,
+      toText: statusText,
+      everyMs: WATCH_MS,
+    },
+    form,
+    clock,
+    io,
+  );
 }
 
 /** Fast enough for timers that count in seconds. */
 const WATCH_MS = 2000;
-/** Cursor home, and everything gone. */
-const CLEAR = "\u001b[H\u001b[2J";

@@ -1,3 +1,5 @@
+import { printable } from "./text.ts";
+
 /** Rows as aligned columns: the first to the left, numbers to the right. */
 export function columns(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [heads, ...rows].map((row) => row.map(printable));
@@ -8,13 +10,5 @@ export function columns(heads: readonly string[], rows: readonly (readonly strin
       .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
       .join("  ")
       .trimEnd(),
-  );
-}
-
-/** Words of strangers cannot steer the terminal. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );
 }

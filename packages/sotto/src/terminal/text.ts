@@ -42,7 +42,7 @@ export function wrap(text: string, indent: number): string {
 }
 
 /** Control characters, and those that turn the direction of text, as their numbers. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
