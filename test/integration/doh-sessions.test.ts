@@ -303,6 +303,61 @@ test("a client that takes no answers is reset, over HTTP/2 by its window and ove
   await client.ended;
 });
 
+// Node resumes a socket of HTTP/1.1 whenever it has read a request: a client that did not wait had all its requests held.
+test("requests of HTTP/1.1 that have to wait are left with the system but for those of one read", async (context) => {
+  for (const usesTls of [false, true]) {
+    const slow = new Slow();
+    const { port, service, protocol } = await open(context, slow, { inFlightMax: 2 }, usesTls);
+    const client = usesTls ? Http1Client.overTls(port) : Http1Client.inClear(port);
+    const other = usesTls ? Http1Client.overTls(port) : Http1Client.inClear(port);
+    const request = getText(dohQuery("www.example."));
+    for (let i = 0; i < 20; i++) {
+      client.write(request.repeat(1000));
+      other.write(getText(dohQuery("www.example.")).replace(PATH, "/nowhere"));
+      await other.statuses(i + 1);
+    }
+    await slow.has(2);
+    // Whoever waits is refused when the connection ends.
+    const drained = service.drain(performance.now());
+    await until(() => protocol.refusals[503] !== undefined);
+    slow.answerAll();
+    await drained;
+    assert.ok((protocol.refusals[503] ?? 0) <= 65_536 / request.length, `${protocol.refusals[503]} waited`);
+    client.socket.destroy();
+    other.socket.destroy();
+    await Promise.all([client.ended, other.ended]);
+  }
+});
+
+test("a client of HTTP/1.1 that goes on asking after the end of its connection is reset", async (context) => {
+  const { port, service } = await open(context, echo, { idleTimeoutMs: 150 }, false);
+  const client = Http1Client.inClear(port);
+  client.write(getText(dohQuery("www.example.")));
+  await client.statuses(1);
+  await until(() => service.counters.closed["idle timeout"] === 1);
+  let asked = 0;
+  // Who has seen the end of the other side learns of a reset by writing only.
+  for (; !client.socket.destroyed; asked += 10) {
+    client.write(getText(dohQuery("www.example.")).repeat(10));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(asked < 1000, `${asked} requests were taken`);
+});
+
+// It began with a 400, which the client could take for the answer to its first request.
+test("what is no HTTP behind a query in flight ends the connection without a word", async (context) => {
+  const slow = new Slow();
+  const { port, service } = await open(context, slow);
+  const client = Http1Client.overTls(port);
+  client.write(getText(dohQuery("www.example.")));
+  await slow.has(1);
+  client.write("\x16\x03\x01\r\n\r\n");
+  await client.ended;
+  assert.equal(client.text, "");
+  await until(() => service.counters.closed["malformed frame"] === 1);
+  slow.answerAll();
+});
+
 test("draining answers what is under way, lets clients repeat elsewhere what crosses the GOAWAY, and closes [9113-6.8-a]", async (context) => {
   const slow = new Slow();
   const { port, service } = await open(context, slow);

@@ -63,6 +63,11 @@ class Http1Session implements HttpSession {
   readonly #socket: Socket;
   readonly #start: () => void;
   #handlers: HttpSessionHandlers | undefined = undefined;
+  /** Requests that have no whole answer yet. */
+  open = 0;
+  #isPaused = false;
+  #isEnded = false;
+  #requestsAfterEnd = 0;
   #problem: Error | undefined = undefined;
 
   constructor(
@@ -90,11 +95,20 @@ class Http1Session implements HttpSession {
     }
     socket.on("end", () => handlers.onEnd());
     this.#start();
+    // Node reads on after every request and every body, whoever has paused the socket.
+    socket.on("resume", () => {
+      if (this.#isPaused) socket.pause();
+    });
     socket.resume();
   }
 
   take(request: IncomingMessage, response: ServerResponse): void {
     if (this.#handlers === undefined) return;
+    // Each is held by Node until the connection is gone.
+    if (this.#isEnded && ++this.#requestsAfterEnd > REQUESTS_AFTER_END_MAX) {
+      this.reset();
+      return;
+    }
     const exchange = new Http1Exchange(this, this.#handlers, request, response);
     this.newest = exchange;
     exchange.begin();
@@ -111,7 +125,7 @@ class Http1Session implements HttpSession {
     }
     this.#problem = new DnsError("ERR_MESSAGE_MALFORMED", `HTTP/1.1: ${problem.message}`, { cause: problem });
     // With answers outstanding the client could take it for one of them.
-    if (this.unsentOctets > 0 || !socket.writable) {
+    if (this.open > 0 || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -122,10 +136,12 @@ class Http1Session implements HttpSession {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#socket.resume();
   }
 
@@ -135,6 +151,7 @@ class Http1Session implements HttpSession {
   }
 
   end(): void {
+    this.#isEnded = true;
     if (!this.#socket.destroyed && !this.#socket.writableEnded) this.#socket.end();
   }
 
@@ -173,6 +190,7 @@ class Http1Exchange implements HttpExchange {
     this.#response = response;
     this.method = request.method ?? "";
     this.target = request.url ?? "";
+    session.open++;
     request.on("error", ignore);
     response.on("error", ignore);
     response.on("close", this.#over);
@@ -257,6 +275,7 @@ class Http1Exchange implements HttpExchange {
   }
 
   readonly #over = (): void => {
+    this.#session.open--;
     this.#forget();
     this.#session.unsentOctets -= this.#unsentOctets;
     this.#unsentOctets = 0;
@@ -269,5 +288,7 @@ function ignore(): void {}
 const NO_OCTETS = new Uint8Array(0);
 /** Header fields of one request; browsers send about twenty. */
 const FIELDS_MAX = 64;
+/** Requests that are let pass and thrown away while a connection that we have ended waits for its client to end. */
+const REQUESTS_AFTER_END_MAX = 100;
 /** About what the fields of an answer take. */
 const FIELDS_OCTETS = 160;
