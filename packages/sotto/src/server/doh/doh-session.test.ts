@@ -73,6 +73,30 @@ test("beyond the queries in flight requests wait, reading pauses, and each place
   assert.ok(exchanges.every(({ response }) => response?.status === 200));
 });
 
+test("requests that wait count with what they cost, until they wait no more", async () => {
+  const bench = new DohBench({ limits: { inFlightMax: 1, bufferedOctetsMax: 100_000 } });
+  const [, second, third] = [bench.ask(), bench.ask(), bench.ask()];
+  assert.ok(bench.admission.bufferedOctets >= 2 * 4096, `${bench.admission.bufferedOctets} octets`);
+  assert.ok(second !== undefined && third !== undefined);
+  bench.over(second);
+  bench.over(third);
+  assert.equal(bench.admission.bufferedOctets, 0);
+  for (let i = 0; i < 100 && bench.ended === undefined; i++) bench.ask({ target: "/" });
+  assert.equal(bench.ended, "buffers full");
+  assert.equal(bench.admission.bufferedOctets, 0);
+});
+
+test("a client that ends after it was told why counts with that reason", async () => {
+  const bench = new DohBench({ limits: { messageTimeoutMs: 1000 } });
+  const exchange = new FakeExchange(postOf(new Uint8Array(0)), bench.http);
+  bench.handlers.onBegin(exchange);
+  await bench.world.clock.advance(1000);
+  assert.equal(exchange.status, 408);
+  bench.handlers.onEnd();
+  bench.over(exchange);
+  assert.equal(bench.ended, "message timeout");
+});
+
 test("a request that is given up while it waits is never asked", async () => {
   const bench = new DohBench({ limits: { inFlightMax: 1 } });
   const [, second] = [bench.ask(), bench.ask()];

@@ -46,6 +46,7 @@ export class DohSession implements ServedSession, Admitted {
   readonly #begun = new Map<HttpExchange, number>();
   /** Whole requests that wait because a limit was reached; at most the client's streams, or what one read of HTTP/1.1 holds. */
   readonly #held = new Set<HttpExchange>();
+  #heldOctets = 0;
   #inFlight = 0;
   #queries = 0;
   #isPaused = false;
@@ -117,9 +118,18 @@ export class DohSession implements ServedSession, Admitted {
       this.#turnAway(exchange);
       return;
     }
-    if (this.#held.size > 0 || this.#mustWait()) this.#held.add(exchange);
+    if (this.#held.size > 0 || this.#mustWait()) this.#hold(exchange);
     else this.#serve(exchange);
     this.#settle();
+  }
+
+  #hold(exchange: HttpExchange): void {
+    this.#held.add(exchange);
+    this.#heldOctets += heldOctetsOf(exchange);
+  }
+
+  #letGo(exchange: HttpExchange): void {
+    if (this.#held.delete(exchange)) this.#heldOctets -= heldOctetsOf(exchange);
   }
 
   /** It came while the connection is closing: what HTTP/1.1 had read already, or a stream that crossed our GOAWAY. */
@@ -225,7 +235,7 @@ export class DohSession implements ServedSession, Admitted {
 
   #over(exchange: HttpExchange): void {
     this.#begun.delete(exchange);
-    this.#held.delete(exchange);
+    this.#letGo(exchange);
     this.#lastProgressMs = this.#clock.nowMs();
     this.#goOn();
   }
@@ -234,7 +244,7 @@ export class DohSession implements ServedSession, Admitted {
   #goOn(): void {
     for (const exchange of this.#held) {
       if (this.#state !== "open" || this.#mustWait()) break;
-      this.#held.delete(exchange);
+      this.#letGo(exchange);
       this.#serve(exchange);
     }
     this.#settle();
@@ -248,7 +258,7 @@ export class DohSession implements ServedSession, Admitted {
       if (mustPause) this.#http.pause();
       else this.#http.resume();
     }
-    if (this.#peerHasEnded && this.#isQuiet()) this.#stop("client closed");
+    if (this.#state === "open" && this.#peerHasEnded && this.#isQuiet()) this.#stop("client closed");
     this.#account();
     if (!this.#endIfFinished()) this.#arm();
   }
@@ -259,11 +269,8 @@ export class DohSession implements ServedSession, Admitted {
 
   /** Tells admission how much memory the connection holds for its peer. */
   #account(): void {
-    let octets = 0;
-    if (this.#state !== "ended") {
-      octets = this.#http.partialOctets + this.#http.unsentOctets;
-      for (const { body, target } of this.#held) octets += body.length + target.length;
-    }
+    const octets =
+      this.#state === "ended" ? 0 : this.#http.partialOctets + this.#http.unsentOctets + this.#heldOctets;
     const change = octets - this.#accountedOctets;
     if (change === 0) return;
     this.#accountedOctets = octets;
@@ -340,7 +347,7 @@ export class DohSession implements ServedSession, Admitted {
     this.#http.pause();
     const held = [...this.#held];
     const begun = [...this.#begun.keys()];
-    this.#held.clear();
+    for (const exchange of held) this.#letGo(exchange);
     this.#begun.clear();
     for (const exchange of held) this.#refuse(exchange, 503, CLOSING);
     for (const exchange of begun)
@@ -436,6 +443,11 @@ export class DohSession implements ServedSession, Admitted {
   }
 }
 
+/** What a request that waits takes, about. */
+function heldOctetsOf({ body, target }: HttpExchange): number {
+  return HELD_OCTETS + body.length + target.length;
+}
+
 const utf8 = new TextEncoder();
 
 /** RFC 7828 §3.3.2 is for TCP and TLS; HTTP has ways of its own. */
@@ -443,6 +455,8 @@ function noKeepalive(): undefined {
   return undefined;
 }
 
+/** About what Node holds for a request that has no answer. */
+const HELD_OCTETS = 4096;
 const CLOSING = "the connection is closing, ask again on another one";
 /** A client that was told to go may close first; then it ends. */
 const LEAVE_GRACE_MS = 50;
