@@ -33,7 +33,7 @@ const proxy = z.strictObject({
   }),
   place: z.enum(["before-tls", "inside-tls", "http-header"]).default("before-tls").meta({
     description:
-      "Where they tell it: in a PROXY header before the handshake, in one that is the first octets inside TLS, or (https only) in the field forwarded (RFC 7239) or x-forwarded-for of each request, of which the last address that is no proxy's counts.",
+      "Where they tell it: in a PROXY header before the handshake, in one that is the first octets inside TLS, or (https only) in the field forwarded (RFC 7239) or x-forwarded-for of each request, of which the last address that is no proxy's counts. A request with both fields that name different clients is refused: let the proxy remove the one that it does not write.",
   }),
 });
 

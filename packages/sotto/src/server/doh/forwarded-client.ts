@@ -1,28 +1,49 @@
 /** Whom an HTTP proxy speaks for: the fields `forwarded` (RFC 7239) and `x-forwarded-for`. */
 import type { Endpoint, HttpExchange } from "@sotto/dns/runtime";
-import { type Parsed, parsed, problem, tryParseAddress } from "@sotto/dns/wire";
+import { octetsEqual, type Parsed, parsed, problem, tryParseAddress } from "@sotto/dns/wire";
 
 /**
  * The client that a trusted proxy names, undefined when it names none. Each proxy adds to the end, and clients may have
- * begun the list themselves: what counts is the last address that is no trusted proxy's (RFC 7239 §8.1).
+ * begun the list themselves: what counts is the last address that is no trusted proxy's (RFC 7239 §8.1). Most proxies write one
+ * of the fields only, and hand on the other as a client sent it: where both are there, both have to name the same client.
  */
 export function tryReadForwardedClient(
   exchange: HttpExchange,
   isTrusted: (address: string) => boolean,
 ): Parsed<Endpoint | undefined> {
-  const forwarded = exchange.field("forwarded");
-  const list = forwarded ?? exchange.field("x-forwarded-for");
+  const forwarded = lastClient(exchange.field("forwarded"), forOf, isTrusted);
+  const xForwardedFor = lastClient(exchange.field("x-forwarded-for"), (element) => element.trim(), isTrusted);
+  if (!forwarded.ok || !xForwardedFor.ok) return forwarded.ok ? xForwardedFor : forwarded;
+  if (forwarded.value === undefined || xForwardedFor.value === undefined)
+    return forwarded.value === undefined ? xForwardedFor : forwarded;
+  return isSameAddress(forwarded.value.address, xForwardedFor.value.address)
+    ? forwarded
+    : problem("the proxy before us names two clients, in forwarded and in x-forwarded-for");
+}
+
+/** Of one field; `nodeOf` takes what stands for a client out of an element. */
+function lastClient(
+  list: string | undefined,
+  nodeOf: (element: string) => string | undefined,
+  isTrusted: (address: string) => boolean,
+): Parsed<Endpoint | undefined> {
   if (list === undefined) return parsed(undefined);
   if (list.length > FIELD_OCTETS_MAX) return problem("the list of proxies is too long");
   let first: Endpoint | undefined;
   for (const element of list.split(",").reverse()) {
-    const node = forwarded === undefined ? element.trim() : forOf(element);
+    const node = nodeOf(element);
     const client = node === undefined ? undefined : nodeEndpoint(node);
     if (client === undefined) return problem("the proxy before us names no address of its client");
     first = client;
     if (!isTrusted(client.address)) break;
   }
   return parsed(first);
+}
+
+/** However they are written; both are addresses. */
+function isSameAddress(one: string, other: string): boolean {
+  const [first, second] = [tryParseAddress(one), tryParseAddress(other)];
+  return first.ok && second.ok && octetsEqual(first.value, second.value);
 }
 
 /** The `for` of one element: `for="[2001:db8::1]:4711";proto=https`. */
