@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { DnsError } from "../dns-error.ts";
 import type { HttpExchange, HttpFieldName, HttpLimits, HttpSession, HttpSessionHandlers } from "../http.ts";
 import type { ChannelSecurity, Endpoint } from "../network.ts";
+import { FIELDS_MAX, joinedField, NodeHttpExchange } from "./http-exchange.ts";
 import { toDnsError } from "./system-problem.ts";
 
 /** One for all connections of a listener. */
@@ -163,20 +164,13 @@ class Http1Session implements HttpSession {
   }
 }
 
-class Http1Exchange implements HttpExchange {
+class Http1Exchange extends NodeHttpExchange {
   readonly method: string;
   readonly target: string;
-  body: Uint8Array = NO_OCTETS;
-  isBodyTooLarge = false;
-  #isWhole = true;
   readonly #session: Http1Session;
   readonly #handlers: HttpSessionHandlers;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  #chunks: Buffer[] = [];
-  #bodyOctets = 0;
-  #partialOctets = 0;
-  #unsentOctets = 0;
 
   constructor(
     session: Http1Session,
@@ -184,6 +178,7 @@ class Http1Exchange implements HttpExchange {
     request: IncomingMessage,
     response: ServerResponse,
   ) {
+    super(session, handlers);
     this.#session = session;
     this.#handlers = handlers;
     this.#request = request;
@@ -193,77 +188,39 @@ class Http1Exchange implements HttpExchange {
     session.open++;
     request.on("error", ignore);
     response.on("error", ignore);
-    response.on("close", this.#over);
+    response.on("close", () => {
+      session.open--;
+      this.over();
+    });
   }
 
   field(name: HttpFieldName): string | undefined {
-    const value = this.#request.headers[name];
-    return Array.isArray(value) ? value.join(", ") : value;
+    return joinedField(this.#request.headers[name]);
+  }
+
+  protected get isSettled(): boolean {
+    return this.#response.headersSent;
   }
 
   /** Delivers it, after its body when it has one (RFC 9112 §6.3). */
   begin(): void {
     const { headers } = this.#request;
-    const declared = Number(headers["content-length"] ?? 0);
-    if (declared === 0 && headers["transfer-encoding"] === undefined) {
-      // The parser wants to be read to the end.
-      this.#request.resume();
-      this.#handlers.onRequest(this);
+    const declared = headers["content-length"];
+    if (Number(declared ?? 0) !== 0 || headers["transfer-encoding"] !== undefined) {
+      this.collect(this.#request, this.target.length, declared);
       return;
     }
-    this.#isWhole = false;
-    this.#addPartial(this.target.length);
-    this.#handlers.onBegin(this);
-    if (declared > this.#session.limits.bodyOctetsMax) {
-      this.#isTooLarge();
-      return;
-    }
-    this.#request.on("data", (chunk: Buffer) => {
-      if (this.isBodyTooLarge) return;
-      this.#bodyOctets += chunk.length;
-      this.#addPartial(chunk.length);
-      if (this.#bodyOctets > this.#session.limits.bodyOctetsMax) {
-        this.#isTooLarge();
-        return;
-      }
-      this.#chunks.push(chunk);
-      this.#handlers.onBody(this);
-    });
-    this.#request.on("end", () => {
-      if (this.isBodyTooLarge) return;
-      this.#isWhole = true;
-      // It was refused in the meantime.
-      if (this.#response.headersSent) return;
-      const [first] = this.#chunks;
-      this.body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-      this.#forget();
-      this.#handlers.onRequest(this);
-    });
-  }
-
-  #isTooLarge(): void {
-    this.isBodyTooLarge = true;
-    this.#forget();
+    // The parser wants to be read to the end.
+    this.#request.resume();
     this.#handlers.onRequest(this);
-  }
-
-  #addPartial(octets: number): void {
-    this.#partialOctets += octets;
-    this.#session.partialOctets += octets;
-  }
-
-  #forget(): void {
-    this.#chunks = [];
-    this.#addPartial(-this.#partialOctets);
   }
 
   respond(status: number, fields: Readonly<Record<string, string>>, body: Uint8Array): void {
     const response = this.#response;
     if (response.destroyed || response.headersSent) return;
-    this.#unsentOctets = FIELDS_OCTETS + body.length;
-    this.#session.unsentOctets += this.#unsentOctets;
+    this.countUnsent(FIELDS_OCTETS + body.length);
     // What follows on this connection would be the rest of the body.
-    if (!this.#isWhole) this.#session.leave();
+    if (!this.isWhole) this.#session.leave();
     // Behind an answer that says "close" nothing follows, not even what was asked already.
     if (this.#session.isLeaving && this.#session.newest === this) response.shouldKeepAlive = false;
     response.writeHead(status, fields);
@@ -273,21 +230,10 @@ class Http1Exchange implements HttpExchange {
   abandon(): void {
     this.#session.reset();
   }
-
-  readonly #over = (): void => {
-    this.#session.open--;
-    this.#forget();
-    this.#session.unsentOctets -= this.#unsentOctets;
-    this.#unsentOctets = 0;
-    this.#handlers.onOver(this);
-  };
 }
 
 function ignore(): void {}
 
-const NO_OCTETS = new Uint8Array(0);
-/** Header fields of one request; browsers send about twenty. */
-const FIELDS_MAX = 64;
 /** Requests that are let pass and thrown away while a connection that we have ended waits for its client to end. */
 const REQUESTS_AFTER_END_MAX = 100;
 /** About what the fields of an answer take. */

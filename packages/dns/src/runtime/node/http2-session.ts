@@ -8,8 +8,9 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import { DnsError } from "../dns-error.ts";
-import type { HttpExchange, HttpFieldName, HttpLimits, HttpSession, HttpSessionHandlers } from "../http.ts";
+import type { HttpFieldName, HttpLimits, HttpSession, HttpSessionHandlers } from "../http.ts";
 import type { ChannelSecurity, Endpoint } from "../network.ts";
+import { FIELDS_MAX, joinedField, NodeHttpExchange } from "./http-exchange.ts";
 import { toDnsError } from "./system-problem.ts";
 
 /** See the head of this file. */
@@ -58,7 +59,7 @@ export class NodeHttp2Session implements HttpSession {
     session.on("stream", (stream, fields, flags) => {
       const exchange = new Http2Exchange(this, handlers, stream, fields);
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) handlers.onRequest(exchange);
-      else exchange.collect();
+      else exchange.begin();
     });
     session.on("error", (problem) => {
       const code: unknown = Reflect.get(problem, "code");
@@ -104,20 +105,11 @@ export class NodeHttp2Session implements HttpSession {
   }
 }
 
-class Http2Exchange implements HttpExchange {
+class Http2Exchange extends NodeHttpExchange {
   readonly method: string;
   readonly target: string;
-  body: Uint8Array = NO_OCTETS;
-  isBodyTooLarge = false;
-  #isWhole = true;
-  readonly #session: NodeHttp2Session;
-  readonly #handlers: HttpSessionHandlers;
   readonly #stream: ServerHttp2Stream;
   readonly #fields: Readonly<Record<HttpFieldName | "content-length", string | undefined>>;
-  #chunks: Buffer[] = [];
-  #bodyOctets = 0;
-  #partialOctets = 0;
-  #unsentOctets = 0;
 
   constructor(
     session: NodeHttp2Session,
@@ -125,111 +117,54 @@ class Http2Exchange implements HttpExchange {
     stream: ServerHttp2Stream,
     fields: IncomingHttpHeaders,
   ) {
-    this.#session = session;
-    this.#handlers = handlers;
+    super(session, handlers);
     this.#stream = stream;
     this.method = String(fields[":method"] ?? "");
     this.target = String(fields[":path"] ?? "");
     // The others need not be held.
     this.#fields = {
-      "content-type": fieldOf(fields, "content-type"),
-      "content-length": fieldOf(fields, "content-length"),
-      forwarded: fieldOf(fields, "forwarded"),
-      "x-forwarded-for": fieldOf(fields, "x-forwarded-for"),
+      "content-type": joinedField(fields["content-type"]),
+      "content-length": joinedField(fields["content-length"]),
+      forwarded: joinedField(fields["forwarded"]),
+      "x-forwarded-for": joinedField(fields["x-forwarded-for"]),
     };
     // What a stream dies of is told by its end; its session tells of what ends more.
     stream.on("error", ignore);
-    stream.on("close", this.#over);
+    stream.on("close", () => this.over());
   }
 
   field(name: HttpFieldName): string | undefined {
     return this.#fields[name];
   }
 
-  /** Waits for the body. */
-  collect(): void {
-    this.#isWhole = false;
-    // A client may open all its streams and send no body.
-    this.#addPartial(STREAM_OCTETS + this.target.length);
-    this.#handlers.onBegin(this);
-    if (Number(this.#fields["content-length"] ?? 0) > this.#session.limits.bodyOctetsMax) {
-      this.#isTooLarge();
-      return;
-    }
-    this.#stream.on("data", (chunk: Buffer) => {
-      if (this.isBodyTooLarge) return;
-      this.#bodyOctets += chunk.length;
-      this.#addPartial(chunk.length);
-      if (this.#bodyOctets > this.#session.limits.bodyOctetsMax) {
-        this.#isTooLarge();
-        return;
-      }
-      this.#chunks.push(chunk);
-      this.#handlers.onBody(this);
-    });
-    this.#stream.on("end", () => {
-      // An aborted stream ends, too.
-      if (this.isBodyTooLarge || this.#stream.aborted) return;
-      this.#isWhole = true;
-      // It was refused in the meantime.
-      if (this.#stream.headersSent) return;
-      const [first] = this.#chunks;
-      this.body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-      this.#forget();
-      this.#handlers.onRequest(this);
-    });
+  /** An aborted stream ends, too. */
+  protected get isSettled(): boolean {
+    return this.#stream.aborted || this.#stream.headersSent;
   }
 
-  #isTooLarge(): void {
-    this.isBodyTooLarge = true;
-    this.#forget();
-    this.#handlers.onRequest(this);
-  }
-
-  #addPartial(octets: number): void {
-    this.#partialOctets += octets;
-    this.#session.partialOctets += octets;
-  }
-
-  #forget(): void {
-    this.#chunks = [];
-    this.#addPartial(-this.#partialOctets);
+  /** Waits for the body. A client may open all its streams and send none. */
+  begin(): void {
+    this.collect(this.#stream, STREAM_OCTETS + this.target.length, this.#fields["content-length"]);
   }
 
   respond(status: number, fields: Readonly<Record<string, string>>, body: Uint8Array): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed || stream.headersSent) return;
     const isBare = body.length === 0 || this.method === "HEAD";
-    this.#unsentOctets = FIELDS_OCTETS + (isBare ? 0 : body.length);
-    this.#session.unsentOctets += this.#unsentOctets;
+    this.countUnsent(FIELDS_OCTETS + (isBare ? 0 : body.length));
     stream.respond({ ":status": status, ...fields }, { endStream: isBare });
     if (!isBare) stream.end(body);
     // RFC 9113 §8.1: an answer before the end of the request asks the client to send no more of it.
-    if (!this.#isWhole) stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.isWhole) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   abandon(): void {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_CANCEL);
   }
-
-  readonly #over = (): void => {
-    this.#forget();
-    this.#session.unsentOctets -= this.#unsentOctets;
-    this.#unsentOctets = 0;
-    this.#handlers.onOver(this);
-  };
-}
-
-function fieldOf(fields: IncomingHttpHeaders, name: string): string | undefined {
-  const value = fields[name];
-  return Array.isArray(value) ? value.join(", ") : value;
 }
 
 function ignore(): void {}
 
-const NO_OCTETS = new Uint8Array(0);
-/** Header fields of one request; browsers send about twenty. */
-const FIELDS_MAX = 64;
 /** About what Node holds for an open stream. */
 const STREAM_OCTETS = 4096;
 /** About what the fields of an answer take. */
