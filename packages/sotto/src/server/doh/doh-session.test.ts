@@ -86,6 +86,24 @@ test("requests that wait count with what they cost, until they wait no more", as
   assert.equal(bench.admission.bufferedOctets, 0);
 });
 
+// The rest of a body lay unread with the system, and its client was blamed for it.
+test("a body has no time limit while reading is paused, and all of it afterwards", async () => {
+  const bench = new DohBench({ limits: { inFlightMax: 1, messageTimeoutMs: 1000 } });
+  bench.ask();
+  bench.ask();
+  const exchange = new FakeExchange(postOf(new Uint8Array(0)), bench.http);
+  bench.handlers.onBegin(exchange);
+  assert.deepEqual(bench.http.calls, ["pause"]);
+  await bench.world.clock.advance(3000);
+  assert.equal(exchange.status, undefined);
+  await bench.answer();
+  assert.deepEqual(bench.http.calls, ["pause", "resume"]);
+  await bench.world.clock.advance(999);
+  assert.equal(exchange.status, undefined);
+  await bench.world.clock.advance(1);
+  assert.equal(exchange.status, 408);
+});
+
 test("a client that ends after it was told why counts with that reason", async () => {
   const bench = new DohBench({ limits: { messageTimeoutMs: 1000 } });
   const exchange = new FakeExchange(postOf(new Uint8Array(0)), bench.http);

@@ -105,11 +105,15 @@ export class DohSession implements ServedSession, Admitted {
       this.#turnAway(exchange);
       return;
     }
-    const { limits, admission } = this.#parts.terms;
-    const patienceMs = Math.max(limits.messageTimeoutMs * admission.patience, MESSAGE_MS_MIN);
-    this.#begun.set(exchange, this.#clock.nowMs() + patienceMs);
+    this.#begun.set(exchange, this.#newBodyDueMs());
     this.#account();
     this.#arm();
+  }
+
+  #newBodyDueMs(): number {
+    const { limits, admission } = this.#parts.terms;
+    const patienceMs = Math.max(limits.messageTimeoutMs * admission.patience, MESSAGE_MS_MIN);
+    return this.#clock.nowMs() + patienceMs;
   }
 
   #take(exchange: HttpExchange): void {
@@ -256,11 +260,18 @@ export class DohSession implements ServedSession, Admitted {
     if (this.#state === "open" && mustPause !== this.#isPaused) {
       this.#isPaused = mustPause;
       if (mustPause) this.#http.pause();
-      else this.#http.resume();
+      else this.#resume();
     }
     if (this.#state === "open" && this.#peerHasEnded && this.#isQuiet()) this.#stop("client closed");
     this.#account();
     if (!this.#endIfFinished()) this.#arm();
+  }
+
+  /** What is left of bodies that have begun was not read until now. */
+  #resume(): void {
+    const dueMs = this.#newBodyDueMs();
+    for (const exchange of this.#begun.keys()) this.#begun.set(exchange, dueMs);
+    this.#http.resume();
   }
 
   resumeTurn(): void {
@@ -413,6 +424,7 @@ export class DohSession implements ServedSession, Admitted {
   }
 
   #bodyDueMs(): number {
+    if (this.#isPaused) return Number.POSITIVE_INFINITY;
     for (const dueMs of this.#begun.values()) return dueMs;
     return Number.POSITIVE_INFINITY;
   }
