@@ -358,6 +358,22 @@ test("what is no HTTP behind a query in flight ends the connection without a wor
   slow.answerAll();
 });
 
+// The time to take an answer began when it was made, although it had to wait for the one before it.
+test("an answer of HTTP/1.1 that waits for the one before it is not one that its client does not take", async (context) => {
+  const slow = new Slow();
+  const { port } = await open(context, slow, { writeStallTimeoutMs: 200 });
+  const client = Http1Client.overTls(port);
+  client.write(getText(dohQuery("a.example.")) + getText(dohQuery("b.example.")));
+  await slow.has(2);
+  slow.waiting.pop()?.();
+  const startMs = performance.now();
+  await until(() => performance.now() > startMs + 400);
+  slow.answerAll();
+  assert.deepEqual(await client.statuses(2), [200, 200]);
+  client.socket.destroy();
+  await client.ended;
+});
+
 test("draining answers what is under way, lets clients repeat elsewhere what crosses the GOAWAY, and closes [9113-6.8-a]", async (context) => {
   const slow = new Slow();
   const { port, service } = await open(context, slow);

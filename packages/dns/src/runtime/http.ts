@@ -65,6 +65,8 @@ export interface HttpSession {
   readonly partialOctets: number;
   /** Octets of answers that the other side has not taken yet. */
   readonly unsentOctets: number;
+  /** HTTP/1.1: answers wait for an earlier one that has not been made yet (RFC 9112 §9.3.2). */
+  readonly isHeldUp: boolean;
   /** Must be called once, in the turn the session was handed over; nothing is delivered before. */
   setHandlers(handlers: HttpSessionHandlers): void;
   /** HTTP/1.1: reads no further requests. An HTTP/2 client cannot have more than its streams under way. */

@@ -37,6 +37,10 @@ export class ClearHttpSession implements HttpSession {
     return this.#session?.unsentOctets ?? 0;
   }
 
+  get isHeldUp(): boolean {
+    return this.#session?.isHeldUp ?? false;
+  }
+
   setHandlers(handlers: HttpSessionHandlers): void {
     const socket = this.#socket;
     const onClose = (): void => handlers.onClose(this.#problem);

@@ -33,8 +33,8 @@ export abstract class NodeHttpExchange implements HttpExchange {
   abstract respond(status: number, fields: Readonly<Record<string, string>>, body: Uint8Array): void;
   abstract abandon(): void;
 
-  /** It was refused, or given up, before its body was there. */
-  protected abstract get isSettled(): boolean;
+  /** It has been answered, or given up. */
+  abstract get isSettled(): boolean;
 
   /** Delivers it after its body. `headOctets` is what it takes without; `declared` is what `content-length` says. */
   protected collect(input: Readable, headOctets: number, declared: string | undefined): void {

@@ -64,8 +64,8 @@ class Http1Session implements HttpSession {
   readonly #socket: Socket;
   readonly #start: () => void;
   #handlers: HttpSessionHandlers | undefined = undefined;
-  /** Requests that have no whole answer yet. */
-  open = 0;
+  /** Requests whose answer has not gone yet, in order; their owner limits them. */
+  readonly open = new Set<Http1Exchange>();
   #isPaused = false;
   #isEnded = false;
   #requestsAfterEnd = 0;
@@ -103,6 +103,11 @@ class Http1Session implements HttpSession {
     socket.resume();
   }
 
+  get isHeldUp(): boolean {
+    for (const first of this.open) return !first.isSettled;
+    return false;
+  }
+
   take(request: IncomingMessage, response: ServerResponse): void {
     if (this.#handlers === undefined) return;
     // Each is held by Node until the connection is gone.
@@ -126,7 +131,7 @@ class Http1Session implements HttpSession {
     }
     this.#problem = new DnsError("ERR_MESSAGE_MALFORMED", `HTTP/1.1: ${problem.message}`, { cause: problem });
     // With answers outstanding the client could take it for one of them.
-    if (this.open > 0 || !socket.writable) {
+    if (this.open.size > 0 || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -185,11 +190,11 @@ class Http1Exchange extends NodeHttpExchange {
     this.#response = response;
     this.method = request.method ?? "";
     this.target = request.url ?? "";
-    session.open++;
+    session.open.add(this);
     request.on("error", ignore);
     response.on("error", ignore);
     response.on("close", () => {
-      session.open--;
+      session.open.delete(this);
       this.over();
     });
   }
@@ -198,7 +203,7 @@ class Http1Exchange extends NodeHttpExchange {
     return joinedField(this.#request.headers[name]);
   }
 
-  protected get isSettled(): boolean {
+  get isSettled(): boolean {
     return this.#response.headersSent;
   }
 

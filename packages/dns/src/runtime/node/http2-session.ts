@@ -20,6 +20,7 @@ export class NodeHttp2Session implements HttpSession {
   readonly security: ChannelSecurity | undefined;
   partialOctets = 0;
   unsentOctets = 0;
+  readonly isHeldUp = false;
   readonly limits: HttpLimits;
   readonly #socket: Socket;
   readonly #session: ServerHttp2Session;
@@ -138,7 +139,7 @@ class Http2Exchange extends NodeHttpExchange {
   }
 
   /** An aborted stream ends, too. */
-  protected get isSettled(): boolean {
+  get isSettled(): boolean {
     return this.#stream.aborted || this.#stream.headersSent;
   }
 

@@ -163,6 +163,21 @@ test("a client that does not take its answers is asked no more, and is reset in 
   assert.ok(bench.http.calls.includes("reset"));
 });
 
+test("answers that wait for another one of ours have all their time from when that is made", async () => {
+  const bench = new DohBench({ limits: { writeStallTimeoutMs: 1000 } });
+  const [first, second] = [bench.ask(), bench.ask()];
+  bench.http.heldUpBy = first;
+  bench.pending.pop()?.answer(queryOctets("www.example."));
+  await bench.world.clock.advance(3000);
+  assert.equal(second?.status, 200);
+  await bench.answer();
+  assert.equal(first?.status, 200);
+  await bench.world.clock.advance(999);
+  assert.equal(bench.ended, undefined);
+  await bench.world.clock.advance(1);
+  assert.equal(bench.ended, "write stall");
+});
+
 test("a connection without a request, an idle one and one with half a request end in their time", async () => {
   const limits = { firstQueryTimeoutMs: 4000, idleTimeoutMs: 2000, messageTimeoutMs: 1000 };
   const fresh = new DohBench({ limits, handler: echo });

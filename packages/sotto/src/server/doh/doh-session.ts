@@ -234,7 +234,7 @@ export class DohSession implements ServedSession, Admitted {
 
   /** The client's time to take something begins with the first octet that waits for it. */
   #beginsToSend(): void {
-    if (this.#http.unsentOctets === 0) this.#lastProgressMs = this.#clock.nowMs();
+    if (this.#http.unsentOctets === 0 || this.#http.isHeldUp) this.#lastProgressMs = this.#clock.nowMs();
   }
 
   #over(exchange: HttpExchange): void {
@@ -414,7 +414,7 @@ export class DohSession implements ServedSession, Admitted {
 
   #stallDueMs(): number {
     const { limits } = this.#parts.terms;
-    return this.#http.unsentOctets > 0
+    return this.#http.unsentOctets > 0 && !this.#http.isHeldUp
       ? this.#lastProgressMs + limits.writeStallTimeoutMs
       : Number.POSITIVE_INFINITY;
   }

@@ -86,8 +86,14 @@ export class FakeHttpSession implements HttpSession {
   readonly security = undefined;
   partialOctets = 0;
   unsentOctets = 0;
+  /** As on HTTP/1.1: others have to wait for its answer. */
+  heldUpBy: FakeExchange | undefined = undefined;
   readonly calls: string[] = [];
   handlers: HttpSessionHandlers | undefined = undefined;
+
+  get isHeldUp(): boolean {
+    return this.heldUpBy !== undefined && this.heldUpBy.response === undefined;
+  }
 
   setHandlers(handlers: HttpSessionHandlers): void {
     this.handlers = handlers;
