@@ -8,4 +8,4 @@ export { REPORT_FILE_OCTETS_MAX, reportFileText, reportSchema, tryReadReportFile
 export { requirementReference, requirementWords } from "./requirement.ts";
 export { isSilent, sheetsOf, type TitledReport } from "./sheet.ts";
 export { tableText } from "./table-text.ts";
-export { verdictText, visible, wrapText } from "./words.ts";
+export { verdictText, visible, WIDTH_MIN, wrapText } from "./words.ts";
