@@ -130,6 +130,13 @@ test("a row is explained, and an unknown one is answered with those there are", 
   assert.match(said.err, /no row is called "tsl"; there are fast-open, pipelining/);
 });
 
+test("keys of rows in a file of anybody cannot steer the terminal that they are listed on", async (context) => {
+  const text = JSON.stringify(REPORT).replace('"padding"', '"\\u001b[2J"');
+  const said = await probe("report", fileOf(context, text), "--explain", "tsl");
+  assert.match(said.err, /, \\u001b\[2J,|, \\u001b\[2J\n/);
+  assert.doesNotMatch(said.err.trimEnd(), /\p{Cc}/u);
+});
+
 test("what cannot be read or written is told with its name", async (context) => {
   const file = fileOf(context, JSON.stringify(REPORT));
   for (const [args, expected] of [

@@ -39,6 +39,7 @@ import {
   type TitledReport,
   tableText,
   tryReadReportFile,
+  visible,
 } from "../tools/probe/index.ts";
 import { KeyLogFile } from "./key-log-file.ts";
 import { ProbeProgress } from "./probe-progress.ts";
@@ -169,7 +170,9 @@ async function show(reports: readonly TitledReport[], output: Output, io: Progra
       if (text === undefined)
         return failed(
           io,
-          `no row is called ${JSON.stringify(form.row)}; there are ${explainableRows(sheets).join(", ")}`,
+          `no row is called ${JSON.stringify(form.row)}; there are ${explainableRows(sheets)
+            .map((key) => visible(key))
+            .join(", ")}`,
           ExitCode.Usage,
         );
       io.stdout.write(text);
