@@ -131,6 +131,18 @@ test("a terminal that tells no width gets readable lines, and an end of them", (
   assert.deepEqual(wrapText("ab c", 0), ["a", "b", "c"]);
 });
 
+test("of rows that only a file knows the first are shown, however many it has", () => {
+  // More than that many were too much for one call, and each is a line for each target.
+  const reports = Array.from({ length: 200 }, (_, n) => {
+    const cells = Array.from({ length: 1000 }, (_, i) => inventedCell(`row-${n * 1000 + i}`, "none", "x"));
+    return { title: `t${n}`, report: inventedReport(`t${n}`, cells) };
+  });
+  const text = tableText(inventedSheets(reports.slice(0, 1)), { width: 80, isColoured: false });
+  assert.match(text, /\nNot known to this version, the first 100 of 1000\n/);
+  assert.match(text, / row-99 .*\n(?! *row-100)/);
+  assert.equal(explainableRows(inventedSheets(reports)).filter((key) => key.startsWith("row-")).length, 100);
+});
+
 test("what can be explained is what the sheets have", () => {
   assert.deepEqual(explainableRows(sheets).slice(0, 3), ["fast-open", "pipelining", "out-of-order"]);
   assert.equal(explainText(sheets, "no-such-row", 80), undefined);
