@@ -2,7 +2,7 @@ export { explainableRows, explainText } from "./explain-text.ts";
 export { pageText } from "./html/page.ts";
 export { fails, junitText } from "./junit.ts";
 export { markdownText } from "./markdown.ts";
-export { NAGIOS_TESTS, NagiosExit, nagiosResult, type Thresholds } from "./nagios.ts";
+export { NAGIOS_TESTS, NagiosExit, nagiosResult, nagiosUnknown, type Thresholds } from "./nagios.ts";
 export { hasMessages, pcapngOf } from "./pcapng.ts";
 export { REPORT_FILE_OCTETS_MAX, reportFileText, reportSchema, tryReadReportFile } from "./report-file.ts";
 export { requirementReference, requirementWords } from "./requirement.ts";

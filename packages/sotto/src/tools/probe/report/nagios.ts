@@ -115,6 +115,11 @@ export function nagiosResult(
   return judgeAll(report);
 }
 
+/** What a monitor is told when there is no report to judge. */
+export function nagiosUnknown(problem: string): NagiosResult {
+  return result(NagiosExit.Unknown, problem);
+}
+
 function judgePlain(report: ProbeReport, { row, ok, bad, severity }: Plain): NagiosResult {
   const cell = report.cells.find((one) => one.row === row);
   if (cell === undefined) return result(NagiosExit.Unknown, "the report has no such row");
