@@ -51,6 +51,21 @@ test("wrong answers are never a goal that is met", () => {
   assert.equal(verdict?.isMet, false);
 });
 
+test("who loses queries, or was left out, has met no goal and sets none", () => {
+  // Ours could lose them all but one, or fail in its first round, and the goals were met: there was no figure against it.
+  const lossy = record("hit-1", { dnsdist: cpu(9), sotto: [{ cpuUs: 1, lost: 3 }] });
+  assert.equal(frontVerdicts([lossy])[0]?.isMet, false);
+  const failed = { ...record("hit-1", { dnsdist: cpu(9) }), failures: ["sotto: no answer", "kresd: no"] };
+  assert.deepEqual(
+    frontVerdicts([failed]).map(({ isMet, text }) => [isMet, text]),
+    [[false, "sotto: no answer"]],
+  );
+  const peers = record("pass-100", { nginx: [{ cpuUs: 1, lost: 500 }], haproxy: cpu(9), sotto: cpu(8) });
+  assert.match(frontVerdicts([peers])[0]?.text ?? "", /haproxy 9\.00/);
+  const list = record("blocking", { sotto: cpu(5), "sotto with list": [{ cpuUs: 5, lost: 500 }] });
+  assert.ok(frontVerdicts([list]).every(({ isMet }) => !isMet));
+});
+
 test("rounds that were disturbed count only when there are no others, and are said to be", () => {
   const busy = { disturbed: "others had 50 % of the server's core" };
   const mixed = record("hit-1", {

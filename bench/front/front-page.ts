@@ -1,5 +1,6 @@
 /** Figures of front ends as a page: what is to be reached first, then all of them in each test. */
 import type { Environment } from "../peers/document.ts";
+import { isSound } from "../peers/judge.ts";
 import { median, spreadOf } from "../report/statistics.ts";
 import {
   BLOCKING_SUFFIX,
@@ -46,6 +47,31 @@ function namesOf({ measurements }: FrontRecord): string[] {
   return [...new Set(measurements.map(({ name }) => name))];
 }
 
+/** Answers of all rounds were right and there; who was left out under way is no better than who never answered. */
+function isReliable({ measurements, failures }: FrontRecord, name: string): boolean {
+  const all = measurements.filter((one) => one.name === name);
+  const sum = (of: (one: FrontMeasurement) => number): number =>
+    all.reduce((total, one) => total + of(one), 0);
+  const isLeftOut = failures.some((text) => text.startsWith(`${name}: `));
+  const counts = {
+    wrong: sum(({ wrong }) => wrong),
+    lost: sum(({ lost }) => lost),
+    answers: sum(({ answers }) => answers),
+  };
+  return !isLeftOut && isSound(counts);
+}
+
+/** What was left out of ours before it gave a figure has missed its goal. */
+function leftOutVerdicts(
+  what: string,
+  { failures }: FrontRecord,
+  measured: readonly string[],
+): FrontVerdict[] {
+  return failures
+    .filter((text) => text.startsWith(OUR_NAME) && !measured.some((name) => text.startsWith(`${name}: `)))
+    .map((text) => ({ what, isMet: false, isDisturbed: false, text }));
+}
+
 function isMostlyDisturbed(record: FrontRecord, names: readonly string[]): boolean {
   return names.some((name) => {
     const all = record.measurements.filter((one) => one.name === name);
@@ -67,49 +93,54 @@ function goalVerdicts(test: FrontTest, record: FrontRecord): FrontVerdict[] {
   if (goal === undefined) return [];
   const names = namesOf(record);
   const peers = goal.peers
-    .filter((name) => names.includes(name))
+    .filter((name) => names.includes(name) && isReliable(record, name))
     .map((name) => ({ name, value: median(figuresOf(record, name, figure)) }))
     .toSorted((a, b) => a.value - b.value);
+  const leftOut = leftOutVerdicts(test.title, record, names);
   const [best] = peers;
-  if (best === undefined) return [];
-  return names
+  if (best === undefined) return leftOut;
+  const ours = names
     .filter((name) => name.startsWith(OUR_NAME))
     .map((name) => {
       const value = median(figuresOf(record, name, figure));
       const ratio = value / best.value;
-      const isSound = record.measurements.every((one) => one.name !== name || one.wrong === 0);
       return {
         what: test.title,
-        isMet: isSound && ratio <= goal.most,
+        isMet: isReliable(record, name) && ratio <= goal.most,
         isDisturbed: isMostlyDisturbed(record, [name, best.name]),
         text: `${name} ${shown(value, figure)}, ${best.name} ${shown(best.value, figure)}: ${ratio.toFixed(2)}× (≤ ${goal.most}×)`,
       };
     });
+  return [...ours, ...leftOut];
 }
 
 /** The differences of pairs in the same rounds. */
 function blockListVerdicts(record: FrontRecord): FrontVerdict[] {
-  return namesOf(record)
+  const names = namesOf(record);
+  const costs = names
     .filter((name) => name.startsWith(OUR_NAME) && !name.endsWith(BLOCKING_SUFFIX))
     .flatMap((name) => {
       const cost = blockListCost(record, name);
       if (cost === undefined) return [];
-      const isDisturbed = isMostlyDisturbed(record, [name, `${name}${BLOCKING_SUFFIX}`]);
+      const both = [name, `${name}${BLOCKING_SUFFIX}`];
+      const isDisturbed = isMostlyDisturbed(record, both);
+      const isGood = both.every((one) => isReliable(record, one));
       return [
         {
           what: "a million blocked names, CPU",
-          isMet: cost.us < BLOCK_LIST_US_MOST,
+          isMet: isGood && cost.us < BLOCK_LIST_US_MOST,
           isDisturbed,
           text: `${name} ${cost.us.toFixed(2)} µs more per query (< ${BLOCK_LIST_US_MOST} µs)`,
         },
         {
           what: "a million blocked names, memory",
-          isMet: cost.mib < BLOCK_LIST_MIB_MOST,
+          isMet: isGood && cost.mib < BLOCK_LIST_MIB_MOST,
           isDisturbed: false,
           text: `${name} ${cost.mib.toFixed(0)} MiB more (< ${BLOCK_LIST_MIB_MOST} MiB)`,
         },
       ];
     });
+  return [...costs, ...leftOutVerdicts("a million blocked names", record, names)];
 }
 
 function blockListCost(record: FrontRecord, name: string) {

@@ -93,7 +93,10 @@ class LatencyLoad {
   }
 
   #ask(connection: Connection): void {
-    if (!connection.isOpen) return;
+    if (!connection.isOpen) {
+      this.#lost++;
+      return;
+    }
     const id = this.#nextId;
     this.#nextId = (id + 1) % IDS;
     this.#query[id] = this.#queries.take(id);

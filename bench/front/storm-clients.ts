@@ -126,6 +126,9 @@ class StormClients {
         tellAtMs = this.#nowMs + TELL_MS;
       }
     }
+    // A storm of fewer is another storm.
+    if (this.#open < clients)
+      throw new Error(`${this.#open} of ${clients} clients are connected after ${OPEN_MS / 1000} s`);
   }
 
   #connect(place: number): void {

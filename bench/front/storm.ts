@@ -23,7 +23,7 @@ const USAGE = `npm run bench:front-storm -- [--queries N] [--clients N] [--outst
   --queries         in all (10000000)
   --clients         DNS over TLS connections (10000); --leaving of them per second leave and come again (20)
   --outstanding     queries under way at once (400)
-  --retry-interval  what the front end waits for a backend before it asks another, milliseconds (1000)
+  --retry-interval  later answers count as late, milliseconds (1000); the front end keeps its own
   --front           sotto, or nginx, haproxy, dnsdist to see what the same does to them
   --calm            nothing is killed or stopped
   --write           writes docs/evidence/front-storm.{md,json}

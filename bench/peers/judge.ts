@@ -107,7 +107,7 @@ function resultOf(server: string, figure: Figure, all: readonly Measurement[]): 
 }
 
 /** Whoever loses queries, or answers them wrongly, may be fast. */
-function isSound({ wrong, lost, answers }: ServerResult): boolean {
+export function isSound({ wrong, lost, answers }: Pick<ServerResult, "wrong" | "lost" | "answers">): boolean {
   return wrong === 0 && lost <= answers * LOST_MOST;
 }
 

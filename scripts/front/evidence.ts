@@ -11,7 +11,7 @@ import { environmentOf } from "../../bench/peers/environment.ts";
 import { killAll } from "../../bench/peers/processes.ts";
 import { FRONTS } from "./front-programs.ts";
 import { BACKENDS, type BackendKind } from "./gap-backends.ts";
-import type { GapCell } from "./gap-cell.ts";
+import { type GapCell, isShort } from "./gap-cell.ts";
 import { gapPage, gapTable } from "./gap-page.ts";
 import { takeGaps } from "./gap-run.ts";
 
@@ -53,6 +53,4 @@ if (options.write) {
   writeFileSync(join(EVIDENCE, "front-gaps.md"), gapPage(environment, cells));
   writeFileSync(join(EVIDENCE, "front-gaps.json"), `${JSON.stringify({ environment, cells }, null, 1)}\n`);
 }
-const isShort = ({ front, word }: GapCell): boolean =>
-  front === "sotto" && word !== "full" && word !== "not testable";
 process.exitCode = cells.some(isShort) ? 1 : 0;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GapCell, Word } from "./gap-cell.ts";
-import { takeGapCell } from "./gap-cell.ts";
+import { isShort, takeGapCell } from "./gap-cell.ts";
 import { gapPage, gapTable } from "./gap-page.ts";
 
 function cell(front: string, word: Word, evidence = "seen"): GapCell {
@@ -25,4 +25,14 @@ test("a probe that fails is a cell that says why", async () => {
   const where = { front: "nginx", backend: "udp", row: "order" } as const;
   const taken = await takeGapCell(where, () => Promise.reject(new Error("no TLS connection")));
   assert.deepEqual([taken.word, taken.evidence], ["none", ["no TLS connection"]]);
+});
+
+test("our front end that did not start is short in all rows, and without Fast Open it is in none", () => {
+  // Its rows were all not testable, which counted as good.
+  const short = (row: GapCell["row"], word: Word, front = "sotto"): boolean => isShort({ front, row, word });
+  assert.ok(short("order", "not testable"));
+  assert.ok(short("fastOpen", "none"));
+  assert.ok(!short("fastOpen", "not testable"));
+  assert.ok(!short("order", "full"));
+  assert.ok(!short("order", "none", "nginx"));
 });

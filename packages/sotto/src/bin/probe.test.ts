@@ -122,12 +122,34 @@ test("the plugin's line has the plugin's exit code", async (context) => {
   assert.deepEqual([said.code, said.out], [2, "DNS SERVER CRITICAL - No padding found: no padding\n"]);
 });
 
+test("a monitor is told that nothing is known when there is nothing to judge", async () => {
+  // 1 and 2, which these ended with, are a warning and an alarm.
+  for (const args of [
+    ["report", "/nonexistent.json", "--nagios", "rtt"],
+    ["server", "not a target", "--nagios=all"],
+    ["server", "192.0.2.1", "--nagios", "colour"],
+    ["client", "--preset", "nslookup", "--nagios", "all"],
+  ]) {
+    const said = await probe(...args);
+    assert.equal(said.code, 3, args.join(" "));
+    assert.match(said.out, /^DNS SERVER UNKNOWN - [^\n]+\n$/);
+  }
+  assert.equal((await probe("client", "--", "dig", "--nagios")).code, 2);
+});
+
 test("a row is explained, and an unknown one is answered with those there are", async (context) => {
   const file = fileOf(context, JSON.stringify(REPORT));
   assert.match((await probe("report", file, "--explain", "tls")).out, /^192\.0\.2\.1: TLS on port 853\n=+\n/);
   const said = await probe("report", file, "--explain", "tsl");
   assert.equal(said.code, 1);
   assert.match(said.err, /no row is called "tsl"; there are fast-open, pipelining/);
+});
+
+test("keys of rows in a file of anybody cannot steer the terminal that they are listed on", async (context) => {
+  const text = JSON.stringify(REPORT).replace('"padding"', '"\\u001b[2J"');
+  const said = await probe("report", fileOf(context, text), "--explain", "tsl");
+  assert.match(said.err, /, \\u001b\[2J,|, \\u001b\[2J\n/);
+  assert.doesNotMatch(said.err.trimEnd(), /\p{Cc}/u);
 });
 
 test("what cannot be read or written is told with its name", async (context) => {

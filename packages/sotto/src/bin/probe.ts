@@ -18,6 +18,7 @@ import {
   markdownText,
   NagiosExit,
   nagiosResult,
+  nagiosUnknown,
   type Operated,
   type Output,
   PROBE_HELP,
@@ -39,6 +40,7 @@ import {
   type TitledReport,
   tableText,
   tryReadReportFile,
+  visible,
 } from "../tools/probe/index.ts";
 import { KeyLogFile } from "./key-log-file.ts";
 import { ProbeProgress } from "./probe-progress.ts";
@@ -53,16 +55,46 @@ export async function runProbe(
   runtime: Runtime = nodeRuntime(),
 ): Promise<number> {
   const command = readProbeArguments(args);
-  if (!command.ok) return failed(io, `${command.problem}, see sotto probe --help`, ExitCode.Usage);
   try {
-    return await run(command.value, io, runtime);
+    const ended = command.ok
+      ? await run(command.value, io, runtime)
+      : failed(`${command.problem}, see sotto probe --help`, ExitCode.Usage);
+    return typeof ended === "number" ? ended : tellFailure(ended, isMonitored(args), io);
   } catch (error) {
     if (!DnsError.is(error)) throw error;
-    return failed(io, error.message);
+    return tellFailure(failed(error.message), isMonitored(args), io);
   }
 }
 
-function run(command: ProbeCommand, io: ProgramIo, runtime: Runtime): Promise<number> | number {
+/** Whether a monitor reads the output; arguments of a client's command are none of ours. */
+function isMonitored(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? undefined : end).some((one) => /^--nagios(?:=|$)/.test(one));
+}
+
+/** Why there is nothing to show. */
+interface Failure {
+  readonly problem: string;
+  readonly code: number;
+}
+
+function failed(problem: string, code: number = ExitCode.Failed): Failure {
+  return { problem, code };
+}
+
+/** To a monitor our exit codes would say warning and critical of a server that nobody has looked at. */
+function tellFailure({ problem, code }: Failure, toMonitor: boolean, io: ProgramIo): number {
+  io.stderr.write(`sotto probe: ${problem}\n`);
+  if (!toMonitor) return code;
+  io.stdout.write(`${nagiosUnknown(problem).line}\n`);
+  return NagiosExit.Unknown;
+}
+
+function run(
+  command: ProbeCommand,
+  io: ProgramIo,
+  runtime: Runtime,
+): Promise<number | Failure> | number | Failure {
   switch (command.kind) {
     case "help":
       io.stdout.write(PROBE_HELP);
@@ -74,7 +106,7 @@ function run(command: ProbeCommand, io: ProgramIo, runtime: Runtime): Promise<nu
       return privacy(command, io);
     case "report": {
       const reports = readReports(command.files);
-      return reports.ok ? show(reports.value, command.output, io) : failed(io, reports.problem);
+      return reports.ok ? show(reports.value, command.output, io) : failed(reports.problem);
     }
     default:
       return probe(command, io, runtime);
@@ -86,9 +118,9 @@ async function probe(
   command: Exclude<ProbeCommand, { kind: "help" | "schema" | "privacy" | "report" }>,
   io: ProgramIo,
   runtime: Runtime,
-): Promise<number> {
+): Promise<number | Failure> {
   const authorities = readAuthorities(command.kind === "client" ? undefined : command.authoritiesFile);
-  if (!authorities.ok) return failed(io, authorities.problem);
+  if (!authorities.ok) return failed(authorities.problem);
   const controller = new AbortController();
   const progress = new ProbeProgress(io.stderr);
   const context: ProbeContext = {
@@ -112,23 +144,25 @@ async function probe(
     }
     const reports = await probeServers(command, context, io);
     progress.clear();
-    return typeof reports === "number" ? reports : await show(reports, command.output, io);
+    return typeof reports === "number" || "problem" in reports
+      ? reports
+      : await show(reports, command.output, io);
   } finally {
     progress.clear();
     stop();
   }
 }
 
-/** The reports, or an exit code when there is nothing to report. */
+/** The reports, or an exit code or a failure when there is nothing to report. */
 async function probeServers(
   command: Extract<ProbeCommand, { kind: "server" | "path" }>,
   context: ProbeContext,
   io: ProgramIo,
-): Promise<readonly TitledReport[] | number> {
+): Promise<readonly TitledReport[] | number | Failure> {
   let keyLog: KeyLogFile | undefined;
   const onKeyLog = command.keyLogFile === undefined ? undefined : (line: string) => keyLog?.write(line);
   const targets = await prepareTargets(command, { ...context, onKeyLog });
-  if (!targets.ok) return failed(io, targets.problem, ExitCode.Usage);
+  if (!targets.ok) return failed(targets.problem, ExitCode.Usage);
   if (command.isPlan) {
     io.stdout.write(await planText(command.kind, targets.value));
     return ExitCode.Ok;
@@ -136,7 +170,7 @@ async function probeServers(
   // Not before: a plan and a mistake make no file.
   if (command.keyLogFile !== undefined) {
     const opened = KeyLogFile.open(command.keyLogFile);
-    if (!opened.ok) return failed(io, opened.problem);
+    if (!opened.ok) return failed(opened.problem);
     keyLog = opened.value;
   }
   try {
@@ -150,13 +184,17 @@ async function probeServers(
 }
 
 /** Writes what was asked for. */
-async function show(reports: readonly TitledReport[], output: Output, io: ProgramIo): Promise<number> {
+async function show(
+  reports: readonly TitledReport[],
+  output: Output,
+  io: ProgramIo,
+): Promise<number | Failure> {
   const sheets = sheetsOf(reports, await loadRows());
   const written =
     write(output.html, () => pageText(sheets)) ??
     write(output.save, () => reportFileText(reports)) ??
     write(output.pcapng, () => pcapngOf(reports));
-  if (written !== undefined) return failed(io, written);
+  if (written !== undefined) return failed(written);
   if (output.pcapng !== undefined && !hasMessages(reports))
     io.stderr.write(`sotto probe: the evidence has no messages, so ${output.pcapng} has no packets\n`);
   const { form, required } = output;
@@ -168,8 +206,9 @@ async function show(reports: readonly TitledReport[], output: Output, io: Progra
       const text = explainText(sheets, form.row, width);
       if (text === undefined)
         return failed(
-          io,
-          `no row is called ${JSON.stringify(form.row)}; there are ${explainableRows(sheets).join(", ")}`,
+          `no row is called ${JSON.stringify(form.row)}; there are ${explainableRows(sheets)
+            .map((key) => visible(key))
+            .join(", ")}`,
           ExitCode.Usage,
         );
       io.stdout.write(text);
@@ -286,9 +325,4 @@ function privacy(command: Extract<ProbeCommand, { kind: "privacy" }>, io: Progra
 
 function operatedOf(config: Operated["config"]): Operated {
   return "pools" in config ? { kind: "front", config } : { kind: "resolver", config };
-}
-
-function failed(io: ProgramIo, text: string, code: number = ExitCode.Failed): number {
-  io.stderr.write(`sotto probe: ${text}\n`);
-  return code;
 }

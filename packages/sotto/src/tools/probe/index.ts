@@ -18,6 +18,7 @@ export {
   markdownText,
   NagiosExit,
   nagiosResult,
+  nagiosUnknown,
   pageText,
   pcapngOf,
   REPORT_FILE_OCTETS_MAX,

@@ -26,33 +26,33 @@ export interface Launch {
 export class ClientProcess {
   /** Settles when the process is gone and all it printed has been read; never rejects. */
   readonly ended: Promise<ProcessEnd>;
-  readonly #child: ChildProcess;
+  /** Undefined: it could not be started. */
+  readonly #child: ChildProcess | undefined;
   readonly #clock: Clock;
   #output = "";
   #why: "limit" | "ended" | undefined;
   #isGone = false;
 
-  constructor({ argv, environment, folder }: Launch, clock: Clock) {
+  constructor(launch: Launch, clock: Clock) {
     this.#clock = clock;
-    const [program = "", ...args] = argv;
-    // A group of its own, so that what a shell has started ends with it.
-    this.#child = spawn(program, args, {
-      cwd: folder,
-      env: { ...process.env, ...environment },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
-    for (const stream of [this.#child.stdout, this.#child.stderr])
+    const child = trySpawn(launch);
+    if (typeof child === "string") {
+      this.#isGone = true;
+      this.ended = Promise.resolve({ kind: "failed", problem: child });
+      return;
+    }
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr])
       stream?.on("data", (octets: Buffer) => this.#print(octets.toString("latin1")));
     this.ended = new Promise((resolve) => {
       const settle = (end: ProcessEnd): void => {
         this.#isGone = true;
         resolve(this.#why === undefined ? end : { kind: this.#why });
       };
-      this.#child.on("error", (cause: NodeJS.ErrnoException) =>
+      child.on("error", (cause: NodeJS.ErrnoException) =>
         settle({ kind: "failed", problem: cause.code === "ENOENT" ? "no such program" : cause.message }),
       );
-      this.#child.on("close", (code, signal) =>
+      child.on("close", (code, signal) =>
         settle(signal === null ? { kind: "exit", code: code ?? 0 } : { kind: "signal", signal }),
       );
     });
@@ -72,13 +72,20 @@ export class ClientProcess {
     if (this.#isGone) return;
     this.#why ??= why;
     this.#kill("SIGTERM");
-    const timer = this.#clock.startTimer("probe-client-kill", KILL_AFTER_MS, () => this.#kill("SIGKILL"));
+    const timer = this.#clock.startTimer("probe-client-kill", KILL_AFTER_MS, () => this.#giveUp());
     await this.ended;
     timer.cancel();
   }
 
+  /** What it left behind in another process group may hold its output open, for ever. */
+  #giveUp(): void {
+    this.#kill("SIGKILL");
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
+  }
+
   #kill(signal: NodeJS.Signals): void {
-    const { pid } = this.#child;
+    const pid = this.#child?.pid;
     if (pid === undefined || this.#isGone) return;
     try {
       process.kill(-pid, signal);
@@ -89,6 +96,22 @@ export class ClientProcess {
 
   #print(text: string): void {
     this.#output += text.slice(0, OUTPUT_CHARACTERS_MAX - this.#output.length);
+  }
+}
+
+/** The process in a group of its own, so that what a shell has started ends with it; or why the system will not even try. */
+function trySpawn({ argv, environment, folder }: Launch): ChildProcess | string {
+  const [program = "", ...args] = argv;
+  try {
+    return spawn(program, args, {
+      cwd: folder,
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+  } catch (cause) {
+    // Most failures are events; a path through a file, or arguments too long, are thrown.
+    return cause instanceof Error ? cause.message : String(cause);
   }
 }
 

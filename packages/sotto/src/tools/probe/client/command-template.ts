@@ -88,7 +88,7 @@ export function unknownPlaces(template: CommandTemplate): readonly string[] {
   const found = template.argv.flatMap((text) =>
     [...text.matchAll(/\{([a-z-]+)\}/g)].map(([, place = ""]) => place),
   );
-  return found.filter((place) => !(place in READERS) && place !== "qname" && place !== "qnames");
+  return found.filter((place) => !Object.hasOwn(READERS, place) && place !== "qname" && place !== "qnames");
 }
 
 /** Names to ask for, one a line with their type, as getdns_query reads them. */

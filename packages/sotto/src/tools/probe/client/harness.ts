@@ -64,6 +64,7 @@ export class Harness implements Runner {
     this.#tests.reset();
     const filled = await this.#fill(exercise);
     const startedAtMs = clock.wallMs();
+    if (this.#options.signal?.aborted === true) return unstarted(exercise, startedAtMs);
     const launch = { argv: filled.argv, environment: filled.environment, folder: filled.folder };
     const process = new ClientProcess(launch, clock);
     const limit = clock.startTimer(
@@ -185,6 +186,19 @@ export class Harness implements Runner {
     await this.#tests.close();
     this.#folder.close();
   }
+}
+
+/** After the end of the probe, for the rest of a row that nobody will be told. */
+function unstarted(exercise: Exercise, startedAtMs: number): Run {
+  return {
+    exercise,
+    command: "",
+    names: [],
+    startedAtMs,
+    records: [],
+    answered: undefined,
+    end: { kind: "ended" },
+  };
 }
 
 interface FilledRun extends FilledCommand {

@@ -19,6 +19,7 @@ export async function listenForClients(
   { fixtures, portBase, signal, onPlaces }: ListenOptions,
   runtime: Runtime,
 ): Promise<{ readonly context: ProbeContext; close(): Promise<void> }> {
+  const startedAtMs = runtime.clock.wallMs();
   const tests = await TestServer.start({ address: ADDRESS, portBase, only: fixtures }, runtime);
   onPlaces?.(placeLines(tests));
   await new Promise<void>((resolve) => {
@@ -26,7 +27,8 @@ export async function listenForClients(
     else signal?.addEventListener("abort", () => resolve(), { once: true });
   });
   const records = tests.observations.connections();
-  const run = (exercise: Exercise): Promise<Run> => Promise.resolve(visitsOf(exercise, records));
+  const run = (exercise: Exercise): Promise<Run> =>
+    Promise.resolve({ ...visitsOf(exercise, records), startedAtMs });
   const fastOpen = tests.fixture("fast-open")?.fastOpen ?? "the system does not tell";
   const context = { runner: { run }, plan: ANYBODY, fastOpen, isThorough: true };
   return { context, close: () => tests.close() };
@@ -43,8 +45,8 @@ function placeLines(tests: TestServer): readonly string[] {
   ];
 }
 
-/** Everybody's connections to one server, as if they were one client's. */
-function visitsOf(exercise: Exercise, all: readonly ConnectionRecord[]): Run {
+/** Everybody's connections to one server, as if they were one client's; all such runs began when listening did. */
+function visitsOf(exercise: Exercise, all: readonly ConnectionRecord[]): Omit<Run, "startedAtMs"> {
   const records = all.filter(({ fixture, transport }) => {
     const isMeant =
       exercise.use === "udp" ? transport === "udp" || exercise.fixture === "truncated" : transport !== "udp";
@@ -55,7 +57,6 @@ function visitsOf(exercise: Exercise, all: readonly ConnectionRecord[]): Run {
     exercise,
     command: "whoever came",
     names: [...names],
-    startedAtMs: records[0]?.openedAtMs ?? 0,
     records,
     answered: undefined,
     end: { kind: "ended" },

@@ -5,7 +5,7 @@ import type { CommandTemplate } from "./command-template.ts";
 
 /** The plan for a preset; `sotto` is how this program itself is started. */
 export function planOfPreset(name: string, sotto: readonly string[]): Parsed<ClientPlan> {
-  const make = PRESETS[name];
+  const make = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
   if (make === undefined)
     return problem(`no preset is called ${JSON.stringify(name)}; there are ${PRESET_NAMES.join(", ")}`);
   return parsed({ title: name, isComplete: true, ...make(sotto) });

@@ -1,7 +1,10 @@
 /** The harness with real processes: our own clients, and some that nobody should have written. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { encodeMessage, frameMessage, makeMessage, parseName, RRClass, RRType } from "@sotto/dns/wire";
@@ -108,9 +111,37 @@ test("a program that is not there is told so in every row", async () => {
   }
 });
 
+test("a program that the system will not start at all is a finding, too", async () => {
+  // Node throws these from spawn itself; the probe ended with them, and told nothing.
+  const long = "x".repeat(200_000);
+  for (const [command, why] of [
+    [["/dev/null/client", "{tls-port}", "{qname}"], /ENOTDIR/],
+    [["", "{tls-port}", "{qname}"], /empty/],
+    [["true", long, "{tls-port}", "{qname}"], /E2BIG/],
+  ] as const) {
+    const { cells } = await probe(command, { rows: ["tls"] });
+    assert.equal(cells[0]?.verdict, "not testable");
+    assert.match(cells[0].observed, why);
+  }
+});
+
+test("a client that leaves something behind with its output open is ended all the same", {
+  timeout: 60_000,
+}, async () => {
+  // In a session of its own it is not in the group that is ended. It ends by itself if the test fails.
+  const command = ["sh", "-c", "setsid sleep 20 & echo {tls-port} {qname}"];
+  const beganMs = performance.now();
+  const { cells } = await probe(command, { rows: ["tls"], runLimitMs: 200 });
+  assert.equal(cells[0]?.verdict, "not testable");
+  assert.match(cells[0].evidence.at(-1)?.what ?? "", /took too long/);
+  assert.ok(performance.now() - beganMs < 15_000);
+});
+
 test("commands, presets and rows that cannot be are told", async () => {
   await assert.rejects(probe(["dig"]), /neither \{port\}/);
   await assert.rejects(probe(undefined, { preset: "nslookup" }), /no preset is called/);
+  await assert.rejects(probe(undefined, { preset: "constructor" }), /no preset is called/);
+  await assert.rejects(probe(["dig", "{port}", "{constructor}", "{qname}"]), /\{constructor\} means nothing/);
   await assert.rejects(probe(["dig"], { preset: "dig" }), /one of them is enough/);
   await assert.rejects(
     probe(undefined, { preset: "dig", rows: ["colour"] }),
@@ -132,6 +163,20 @@ test("a probe that is ended tells the rows that are left, and the client does no
   }
 });
 
+test("after the end no client is started any more, not even for the rest of a row", {
+  timeout: 60_000,
+}, async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sotto-probe-test-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const ending = new AbortController();
+  const command = ["sh", "-c", `echo {tls-port} {qname} >> ${folder}/starts; sleep 600`];
+  const options = { rows: ["tls", "authentication"], signal: ending.signal, runLimitMs: 300 };
+  // The first of five runs of the second row has begun by then.
+  const { cells } = await probe(command, options, () => void setImmediate(() => ending.abort()));
+  assert.match(cells[1]?.observed ?? "", /ended before/);
+  assert.ok(readFileSync(join(folder, "starts"), "utf8").trimEnd().split("\n").length <= 2);
+});
+
 test("without a command whoever comes is judged when the signal ends it", { timeout: 60_000 }, async () => {
   const ending = new AbortController();
   const ports: number[] = [];
@@ -141,7 +186,8 @@ test("without a command whoever comes is judged when the signal ends it", { time
     ports.push(Number(/tcp 127\.0\.0\.1@([0-9]+)/.exec(good ?? "")?.[1]));
     void visit(ports[0] ?? 0).then(() => ending.abort());
   };
-  const { cells, target } = await probe(undefined, { portBase: 0, signal: ending.signal, onPlaces });
+  const report = await probe(undefined, { portBase: 0, signal: ending.signal, onPlaces });
+  const { cells, target } = report;
   assert.equal(target, "whoever came");
   const found = verdicts({ cells } as ProbeReport);
   assert.deepEqual([found["reuse"], found["pipelining"]], ["released", "released"]);
@@ -149,6 +195,9 @@ test("without a command whoever comes is judged when the signal ends it", { time
     [found["tls"], found["cookies"], found["matching"]],
     ["none", "not testable", "not testable"],
   );
+  // Times were counted from the first visit to the first server of a row, or from 1970 where nobody came to it.
+  for (const { row, evidence } of cells)
+    for (const { atMs } of evidence) assert.ok(atMs >= 0 && atMs <= report.tookMs + 1, `${row}: ${atMs}`);
 });
 
 /** Two questions in one segment. */

@@ -1,5 +1,5 @@
 /** The checklist for people, and for programs. */
-import { requirementReference, requirementWords, visible, wrapText } from "../report/index.ts";
+import { requirementReference, requirementWords, visible, WIDTH_MIN, wrapText } from "../report/index.ts";
 import type { Clause, ClauseVerdict } from "./checklist.ts";
 
 const WORDS: Readonly<Record<ClauseVerdict, string>> = { pass: "✓ pass", fail: "✗ fail", ask: "? ask " };
@@ -9,7 +9,7 @@ export function checklistText(clauses: readonly Clause[], width: number): string
   const parts = clauses.map(({ id, verdict, reason }) => {
     const indent = " ".repeat(8);
     const lines = (text: string): string[] =>
-      wrapText(text, Math.max(width, 40) - indent.length).map((line) => `${indent}${line}\n`);
+      wrapText(text, Math.max(width, WIDTH_MIN) - indent.length).map((line) => `${indent}${line}\n`);
     const [first = "", ...more] = lines(`${requirementReference(id)}: ${requirementWords(id) ?? ""}`);
     return `${WORDS[verdict]}  ${first.trimStart()}${more.join("")}${lines(visible(reason)).join("")}`;
   });

@@ -166,13 +166,29 @@ function seesClients({ config }: Operated): Judged {
     : ["pass", `a proxy ends TLS before ${names(behind)} and tells the clients' addresses`];
 }
 
-function minimisesLogs({ config }: Operated): Judged {
-  return config.log.level === "debug"
+function minimisesLogs(operated: Operated): Judged {
+  return operated.config.log.level === "debug"
     ? ["fail", "log.level is debug, which writes more than operation needs"]
     : [
         "ask",
-        "queries are not logged; how long is the log kept that the service manager collects, and who may read it? Do dumps, captures or exports hold addresses?",
+        `${queryLogText(operated)}; how long is the log kept that the service manager collects, and who may read it? Do dumps, captures or exports hold addresses?`,
       ];
+}
+
+/** What is written or sent away of queries, as far as the configuration decides. */
+export function queryLogText(operated: Operated): string {
+  const rules = operated.kind === "front" ? operated.config.rules : [];
+  const logging = rules.filter(({ actions }) => actions.some(({ kind }) => kind === "log"));
+  const copies = rules.flatMap(({ name, actions }) =>
+    actions.flatMap((action) => (action.kind === "tee" ? [`${name} to ${action.pool}`] : [])),
+  );
+  const facts = [
+    logging.length === 0
+      ? "queries are not logged by the server"
+      : `rules log queries: ${logging.map(({ name }) => name).join(", ")}`,
+    ...(copies.length === 0 ? [] : [`rules send copies of queries: ${copies.join(", ")}`]),
+  ];
+  return facts.join("; ");
 }
 
 function tellsLittleUpstream(operated: Operated): Judged {

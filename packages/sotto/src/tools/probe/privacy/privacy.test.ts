@@ -95,6 +95,25 @@ test("a front end is asked what its backends do", () => {
   assert.equal(found["8932-5.1.1"], "pass");
 });
 
+test("a front end whose rules log queries or send copies does not say that it logs none", () => {
+  // Both texts said so of every front end, one of them in a statement to be published.
+  const pools =
+    "pools: [{ name: all, backends: [{ name: one, address: udp://192.0.2.1 }] }, { name: lab, backends: [{ name: two, address: udp://192.0.2.2 }] }]";
+  const told = (rules: string): readonly string[] => {
+    const operated = front(`${PUBLIC}${pools}\nrules: [${rules}]`);
+    const clause = privacyChecklist(operated).find(({ id }) => id === "8932-5.2");
+    assert.equal(clause?.verdict, "ask");
+    return [clause.reason, privacyStatement(operated)];
+  };
+  for (const text of told("{ name: quiet, then: { tag: [seen] } }"))
+    assert.match(text, /queries are not logged/i);
+  for (const text of told("{ name: noisy, then: { log: true } }, { name: copies, then: { tee: [lab] } }")) {
+    assert.doesNotMatch(text, /queries are not logged/i);
+    assert.match(text, /rules log queries: noisy/i);
+    assert.match(text, /rules send copies of queries: copies to lab/i);
+  }
+});
+
 test("every clause is a requirement of our tables, and has words for people and for programs", () => {
   const clauses = privacyChecklist(resolver(PUBLIC));
   for (const { id } of clauses) assert.ok(requirementWords(id), id);

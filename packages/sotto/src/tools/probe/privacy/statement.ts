@@ -3,7 +3,7 @@
  * tell stands in brackets, to be filled in by people.
  */
 import type { Config, ListenerConfig } from "../../../config/index.ts";
-import type { Operated } from "./checklist.ts";
+import { type Operated, queryLogText } from "./checklist.ts";
 
 /** Markdown, ready to be edited. */
 export function privacyStatement(operated: Operated): string {
@@ -37,8 +37,9 @@ export function privacyStatement(operated: Operated): string {
 const ADDRESSES =
   "Addresses of clients are held in memory while they are served. [whether logs, captures or statistics keep them; whether they are truncated or pseudonymised, and how]";
 
-function collection({ config }: Operated): string {
-  return `Queries are not logged by the server; its own log has the level ${config.log.level}. [what else is collected, why, how long it is kept, with whom it is shared]`;
+function collection(operated: Operated): string {
+  const logged = queryLogText(operated);
+  return `${logged.charAt(0).toUpperCase()}${logged.slice(1)}; its own log has the level ${operated.config.log.level}. [what else is collected, why, how long it is kept, with whom it is shared]`;
 }
 
 function filtering(operated: Operated): string {

@@ -3,7 +3,7 @@ import type { Cell, EvidenceStep } from "../model.ts";
 import { describeOctets } from "./describe-octets.ts";
 import { requirementText } from "./requirement.ts";
 import { cellsOf, type Sheet } from "./sheet.ts";
-import { CONFIDENCES, verdictText, visible, wrapText } from "./words.ts";
+import { CONFIDENCES, verdictText, visible, WIDTH_MIN, wrapText } from "./words.ts";
 
 /** Steps told of one cell. */
 const STEPS_MAX = 500;
@@ -11,7 +11,8 @@ const STEPS_MAX = 500;
 const PAUSE_MS = 200;
 
 /** The text for one row of all sheets; undefined: no sheet has it. */
-export function explainText(sheets: readonly Sheet[], row: string, width: number): string | undefined {
+export function explainText(sheets: readonly Sheet[], row: string, columns: number): string | undefined {
+  const width = Math.max(columns, WIDTH_MIN);
   const parts = sheets.flatMap((sheet) =>
     [...cellsOf(sheet)].flatMap(({ row: one, column, cell }) => {
       if (one.key !== row || cell === undefined) return [];

@@ -14,7 +14,7 @@ import { junitText } from "./junit.ts";
 import { markdownText } from "./markdown.ts";
 import { readMarkup, textOf, walk } from "./strict-markup.test-support.ts";
 import { tableText } from "./table-text.ts";
-import { textWidth } from "./words.ts";
+import { textWidth, wrapText } from "./words.ts";
 
 /** The texts as they were read and found good. */
 function golden(name: string): string {
@@ -122,6 +122,25 @@ test("Markdown has no markup and no link of strangers", () => {
   assert.doesNotMatch(text, /<script|https:\/\/evil/);
   for (const line of text.split("\n").filter((one) => one.startsWith("|")))
     assert.ok([6, 8].includes(line.replaceAll("\\|", "").split("|").length - 1), line);
+});
+
+test("a terminal that tells no width gets readable lines, and an end of them", () => {
+  // A terminal whose size nobody has set says 0 columns: --explain broke words into pieces of none, for ever.
+  for (const width of [0, 1, 39])
+    assert.equal(explainText(sheets, "keepalive", width), explainText(sheets, "keepalive", 40));
+  assert.deepEqual(wrapText("ab c", 0), ["a", "b", "c"]);
+});
+
+test("of rows that only a file knows the first are shown, however many it has", () => {
+  // More than that many were too much for one call, and each is a line for each target.
+  const reports = Array.from({ length: 200 }, (_, n) => {
+    const cells = Array.from({ length: 1000 }, (_, i) => inventedCell(`row-${n * 1000 + i}`, "none", "x"));
+    return { title: `t${n}`, report: inventedReport(`t${n}`, cells) };
+  });
+  const text = tableText(inventedSheets(reports.slice(0, 1)), { width: 80, isColoured: false });
+  assert.match(text, /\nNot known to this version, the first 100 of 1000\n/);
+  assert.match(text, / row-99 .*\n(?! *row-100)/);
+  assert.equal(explainableRows(inventedSheets(reports)).filter((key) => key.startsWith("row-")).length, 100);
 });
 
 test("what can be explained is what the sheets have", () => {

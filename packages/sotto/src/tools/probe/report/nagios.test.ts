@@ -90,6 +90,18 @@ test("rtt is judged by its thresholds, whose ends are still within", () => {
   assert.deepEqual([exit(12.5, 20), exit(12, 12.5), exit(5, 12)], [0, 1, 2]);
 });
 
+test("rtt is told of as many replies as a file can hold", () => {
+  // A file of 64 MB has more of them than a call has room for arguments.
+  const evidence = good.cells.find(({ row }) => row === "keepalive")?.evidence ?? [];
+  const [query, reply] = (["prober", "target"] as const).map((wanted) =>
+    evidence.find(({ who, octets }) => who === wanted && octets !== undefined),
+  );
+  assert.ok(query !== undefined && reply !== undefined);
+  const cell = { ...inventedCell("udp", "released", "x"), evidence: [query, ...Array(9999).fill(reply)] };
+  const report = inventedReport("t", Array(20).fill(cell));
+  assert.match(nagiosResult(report, "rtt").line, /^DNS SERVER OK - RTT lookup succeeded in [0-9.]+ ms/);
+});
+
 test("the days of a certificate are read from the certificate itself", async () => {
   // Self-made ones are good for 90 days.
   const days = async (ageDays: number): Promise<ReturnType<typeof nagiosResult>> => {

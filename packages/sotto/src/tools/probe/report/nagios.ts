@@ -18,7 +18,7 @@ export interface NagiosResult {
   readonly line: string;
 }
 
-/** At or beyond these the status is warning or critical. */
+/** Milliseconds above which, or days at or below which, the status is warning or critical. */
 export interface Thresholds {
   readonly warning: number;
   readonly critical: number;
@@ -115,6 +115,11 @@ export function nagiosResult(
   return judgeAll(report);
 }
 
+/** What a monitor is told when there is no report to judge. */
+export function nagiosUnknown(problem: string): NagiosResult {
+  return result(NagiosExit.Unknown, problem);
+}
+
 function judgePlain(report: ProbeReport, { row, ok, bad, severity }: Plain): NagiosResult {
   const cell = report.cells.find((one) => one.row === row);
   if (cell === undefined) return result(NagiosExit.Unknown, "the report has no such row");
@@ -132,19 +137,20 @@ function isUntold(cell: Cell): boolean {
 
 /** The shortest time between a query and its reply in the evidence: the others had reason to take longer. */
 function judgeTime(report: ProbeReport, test: string, { warning, critical }: Thresholds): NagiosResult {
-  const times = report.cells.flatMap(replyTimes);
-  if (times.length === 0) return result(NagiosExit.Critical, "no query was answered");
-  const ms = Math.min(...times);
+  const ms = report.cells.reduce((least, cell) => Math.min(least, shortestReplyMs(cell)), NEVER);
+  if (ms === NEVER) return result(NagiosExit.Critical, "no query was answered");
   const performance = `rtt=${ms.toFixed(1)}ms;${warning};${critical};0`;
   if (test === "lookup") return result(NagiosExit.Ok, "Lookup succeeded", performance);
   const exit = ms > critical ? NagiosExit.Critical : ms > warning ? NagiosExit.Warning : NagiosExit.Ok;
   return result(exit, `RTT lookup succeeded in ${ms.toFixed(1)} ms`, performance);
 }
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** A reply belongs to the last query before it with its id. */
-function replyTimes({ evidence }: Cell): number[] {
+function shortestReplyMs({ evidence }: Cell): number {
   const sent = new Map<number, number>();
-  const times: number[] = [];
+  let leastMs = NEVER;
   for (const { who, octets, atMs } of evidence) {
     const read = octets === undefined ? undefined : tryHexToOctets(octets);
     const message = read?.ok === true ? tryDecodeMessage(read.value) : undefined;
@@ -152,9 +158,10 @@ function replyTimes({ evidence }: Cell): number[] {
     const { id, isResponse } = message.value;
     if (who === "prober" && !isResponse) sent.set(id, atMs);
     const since = sent.get(id);
-    if (who === "target" && isResponse && since !== undefined && atMs >= since) times.push(atMs - since);
+    if (who === "target" && isResponse && since !== undefined && atMs >= since)
+      leastMs = Math.min(leastMs, atMs - since);
   }
-  return times;
+  return leastMs;
 }
 
 /** The end of the certificate that the server presented first. */

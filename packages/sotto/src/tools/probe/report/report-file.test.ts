@@ -48,6 +48,12 @@ for (const [name, text, expected] of WRONG)
     assert.match(read.ok ? "read" : read.problem, expected);
   });
 
+test("what is told of a file cannot steer a terminal", () => {
+  const read = tryReadReportFile("\u001b[2J\u009b");
+  assert.ok(!read.ok);
+  assert.doesNotMatch(read.problem, /\p{Cc}/u);
+});
+
 test("the published schema is the one that files are read by", () => {
   const page = readFileSync(
     join(import.meta.dirname, "../../../../../../docs/reference/probe.schema.json"),

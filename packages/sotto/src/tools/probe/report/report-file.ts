@@ -2,6 +2,7 @@
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
 import { z } from "zod";
 import type { TitledReport } from "./sheet.ts";
+import { visible } from "./words.ts";
 
 /** Changes when a reader of the old form would misread the new one; new members do not count. */
 const VERSION = 1;
@@ -97,7 +98,8 @@ export function tryReadReportFile(content: string): Parsed<TitledReport[]> {
   try {
     value = JSON.parse(content);
   } catch (error) {
-    return problem(`is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    // The message quotes the file.
+    return problem(`is no JSON: ${visible(error instanceof Error ? error.message : String(error))}`);
   }
   const checked = file.safeParse(value);
   if (!checked.success) {

@@ -65,10 +65,22 @@ function groupsOf(kind: Sheet["kind"], columns: readonly Column[], rows: readonl
     { title: "TCP/TLS", rows: ofDeck("TCP/TLS") },
     { title: "TLS", rows: ofDeck("TLS") },
     { title: features.length === 0 ? "" : "Since 2016", rows: later },
-    { title: "Not known to this version", rows: unknown.map((key) => ({ key, title: key, question: "" })) },
+    { title: unknownTitle(unknown.length), rows: unknown.slice(0, UNKNOWN_ROWS_MAX).map(rowByKey) },
   ];
   return groups.filter((group) => group.rows.length > 0);
 }
+
+function rowByKey(key: string): Row {
+  return { key, title: key, question: "" };
+}
+
+function unknownTitle(count: number): string {
+  const left = count > UNKNOWN_ROWS_MAX ? `, the first ${UNKNOWN_ROWS_MAX} of ${count}` : "";
+  return `Not known to this version${left}`;
+}
+
+/** Rows shown of those that only a report knows, whose file may come from anybody. JSON and exit codes have all of them. */
+const UNKNOWN_ROWS_MAX = 100;
 
 /** All cells of a sheet, row by row; `cell` is undefined where a target has none. */
 export function* cellsOf(sheet: Sheet): Generator<{ row: Row; column: Column; cell: Cell | undefined }> {

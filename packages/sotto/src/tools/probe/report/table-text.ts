@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import type { Cell, Confidence, Verdict } from "../model.ts";
 import { type Column, cellsOf, deckScore, type Sheet } from "./sheet.ts";
-import { textWidth, VERDICTS, verdictText, visible, wrapText } from "./words.ts";
+import { textWidth, VERDICTS, verdictText, visible, WIDTH_MIN, wrapText } from "./words.ts";
 
 export interface TableOptions {
   /** Columns of the terminal. */
@@ -10,8 +10,6 @@ export interface TableOptions {
   readonly isColoured: boolean;
 }
 
-/** Narrowest terminal that is cared for; on narrower ones lines are broken by the terminal. */
-const WIDTH_MIN = 40;
 /** Widest column of titles, and of one target. */
 const TITLE_WIDTH_MAX = 32;
 const TARGET_WIDTH_MAX = 24;

@@ -55,8 +55,12 @@ export function textWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }
 
-/** Lines of at most `width` columns, broken at spaces, and within words where there is none. */
-export function wrapText(text: string, width: number): string[] {
+/** Narrowest terminal that is cared for, columns; on narrower ones lines are broken by the terminal. One of unknown size says 0. */
+export const WIDTH_MIN = 40;
+
+/** Lines of at most `columns`, but of one at least, broken at spaces, and within words where there is none. */
+export function wrapText(text: string, columns: number): string[] {
+  const width = Math.max(columns, 1);
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
