@@ -249,6 +249,21 @@ test("a copy for another pool is what the rules made of the query", async () => 
   await answer;
 });
 
+test("a renewal that fails leaves the answer that still lives", async () => {
+  for (const rcode of [Rcode.ServFail, Rcode.Refused]) {
+    const { ask, first, world } = open();
+    const answer = ask();
+    first.reply();
+    await answer;
+    await world.clock.advance(290_000);
+    assert.equal((await decoded(ask())).answers[0]?.ttl, 10);
+    first.reply({ rcode, answers: [] });
+    const after = ask();
+    assert.ok(after instanceof Uint8Array, `rcode ${rcode}`);
+    assert.equal((await decoded(after)).answers[0]?.ttl, 10, `rcode ${rcode}`);
+  }
+});
+
 test("while all backends are down what has ended is given, for thirty seconds, and says so", async () => {
   const { ask, first, world, service } = open();
   const answer = ask();

@@ -237,14 +237,14 @@ export class FrontService {
     return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
   }
 
-  /** What is asked for in the last tenth of its life is renewed behind the client's back. */
+  /** What is asked for in the last tenth of its life is renewed behind the client's back; what fails leaves the old one. */
   #refresh(pool: FrontPool, view: MessageView, edits: Verdict["edits"]): void {
     const own = new MessageView();
     own.reset(view.octets.slice());
     this.#forward(pool, own, makeBackendQuery(own, edits), undefined, (outcome) => {
       if (outcome.kind !== "reply") return;
       const reply = this.#replies.read(outcome.octets);
-      if (reply.ok) this.#store(pool, own, reply.value);
+      if (reply.ok && isRenewal(reply.value.rcode)) this.#store(pool, own, reply.value);
     });
   }
 
@@ -403,6 +403,11 @@ interface Way {
   readonly verdict: Pick<Verdict, "edits" | "delayMs">;
   /** Its answer is for everybody who asks the same. */
   readonly mayShare: boolean;
+}
+
+/** SERVFAIL and refusals would take the place of an answer that still lives. */
+function isRenewal(rcode: Rcode): boolean {
+  return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
 /** A verdict is valid until the next query. */
