@@ -44,3 +44,18 @@ rules: [{ name: ads, when: { name: { sets: [ads] } }, then: { refuse: {} } }]
   await front.close();
   assert.deepEqual(clock.pendingTimers, []);
 });
+
+test("a file that loads has no more backends in a pool than a pool takes", () => {
+  // It took 1000, and the check of a file called good what no start could use.
+  const load = (count: number) =>
+    loadFront(
+      `listen: [{ transport: udp, address: 127.0.0.1, port: 5353 }]
+pools: [{ name: main, backends: [${Array.from({ length: count }, (_, i) => `{ name: b${i}, address: "tcp://192.0.2.1" }`).join(", ")}] }]
+`,
+      "front.yaml",
+    );
+  assert.ok(load(64).ok);
+  const tooMany = load(65);
+  assert.ok(!tooMany.ok);
+  assert.match(tooMany.problems.map(({ path }) => path).join(), /^pools\[0\]\.backends$/);
+});
