@@ -217,6 +217,24 @@ test("answers for one client are asked for each time", async () => {
   assert.ok(other instanceof Promise, "what was for a subnet is not for all");
 });
 
+test("a client subnet that cannot be read is FORMERR and reaches no backend, unless the rules take it out", async () => {
+  // With an option that a rule sets, one of 64 KiB makes more than a message holds.
+  const data = new Uint8Array(65_400);
+  const query = queryOctets({ edns: makeEdns({ options: [{ code: EdnsOptionCode.ClientSubnet, data }] }) });
+  const set = { kind: "set", code: 65_001, data: new Uint8Array(300) } as const;
+  const refusing = open({ verdict: { edits: [set] } });
+  const refused = await decoded(refusing.ask(query));
+  assert.equal(refused.rcode, Rcode.FormErr);
+  assert.equal(refusing.first.asked.length, 0);
+  assert.equal(refusing.service.outcomes.tls.malformed, 1);
+  const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
+  const { ask, first } = open({ verdict: { edits: [strip] } });
+  const answer = ask(query);
+  assert.deepEqual(optionsOf(first.asked[0]), []);
+  first.reply();
+  assert.equal((await decoded(answer)).rcode, Rcode.NoError);
+});
+
 test("a renewal asks as the rules say: a subnet that is taken out stays out, and its answer is for all", async () => {
   const edits = [{ kind: "strip", code: EdnsOptionCode.ClientSubnet }] as const;
   const { ask, first, second, world } = open({ verdict: { edits } });

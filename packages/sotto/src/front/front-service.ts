@@ -28,7 +28,7 @@ import {
   QueryGate,
   type QueryGateOptions,
 } from "../server/index.ts";
-import { isPersonal, makeBackendQuery } from "./backend-query.ts";
+import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { BackendReplyReader } from "./backend-reply.ts";
 import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
 import { FrontTransfers } from "./front-transfers.ts";
@@ -205,6 +205,7 @@ export class FrontService {
     const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits);
     if (verdict.isLogged) this.#log(verdict, pool, channel);
     if (isTransfer(view)) return this.#transfer(pool, channel);
+    if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
     if (verdict.tees.length === 0 && verdict.delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
