@@ -79,10 +79,12 @@ class FrontDaemon implements RunningFront {
     runtime: Runtime,
   ): Promise<FrontDaemon> {
     const pools = new FrontPools(config.pools, runtime);
+    let rules: FrontRules | undefined;
     try {
-      const rules = await FrontRules.load(config, pools, runtime);
+      rules = await FrontRules.load(config, pools, runtime);
       return new FrontDaemon(config, { pools, rules }, sockets, runtime);
     } catch (error) {
+      rules?.stop();
       await pools.close();
       throw error;
     }
@@ -164,16 +166,16 @@ class FrontDaemon implements RunningFront {
   async reload(next: FrontConfig): Promise<readonly string[]> {
     const before = this.#config;
     // All that can refuse comes before anything that others see.
-    const pools = this.#engine.pools.prepare(next.pools);
+    const pools = await this.#engine.pools.prepare(next.pools);
+    let rules: FrontRules | undefined;
     let engine: Engine;
     let opened: readonly string[];
     try {
-      engine = this.#engineOf(next, {
-        pools,
-        rules: await FrontRules.load(next, pools, this.#runtime, this.#engine.rules),
-      });
+      rules = await FrontRules.load(next, pools, this.#runtime, this.#engine.rules);
+      engine = this.#engineOf(next, { pools, rules });
       opened = await this.#listening.change(next);
     } catch (error) {
+      rules?.stop();
       await Promise.all(pools.leftBy(this.#engine.pools).map((pool) => pool.close()));
       throw error;
     }

@@ -39,12 +39,17 @@ export class FrontPools {
     return pool.backends;
   }
 
-  /** The pools of another configuration: those of this one that are the same, and new ones. */
-  prepare(configs: readonly PoolConfig[]): FrontPools {
+  /** The pools of another configuration: those of this one that are the same, and new ones. Rejects, and none are left, when one cannot be made. */
+  async prepare(configs: readonly PoolConfig[]): Promise<FrontPools> {
     const next = new FrontPools([], this.#runtime);
-    for (const config of configs) {
-      const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
-      next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+    try {
+      for (const config of configs) {
+        const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
+        next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+      }
+    } catch (error) {
+      await Promise.all(next.leftBy(this).map((pool) => pool.close()));
+      throw error;
     }
     return next;
   }

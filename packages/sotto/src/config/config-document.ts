@@ -18,6 +18,9 @@ export interface ConfigProblem {
 /** Largest configuration file, bytes; more is a mistake, such as a log given in its place. */
 const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Values that aliases stand for, all together: a few lines of them can mean more than there is memory. */
+const ALIASES_MAX = 100;
+
 export function readConfigText(file: string): Parsed<string> {
   try {
     const octets = readFileSync(file);
@@ -47,26 +50,33 @@ export function parseConfigDocument(
     path: "",
     message: `not valid YAML: ${error.message}`,
   }));
-  return problems.length > 0
-    ? { ok: false, problems }
-    : { ok: true, value: new ConfigDocument(document, lines, file) };
+  if (problems.length > 0) return { ok: false, problems };
+  try {
+    // What is wrong with aliases shows only here.
+    const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
+    return { ok: true, value: new ConfigDocument(document, value, lines, file) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return {
+      ok: false,
+      problems: [{ file, line: undefined, path: "", message: `not valid YAML: ${why}` }],
+    };
+  }
 }
 
 /** Knows where in the file things stand. */
 export class ConfigDocument {
+  /** What the file says, unchecked; an empty file is an empty object. */
+  readonly value: unknown;
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   readonly #file: string;
 
-  constructor(document: Document.Parsed, lines: LineCounter, file: string) {
+  constructor(document: Document.Parsed, value: unknown, lines: LineCounter, file: string) {
+    this.value = value;
     this.#document = document;
     this.#lines = lines;
     this.#file = file;
-  }
-
-  /** What the file says, unchecked; an empty file is an empty object. */
-  get value(): unknown {
-    return this.#document.toJS({ maxAliasCount: 100 }) ?? {};
   }
 
   /** A problem with its place in the file. */

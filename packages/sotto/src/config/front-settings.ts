@@ -73,7 +73,8 @@ const health = z.strictObject({
 
 const pool = z.strictObject({
   name: z.string().min(1).max(63).meta({ description: "What rules call it." }),
-  backends: z.array(backend).min(1).max(1000).meta({ description: "Who answers." }),
+  // BACKENDS_MAX of the front, which this folder may not import.
+  backends: z.array(backend).min(1).max(64).meta({ description: "Who answers." }),
   choice: z
     .enum(["ordered", "round-robin", "weighted", "least-outstanding", "fastest", "hash"])
     .default("least-outstanding")

@@ -64,6 +64,11 @@ test("wrong values are told with line, path and what is wanted", () => {
       /sotto\.yaml:3: listen\[1\]: another listener/,
     ],
     ["listen: [", /not valid YAML/],
+    ["listen: *nobody", /sotto\.yaml: not valid YAML: Unresolved alias .*nobody/],
+    [
+      "a: &a [1]\nb: &b [*a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c]",
+      /not valid YAML: Excessive alias count/,
+    ],
     ["cache: { min-ttl: 2d }", /is longer than max-ttl/],
     ['local-zones: { data: ["x.example. 300 IN A 1.2.3"] }', /local-zones\.data\[0\]/],
   ] as const) {

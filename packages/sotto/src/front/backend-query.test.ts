@@ -80,6 +80,24 @@ test("rules set and strip options", () => {
   );
 });
 
+test("of several changes of one option the last one counts", () => {
+  const view = viewOf({ options: [subnet] });
+  const set = (octet: number) => ({ kind: "set", code: 65001, data: Uint8Array.of(octet) }) as const;
+  const strip = { kind: "strip", code: 65001 } as const;
+  const other = { kind: "set", code: 65002, data: Uint8Array.of(9) } as const;
+  const options = (...changes: Parameters<typeof makeBackendQuery>[1]) =>
+    sent(view, changes)
+      .edns?.options.filter(({ code }) => code !== EdnsOptionCode.ClientSubnet)
+      .map(({ code, data }) => [code, ...data]);
+  assert.deepEqual(options(set(1), other, set(2)), [
+    [65002, 9],
+    [65001, 2],
+  ]);
+  assert.deepEqual(options(set(1), strip), []);
+  assert.deepEqual(options(strip, set(1)), [[65001, 1]]);
+  assert.equal(isPersonal(viewOf({}), [set(1), strip]), false);
+});
+
 test("answers that depend on the client are not for others", () => {
   const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
   assert.equal(isPersonal(viewOf(undefined), []), false);

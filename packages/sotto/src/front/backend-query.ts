@@ -12,6 +12,7 @@ import {
   OPTION_HEADER_OCTETS,
   RRType,
   setUint16,
+  tryReadClientSubnet,
   UDP_PAYLOAD_OCTETS_DEFAULT,
 } from "@sotto/dns/wire";
 import type { EdnsEdit } from "./rules/index.ts";
@@ -22,7 +23,8 @@ export function makeBackendQuery(view: MessageView, changes: readonly EdnsEdit[]
   const subnet = changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet)
     ? undefined
     : view.optionData(EdnsOptionCode.ClientSubnet);
-  const optionOctets = optionOctetsOf(subnet, changes);
+  const added = changes.filter(isSetForGood);
+  const optionOctets = optionOctetsOf(subnet, added);
   const octets = new Uint8Array(questionEnd + OPT_FIXED_OCTETS + optionOctets);
   octets.set(view.octets.subarray(HEADER_OCTETS, questionEnd), HEADER_OCTETS);
   setUint16(octets, 2, view.flags & PASSED_FLAGS);
@@ -34,22 +36,33 @@ export function makeBackendQuery(view: MessageView, changes: readonly EdnsEdit[]
   setUint16(octets, questionEnd + OPT_FIXED_OCTETS - 2, optionOctets);
   let at = questionEnd + OPT_FIXED_OCTETS;
   if (subnet !== undefined) at = writeOption(octets, at, EdnsOptionCode.ClientSubnet, subnet);
-  for (const change of changes)
-    if (change.kind === "set") at = writeOption(octets, at, change.code, change.data);
+  for (const { code, data } of added) at = writeOption(octets, at, code, data);
   return octets;
 }
 
 /** Whether the answer is for this client alone: it depends on an address, or on what a rule has set. */
 export function isPersonal(view: MessageView, changes: readonly EdnsEdit[]): boolean {
-  if (changes.some(({ kind }) => kind === "set")) return true;
+  if (changes.some(isSetForGood)) return true;
   if (view.optionOffset(EdnsOptionCode.ClientSubnet) < 0) return false;
   return !changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet);
 }
 
-function optionOctetsOf(subnet: Uint8Array | undefined, changes: readonly EdnsEdit[]): number {
+/** A client subnet that is none (RFC 7871 §7.1.2 wants FORMERR): its length is a stranger's, up to that of a message. */
+export function hasBadSubnet(view: MessageView): boolean {
+  const subnet = view.optionData(EdnsOptionCode.ClientSubnet);
+  return subnet !== undefined && !tryReadClientSubnet(subnet).ok;
+}
+
+type SetOption = Extract<EdnsEdit, { kind: "set" }>;
+
+/** Sets an option that no later change sets or strips: changes are made in their order. */
+function isSetForGood(change: EdnsEdit, index: number, changes: readonly EdnsEdit[]): change is SetOption {
+  return change.kind === "set" && changes.findLastIndex(({ code }) => code === change.code) === index;
+}
+
+function optionOctetsOf(subnet: Uint8Array | undefined, added: readonly SetOption[]): number {
   let octets = subnet === undefined ? 0 : OPTION_HEADER_OCTETS + subnet.length;
-  for (const change of changes)
-    if (change.kind === "set") octets += OPTION_HEADER_OCTETS + change.data.length;
+  for (const { data } of added) octets += OPTION_HEADER_OCTETS + data.length;
   return octets;
 }
 

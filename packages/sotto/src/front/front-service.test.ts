@@ -148,6 +148,13 @@ async function decoded(answer: ReturnType<ReturnType<typeof open>["ask"]>): Prom
   return message.value;
 }
 
+/** Options of a query as a backend gets it. */
+function optionsOf(query: ForwardQuery | undefined): number[] | undefined {
+  const message = tryDecodeMessage(query?.octets ?? new Uint8Array(0));
+  assert.ok(message.ok);
+  return message.value.edns?.options.map(({ code }) => code);
+}
+
 function edeOf({ edns }: Message): number | undefined {
   const option = edns?.options.find(({ code }) => code === EdnsOptionCode.ExtendedError);
   const read = option === undefined ? undefined : tryReadExtendedError(option.data);
@@ -208,6 +215,71 @@ test("answers for one client are asked for each time", async () => {
   }
   const other = ask();
   assert.ok(other instanceof Promise, "what was for a subnet is not for all");
+});
+
+test("a client subnet that cannot be read is FORMERR and reaches no backend, unless the rules take it out", async () => {
+  // With an option that a rule sets, one of 64 KiB makes more than a message holds.
+  const data = new Uint8Array(65_400);
+  const query = queryOctets({ edns: makeEdns({ options: [{ code: EdnsOptionCode.ClientSubnet, data }] }) });
+  const set = { kind: "set", code: 65_001, data: new Uint8Array(300) } as const;
+  const refusing = open({ verdict: { edits: [set] } });
+  const refused = await decoded(refusing.ask(query));
+  assert.equal(refused.rcode, Rcode.FormErr);
+  assert.equal(refusing.first.asked.length, 0);
+  assert.equal(refusing.service.outcomes.tls.malformed, 1);
+  const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
+  const { ask, first } = open({ verdict: { edits: [strip] } });
+  const answer = ask(query);
+  assert.deepEqual(optionsOf(first.asked[0]), []);
+  first.reply();
+  assert.equal((await decoded(answer)).rcode, Rcode.NoError);
+});
+
+test("a renewal asks as the rules say: a subnet that is taken out stays out, and its answer is for all", async () => {
+  const edits = [{ kind: "strip", code: EdnsOptionCode.ClientSubnet }] as const;
+  const { ask, first, second, world } = open({ verdict: { edits } });
+  const subnet = makeClientSubnet({
+    address: Uint8Array.of(192, 0, 2, 0),
+    sourcePrefixBits: 24,
+    scopePrefixBits: 0,
+  });
+  const query = queryOctets({ edns: makeEdns({ options: [subnet] }) });
+  const answer = ask(query);
+  first.reply();
+  await answer;
+  await world.clock.advance(290_000);
+  assert.ok(ask(query) instanceof Uint8Array, "it still lives, and is renewed");
+  assert.deepEqual(optionsOf(first.asked[0]), []);
+  assert.equal(second.asked.length, 0);
+});
+
+test("a copy for another pool is what the rules made of the query", async () => {
+  const edits = [{ kind: "strip", code: EdnsOptionCode.ClientSubnet }] as const;
+  const { ask, first, second } = open({ verdict: { edits, tees: ["second"] } });
+  const subnet = makeClientSubnet({
+    address: Uint8Array.of(192, 0, 2, 0),
+    sourcePrefixBits: 24,
+    scopePrefixBits: 0,
+  });
+  const answer = ask(queryOctets({ edns: makeEdns({ options: [subnet] }) }));
+  assert.deepEqual(optionsOf(second.asked[0]), []);
+  first.reply();
+  await answer;
+});
+
+test("a renewal that fails leaves the answer that still lives", async () => {
+  for (const rcode of [Rcode.ServFail, Rcode.Refused]) {
+    const { ask, first, world } = open();
+    const answer = ask();
+    first.reply();
+    await answer;
+    await world.clock.advance(290_000);
+    assert.equal((await decoded(ask())).answers[0]?.ttl, 10);
+    first.reply({ rcode, answers: [] });
+    const after = ask();
+    assert.ok(after instanceof Uint8Array, `rcode ${rcode}`);
+    assert.equal((await decoded(after)).answers[0]?.ttl, 10, `rcode ${rcode}`);
+  }
 });
 
 test("while all backends are down what has ended is given, for thirty seconds, and says so", async () => {

@@ -28,7 +28,7 @@ import {
   QueryGate,
   type QueryGateOptions,
 } from "../server/index.ts";
-import { isPersonal, makeBackendQuery } from "./backend-query.ts";
+import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { BackendReplyReader } from "./backend-reply.ts";
 import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
 import { FrontTransfers } from "./front-transfers.ts";
@@ -205,8 +205,9 @@ export class FrontService {
     const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits);
     if (verdict.isLogged) this.#log(verdict, pool, channel);
     if (isTransfer(view)) return this.#transfer(pool, channel);
+    if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
     if (verdict.tees.length === 0 && verdict.delayMs === 0 && mayShare) {
-      const cached = this.#fromCache(pool, view, channel);
+      const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
     }
     if (this.#pending >= this.#pendingMax)
@@ -220,26 +221,31 @@ export class FrontService {
   }
 
   /** One copy and a few patched octets. */
-  #fromCache(pool: FrontPool, view: MessageView, channel: QueryChannel): Uint8Array | undefined {
+  #fromCache(
+    pool: FrontPool,
+    view: MessageView,
+    channel: QueryChannel,
+    edits: Verdict["edits"],
+  ): Uint8Array | undefined {
     const hit = pool.cache?.find(view, this.#subject.nowMs);
     if (hit === undefined) return undefined;
     const buffer = this.#buffer;
     const { replyOctets, isAging } = hit;
     if (!hit.copyInto(buffer, 0)) return undefined;
-    if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view);
+    if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view, edits);
     const { cookies } = this.#gate;
     const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
     return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
   }
 
-  /** What is asked for in the last tenth of its life is renewed behind the client's back. */
-  #refresh(pool: FrontPool, view: MessageView): void {
+  /** What is asked for in the last tenth of its life is renewed behind the client's back; what fails leaves the old one. */
+  #refresh(pool: FrontPool, view: MessageView, edits: Verdict["edits"]): void {
     const own = new MessageView();
     own.reset(view.octets.slice());
-    this.#forward(pool, own, makeBackendQuery(own, NO_EDITS), undefined, (outcome) => {
+    this.#forward(pool, own, makeBackendQuery(own, edits), undefined, (outcome) => {
       if (outcome.kind !== "reply") return;
       const reply = this.#replies.read(outcome.octets);
-      if (reply.ok) this.#store(pool, own, reply.value);
+      if (reply.ok && isRenewal(reply.value.rcode)) this.#store(pool, own, reply.value);
     });
   }
 
@@ -356,11 +362,11 @@ export class FrontService {
   }
 
   /** A copy for a pool whose answer nobody waits for. */
-  #tee(name: string, { view }: Way): void {
+  #tee(name: string, { view, verdict }: Way): void {
     const pool = this.#options.pools.get(name);
     if (pool === undefined) return;
     this.counters.teed++;
-    this.#forward(pool, view, makeBackendQuery(view, NO_EDITS), undefined, () => undefined);
+    this.#forward(pool, view, makeBackendQuery(view, verdict.edits), undefined, () => undefined);
   }
 
   #log({ rule, tags }: Verdict, pool: FrontPool, { origin }: QueryChannel): void {
@@ -398,6 +404,11 @@ interface Way {
   readonly verdict: Pick<Verdict, "edits" | "delayMs">;
   /** Its answer is for everybody who asks the same. */
   readonly mayShare: boolean;
+}
+
+/** SERVFAIL and refusals would take the place of an answer that still lives. */
+function isRenewal(rcode: Rcode): boolean {
+  return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
 /** A verdict is valid until the next query. */

@@ -72,6 +72,8 @@ export class Attempt implements ConnectionQuery {
   isOverTcp = false;
   /** Of the backend: it is asked without EDNS. */
   isPlain = false;
+  /** Of the backend: it was refused because of EDNS, and nothing else can be why. */
+  provesPlain = false;
   /** Of the stream lanes. */
   lane: Lane | undefined = undefined;
   /** Of the sockets: times that it was sent. */

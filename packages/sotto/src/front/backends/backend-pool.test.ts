@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { Rcode } from "@sotto/dns/wire";
+import { EdnsOptionCode, encodeMessage, makeEdns, makeMessage, Rcode } from "@sotto/dns/wire";
 import {
   answers,
   answerTo,
@@ -12,6 +12,7 @@ import {
   poolWorld,
   questionOf,
 } from "./backends.test-support.ts";
+import type { ForwardOutcome } from "./forward-query.ts";
 
 function names(count: number, prefix = "n"): string[] {
   return Array.from({ length: count }, (_, i) => `${prefix}${i}.example.`);
@@ -194,6 +195,64 @@ test("a backend without EDNS is asked again without, and from then on at once", 
   assert.deepEqual(
     backend.queries.map(({ query }) => query.edns !== undefined),
     [true, false, false, false],
+  );
+  await end();
+});
+
+test("a client's option that a backend cannot stand takes EDNS from that query alone", async () => {
+  // A malformed client subnet is FORMERR (RFC 7871 §7.1.2), not always with an OPT record: whoever sent one took DO from everybody.
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) =>
+    (one.query.edns?.options.length ?? 0) === 0
+      ? answers(one)
+      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, answers: [], edns: undefined }));
+  const outcomes: ForwardOutcome[] = [];
+  const question = questionOf("odd.example.");
+  const option = { code: EdnsOptionCode.ClientSubnet, data: Uint8Array.of(9, 9) };
+  pool.forward({
+    octets: encodeMessage(makeMessage({ questions: [question], edns: makeEdns({ options: [option] }) })),
+    question,
+    deadlineMs: world.clock.nowMs() + 5000,
+    client: undefined,
+    local: undefined,
+    settle: (outcome) => outcomes.push(outcome),
+  });
+  await world.clock.runUntil(() => outcomes.length > 0);
+  assertAnswered({ name: "odd.example.", outcomes });
+  const other = ask("other.example.");
+  await settled([other]);
+  assert.deepEqual(
+    backend.queries.map(({ query }) => query.edns !== undefined),
+    [true, false, true],
+  );
+  await end();
+});
+
+test("that a backend has no EDNS is forgotten after a while, also while queries are under way", async () => {
+  // Any reply to a query without EDNS made it known for another quarter of an hour, so that a busy backend was never asked again.
+  const { world, backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = (one) =>
+    one.query.edns === undefined
+      ? answers(one)
+      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
+  await settled([ask("first.example.")]);
+  await world.clock.advance(899_800);
+  const held: (() => void)[] = [];
+  backend.behaviour = (one) => void held.push(() => answers(one));
+  const slow = ask("slow.example.");
+  await world.clock.runUntil(() => held.length > 0);
+  await world.clock.advance(400);
+  held[0]?.();
+  await settled([slow]);
+  backend.behaviour = answers;
+  await settled([ask("next.example.")]);
+  assert.deepEqual(
+    [backend.queries[2], backend.queries.at(-1)].map((one) => one?.query.edns !== undefined),
+    [false, true],
   );
   await end();
 });

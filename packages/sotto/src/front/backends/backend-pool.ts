@@ -87,6 +87,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
       },
       onCancelled: () => {
         if (transfer !== undefined) this.#transfers.delete(transfer);
+        handlers.onCancelled?.();
       },
     });
     if (transfer !== undefined) this.#transfers.add(transfer);

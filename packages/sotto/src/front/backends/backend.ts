@@ -340,7 +340,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     const rcode = (octets[3] ?? 0) & 0xf;
     if (rcode === Rcode.FormErr || rcode === Rcode.NotImp) {
       if (this.#goesOnPlainly(attempt, octets, nowMs)) return;
-    } else if (attempt.isPlain && nowMs >= this.#plainUntilMs) this.#plainUntilMs = nowMs + PLAIN_MS;
+    } else if (attempt.provesPlain) this.#plainUntilMs = nowMs + PLAIN_MS;
     this.#leave(attempt);
     this.counters.answered++;
     this.#latency.note(nowMs - attempt.startedAtMs);
@@ -357,6 +357,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     if (attempt.isPlain || !attempt.isAwaited || this.#dresser.hasOpt(octets)) return false;
     if (!this.#dresser.hasOpt(attempt.query.octets)) return false;
     attempt.isPlain = true;
+    // An option may be what it does not like, and clients choose options: that must not take EDNS from all others.
+    attempt.provesPlain = !this.#dresser.hasOptions(attempt.query.octets);
     this.health.noteReply(nowMs);
     const sending = this.#carry(attempt, nowMs, false);
     if (sending === "full") this.#queue.unshift(attempt);

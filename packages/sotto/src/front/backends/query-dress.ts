@@ -43,6 +43,14 @@ export class QueryDresser {
     return withOptions(octets, at, dress);
   }
 
+  /** True when a query has options that are not the transport's. */
+  hasOptions(octets: Uint8Array): boolean {
+    const view = this.#view;
+    return (
+      view.reset(octets) === undefined && view.optOffset >= 0 && uint16At(octets, view.optOffset + 9) > 0
+    );
+  }
+
   /** True when a reply has an OPT record. */
   hasOpt(octets: Uint8Array): boolean {
     return this.#view.reset(octets) === undefined && this.#view.hasEdns;

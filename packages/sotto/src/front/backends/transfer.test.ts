@@ -81,6 +81,7 @@ async function transferWorld(behaviour: (query: BackendQuery) => void) {
   backend.behaviour = behaviour;
   const messages: Message[] = [];
   const ends: (DnsError | undefined)[] = [];
+  const cancelled: true[] = [];
   const transfer = place.pool.openTransfer(
     {
       octets: queryOf(RRType.AXFR),
@@ -89,10 +90,14 @@ async function transferWorld(behaviour: (query: BackendQuery) => void) {
       client: undefined,
       local: undefined,
     },
-    { onMessage: (octets) => messages.push(decode(octets)), onEnd: (problem) => ends.push(problem) },
+    {
+      onMessage: (octets) => messages.push(decode(octets)),
+      onEnd: (problem) => ends.push(problem),
+      onCancelled: () => cancelled.push(true),
+    },
   );
   assert.ok(transfer);
-  return { ...place, transfer, backend, messages, ends };
+  return { ...place, transfer, backend, messages, ends, cancelled };
 }
 
 test("a transfer has a connection of its own, messages come in order with the client's id, and it ends once", async () => {
@@ -132,7 +137,7 @@ test("a transfer that falls silent, breaks or sends another id fails once, with 
 });
 
 test("a transfer can be paused, cancelled, and ends with the pool", async () => {
-  const { world, transfer, messages, ends, end } = await transferWorld((one) => {
+  const { world, transfer, messages, ends, cancelled, end } = await transferWorld((one) => {
     for (let i = 0; i < 50; i++) one.reply(messageOf([i === 0 ? soa(5) : A], { id: one.query.id }));
   });
   await world.clock.advance(12);
@@ -148,6 +153,7 @@ test("a transfer can be paused, cancelled, and ends with the pool", async () => 
   transfer.resume();
   await world.clock.advance(100_000);
   assert.deepEqual(ends, []);
+  assert.equal(cancelled.length, 1);
   await end();
   const other = await transferWorld(() => undefined);
   await other.world.clock.advance(50);

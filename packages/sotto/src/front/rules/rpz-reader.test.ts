@@ -81,6 +81,20 @@ test("bad entries are told and skipped: directives, broken records, names outsid
   assert.match(list.report.problems[2] ?? "", /^list:9: other\. is outside of the zone/);
 });
 
+test("a zone with more TTLs than are told apart still does what it says", () => {
+  // Who came after the thousandth TTL did what the policy said that had been made last, whosever it was.
+  const many = Array.from({ length: 1100 }, (_, i) => `n${i}.example ${i + 1} CNAME .\n`).join("");
+  const list = namesOf(
+    `${HEAD}a.example 7 CNAME *.\n${many}local.example A 192.0.2.1\nb.example 8 CNAME .\nc.example 9999 CNAME .\nd.example 9999 CNAME *.\ne.example CNAME rpz-drop.\nf.example CNAME rpz-drop.\n`,
+    "rpz",
+  );
+  assert.deepEqual(
+    ["n1099", "b", "c", "d", "e", "f", "local"].map((name) => said(list, `${name}.example.`)),
+    ["nxdomain", "nxdomain", "nxdomain", "nodata", "drop", "drop", "local.example. 300 IN A 192.0.2.1"],
+  );
+  assert.ok(list.policies.length < 1100);
+});
+
 test("a parenthesis that is never closed takes a bounded part of the list with it", () => {
   const list = namesOf(`b.example 60 TXT (\n${"a.example 60 CNAME .\n".repeat(2000)}`, "rpz");
   assert.equal(list.report.bad, 1);

@@ -24,6 +24,8 @@ export class RpzReader {
   readonly #policies: ListPolicy[];
   /** Policies without data of their own, by what they are; made at first use. */
   readonly #shared = new Map<string, number>();
+  /** The latest of them of each kind. */
+  readonly #latest = new Map<string, number>();
   /** Records and number of the local data of a name, by reach and key. */
   readonly #local = new Map<string, { readonly number: number; readonly records: ResourceRecord[] }>();
   #localRecords = 0;
@@ -178,9 +180,9 @@ export class RpzReader {
       case KEYS.wildcard:
         return this.#put(name, isBelow, this.#empty("nodata", Rcode.NoError, ttl));
       case KEYS.drop:
-        return this.#put(name, isBelow, this.#once("drop", { kind: "drop" }));
+        return this.#put(name, isBelow, this.#once("drop", "", { kind: "drop" }));
       case KEYS.tcpOnly:
-        return this.#put(name, isBelow, this.#once("truncate", { kind: "truncate" }));
+        return this.#put(name, isBelow, this.#once("truncate", "", { kind: "truncate" }));
       case KEYS.passthru:
         return this.#put(name, isBelow, PASS);
       default:
@@ -192,17 +194,21 @@ export class RpzReader {
     const known = this.#shared.get(`${kind} ${ttl}`);
     if (known !== undefined) return known;
     const template = templateOf([], rcode, ttl);
-    return template.ok ? this.#once(`${kind} ${ttl}`, { kind: "answer", answer: template.value }) : 0;
+    return template.ok ? this.#once(kind, String(ttl), { kind: "answer", answer: template.value }) : 0;
   }
 
   /** The number of a policy that many names share. */
-  #once(key: string, policy: ListPolicy): number {
+  #once(kind: string, ttl: string, policy: ListPolicy): number {
+    const key = `${kind} ${ttl}`;
     const known = this.#shared.get(key);
     if (known !== undefined) return known;
-    // A zone with so many different TTLs gets the last of them.
-    if (this.#shared.size >= SHARED_MAX) return this.#policies.length - 1;
-    this.#shared.set(key, this.#policies.push(policy) - 1);
-    return this.#policies.length - 1;
+    // A zone with so many different TTLs gets the last of them for what it says.
+    const latest = this.#latest.get(kind);
+    if (latest !== undefined && this.#shared.size >= SHARED_MAX) return latest;
+    const number = this.#policies.push(policy) - 1;
+    this.#shared.set(key, number);
+    this.#latest.set(kind, number);
+    return number;
   }
 
   /** Records of one name come one after the other, and are one answer. */
