@@ -308,6 +308,43 @@ test("while all backends are down what has ended is given, for thirty seconds, a
   assert.deepEqual([none.rcode, edeOf(none)], [Rcode.ServFail, EdeCode.NoReachableAuthority]);
 });
 
+test("a failure does not take the place of what could still be given", async () => {
+  const { ask, first, world } = open();
+  const answer = ask();
+  first.reply();
+  await answer;
+  await world.clock.advance(400_000);
+  const failing = ask();
+  first.reply({ rcode: Rcode.ServFail, answers: [] });
+  assert.equal((await decoded(failing)).rcode, Rcode.ServFail);
+  first.isDown = true;
+  const stale = await decoded(ask());
+  assert.deepEqual([stale.answers.length, edeOf(stale)], [1, EdeCode.StaleAnswer]);
+});
+
+test("what is fresh is not called stale when the backends went down meanwhile", async () => {
+  const { ask, first, service } = open();
+  const [one, two] = [ask(), ask()];
+  first.reply();
+  await one;
+  first.isDown = true;
+  first.fail();
+  const message = await decoded(two);
+  assert.deepEqual([message.answers[0]?.ttl, edeOf(message)], [300, undefined]);
+  assert.equal(service.counters.stale, 0);
+});
+
+test("a pool that breaks costs one query, and nothing waits for it", async () => {
+  const { ask, first, service, world } = open({ verdict: { delayMs: 5 } });
+  const broken = { forward: () => assert.fail("broken"), isDown: false, openTransfer: () => undefined };
+  Object.defineProperty(first, "backends", { get: () => broken });
+  const answer = ask();
+  await world.clock.advance(5);
+  assert.equal((await decoded(answer)).rcode, Rcode.ServFail);
+  assert.equal(service.outcomes.tls.bug, 1);
+  await service.idle();
+});
+
 test("a rule routes to a pool with a cache of its own, and without trust in AD", async () => {
   const { ask, first, second } = open({ verdict: { pool: "second" } });
   const answer = ask(queryOctets({ authenticData: true }));

@@ -29,7 +29,7 @@ import {
   type QueryGateOptions,
 } from "../server/index.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
-import { BackendReplyReader } from "./backend-reply.ts";
+import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
 import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
 import { FrontTransfers } from "./front-transfers.ts";
 import type { RuleSet, RuleSubject, Verdict } from "./rules/index.ts";
@@ -270,7 +270,10 @@ export class FrontService {
   #wait(way: Way): Promise<Answer> {
     this.#pending++;
     return new Promise((resolve) => {
+      let isDone = false;
       const done = (answer: Answer): void => {
+        if (isDone) return;
+        isDone = true;
         resolve(answer);
         this.#pending--;
         if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
@@ -283,13 +286,18 @@ export class FrontService {
   }
 
   #ask(way: Way, done: (answer: Answer) => void): void {
-    const query = makeBackendQuery(way.view, way.verdict.edits);
-    this.#forward(way.pool, way.view, query, way.channel, (outcome) => {
+    const guarded = (where: string, run: () => void): void => {
       try {
-        this.#take(way, outcome, done);
+        run();
       } catch (error) {
-        done(this.#bug("reply of a backend", error, way.view, way.channel));
+        done(this.#bug(where, error, way.view, way.channel));
       }
+    };
+    guarded("query to backends", () => {
+      const query = makeBackendQuery(way.view, way.verdict.edits);
+      this.#forward(way.pool, way.view, query, way.channel, (outcome) =>
+        guarded("reply of a backend", () => this.#take(way, outcome, done)),
+      );
     });
   }
 
@@ -331,30 +339,34 @@ export class FrontService {
   }
 
   #store(
-    { cache, passesAuthenticData }: FrontPool,
+    { cache, passesAuthenticData, staleSeconds }: FrontPool,
     view: MessageView,
-    { base, lifeSeconds }: { readonly base: Uint8Array; readonly lifeSeconds: number },
+    { base, lifeSeconds, rcode }: Pick<BackendReply, "base" | "lifeSeconds" | "rcode">,
   ): void {
     if (cache === undefined || lifeSeconds === 0) return;
+    const nowMs = this.#runtime.clock.nowMs();
+    // What may have to be given while all backends are down outlives their failures.
+    if (rcode === Rcode.ServFail && cache.find(view, nowMs, staleSeconds) !== undefined) return;
     // From here on it is no word of an authority (RFC 1034 §6.2.7).
     const dropped = HeaderFlag.Authoritative | (passesAuthenticData ? 0 : HeaderFlag.AuthenticData);
     setUint16(base, 2, uint16At(base, 2) & ~dropped);
-    cache.store(view, base, this.#runtime.clock.nowMs(), lifeSeconds);
+    cache.store(view, base, nowMs, lifeSeconds);
   }
 
   /** RFC 8767 §5: an old answer, when there is nobody who could give a new one. */
   #stale({ pool, view, channel, mayShare }: Way): Uint8Array | undefined {
     if (pool.staleSeconds === 0 || !mayShare || !pool.backends.isDown) return undefined;
-    const hit = pool.cache?.find(view, this.#runtime.clock.nowMs(), pool.staleSeconds);
+    const nowMs = this.#runtime.clock.nowMs();
+    // Somebody else may have been answered meanwhile.
+    const isFresh = pool.cache?.find(view, nowMs) !== undefined;
+    const hit = pool.cache?.find(view, nowMs, pool.staleSeconds);
     if (hit === undefined) return undefined;
     const base = new Uint8Array(hit.replyOctets);
-    if (!hit.copyInto(base, 0, STALE_TTL_SECONDS)) return undefined;
-    this.counters.stale++;
-    return this.#gate.count(
-      "answered from cache",
-      channel,
-      finishedResponse(base, view, channel, 0, STALE, this.#gate.cookies),
-    );
+    if (!hit.copyInto(base, 0, isFresh ? 0 : STALE_TTL_SECONDS)) return undefined;
+    if (!isFresh) this.counters.stale++;
+    const errors = isFresh ? NO_ERRORS : STALE;
+    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
+    return this.#gate.count("answered from cache", channel, answer);
   }
 
   #fail({ view, channel }: Way, code: EdeCode, text: string): Uint8Array {
