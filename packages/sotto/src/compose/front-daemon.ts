@@ -253,10 +253,23 @@ function cookieOptions({ cookies }: FrontConfig, drawn: Uint8Array): ServerCooki
   return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
 }
 
+const CHANGEABLE = [
+  "access",
+  "pools",
+  "rules",
+  "sets",
+  "clients",
+  "cookies",
+  "deadlineMs",
+  "watchSetsMs",
+  "limits",
+  "tls",
+] as const;
+
 /** What a reload changed, in words; settings that need a restart say so. */
 function settingChanges(before: FrontConfig, after: FrontConfig): string[] {
   const changes: string[] = [];
-  for (const key of ["access", "pools", "rules", "sets", "clients", "limits", "tls"] as const)
+  for (const key of CHANGEABLE)
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
   for (const key of ["log", "engine"] as const)
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key]))

@@ -75,7 +75,11 @@ export class FrontRules {
     );
     this.#watches = config.sets.flatMap((set) => {
       if (set.file === undefined) return [];
-      const watch = new FileWatch(runtime.clock, () => void this.#renew(set));
+      // One after the other: an older list must not end up in the place of a newer one.
+      let renewed: Promise<void> = Promise.resolve();
+      const watch = new FileWatch(runtime.clock, () => {
+        renewed = renewed.then(() => this.#renew(set));
+      });
       watch.watch([set.file], config.watchSetsMs);
       return [watch];
     });
