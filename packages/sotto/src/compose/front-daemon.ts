@@ -5,12 +5,12 @@ import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, ListenerConfig } from "../config/index.ts";
 import { type FrontCounters, FrontService } from "../front/index.ts";
 import type { InheritedSocket } from "../operations/index.ts";
-import { type OutcomeCounters, OutcomeTally, type ServerCookiesOptions } from "../server/index.ts";
+import { type OutcomeCounters, OutcomeTally } from "../server/index.ts";
+import { COOKIE_SECRET_OCTETS, cookieOptions } from "./cookie-options.ts";
 import { type FrontPoolStatus, FrontPools } from "./front-pools.ts";
 import { FrontRules, type FrontRulesStatus } from "./front-rules.ts";
 import { keyOf, type OpenListener } from "./listeners.ts";
 import { type AdmissionStatus, Listening } from "./listening.ts";
-import { COOKIE_SECRET_OCTETS } from "./recursor-daemon.ts";
 
 /** A front end that serves clients. */
 export interface RunningFront {
@@ -246,11 +246,6 @@ function noBackend(pool: string, backend: string): DnsError {
 async function closeEngine({ rules, pools }: Engine): Promise<void> {
   rules.stop();
   await pools.close();
-}
-
-function cookieOptions({ cookies }: FrontConfig, drawn: Uint8Array): ServerCookiesOptions | undefined {
-  if (cookies.policy === "off") return undefined;
-  return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
 }
 
 const CHANGEABLE = [

@@ -24,9 +24,9 @@ import {
   OutcomeTally,
   privateRecords,
   QueryService,
-  type ServerCookiesOptions,
 } from "../server/index.ts";
 import { anchorsOf, keepAnchors } from "./anchors.ts";
+import { COOKIE_SECRET_OCTETS, cookieOptions } from "./cookie-options.ts";
 import { EncryptionFile } from "./encryption-file.ts";
 import { buildForwarders, type Forwarder, type ForwardZoneStatus, forwardZoneStatus } from "./forwarders.ts";
 import { HandlerSwitch } from "./handler-switch.ts";
@@ -290,8 +290,6 @@ class RecursorDaemon implements RunningServer {
   }
 }
 
-/** What SipHash takes. */
-export const COOKIE_SECRET_OCTETS = 16;
 async function closeEngine(old: Engine): Promise<void> {
   await old.keeper?.close();
   old.encrypting?.close();
@@ -414,11 +412,6 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
 /** A zone with the tags of the keys that are trusted for it. */
 function tagsText(anchor: TrustAnchor): string {
   return `${anchor.zone} ${keyTagsOf(anchor).join(" ")}`;
-}
-
-function cookieOptions({ cookies }: Config, drawn: Uint8Array): ServerCookiesOptions | undefined {
-  if (cookies.policy === "off") return undefined;
-  return { policy: cookies.policy, secrets: cookies.secrets.length === 0 ? [drawn] : cookies.secrets };
 }
 
 /** True when answers cached under one configuration are also right under the other. */
