@@ -4,6 +4,7 @@ import {
   type EdnsOption,
   EdnsOptionCode,
   encodeMessage,
+  MESSAGE_OCTETS_MAX,
   type Message,
   type MessageView,
   makeEdns,
@@ -41,7 +42,13 @@ export function makeReply(
   const shaped = shapeAnswer(view, answer, behaviour, context);
   if (shaped === undefined) return [];
   const octets = encodeReply(view, shaped, behaviour, context);
-  return spoilMessage(behaviour.message, octets, context.lastReply);
+  const spoiled = spoilMessage(behaviour.message, octets, context.lastReply);
+  return spoiled.every(fits) ? spoiled : [octets];
+}
+
+/** The longest replies have no room for what a defect adds, and go without. */
+function fits(octets: Uint8Array): boolean {
+  return octets.length <= MESSAGE_OCTETS_MAX;
 }
 
 /** Sections, response code and OPT as the behaviour wants them; undefined: no reply. */
@@ -103,7 +110,9 @@ function applyEdns(
     case "badvers":
       return { ...answer, ...empty, rcode: Rcode.BadVers };
     case "echo":
-      return { ...answer, edns: { ...answer.edns, options: edns.options } };
+      return edns.options.reduce((octets, { data }) => octets + 4 + data.length, 0) > ECHO_OCTETS_MAX
+        ? answer
+        : { ...answer, edns: { ...answer.edns, options: edns.options } };
     case "no-opt":
       return { ...answer, rcode: answer.rcode & 0xf, edns: undefined };
     case "do-cleared":
@@ -124,15 +133,17 @@ function encodeReply(
   context: ReplyContext,
 ): Uint8Array {
   const { transport } = context;
-  const octetsMax = transport === "udp" ? Math.min(view.udpPayloadOctets, UDP_OCTETS_MAX) : 65_535;
+  const octetsMax =
+    transport === "udp" ? Math.min(view.udpPayloadOctets, UDP_OCTETS_MAX) : MESSAGE_OCTETS_MAX;
   const padding = paddingFor(view, behaviour, transport);
   const edns = message.edns ?? (padding?.when === "always" ? makeEdns() : undefined);
   if (edns === undefined) return encodeMessage(message, { octetsMax });
   const withOpt: Message = { ...message, edns };
   const unpadded = encodeMessage(withOpt, { octetsMax });
   const isWhole = (uint16At(unpadded, 2) & TC_BIT) === 0 || message.isTruncated;
-  const padded = padding === undefined || !isWhole ? unpadded : pad(withOpt, unpadded.length, padding);
-  return behaviour.edns === "two-opts" ? withSecondOpt(padded) : padded;
+  const padded = padding === undefined || !isWhole ? unpadded : pad(withOpt, unpadded, padding);
+  const spoiled = behaviour.edns === "two-opts" ? withSecondOpt(padded) : padded;
+  return fits(spoiled) ? spoiled : padded;
 }
 
 function paddingFor(
@@ -147,15 +158,16 @@ function paddingFor(
   return view.optionOffset(EdnsOptionCode.Padding) >= 0 ? padding : undefined;
 }
 
-/** Padding may be wrong in many ways, so that the encoder's own is of no use. */
-function pad(message: Message, octets: number, padding: PaddingAnswer): Uint8Array {
+/** Padding may be wrong in many ways, so that the encoder's own is of no use. Without room for the option there is none. */
+function pad(message: Message, unpadded: Uint8Array, padding: PaddingAnswer): Uint8Array {
   const { edns } = message;
-  if (edns === undefined) return encodeMessage(message);
   const { copies = 1, fill = 0, isFirst = false, blockOctets } = padding;
   // Further copies are empty: 4 octets each.
-  const spare = (copies - 1) * 4;
-  const dataOctets = padding.dataOctets ?? paddingOctets(octets + spare, blockOctets, 65_535) ?? 0;
-  const filled = new Uint8Array(Math.min(dataOctets, 65_535 - octets - spare - 4)).fill(fill);
+  const octets = unpadded.length + (copies - 1) * 4;
+  const roomOctets = MESSAGE_OCTETS_MAX - octets - 4;
+  if (edns === undefined || roomOctets < 0) return unpadded;
+  const dataOctets = padding.dataOctets ?? paddingOctets(octets, blockOctets, MESSAGE_OCTETS_MAX) ?? 0;
+  const filled = new Uint8Array(Math.min(dataOctets, roomOctets)).fill(fill);
   const own: EdnsOption[] = Array.from({ length: copies }, (_, i) => ({
     code: EdnsOptionCode.Padding,
     data: i === 0 ? filled : new Uint8Array(0),
@@ -190,6 +202,8 @@ const PADDING_RIGHT: PaddingAnswer = { blockOctets: 468 };
 const KEEPALIVE_RIGHT: KeepaliveAnswer = { values: ["session"] };
 /** Options from here on are not registered, or for private use; IANA "DNS EDNS0 Option Codes" ends at 20 for now. */
 const REGISTERED_OPTION_MAX = 20;
+/** Options that are sent back, octets: header, question and the server's own options need the rest of a message. */
+const ECHO_OCTETS_MAX = 65_000;
 /** What a datagram to a loopback address can carry with room to spare. */
 const UDP_OCTETS_MAX = 16_384;
 const TC_BIT = 0x0200;
