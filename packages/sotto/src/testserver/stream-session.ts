@@ -41,6 +41,8 @@ export class StreamSession {
   readonly #waiting: Waiting[] = [];
   #isBatchOpen = false;
   readonly #steps: WriteStep[] = [];
+  /** Of {@link #steps}. */
+  #stepOctets = 0;
   #isWriting = false;
   #held: Uint8Array | undefined;
   #inFlight = 0;
@@ -176,7 +178,15 @@ export class StreamSession {
     else this.#answers++;
     this.#lastReply = messages.at(-1);
     for (const message of messages) observed.noteAnswer(message.length);
-    this.#steps.push(...writeSteps(behaviour.framing, messages));
+    for (const step of writeSteps(behaviour.framing, messages)) {
+      this.#steps.push(step);
+      this.#stepOctets += step.octets.length;
+    }
+    if (this.#steps.length > STEPS_MAX || this.#stepOctets > UNREAD_OCTETS_MAX) {
+      observed.note("own", "the client asks faster than it can be answered");
+      this.end("rst");
+      return;
+    }
     this.#write();
     const { afterAnswers } = this.#parts.behaviour.connection ?? {};
     const isLast = afterAnswers !== undefined && this.#answers >= afterAnswers.count;
@@ -204,6 +214,7 @@ export class StreamSession {
   #write(): void {
     if (this.#isWriting) return;
     for (let step = this.#steps.shift(); step !== undefined && !this.#isOver; step = this.#steps.shift()) {
+      this.#stepOctets -= step.octets.length;
       if (step.isHeld && this.#held === undefined) {
         this.#hold(step.octets);
         continue;
@@ -255,5 +266,7 @@ export class StreamSession {
 
 /** More than a client that is in its senses has; what comes beyond is answered by RST. */
 const IN_FLIGHT_MAX = 500;
-/** Replies that the client does not take, octets. */
+/** Segments that wait for their turn; a reply octet by octet has up to 513. */
+const STEPS_MAX = 250_000;
+/** Replies that the client does not take, and those that wait to be written, octets. */
 const UNREAD_OCTETS_MAX = 4 * 1024 * 1024;

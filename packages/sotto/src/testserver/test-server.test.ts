@@ -261,6 +261,18 @@ test("a client with too many queries in flight, or that does not read, is cut of
   deaf.destroy();
 });
 
+// Replies that are written octet by octet left the count of queries in flight before they were written, so that nothing bounded
+// what waited behind them.
+test("a client that asks faster than its replies can be written is cut off", async () => {
+  const names = [["octet-by-octet.size-600.test. TXT", 600] as const, ["size-65535.test. TXT", 100] as const];
+  for (const [name, count] of names) {
+    const hasty = await world.connect("octet-by-octet", "tcp");
+    hasty.send(...Array.from({ length: count }, (_, id) => query(name, [], id)));
+    assert.equal(await hasty.outcome(), "rst", name);
+    await world.untilEvent("octet-by-octet", /faster than/);
+  }
+});
+
 test("a response, and a message without a whole header, get no reply; a malformed one gets FORMERR, a DSO message NOTIMP", async () => {
   const response = query("www.test. A");
   response[2] = 0x80;
