@@ -142,14 +142,18 @@ export class ProbeStream {
     );
   }
 
-  /** Waits for the replies to queries that were sent, at most so long for each; one answer for each query, in their order. */
+  /**
+   * Waits for the replies to queries that were sent, at most so long for each, whatever else comes; one answer for each query, in
+   * their order.
+   */
   async replies(queries: readonly SentQuery[], timeoutMs: number, order: number[] = []): Promise<Answer[]> {
     const startMs = this.#clock.nowMs();
     const answers = new Map<SentQuery, Answer>();
     const strays: string[] = [];
     let why = "";
+    let untilMs = startMs + timeoutMs;
     while (answers.size < queries.length && strays.length < STRAYS_MAX) {
-      const arrival = await this.next(timeoutMs);
+      const arrival = await this.next(Math.max(0, untilMs - this.#clock.nowMs()));
       if (arrival.kind !== "message") {
         why = wordOf(arrival, timeoutMs);
         break;
@@ -170,6 +174,7 @@ export class ProbeStream {
           strays: [...strays],
         });
         order.push(queries.indexOf(query));
+        untilMs = atMs + timeoutMs;
         continue;
       }
       const match = open[0] === undefined ? undefined : matchReply(octets, open[0]);

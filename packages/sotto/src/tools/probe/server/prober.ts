@@ -139,7 +139,10 @@ export class Prober {
   /** One connection at a time: those that were ended before have to be gone, and are made to be if need be. */
   async settle(): Promise<void> {
     for (const stream of this.#closing.splice(0)) {
-      await Promise.race([stream.gone, this.pause(CLOSE_WAIT_MS)]);
+      const waitMs = this.options.signal?.aborted === true ? 0 : CLOSE_WAIT_MS;
+      const timer = this.runtime.clock.startTimer("probe-close", waitMs, () => stream.abandon());
+      await stream.gone;
+      timer.cancel();
       stream.abandon();
     }
   }
@@ -202,7 +205,9 @@ export class Prober {
       finish = resolve;
     });
     const none = (why: string): Answer => ({ kind: "none", why, isOpen: true, strays });
-    const onAbort = (): void => finish(none("the probe was stopped"));
+    const stopped = none("the probe was stopped");
+    if (this.options.signal?.aborted === true) return stopped;
+    const onAbort = (): void => finish(stopped);
     const local = { address: to.address.includes(":") ? "::" : "0.0.0.0", port: 0 };
     try {
       const socket = await network.bindDatagram(
