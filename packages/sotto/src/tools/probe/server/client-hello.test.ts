@@ -17,6 +17,14 @@ test("a ClientHello offers one version, the name and the protocol [rfc8446#4.1.2
   assert.deepEqual(hello.value.alpn, ["dot"]);
 });
 
+test("a ServerHello is enough where other messages follow in its record [rfc5246#6.2.1]", () => {
+  const hello = [2, 0, 0, 38, 3, 3, ...new Uint8Array(32), 0, 0xc0, 0x2b, 0];
+  // A certificate that looks like supported_versions.
+  const certificate = [11, 0, 0, 43, 0, 2, 3, 4];
+  const record = Uint8Array.of(22, 3, 3, 0x01, 0x2c, ...hello, ...certificate);
+  assert.deepEqual(tryReadHelloAnswer(record), { ok: true, value: { kind: "version", version: 0x0303 } });
+});
+
 test("an answer is a version or an alert, and nothing until it is whole [rfc8446#4.1.3]", () => {
   const random = new Uint8Array(32);
   // Version 1.2 in the field, 1.3 in the extension.
@@ -29,7 +37,8 @@ test("an answer is a version or an alert, and nothing until it is whole [rfc8446
     ok: true,
     value: { kind: "alert", description: 70 },
   });
-  for (let octets = 0; octets < 44; octets++)
+  // One that came in pieces was read before its extensions, as version 1.2.
+  for (let octets = 0; octets < hello.length; octets++)
     assert.ok(!tryReadHelloAnswer(hello.subarray(0, octets)).ok, `${octets} octets`);
   assert.ok(!tryReadHelloAnswer(new TextEncoder().encode("HTTP/1.1 400 Bad Request")).ok);
 });

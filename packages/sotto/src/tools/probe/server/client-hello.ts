@@ -67,7 +67,7 @@ export type HelloAnswer =
   | { readonly kind: "version"; readonly version: number }
   | { readonly kind: "alert"; readonly description: number };
 
-/** Reads the first record of an answer; a problem while it is not whole, or when it is none of TLS. */
+/** Reads the first message of an answer; a problem while it is not whole, or when it is none of TLS. */
 export function tryReadHelloAnswer(octets: Uint8Array): Parsed<HelloAnswer> {
   if (octets.length < 5) return problem("not a whole record yet");
   const kind = octets[0];
@@ -81,14 +81,17 @@ export function tryReadHelloAnswer(octets: Uint8Array): Parsed<HelloAnswer> {
   }
   if (octets.length < Math.min(end, HELLO_OCTETS_MIN)) return problem("not a whole ServerHello yet");
   if (octets[5] !== SERVER_HELLO) return problem("a handshake message that is no ServerHello");
+  // Other messages may follow in the same record, and are not waited for.
+  const helloEnd = Math.min(end, 9 + ((octets[6] ?? 0) << 16) + uint16At(octets, 7));
+  if (octets.length < helloEnd) return problem("not a whole ServerHello yet");
   const legacy = uint16At(octets, 9);
-  const sessionOctets = octets[43] ?? 0;
-  return parsed({ kind: "version", version: selectedVersion(octets, 44 + sessionOctets + 3, end) ?? legacy });
+  const extensionsAt = 44 + (octets[43] ?? 0) + 3;
+  return parsed({ kind: "version", version: selectedVersion(octets, extensionsAt, helloEnd) ?? legacy });
 }
 
 /** The extension supported_versions of a ServerHello (RFC 8446 §4.2.1). */
 function selectedVersion(octets: Uint8Array, from: number, end: number): number | undefined {
-  for (let at = from + 2; at + 6 <= Math.min(end, octets.length); at += 4 + uint16At(octets, at + 2))
+  for (let at = from + 2; at + 6 <= end; at += 4 + uint16At(octets, at + 2))
     if (uint16At(octets, at) === 43) return uint16At(octets, at + 4);
   return undefined;
 }
