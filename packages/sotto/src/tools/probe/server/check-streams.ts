@@ -104,11 +104,16 @@ async function pipelined(
 
 /** Exported for its test: how many of the queries that came together were answered. */
 export function judgeCount(answers: readonly Answer[], how: string): Finding {
-  const answered = answers.filter(({ kind }) => kind === "reply").length;
+  const { answered, why } = count(answers);
   const said = `${answered} of ${answers.length} queries ${how} were answered`;
-  if (answered === answers.length) return found("released", said);
-  const why = answers.find((answer) => answer.kind === "none")?.why ?? "";
+  if (why === undefined) return found("released", said);
   return found(answered <= 1 ? "none" : "partial", `${said}; ${why}`);
+}
+
+/** How many were answered, and why the first of the others was not. */
+function count(answers: readonly Answer[]): { readonly answered: number; readonly why: string | undefined } {
+  const answered = answers.filter(({ kind }) => kind === "reply").length;
+  return { answered, why: answers.find((answer) => answer.kind === "none")?.why };
 }
 
 async function reused(
@@ -202,10 +207,8 @@ async function inFlight(
     prober.count(wanted);
     stream.send(queries);
     const answers = await stream.replies(queries, prober.patience.replyMs);
-    const answered = answers.filter(({ kind }) => kind === "reply").length;
-    if (answered === wanted)
-      return found("released", `takes ${wanted} queries in flight; more were not sent`);
-    const why = answers.find((answer) => answer.kind === "none")?.why ?? "";
+    const { answered, why } = count(answers);
+    if (why === undefined) return found("released", `takes ${wanted} queries in flight; more were not sent`);
     const said = `${answered} of ${wanted} queries in flight were answered; ${why}`;
     return answered === 0 ? notTestable(said) : found("partial", said);
   });

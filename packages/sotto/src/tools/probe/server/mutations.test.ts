@@ -11,6 +11,37 @@ import { IDLE_ROW, SERVER_CHECKS } from "./probe-server.ts";
 import { cellOf, ProbedFixtures } from "./probed-fixtures.test-support.ts";
 import { MUTE, NO_HANDSHAKE, turnedCells } from "./turned-cells.test-support.ts";
 
+/** Queries with OPT get an error without OPT. */
+const OPT_REFUSED = [
+  "keepalive: none",
+  "padding: none",
+  "edns-udp: broken",
+  "edns-tcp: broken",
+  "edns-tls: broken",
+  "dnssec: not testable",
+  "extended-errors: none",
+];
+
+/** Queries with OPT get an error with OPT. */
+const OPT_ANSWERED_BY_ERROR = [
+  "edns-udp: broken",
+  "edns-tcp: broken",
+  "edns-tls: broken",
+  "dnssec: not testable",
+  "extended-errors: none",
+];
+
+/** One answer on each connection, which then ends. */
+const ONE_ANSWER = [
+  "pipelining: none",
+  "out-of-order: not testable",
+  "keepalive: broken",
+  "reuse: none",
+  "two-in-one: none",
+  "in-flight: partial",
+  "idle-timeout: partial",
+];
+
 const TURNED: Readonly<Record<string, readonly string[]>> = {
   good: [],
   "answers-late": [MUTE, "tls: broken", "udp: broken", "tcp: broken"],
@@ -95,31 +126,9 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
   "padding-without-edns": ["padding: broken", "edns-tls: partial"],
   "padding-in-clear": ["padding: broken"],
   "padding-over-size": ["padding: broken"],
-  "edns-formerr": [
-    "keepalive: none",
-    "padding: none",
-    "edns-udp: broken",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "dnssec: not testable",
-    "extended-errors: none",
-  ],
-  "edns-formerr-with-opt": [
-    "edns-udp: broken",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "dnssec: not testable",
-    "extended-errors: none",
-  ],
-  "edns-notimp": [
-    "keepalive: none",
-    "padding: none",
-    "edns-udp: broken",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "dnssec: not testable",
-    "extended-errors: none",
-  ],
+  "edns-formerr": OPT_REFUSED,
+  "edns-formerr-with-opt": OPT_ANSWERED_BY_ERROR,
+  "edns-notimp": OPT_REFUSED,
   "edns-drop": [
     "keepalive: none",
     "padding: none",
@@ -130,13 +139,7 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
     "cookies: broken",
   ],
   "edns-drop-unknown": ["edns-udp: partial", "edns-tcp: partial", "edns-tls: partial"],
-  "edns-badvers": [
-    "edns-udp: broken",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "dnssec: not testable",
-    "extended-errors: none",
-  ],
+  "edns-badvers": OPT_ANSWERED_BY_ERROR,
   "edns-echo": [
     "keepalive: broken",
     "padding: broken",
@@ -171,24 +174,8 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
   "accept-silence": [MUTE, NO_HANDSHAKE, "tls: broken", "tcp: broken", "tls-versions: not testable"],
   "query-fin": [MUTE, "tls: broken", "tcp: broken"],
   "query-rst": [MUTE, "tls: broken", "tcp: broken"],
-  "one-query": [
-    "pipelining: none",
-    "out-of-order: not testable",
-    "keepalive: broken",
-    "reuse: none",
-    "two-in-one: none",
-    "in-flight: partial",
-    "idle-timeout: partial",
-  ],
-  "one-query-rst": [
-    "pipelining: none",
-    "out-of-order: not testable",
-    "keepalive: broken",
-    "reuse: none",
-    "two-in-one: none",
-    "in-flight: partial",
-    "idle-timeout: partial",
-  ],
+  "one-query": ONE_ANSWER,
+  "one-query-rst": ONE_ANSWER,
   "one-query-silence": [
     "pipelining: none",
     "out-of-order: not testable",
@@ -201,24 +188,8 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
     "edns-tls: broken",
     "odd-requests: partial",
   ],
-  "one-query-no-close-notify": [
-    "pipelining: none",
-    "out-of-order: not testable",
-    "keepalive: broken",
-    "reuse: none",
-    "two-in-one: none",
-    "in-flight: partial",
-    "idle-timeout: partial",
-  ],
-  "one-query-only-close-notify": [
-    "pipelining: none",
-    "out-of-order: not testable",
-    "keepalive: broken",
-    "reuse: none",
-    "two-in-one: none",
-    "in-flight: partial",
-    "idle-timeout: partial",
-  ],
+  "one-query-no-close-notify": ONE_ANSWER,
+  "one-query-only-close-notify": ONE_ANSWER,
   "after-3-fin": ["pipelining: partial", "reuse: partial", "in-flight: partial"],
   "after-3-rst": ["pipelining: partial", "reuse: partial", "in-flight: partial"],
   "after-50-fin": [],
