@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { EdnsOptionCode, encodeMessage, makeEdns, makeMessage, Rcode } from "@sotto/dns/wire";
+import { Rcode } from "@sotto/dns/wire";
 import {
   answers,
   answerTo,
@@ -9,14 +9,10 @@ import {
   decode,
   fails,
   isSilent,
+  names,
   poolWorld,
   questionOf,
 } from "./backends.test-support.ts";
-import type { ForwardOutcome } from "./forward-query.ts";
-
-function names(count: number, prefix = "n"): string[] {
-  return Array.from({ length: count }, (_, i) => `${prefix}${i}.example.`);
-}
 
 test("a thousand queries share four connections, and each gets its own answer", async () => {
   const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
@@ -115,145 +111,6 @@ test("UDP sockets are replaced after so many queries and after some time", async
   }
   assert.equal(ports.size, 3);
   assert.equal(backends[0]?.queries.length, 3);
-  await end();
-});
-
-test("a backend that closes after each answer is learnt: one query per connection, never more connections than allowed", async () => {
-  const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) => {
-    if (one.nthOnConnection > 1) return;
-    answers(one);
-    one.end();
-  };
-  const first = names(50, "a").map((name) => ask(name));
-  await settled(first);
-  for (const one of first) assertAnswered(one);
-  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
-  const before = backend.queries.length;
-  const second = names(50, "b").map((name) => ask(name));
-  await settled(second);
-  for (const one of second) assertAnswered(one);
-  assert.equal(backend.queries.length - before, 50, "none is sent in vain");
-  assert.ok(backend.connectionsMost <= 4, `${backend.connectionsMost} at once`);
-  await end();
-});
-
-test("what was learnt of a backend is tried again after a while", async () => {
-  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) => {
-    if (one.nthOnConnection > 1) return;
-    answers(one);
-    one.end();
-  };
-  const first = names(10, "a").map((name) => ask(name));
-  await settled(first);
-  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
-  backend.behaviour = answers;
-  await world.clock.advance(61_000);
-  assert.equal(pool.status.backends[0]?.queriesPerConnection, undefined);
-  const before = backend.connectionsInAll;
-  const second = names(100, "b").map((name) => ask(name));
-  await settled(second);
-  for (const one of second) assertAnswered(one);
-  assert.ok(backend.connectionsInAll - before <= 4);
-  await end();
-});
-
-test("a backend that answers only the first query of a connection and ignores the others is learnt, too", async () => {
-  const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) => {
-    if (one.nthOnConnection === 1) answers(one);
-  };
-  for (let round = 0; round < 3; round++)
-    await settled(names(8, `a${round}-`).map((name) => ask(name, 10_000)));
-  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
-  const last = names(20, "b").map((name) => ask(name));
-  await settled(last);
-  for (const one of last) assertAnswered(one);
-  await end();
-});
-
-test("a backend without EDNS is asked again without, and from then on at once", async () => {
-  const { backends, ask, settled, end } = await poolWorld(["udp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) =>
-    one.query.edns === undefined
-      ? answers(one)
-      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
-  for (const name of names(3)) {
-    const asked = ask(name);
-    await settled([asked]);
-    assertAnswered(asked);
-  }
-  assert.deepEqual(
-    backend.queries.map(({ query }) => query.edns !== undefined),
-    [true, false, false, false],
-  );
-  await end();
-});
-
-test("a client's option that a backend cannot stand takes EDNS from that query alone", async () => {
-  // A malformed client subnet is FORMERR (RFC 7871 §7.1.2), not always with an OPT record: whoever sent one took DO from everybody.
-  const { world, pool, backends, ask, settled, end } = await poolWorld(["udp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) =>
-    (one.query.edns?.options.length ?? 0) === 0
-      ? answers(one)
-      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, answers: [], edns: undefined }));
-  const outcomes: ForwardOutcome[] = [];
-  const question = questionOf("odd.example.");
-  const option = { code: EdnsOptionCode.ClientSubnet, data: Uint8Array.of(9, 9) };
-  pool.forward({
-    octets: encodeMessage(makeMessage({ questions: [question], edns: makeEdns({ options: [option] }) })),
-    question,
-    deadlineMs: world.clock.nowMs() + 5000,
-    client: undefined,
-    local: undefined,
-    settle: (outcome) => outcomes.push(outcome),
-  });
-  await world.clock.runUntil(() => outcomes.length > 0);
-  assertAnswered({ name: "odd.example.", outcomes });
-  const other = ask("other.example.");
-  await settled([other]);
-  assert.deepEqual(
-    backend.queries.map(({ query }) => query.edns !== undefined),
-    [true, false, true],
-  );
-  await end();
-});
-
-test("that a backend has no EDNS is forgotten after a while, also while queries are under way", async () => {
-  // Any reply to a query without EDNS made it known for another quarter of an hour, so that a busy backend was never asked again.
-  const { world, backends, ask, settled, end } = await poolWorld(["udp"]);
-  const [backend] = backends;
-  assert.ok(backend);
-  backend.behaviour = (one) =>
-    one.query.edns === undefined
-      ? answers(one)
-      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
-  await settled([ask("first.example.")]);
-  await world.clock.advance(899_800);
-  const held: (() => void)[] = [];
-  backend.behaviour = (one) => void held.push(() => answers(one));
-  const slow = ask("slow.example.");
-  await world.clock.runUntil(() => held.length > 0);
-  await world.clock.advance(400);
-  held[0]?.();
-  await settled([slow]);
-  backend.behaviour = answers;
-  await settled([ask("next.example.")]);
-  assert.deepEqual(
-    [backend.queries[2], backend.queries.at(-1)].map((one) => one?.query.edns !== undefined),
-    [false, true],
-  );
   await end();
 });
 

@@ -220,6 +220,10 @@ export function decode(octets: Uint8Array): Message {
   return message.value;
 }
 
+export function names(count: number, prefix = "n"): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}${i}.example.`);
+}
+
 export function questionOf(name: string): Question {
   return { name: parseName(name), type: RRType.A, class: RRClass.IN };
 }
