@@ -42,7 +42,7 @@ async function outOfOrder(prober: Prober, stream: ProbeStream, log: Transcript):
   const rounds: OrderRound[] = [];
   for (let i = 0; i < (isDelayKnown ? ROUNDS_KNOWN : ROUNDS_COLD) && stream.isOpen; i++) {
     rounds.push(await oneRound(prober, stream, log));
-    if (rounds.at(-1)?.isQuickFirst === true) break;
+    if (rounds.some(isOvertaken)) break;
   }
   return judgeOrder(rounds, isDelayKnown);
 }
@@ -71,9 +71,14 @@ async function oneRound(prober: Prober, stream: ProbeStream, log: Transcript): P
   };
 }
 
+/** A slow query that is never answered is lost, not overtaken. */
+function isOvertaken({ isQuickFirst, slowMs }: OrderRound): boolean {
+  return isQuickFirst && slowMs !== undefined;
+}
+
 /** Exported for its test. */
 export function judgeOrder(rounds: readonly OrderRound[], isDelayKnown: boolean): Finding {
-  const overtaken = rounds.find(({ isQuickFirst }) => isQuickFirst);
+  const overtaken = rounds.find(isOvertaken);
   const means = isDelayKnown ? "a name of known delay" : "names that had to be looked up";
   if (overtaken !== undefined)
     return found(
@@ -92,6 +97,8 @@ export function judgeOrder(rounds: readonly OrderRound[], isDelayKnown: boolean)
         : `names that had to be looked up took only ${slower} longer than the quick one: give a name of known delay (--delay-name)`,
     );
   }
+  if (telling.every(({ slowMs }) => slowMs === undefined))
+    return notTestable("slow queries that quick ones stood behind were never answered");
   const heldUp = telling.filter(({ quickMs }) => quickMs === undefined || quickMs >= TELLING_MS);
   // In order, and yet the quick one was quick: then the slow one was quick that time, too.
   if (heldUp.length === 0)

@@ -78,6 +78,12 @@ table(
     ["in order twice", [IN_ORDER, IN_ORDER], "none"],
     ["the slow name was quick", [{ ...IN_ORDER, slowerByMs: 2, quickMs: 3 }], "not testable"],
     ["no control", [{ ...IN_ORDER, slowerByMs: undefined }], "not testable"],
+    // Who drops what is slow has put nothing in order.
+    [
+      "the slow one was never answered",
+      [{ ...IN_ORDER, quickMs: 1, slowMs: undefined, isQuickFirst: true }],
+      "not testable",
+    ],
     ["both were quick that time", [{ ...IN_ORDER, quickMs: 3, slowMs: 2 }], "not testable"],
   ],
 );
