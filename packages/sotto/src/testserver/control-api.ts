@@ -37,7 +37,8 @@ export class ControlApi {
     });
     server.maxConnections = CONNECTIONS_MAX;
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause: NodeJS.ErrnoException) =>
+      // Kept: an error of accepting later must not end the program.
+      server.on("error", (cause: NodeJS.ErrnoException) =>
         reject(
           new DnsError(
             cause.code === "EADDRINUSE" ? "ERR_ADDRESS_IN_USE" : "ERR_SYSTEM",

@@ -123,12 +123,10 @@ export class FixtureServer {
   async #bind(port: number): Promise<void> {
     const socket = createSocket({ type: this.#address.includes(":") ? "udp6" : "udp4" });
     await new Promise<void>((resolve, reject) => {
-      socket.once("error", (cause) => reject(cannotOpen("udp", this.#address, port, cause)));
+      // Kept: answers to clients that are gone come back as errors.
+      socket.on("error", (cause) => reject(cannotOpen("udp", this.#address, port, cause)));
       socket.bind(port, this.#address, () => resolve());
     });
-    socket.removeAllListeners("error");
-    // Answers to clients that are gone come back as errors.
-    socket.on("error", () => undefined);
     socket.on("message", (octets, from) => this.#datagram(socket, octets, from));
     this.#closers.push(() => new Promise((resolve) => socket.close(() => resolve())));
     this.places.push({ transport: "udp", address: this.#address, port: socket.address().port });
@@ -304,7 +302,8 @@ function endSocket(socket: Socket, how: End, observed: Observed): void {
 
 function listen(server: Server, address: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) => reject(cannotOpen("tcp", address, port, cause)));
+    // Kept: an error of accepting later must not end the program.
+    server.on("error", (cause) => reject(cannotOpen("tcp", address, port, cause)));
     server.listen(port, address, () => {
       const local = server.address();
       resolve(typeof local === "object" && local !== null ? local.port : port);

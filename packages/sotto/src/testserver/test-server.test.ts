@@ -404,6 +404,16 @@ test("a folder for certificates is kept; it has what clients need", async () => 
   assert.match(readFileSync(`${folder}/root.key`, "utf8"), /IN\s+DS/);
 });
 
+test("a folder for certificates that cannot be written is told, and no port stays open", async () => {
+  const { authority } = world.tests.files;
+  const { code, stderr } = await run("--port-base", "0", "--only", "good", "--certificates", authority);
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /cannot write certificates to .*ca\.pem: EEXIST; another folder: --certificates FOLDER\n$/,
+  );
+});
+
 test("a fixture that nobody knows is a problem of the configuration", async () => {
   const runtime = world.runtime;
   await assert.rejects(

@@ -59,7 +59,10 @@ export class TestServer {
     this.#isFolderOurs = isFolderOurs;
   }
 
-  /** Rejects with ERR_CONFIG for names that no fixture has, and with what `FixtureServer.open` rejects with. */
+  /**
+   * Rejects with ERR_CONFIG for names that no fixture has, ERR_SYSTEM where certificates cannot be written, and with what
+   * `FixtureServer.open` rejects with.
+   */
   static async start(options: TestServerOptions, runtime: Runtime): Promise<TestServer> {
     const chosen = chooseFixtures(options.only);
     if (!chosen.ok) throw new DnsError("ERR_CONFIG", chosen.problem);
@@ -177,7 +180,6 @@ function behaviourOf(word: string): Behaviour | undefined {
 }
 
 function writeFiles(folder: string, { credentials, answers }: FixtureShared): TestServerFiles {
-  mkdirSync(folder, { recursive: true });
   const files = {
     folder,
     authority: join(folder, "ca.pem"),
@@ -185,10 +187,20 @@ function writeFiles(folder: string, { credentials, answers }: FixtureShared): Te
     clientKey: join(folder, "client.key"),
     trustAnchor: join(folder, "root.key"),
   };
-  writeFileSync(files.authority, credentials.authorityPem);
-  writeFileSync(files.clientCertificate, credentials.client.certificatePem);
-  writeFileSync(files.clientKey, credentials.client.keyPem, { mode: 0o600 });
-  writeFileSync(files.trustAnchor, answers.trustAnchorText);
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(files.authority, credentials.authorityPem);
+    writeFileSync(files.clientCertificate, credentials.client.certificatePem);
+    writeFileSync(files.clientKey, credentials.client.keyPem, { mode: 0o600 });
+    writeFileSync(files.trustAnchor, answers.trustAnchorText);
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new DnsError(
+      "ERR_SYSTEM",
+      `cannot write certificates to ${folder}: ${why}; another folder: --certificates FOLDER`,
+      { cause },
+    );
+  }
   return files;
 }
 
