@@ -157,6 +157,17 @@ export function zoneSideName(sought: Sought): Name {
   return sought.type === RRType.DS ? sought.name.parent() : sought.name;
 }
 
+/**
+ * A cut whose servers all lie below it and have no address cannot be asked for its servers' names, which is what runs below the
+ * first and some questions are about: whoever is above it may know them, or has glue by now.
+ */
+export function isStuck({ zone, servers }: Delegation, side: Name, depth: number): boolean {
+  return (
+    (depth > 0 || servers.some(({ name }) => name.equals(side))) &&
+    servers.every(({ name, addresses }) => addresses.length === 0 && name.isAtOrBelow(zone))
+  );
+}
+
 /** One object, one name, one array on V8, rounded up. */
 const SERVER_OVERHEAD_BYTES = 250;
 /** One short string on V8. */

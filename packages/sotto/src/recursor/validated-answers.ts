@@ -40,7 +40,7 @@ import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
 import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
-import { withTtlMax } from "./remaining-ttls.ts";
+import { withTtlMax, withTtlsMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 
@@ -221,9 +221,21 @@ export class ValidatedAnswers {
     const key = soughtKey(sought);
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
-    const started = this.#resolve(sought, validator, undefined).finally(() => this.#underWay.delete(key));
+    const started =
+      validator === undefined ? this.#unvalidated(sought) : this.#resolve(sought, validator, undefined);
+    const forget = (): void => void this.#underWay.delete(key);
+    started.then(forget, forget);
     this.#underWay.set(key, started);
     return started;
+  }
+
+  #unvalidated(sought: Sought): Promise<JudgedOutcome> {
+    const { mesh } = this.#parts;
+    return mesh.ask(mesh.begin(sought)).then(({ outcome }) => ({
+      outcome,
+      security: wordOf(outcome),
+      extendedErrors: [],
+    }));
   }
 
   /** Forgets what is remembered about a name and all below it. */
@@ -548,17 +560,6 @@ function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]
   const { answer } = outcome;
   const more = hints.filter((hint) => !answer.proofs.includes(hint));
   return { ...outcome, answer: { ...answer, proofs: [...answer.proofs, ...more] } };
-}
-
-/** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
-function withTtlsMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
-  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
-  const chain = outcome.chain.map(cap);
-  if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
-  if (outcome.kind !== "negative") return { ...outcome, chain };
-  const { answer } = outcome;
-  const soa = answer.soa === undefined ? undefined : cap(answer.soa);
-  return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
 }
 
 /** Secure when every part was said to be so by a forwarder that is believed. */

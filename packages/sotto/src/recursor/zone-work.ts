@@ -20,7 +20,7 @@ export class ZoneWork {
 
   /** True while a reply or an address may still come. */
   get isOpen(): boolean {
-    return this.inquiry.isOpen || this.#lookUps.size > 0;
+    return this.inquiry.isOpen || this.looksUp;
   }
 
   /**
@@ -32,9 +32,14 @@ export class ZoneWork {
     return this.inquiry.next(waitMs, Promise.any(lookUps));
   }
 
-  /** Waits for whatever is under way. */
+  /** Waits for a reply, or for one of the look-ups that are under way. */
   waitForAnything(waitMs: number): Promise<Arrival | undefined> {
-    return this.inquiry.next(waitMs, this.#lookUps.size > 0 ? Promise.race(this.#lookUps) : undefined);
+    return this.inquiry.next(waitMs, Promise.race(this.#lookUps));
+  }
+
+  /** True while addresses are looked up. */
+  get looksUp(): boolean {
+    return this.#lookUps.size > 0;
   }
 
   #track(lookUp: Promise<void>): void {
