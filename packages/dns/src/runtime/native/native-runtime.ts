@@ -1,9 +1,10 @@
-/** The real world with the native engine for listeners, where there is one; all else is the portable engine's. */
+/** The real world with the native engine for listeners and datagrams, where there is one; all else is the portable engine's. */
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
 import { ChannelEvents } from "../node/channel-events.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
 import type { Runtime } from "../runtime.ts";
+import { openNativeClientDatagram } from "./native-client-datagram.ts";
 import { openNativeDatagram } from "./native-datagram.ts";
 import { openNativeListener } from "./native-listener.ts";
 import { type NativeLoop, nativeLoop } from "./native-loop.ts";
@@ -15,7 +16,7 @@ export interface NativeRuntime extends Runtime {
 }
 
 /**
- * As `nodeRuntime`, with listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
+ * As `nodeRuntime`, with UDP sockets and listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
  * by `engineProblem`, and by the event `runtime.engine-unavailable`.
  */
 export function nativeRuntime(events: Events = new ChannelEvents()): NativeRuntime {
@@ -35,6 +36,6 @@ function nativeNetwork(loop: NativeLoop, portable: Network): Network {
     bindDatagram: (options, handlers) =>
       options.connectTo === undefined
         ? openNativeDatagram(loop, options, handlers)
-        : portable.bindDatagram(options, handlers),
+        : openNativeClientDatagram(loop, options.connectTo, options, handlers),
   };
 }
