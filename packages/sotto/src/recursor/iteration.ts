@@ -70,9 +70,10 @@ export class Iteration {
 
   #goOn(from: State): void {
     try {
-      let state = from;
+      // Between states that follow each other at once no time goes by.
+      let state = (from.kind === "done" ? undefined : this.#stopped()) ?? from;
       while (state.kind !== "done") {
-        const next: Step = this.#stopped() ?? this.#step(state);
+        const next: Step = this.#step(state);
         // It goes on when something has come.
         if (next === undefined) return;
         if (next instanceof Promise) {

@@ -93,8 +93,9 @@ export class Mesh {
   /** Answers a client's work: joins the run for the question or starts one. */
   ask(work: Work): Promise<Answered> {
     const { sought } = work;
-    const joined = this.#runs.get(soughtKey(sought));
-    const answering = this.#answerFor(work, sought, DEPTH_MAX);
+    const key = soughtKey(sought);
+    const joined = this.#runs.get(key);
+    const answering = this.#answerFor(work, sought, DEPTH_MAX, key);
     if (answering === undefined) return Promise.resolve({ outcome: busy, sources: NOBODY, proofs: [] });
     return joined === undefined || joined.depth === 0 ? answering : this.#unlessStarved(work, answering);
   }
@@ -143,10 +144,14 @@ export class Mesh {
     return this.#answerFor(parent, sought, DEPTH_MAX);
   }
 
-  #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered> | undefined {
+  #answerFor(
+    parent: Work,
+    sought: Sought,
+    depthMax: number,
+    key = soughtKey(sought),
+  ): Promise<Answered> | undefined {
     const cached = this.failures.find(sought);
     if (cached !== undefined) return Promise.resolve({ outcome: cached, sources: NOBODY, proofs: [] });
-    const key = soughtKey(sought);
     const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
     if (joined === undefined && parent.depth >= depthMax) return undefined;

@@ -175,6 +175,7 @@ export class Recursor implements Responder {
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
       admit: (message, delegation) => {
         this.#reports?.noteReply(delegation.zone, message);
+        if (options.isUnwanted === undefined) return message;
         return withoutUnwanted(message, isUnwanted, this.#shared.isSigned(delegation));
       },
       admitForwarded: (message, name) => withoutUnwanted(message, isUnwanted, isValidated(name)),
