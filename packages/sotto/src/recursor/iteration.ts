@@ -38,7 +38,8 @@ export class Iteration {
   #minimisation: QnameMinimisation;
   /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
   #asked: Sought;
-  readonly #stop = new Stop();
+  /** Of what is forwarded. */
+  #stop: Stop | undefined = undefined;
   #failedZones: ReadonlySet<ConfiguredZone> = NONE_FAILED;
   #isStopped = false;
   #settle: (outcome: Outcome) => void = () => undefined;
@@ -100,7 +101,7 @@ export class Iteration {
   /** Ends the resolution soon, without an answer: the recursor is being closed. */
   stop(): void {
     this.#isStopped = true;
-    this.#stop.abort();
+    this.#stop?.abort();
     this.#inquiry?.close();
   }
 
@@ -200,6 +201,7 @@ export class Iteration {
     const { quota } = this.#run;
     if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
+    this.#stop ??= new Stop();
     const context = { deadlineMs: quota.deadlineMs, signal: this.#stop };
     const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {

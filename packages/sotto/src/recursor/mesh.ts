@@ -7,7 +7,6 @@ import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache, type OnFailure } from "./failure-cache.ts";
 import type { Outcome, Sought } from "./outcome.ts";
-import { soughtKey } from "./outcome.ts";
 import { DEPTH_MAX, Quota } from "./quota.ts";
 
 /** One resolution under way. */
@@ -51,8 +50,7 @@ export class Mesh {
   readonly #resolve: Resolve;
   readonly #clock: Clock;
   readonly #deadlineMs: number;
-  readonly #runs = new Map<string, Run>();
-  #repeats = 0;
+  readonly #runs = new Runs();
 
   /** `deadlineMs` is the longest time for one run, milliseconds. */
   constructor(resolve: Resolve, deadlineMs: number, clock: Clock, onFailure: OnFailure = () => undefined) {
@@ -70,8 +68,7 @@ export class Mesh {
 
   /** Resolves when nothing is under way any more; new work should have been stopped. */
   async settled(): Promise<void> {
-    while (this.#runs.size > 0)
-      await Promise.allSettled(Array.from(this.#runs.values(), (run) => run.outcome));
+    while (this.#runs.size > 0) await Promise.allSettled(this.#runs.all().map((run) => run.outcome));
   }
 
   /** Begins work for a client's question, with a purse of its own. */
@@ -93,9 +90,8 @@ export class Mesh {
   /** Answers a client's work: joins the run for the question or starts one. */
   ask(work: Work): Promise<Answered> {
     const { sought } = work;
-    const key = soughtKey(sought);
-    const joined = this.#runs.get(key);
-    const answering = this.#answerFor(work, sought, DEPTH_MAX, key);
+    const joined = this.#runs.find(sought);
+    const answering = this.#answerFor(work, sought, DEPTH_MAX, joined);
     if (answering === undefined) return Promise.resolve({ outcome: busy, sources: NOBODY, proofs: [] });
     return joined === undefined || joined.depth === 0 ? answering : this.#unlessStarved(work, answering);
   }
@@ -111,11 +107,10 @@ export class Mesh {
 
   /** Asks for something that nobody waits for, with a purse of its own. */
   prime(sought: Sought): void {
-    if (this.#runs.has(soughtKey(sought)) || this.failures.find(sought) !== undefined) return;
-    const key = soughtKey(sought);
-    const run = this.#add(new Running(this.begin(sought), sought, undefined, 0), key);
+    if (this.#runs.find(sought) !== undefined || this.failures.find(sought) !== undefined) return;
+    const run = this.#add(new Running(this.begin(sought), sought, undefined, 0));
     // What somebody waits for goes first.
-    if (run !== undefined) queueMicrotask(() => this.#start(run, key));
+    if (run !== undefined) queueMicrotask(() => this.#start(run));
   }
 
   /** Resolves a question again, past the cache and past the servers in `avoid`. */
@@ -126,9 +121,8 @@ export class Mesh {
     leewayMs = 0,
   ): Promise<Answered | undefined> {
     if (parent.depth >= DEPTH_MAX) return undefined;
-    const key = `again ${++this.#repeats}`;
-    const run = this.#add(new Running(parent, sought, avoid, leewayMs), key);
-    return run && this.#startFor(parent, run, key);
+    const run = this.#add(new Running(parent, sought, avoid, leewayMs));
+    return run && this.#startFor(parent, run);
   }
 
   /**
@@ -148,22 +142,21 @@ export class Mesh {
     parent: Work,
     sought: Sought,
     depthMax: number,
-    key = soughtKey(sought),
+    joined = this.#runs.find(sought),
   ): Promise<Answered> | undefined {
     const cached = this.failures.find(sought);
     if (cached !== undefined) return Promise.resolve({ outcome: cached, sources: NOBODY, proofs: [] });
-    const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
     if (joined === undefined && parent.depth >= depthMax) return undefined;
     if (joined !== undefined) return this.#wait(parent, joined);
-    const run = this.#add(new Running(parent, sought, undefined, parent.leewayMs), key);
-    return run && this.#startFor(parent, run, key);
+    const run = this.#add(new Running(parent, sought, undefined, parent.leewayMs));
+    return run && this.#startFor(parent, run);
   }
 
   /** That somebody waits for it has to be known before it can ask for others. */
-  #startFor(parent: Work, run: Running, key: string): Promise<Answered> {
+  #startFor(parent: Work, run: Running): Promise<Answered> {
     const answering = this.#wait(parent, run);
-    this.#start(run, key);
+    this.#start(run);
     return answering;
   }
 
@@ -184,21 +177,21 @@ export class Mesh {
     );
   }
 
-  #add(run: Running, key: string): Running | undefined {
+  #add(run: Running): Running | undefined {
     if (this.#runs.size >= RUNS_MAX) return undefined;
-    this.#runs.set(key, run);
+    this.#runs.add(run);
     return run;
   }
 
-  #start(run: Running, key: string): void {
+  #start(run: Running): void {
     this.#resolve(run).then(
       (settled) => {
-        this.#runs.delete(key);
+        this.#runs.delete(run);
         this.#remember(run, settled);
         run.settle(settled);
       },
       (problem: unknown) => {
-        this.#runs.delete(key);
+        this.#runs.delete(run);
         // A bug reaches whoever waits; when nobody does any more it must not end the process.
         run.outcome.catch(() => undefined);
         run.fail(problem);
@@ -229,6 +222,8 @@ class Running implements Run {
   readonly proofs: RRset[] = [];
   readonly avoid: ReadonlySet<string> | undefined;
   readonly leewayMs: number;
+  /** Another one for the same name. */
+  next: Running | undefined = undefined;
   settle: (outcome: Outcome) => void = () => undefined;
   fail: (problem: unknown) => void = () => undefined;
 
@@ -243,6 +238,52 @@ class Running implements Run {
       this.settle = resolve;
       this.fail = reject;
     });
+  }
+}
+
+/** Those that may be joined, by name: few names are asked for two types at once, and a key of both would be made for each look. */
+class Runs {
+  readonly #byName = new Map<string, Running>();
+  /** Those that nobody joins: they are asked again, past the cache. */
+  readonly #alone = new Set<Running>();
+  #count = 0;
+
+  get size(): number {
+    return this.#count;
+  }
+
+  find({ name, type }: Sought): Running | undefined {
+    let run = this.#byName.get(name.key);
+    while (run !== undefined && run.sought.type !== type) run = run.next;
+    return run;
+  }
+
+  add(run: Running): void {
+    this.#count++;
+    if (run.avoid !== undefined) {
+      this.#alone.add(run);
+      return;
+    }
+    const { key } = run.sought.name;
+    run.next = this.#byName.get(key);
+    this.#byName.set(key, run);
+  }
+
+  delete(run: Running): void {
+    this.#count--;
+    if (this.#alone.delete(run)) return;
+    const { key } = run.sought.name;
+    const first = this.#byName.get(key);
+    if (first === run && run.next === undefined) this.#byName.delete(key);
+    else if (first === run && run.next !== undefined) this.#byName.set(key, run.next);
+    else for (let one = first; one !== undefined; one = one.next) if (one.next === run) one.next = run.next;
+  }
+
+  all(): Running[] {
+    const all = [...this.#alone];
+    for (const first of this.#byName.values())
+      for (let run: Running | undefined = first; run !== undefined; run = run.next) all.push(run);
+    return all;
   }
 }
 
