@@ -119,7 +119,7 @@ export class FrontService {
     return this.#pending;
   }
 
-  /** Resolves when no query waits. */
+  /** Resolves when no query of a client waits; renewals, copies and transfers are the pools' (`BackendPool.idle`). */
   idle(): Promise<void> {
     return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }

@@ -35,6 +35,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
   readonly #underWay: Forwarding[] = [];
   readonly #timer: SharedTimer;
   readonly #transfers = new Set<Transfer>();
+  #whenIdle: (() => void)[] = [];
   #isClosed = false;
 
   /** Throws a `DnsError` (`ERR_CONFIG`) when there are no backends, too many, or two of one name. */
@@ -82,16 +83,34 @@ export class BackendPool implements ForwardingHost, BackendHost {
     const transfer = this.#backends[index]?.openTransfer(query, {
       onMessage: (octets) => handlers.onMessage(octets),
       onEnd: (problem) => {
-        if (transfer !== undefined) this.#transfers.delete(transfer);
+        this.#transferEnded(transfer);
         handlers.onEnd(problem);
       },
       onCancelled: () => {
-        if (transfer !== undefined) this.#transfers.delete(transfer);
+        this.#transferEnded(transfer);
         handlers.onCancelled?.();
       },
     });
     if (transfer !== undefined) this.#transfers.add(transfer);
     return transfer;
+  }
+
+  #transferEnded(transfer: Transfer | undefined): void {
+    if (transfer !== undefined) this.#transfers.delete(transfer);
+    this.#noteIdle();
+  }
+
+  /** Resolves when nothing is under way: no query, whoever asked it, and no transfer. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenIdle.push(resolve);
+      this.#noteIdle();
+    });
+  }
+
+  #noteIdle(): void {
+    if (this.#underWay.length > 0 || this.#transfers.size > 0) return;
+    for (const isIdle of this.#whenIdle.splice(0)) isIdle();
   }
 
   #refusal(): DnsError {
@@ -212,9 +231,11 @@ export class BackendPool implements ForwardingHost, BackendHost {
 
   remove(forwarding: Forwarding): void {
     const last = this.#underWay.pop();
-    if (last === undefined || last === forwarding) return;
-    last.index = forwarding.index;
-    this.#underWay[forwarding.index] = last;
+    if (last !== undefined && last !== forwarding) {
+      last.index = forwarding.index;
+      this.#underWay[forwarding.index] = last;
+    }
+    if (this.#whenIdle.length > 0) this.#noteIdle();
   }
 
   /** Looks at what is due; others may come and go meanwhile. */
