@@ -34,6 +34,7 @@ export * from "./message-view.ts";
 export * from "./name.ts";
 export * from "./octets.ts";
 export * from "./parsed.ts";
+export * from "./prefix-trie.ts";
 export * from "./proxy-header.ts";
 export * from "./rdata/check.ts";
 export * from "./rdata/rdata.ts";
