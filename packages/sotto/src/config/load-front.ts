@@ -116,7 +116,7 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
     listeners,
     access: checked.access,
     cookies: toCookies(checked, folder, (key, message) => report(["cookies", key], message)),
-    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    limits: toAdmissionLimits(checked, (path, message) => report(["limits", ...path], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     log: checked.log,

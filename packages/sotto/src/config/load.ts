@@ -167,7 +167,7 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
       zones: checked["local-zones"].zones.map(({ name, type }) => ({ name: parseName(name), kind: type })),
     },
     cache: toCache(checked, (key, message) => report(["cache", key], message)),
-    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    limits: toAdmissionLimits(checked, (path, message) => report(["limits", ...path], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };
