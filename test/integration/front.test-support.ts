@@ -61,6 +61,8 @@ export interface TestFrontOptions {
   readonly tls?: string;
   /** More for the tcp listener. */
   readonly tcp?: string;
+  /** More pools, before all others. */
+  readonly pools?: string;
   readonly events?: Events;
   /** Its clock stands still (timers do not), so that no token comes back while the test runs. */
   readonly isTimeless?: boolean;
@@ -70,7 +72,7 @@ export interface TestFrontOptions {
 export async function startTestFront(
   context: TestContext,
   settings: string,
-  { files = {}, tls = "", tcp = "", events, isTimeless = false }: TestFrontOptions = {},
+  { files = {}, tls = "", tcp = "", pools = "", events, isTimeless = false }: TestFrontOptions = {},
 ): Promise<TestFront> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-front-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -95,7 +97,7 @@ export async function startTestFront(
   - { name: encrypted, transport: tls, address: 127.0.0.1, port: 0, certificate: server.pem, key: server.key${tls} }
   - { name: web, transport: https, address: 127.0.0.1, port: 0, certificate: server.pem, key: server.key }
 pools:
-  - { name: main, backends: [{ address: "tcp://${backend.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
+${pools}  - { name: main, backends: [{ address: "tcp://${backend.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
   - { name: second, backends: [{ address: "tcp://${second.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
   - { name: gone, backends: [{ address: "tcp://127.0.0.1:1" }], health: { interval: 100ms, fall: 1 }, cache: 0B }
 cookies: { policy: "off" }
@@ -152,7 +154,9 @@ export interface TestQuery extends Partial<Omit<Message, "edns" | "questions">> 
 
 /** The answer; undefined when a query that was sent after it, and takes the same way, was answered and it was not. */
 export async function askFront(front: TestFront, query: TestQuery = {}): Promise<Message | undefined> {
-  const sent = [messageOf(query, 1), messageOf({ name: "control.example." }, CONTROL_ID)];
+  // Without RD: no cache answers it before the other one.
+  const control = messageOf({ name: "control.example.", recursionDesired: false }, CONTROL_ID);
+  const sent = [messageOf(query, 1), control];
   const replies = await exchange(front, query, sent);
   return replies.find(({ id }) => id === 1);
 }

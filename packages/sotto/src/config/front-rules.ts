@@ -70,9 +70,12 @@ export const OPTION_NAMES: Readonly<Record<string, number>> = {
   padding: 12,
   chain: 13,
   "extended-error": 15,
+  "report-channel": 18,
+  "zone-version": 19,
 };
 
-const option = z
+/** A code or a name. */
+export const option = z
   .union([z.number().int().min(1).max(65_535), z.enum(Object.keys(OPTION_NAMES) as [string, ...string[]])])
   .meta({ description: "Number of an EDNS option, or nsid, client-subnet, cookie, …" });
 

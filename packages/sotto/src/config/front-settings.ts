@@ -2,7 +2,7 @@
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
 import { z } from "zod";
-import { frontRuleSections } from "./front-rules.ts";
+import { frontRuleSections, option } from "./front-rules.ts";
 import { duration, prefix, size, text } from "./setting-types.ts";
 import { settings } from "./settings.ts";
 
@@ -29,7 +29,7 @@ const backend = z.strictObject({
   }),
   proxy: z.enum(["off", "v2"]).default("off").meta({
     description:
-      "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each.",
+      "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each. Answers in the packet cache are for all clients: `cache: 0B` where the backend answers by client.",
   }),
   "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
     description:
@@ -98,6 +98,10 @@ const pool = z.strictObject({
   "serve-stale": duration().default("1h").meta({
     description:
       "While all its backends are down, answers are given for so long after their end (RFC 8767); 0s: never.",
+  }),
+  "pass-options": z.array(option).max(16).default([]).meta({
+    description:
+      "EDNS options that clients' queries and the answers carry through as they are, such as zone-version or report-channel before authoritative servers; answers with one are not kept. Others end here on both sides (RFC 6891 §6.2.6), but for extended errors and client subnets.",
   }),
   "pass-ad": z.boolean().default(true).meta({
     description:

@@ -1,7 +1,15 @@
 /** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
 import { dirname, resolve } from "node:path";
 import { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "@sotto/dns/transport";
-import { type Name, parseName, type Rcode, RRType, rcodeFromText, rrTypeFromText } from "@sotto/dns/wire";
+import {
+  EdnsOptionCode,
+  type Name,
+  parseName,
+  type Rcode,
+  RRType,
+  rcodeFromText,
+  rrTypeFromText,
+} from "@sotto/dns/wire";
 import type { Config } from "./config.ts";
 import {
   type ConfigDocument,
@@ -10,6 +18,7 @@ import {
   readConfigText,
 } from "./config-document.ts";
 import { frontSchema } from "./explain.ts";
+import { optionCode } from "./front-rule-conditions.ts";
 import type { FrontRulesConfig } from "./front-rules-config.ts";
 import { toFrontRules } from "./front-rules-load.ts";
 import { type FrontSettings, frontSettings } from "./front-settings.ts";
@@ -49,6 +58,8 @@ export interface PoolConfig {
   readonly cacheBytes: number;
   readonly maxTtlSeconds: number;
   readonly staleSeconds: number;
+  /** Codes of EDNS options that go through as they are. */
+  readonly passedOptions: readonly number[];
   readonly passesAuthenticData: boolean;
 }
 
@@ -184,8 +195,23 @@ function toPool(
     cacheBytes,
     maxTtlSeconds: Math.floor(known(tryParseDuration(pool["max-ttl"])) / 1000),
     staleSeconds: Math.floor(known(tryParseDuration(pool["serve-stale"])) / 1000),
+    passedOptions: toPassedOptions(pool["pass-options"], (i, message) =>
+      report(["pass-options", i], message),
+    ),
     passesAuthenticData: pool["pass-ad"],
   };
+}
+
+function toPassedOptions(
+  options: FrontSettings["pools"][number]["pass-options"],
+  report: (index: number, message: string) => void,
+): number[] {
+  return options.map((option, i) => {
+    const code = optionCode(option);
+    const why = NEVER_PASSED.get(code);
+    if (why !== undefined) report(i, `option ${option} does not go through: ${why}`);
+    return code;
+  });
 }
 
 function toBackend(backend: FrontSettings["pools"][number]["backends"][number]): BackendConfig {
@@ -203,6 +229,18 @@ function toBackend(backend: FrontSettings["pools"][number]["backends"][number]):
     tcpPort: backend["tcp-port"],
   };
 }
+
+/** EDNS options that cannot go through, and why. */
+const NEVER_PASSED: ReadonlyMap<number, string> = new Map([
+  [
+    EdnsOptionCode.ClientSubnet,
+    "client subnets are passed anyway, as RFC 7871 wants, unless a rule changes them",
+  ],
+  [EdnsOptionCode.Cookie, "a cookie is between neighbours (RFC 7873 §5)"],
+  [EdnsOptionCode.TcpKeepalive, "it is about one connection (RFC 7828 §3.2)"],
+  [EdnsOptionCode.Padding, "it is about one message (RFC 7830 §3); each side has its own"],
+  [EdnsOptionCode.ExtendedError, "extended errors are passed anyway (RFC 8914)"],
+]);
 
 /** One that answers in order holds up a quarter with a slow name, and not all. */
 const CONNECTIONS_SHARED = 4;
