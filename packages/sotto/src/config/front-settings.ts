@@ -9,10 +9,18 @@ import { settings } from "./settings.ts";
 const backend = z.strictObject({
   address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
     description:
-      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is always authenticated, and never asked in clear.",
+      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
   }),
   name: z.string().min(1).max(63).optional().meta({
     description: "What it is called in status, log and commands. Default: its address.",
+  }),
+  profile: z.enum(["strict", "opportunistic"]).optional().meta({
+    description:
+      "Usage profile (RFC 8310 §5), for tls. strict: no query leaves before it has proved by name or pin who it is. opportunistic: authenticated where it can be, else encrypted, whoever it is, and never in clear; status and log say which. Absent: strict with a name or a pin, and encrypted only without.",
+  }),
+  authorities: z.string().optional().meta({
+    description:
+      "PEM file with the authorities that its certificate must lead to, for tls with a name or a pin. Absent: the system's (on Linux those of /etc/ssl), or Node's own where the system has none.",
   }),
   weight: z.number().int().min(1).max(1000).default(1).meta({
     description: "Its share of the queries, for the choices weighted and hash.",

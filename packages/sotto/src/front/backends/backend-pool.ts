@@ -1,5 +1,6 @@
 /** A pool of backends: takes queries, shares them out, and gives each exactly one outcome. */
 import { DnsError, type Runtime, SharedTimer } from "@sotto/dns/runtime";
+import type { Authentication } from "@sotto/dns/transport";
 import { Rcode } from "@sotto/dns/wire";
 import type { AttemptQuery } from "./attempt.ts";
 import { Backend, type BackendHost } from "./backend.ts";
@@ -255,6 +256,14 @@ export class BackendPool implements ForwardingHost, BackendHost {
       why,
       forMs: Math.round(forMs),
     });
+  }
+
+  tellAuthentication({ name }: Backend, authentication: Authentication): void {
+    const why = authentication.isAuthenticated ? authentication.by : authentication.problem;
+    this.#runtime.events.publish(
+      `front.backend.${authentication.isAuthenticated ? "authenticated" : "not-authenticated"}`,
+      { pool: this.name, backend: name, why },
+    );
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import {
+  type Authentication,
   type LinkTarget,
   type QueryOutcome,
   upstreamAddressToText,
@@ -37,6 +38,8 @@ export interface BackendHost {
   readonly isDown: boolean;
   /** A state has changed. */
   tell(backend: Backend, change: StateChange): void;
+  /** It has proved who it is, or does not any more, or never did. */
+  tellAuthentication(backend: Backend, authentication: Authentication): void;
 }
 
 export class Backend implements Candidate, AttemptCarrier, DatagramHost {
@@ -75,6 +78,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   #plainUntilMs = Number.NEGATIVE_INFINITY;
   /** Who comes later waits behind those who wait: where all wait for the same connections, which not all do. */
   readonly #isInOrder: boolean;
+  /** What the latest connection proved. */
+  #authentication: Authentication | undefined = undefined;
   #isPumping = false;
   #isClosed = false;
 
@@ -113,6 +118,11 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       // Once for each connection, however many queries it fails.
       onConnectFailed: (problem: DnsError) => {
         if (!isUdp) this.health.noteFailure(problem.message, runtime.clock.nowMs());
+      },
+      onAuthentication: (authentication: Authentication) => {
+        const before = this.#authentication?.isAuthenticated;
+        this.#authentication = authentication;
+        if (before !== authentication.isAuthenticated) host.tellAuthentication(this, authentication);
       },
     };
     this.#streams = tellsClient ? new ClientLanes(streams, runtime) : new StreamLanes(streams, runtime);
@@ -453,6 +463,10 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       address: upstreamAddressToText(this.options.address),
       state: this.health.state,
       why: this.health.why,
+      authentication: this.#target.tls && {
+        isRequired: this.#target.tls.authenticate === "required",
+        ...(this.#authentication ?? NOTHING_PROVED),
+      },
       forMs: nowMs - this.health.sinceMs,
       weight: this.options.weight ?? 1,
       inFlight: this.#inFlight.length,
@@ -476,6 +490,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 }
 
+const NOTHING_PROVED: Authentication = { isAuthenticated: false, problem: "there was no connection yet" };
 /** TC, in the third octet. */
 const TRUNCATED = 0x02;
 /** Connections that may end under one query: those of a server that closes after each reply, until that is learnt. */
