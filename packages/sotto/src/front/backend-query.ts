@@ -26,9 +26,9 @@ export function makeBackendQuery(
   passed: ReadonlySet<number>,
 ): Uint8Array {
   const { questionEnd } = view;
-  const added: Omit<SetOption, "kind">[] = changes.filter(isSetForGood);
-  added.push(...clientOptions(view, changes, passed));
   const subnet = subnetSent(view, changes);
+  const added: Omit<SetOption, "kind">[] = changes.filter(isSetForGood);
+  if (passed.size > 0) added.push(...clientOptions(view, changes, passed));
   const isOwn = subnet !== undefined && !added.some(({ code }) => code === EdnsOptionCode.ClientSubnet);
   if (isOwn) added.unshift({ code: EdnsOptionCode.ClientSubnet, data: subnet });
   const optionOctets = optionOctetsOf(added);

@@ -25,7 +25,8 @@ export interface SubnetOfReply {
 
 /** The client subnet that a backend gets: the last change of the rules counts, and without one it is the client's. */
 export function subnetSent(view: MessageView, changes: readonly EdnsEdit[]): Uint8Array | undefined {
-  const change = changes.findLast(({ code }) => code === EdnsOptionCode.ClientSubnet);
+  const change =
+    changes.length === 0 ? undefined : changes.findLast(({ code }) => code === EdnsOptionCode.ClientSubnet);
   if (change === undefined) return view.optionData(EdnsOptionCode.ClientSubnet);
   return change.kind === "set" ? change.data : undefined;
 }
@@ -38,7 +39,7 @@ export function readSubnet(
 ): Parsed<SubnetOfReply> {
   const sent = read(subnetSent(view, changes));
   // Whoever speaks for its client by PROXY may be answered for that client's network without having asked.
-  if (sent === undefined) return parsed({ option: undefined, isForAll: !isTailored(answered) });
+  if (sent === undefined) return isTailored(answered) ? FOR_SOME : FOR_ALL;
   const reply = answered && tryReadClientSubnet(answered);
   if (reply !== undefined && !(reply.ok && answers(reply.value, sent)))
     return problem("it answers for another client subnet than it was asked for");
@@ -51,6 +52,10 @@ export function readSubnet(
       : undefined;
   return parsed({ option, isForAll: false });
 }
+
+/** Most replies: nothing is made for them. */
+const FOR_ALL: Parsed<SubnetOfReply> = parsed({ option: undefined, isForAll: true });
+const FOR_SOME: Parsed<SubnetOfReply> = parsed({ option: undefined, isForAll: false });
 
 function read(data: Uint8Array | undefined): ClientSubnet | undefined {
   const subnet = data && tryReadClientSubnet(data);

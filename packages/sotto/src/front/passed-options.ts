@@ -25,7 +25,9 @@ export function clientOptions(
   changes: readonly EdnsEdit[],
   codes: ReadonlySet<number>,
 ): readonly EdnsOption[] {
-  return passedOptions(view, codes).filter(({ code }) => !changes.some((change) => change.code === code));
+  const passed = passedOptions(view, codes);
+  if (passed.length === 0) return passed;
+  return passed.filter(({ code }) => !changes.some((change) => change.code === code));
 }
 
 const NOTHING: readonly EdnsOption[] = [];
