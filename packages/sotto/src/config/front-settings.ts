@@ -16,7 +16,7 @@ const backend = z.strictObject({
   }),
   profile: z.enum(["strict", "opportunistic"]).optional().meta({
     description:
-      "Usage profile (RFC 8310 §5), for tls. strict: no query leaves before it has proved by name or pin who it is. opportunistic: authenticated where it can be, else encrypted, whoever it is, and never in clear; status and log say which. Absent: strict with a name or a pin, and encrypted only without.",
+      "Usage profile (RFC 8310 §5), for tls. strict: no query leaves before it has proved by name or pin who it is. opportunistic: authenticated where it can be, else encrypted, whoever it is, and never in clear; others over TLS in its pool then come first, and status and log say which. Absent: strict with a name or a pin, and encrypted only without.",
   }),
   authorities: z.string().optional().meta({
     description:

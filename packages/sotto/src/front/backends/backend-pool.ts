@@ -190,6 +190,8 @@ export class BackendPool implements ForwardingHost, BackendHost {
   /** Marks those that are up and have room; those that are suspect or were tried for `but` are left out. Gives whether there are any. */
   #allow(but: Forwarding | undefined, nowMs: number): boolean {
     let isAny = false;
+    let isAnyDoubted = false;
+    let hasBetter = false;
     for (const backend of this.#backends) {
       const { health } = backend;
       const isUsable =
@@ -200,8 +202,13 @@ export class BackendPool implements ForwardingHost, BackendHost {
       backend.isUsable = isUsable;
       if (!isUsable) continue;
       isAny = true;
+      if (backend.isDoubted) isAnyDoubted = true;
+      else if (backend.isEncrypted) hasBetter = true;
       backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
     }
+    // RFC 8310 §6.5: it may be an attack, and others are preferred; not those in clear, who prove nothing either.
+    if (isAnyDoubted && hasBetter)
+      for (const backend of this.#backends) if (backend.isDoubted) backend.isUsable = false;
     return isAny;
   }
 

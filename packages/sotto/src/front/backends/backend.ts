@@ -173,6 +173,17 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     );
   }
 
+  get isEncrypted(): boolean {
+    return this.#target.tls !== undefined && this.#datagrams === undefined;
+  }
+
+  /** It should prove who it is, did not on its latest connection, and may be asked all the same: perhaps somebody else answers. */
+  get isDoubted(): boolean {
+    return (
+      this.#target.tls?.authenticate === "if possible" && this.#authentication?.isAuthenticated === false
+    );
+  }
+
   /** Why connecting failed last. */
   get connectProblem(): DnsError | undefined {
     return this.#memory.backOff.problem;
