@@ -35,6 +35,33 @@ test("who should prove who it is and does not is asked when no other one over TL
   await end();
 });
 
+// Queries and checks keep a connection open for as long as they come: a renewed certificate was not looked at before they ended.
+test("a connection that proved nothing is left after a minute, so that a certificate that is renewed counts", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tls"], {
+    backends: [{ ...optionsOf(1, "other.example", "if possible"), limits: { connections: 1 } }],
+  });
+  const [backend] = backends;
+  assert.ok(backend);
+  const askFor = async (seconds: number): Promise<void> => {
+    for (const name of names(seconds, `s${seconds}`)) {
+      const asked = ask(name);
+      await settled([asked]);
+      assert.equal(assertAnswered(asked), "b1");
+      await world.clock.advance(1000);
+    }
+  };
+  await askFor(50);
+  assert.equal(backend.connectionsInAll, 1);
+  await backend.rename("other.example");
+  await askFor(20);
+  assert.equal(backend.connectionsInAll, 2);
+  assert.equal(pool.status.backends[0]?.authentication?.isAuthenticated, true);
+  await askFor(100);
+  assert.equal(backend.connectionsInAll, 2, "who is authenticated stays");
+  assert.equal(pool.status.backends[0]?.counters.failures.connection, 0);
+  await end();
+});
+
 test("encrypted for whomever is better than clear: a backend in clear is not asked in its place", async () => {
   const clear = tryParseUpstreamAddress("tcp://198.51.100.2");
   assert.ok(clear.ok);

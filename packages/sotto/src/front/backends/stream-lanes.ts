@@ -22,6 +22,8 @@ export interface Lane {
   isBlamed: boolean;
   /** What its connection proved was told. */
   isToldOf: boolean;
+  /** From when on another connection may prove more, monotonic milliseconds; Infinity where there is nothing to prove. */
+  provesAnewAtMs: number;
 }
 
 export interface StreamLanesOptions {
@@ -86,6 +88,10 @@ export class StreamLanes {
       }
       if (lane.given >= lane.givenMax || !link.takesQueries) continue;
       const { pending } = link;
+      if (pending === 0 && nowMs >= lane.provesAnewAtMs) {
+        void link.close();
+        continue;
+      }
       if (pending >= bestPending) continue;
       best = lane;
       bestPending = pending;
@@ -118,7 +124,7 @@ export class StreamLanes {
     const { lane } = attempt;
     if (outcome.kind === "reply") {
       memory.backOff.noteSuccess();
-      this.#tellOf(lane);
+      this.#tellOf(lane, nowMs);
     }
     if (outcome.kind !== "lost" || lane === undefined || lane.isJudged) return;
     const end = earlyEnd(outcome, lane);
@@ -127,11 +133,14 @@ export class StreamLanes {
     memory.noteEarlyEnd(end, outcome.repliesServed, nowMs);
   }
 
-  #tellOf(lane: Lane | undefined): void {
+  #tellOf(lane: Lane | undefined, nowMs: number): void {
     if (lane === undefined || lane.isToldOf) return;
     lane.isToldOf = true;
     const authentication = lane.link?.facts?.authentication;
-    if (authentication !== undefined) this.#options.onAuthentication(authentication);
+    if (authentication === undefined) return;
+    if (!authentication.isAuthenticated && this.#options.target.tls?.authenticate === "if possible")
+      lane.provesAnewAtMs = nowMs + PROVES_ANEW_MS;
+    this.#options.onAuthentication(authentication);
   }
 
   #open(lane: Lane, nowMs: number): void {
@@ -142,6 +151,7 @@ export class StreamLanes {
     lane.isJudged = false;
     lane.isBlamed = false;
     lane.isToldOf = false;
+    lane.provesAnewAtMs = Number.POSITIVE_INFINITY;
     this.opened++;
     lane.link = new ClientLink(
       {
@@ -194,6 +204,7 @@ function makeLane(): Lane {
     isJudged: false,
     isBlamed: false,
     isToldOf: false,
+    provesAnewAtMs: Number.POSITIVE_INFINITY,
   };
 }
 
@@ -207,5 +218,7 @@ function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane):
 
 /** Queries on the emptiest connection from which on another one is opened: a few are no crowd, and share a write. */
 const OPEN_ANOTHER_AT = 4;
+/** Certificates are renewed while connections stay; a handshake a minute is next to nothing. */
+const PROVES_ANEW_MS = 60_000;
 /** For checks, which come on top. */
 const SPARE = 2;
