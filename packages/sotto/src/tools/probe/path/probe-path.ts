@@ -52,7 +52,7 @@ export async function probePath(
     cells.push(cell);
     onCell(cell);
   }
-  await prober.settle();
+  await prober.close();
   const tookMs = Math.round(runtime.clock.nowMs() - prober.startMs);
   return { kind: "path", target: target.text, startedAt, tookMs, cells };
 }

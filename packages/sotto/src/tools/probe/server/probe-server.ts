@@ -73,7 +73,7 @@ export async function probeServer(
     else tell(cell);
   }
   const watch = await idle;
-  await prober.settle();
+  await prober.close();
   if (keepalive !== undefined) tell(withIdle(keepalive, watch, idleLog.steps));
   tell({
     row: IDLE_ROW,

@@ -13,7 +13,7 @@ export async function rawExchange(
   octets: Uint8Array,
   isEnough: (soFar: Uint8Array) => boolean,
 ): Promise<Uint8Array | string> {
-  const { target, patience, options, runtime } = prober;
+  const { target, patience, runtime, signal } = prober;
   await prober.settle();
   prober.countConnection();
   let stream: ByteStream;
@@ -24,7 +24,7 @@ export async function rawExchange(
       tls: undefined,
       connectTimeoutMs: patience.connectMs,
       handshakeTimeoutMs: patience.handshakeMs,
-      signal: options.signal,
+      signal,
     });
   } catch (error) {
     if (!DnsError.is(error)) throw error;
