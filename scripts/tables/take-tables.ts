@@ -23,6 +23,7 @@ import {
   TLS_PORT,
   ZONE,
 } from "./table-servers.ts";
+import { bothLooks, differingLooks, rowsToRepeat } from "./two-looks.ts";
 
 export interface TakeOptions {
   readonly servers: readonly TableServer[];
@@ -198,15 +199,12 @@ async function withSecondLook(
   first: TitledReport,
   options: TakeOptions,
 ): Promise<TitledReport> {
-  const rows = first.report.cells
-    .filter(({ verdict }) => verdict === "broken" || verdict === "partial")
-    .map(({ row }) => row);
+  const rows = rowsToRepeat(first);
   if (rows.length === 0) return first;
   options.tell(`${client.name} once more: ${rows.join(", ")}`);
   const second = await takeClient(client, { ...options, clientRows: rows });
-  const anew = new Map(second.report.cells.map((cell) => [cell.row, cell]));
-  const cells = first.report.cells.map((cell) => anew.get(cell.row) ?? cell);
-  return { title: first.title, report: { ...first.report, cells } };
+  for (const difference of differingLooks(first, second)) options.tell(`${client.name}: ${difference}`);
+  return bothLooks(first, second);
 }
 
 /** So many at once, started in order. */
