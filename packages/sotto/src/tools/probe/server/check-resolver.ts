@@ -6,6 +6,7 @@ import {
   makeCookie,
   octetsEqual,
   Rcode,
+  type ResourceRecord,
   RRType,
   SvcParamKey,
   tryReadCookie,
@@ -50,7 +51,7 @@ export const RESOLVER_CHECKS: readonly Check[] = [
   {
     row: "ddr",
     requirements: ["9462-6.1-a", "9462-4.2-a", "9461-5-a"],
-    sends: "one query for _dns.resolver.arpa SVCB",
+    sends: "one query for _dns.resolver.arpa SVCB, and one for what it is an alias for",
     over: BEST,
     on: "best",
     run: asking(ddr),
@@ -170,25 +171,63 @@ function cookieOf(message: Message): { client: Uint8Array; server: Uint8Array } 
 }
 
 async function ddr(prober: Prober, asker: Asker): Promise<Finding> {
-  const answer = await asker.ask(prober.query({ name: "_dns.resolver.arpa", type: RRType.SVCB }));
-  if (answer.kind === "none")
-    return found("none", `the name of discovery was not answered: ${answer.why}`, "likely");
+  const ask = (name: string): Promise<Answer> => asker.ask(prober.query({ name, type: RRType.SVCB }));
+  const answer = await ask("_dns.resolver.arpa");
+  const alias = answer.kind === "none" ? undefined : aliasOf(answer.message);
+  return judgeDesignation(answer, alias === undefined || alias === "." ? undefined : await ask(alias));
+}
+
+/** Exported for its test: answers to the name of discovery, and to what it is an alias for where it is one. */
+export function judgeDesignation(answer: Answer, ofAlias: Answer | undefined): Finding {
+  if (answer.kind === "none") return notTestable(`the name of discovery was not answered: ${answer.why}`);
   const { message } = answer;
-  const records = message.answers.filter(({ type }) => type === RRType.SVCB);
-  if (records.length === 0)
-    return found("none", `names no encrypted resolver: rcode ${message.rcode}, no SVCB record`);
+  const alias = aliasOf(message);
+  if (alias !== undefined && ofAlias !== undefined) return judgeAlias(alias, ofAlias);
+  if (alias === ".") return found("none", "says that there is no encrypted resolver");
+  if (svcbOf(message).length > 0) return judgeServices(message);
+  // It had to look the name up and could not, as without the internet; that tells nothing of itself.
+  if (message.rcode === Rcode.ServFail)
+    return notTestable("the name of discovery could not be looked up: rcode 2");
+  return found("none", `names no encrypted resolver: rcode ${message.rcode}, no SVCB record`);
+}
+
+function judgeAlias(alias: string, answer: Answer): Finding {
+  const by = `names its encrypted self by the alias ${alias}`;
+  if (answer.kind === "none") return notTestable(`${by}, which was not answered: ${answer.why}`);
+  const { rcode } = answer.message;
+  if (svcbOf(answer.message).length > 0) return judgeServices(answer.message);
+  if (rcode === Rcode.NoError || rcode === Rcode.NXDomain)
+    return found("broken", `${by}, which has no SVCB record: rcode ${rcode}`);
+  return notTestable(`${by}, which could not be looked up: rcode ${rcode}`);
+}
+
+/** What a server names by an alias only (RFC 9460 §2.4.2); undefined: it names something, or nothing. */
+function aliasOf(message: Message): string | undefined {
+  const records = svcbOf(message).map(({ rdata }) => decodeRdataOf("SVCB", rdata));
+  const [first] = records;
+  const isAlias = records.every((one) => one.ok && one.value.priority === 0);
+  return isAlias && first?.ok === true ? first.value.target.toString() : undefined;
+}
+
+function svcbOf({ answers }: Message): readonly ResourceRecord[] {
+  return answers.filter(({ type }) => type === RRType.SVCB).slice(0, SVCB_MAX);
+}
+
+function judgeServices(message: Message): Finding {
   const told: string[] = [];
-  for (const { rdata } of records.slice(0, SVCB_MAX)) {
+  for (const { rdata } of svcbOf(message)) {
     const fields = decodeRdataOf("SVCB", rdata);
     if (!fields.ok) return found("broken", `an SVCB record that cannot be read: ${fields.problem}`);
-    if (!fields.value.params.some(({ key }) => key === SvcParamKey.alpn))
-      return found(
-        "broken",
-        `names ${fields.value.target.toString()} without protocols: such a record is of no use`,
-      );
-    told.push(fields.value.target.toString());
+    const { priority, target, params } = fields.value;
+    // The alias that led here.
+    if (priority === 0) continue;
+    if (!params.some(({ key }) => key === SvcParamKey.alpn))
+      return found("broken", `names ${target.toString()} without protocols: such a record is of no use`);
+    told.push(target.toString());
   }
-  return found("released", `names ${told.join(", ")} as its encrypted self`);
+  return told.length > 0
+    ? found("released", `names ${told.join(", ")} as its encrypted self`)
+    : notTestable("names its encrypted self by one alias after another");
 }
 
 async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {

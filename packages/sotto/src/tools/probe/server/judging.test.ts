@@ -17,7 +17,7 @@ import { judgeConnections } from "./check-limits.ts";
 import { judgeOrder, type OrderRound } from "./check-order.ts";
 import { judgePadding, type PaddingSeen } from "./check-padding.ts";
 import { judgeTls } from "./check-reach.ts";
-import { judgeDnssec } from "./check-resolver.ts";
+import { judgeDesignation, judgeDnssec } from "./check-resolver.ts";
 import { judgeCount } from "./check-streams.ts";
 import { judgeVersions } from "./check-tls.ts";
 import { combineFindings, found } from "./finding.ts";
@@ -316,4 +316,26 @@ test("findings of several transports: what is broken once is broken, what works 
     ]).verdict,
     "not testable",
   );
+});
+
+test("who speaks for a resolver is told, not there, of no use, or could not be looked up [rfc9462#4]", () => {
+  const svcb = (...rdata: string[]): Answer =>
+    reply({ answers: rdata.map((one) => parseRecord(`_dns.resolver.arpa. 60 IN SVCB ${one}`)) });
+  const verdictOf = (answer: Answer, ofAlias?: Answer): string => judgeDesignation(answer, ofAlias).verdict;
+  const service = svcb("1 dns.example. alpn=dot");
+  assert.equal(verdictOf(service), "released");
+  assert.equal(verdictOf(svcb("1 dns.example. port=853")), "broken");
+  assert.equal(verdictOf(reply({})), "none");
+  assert.equal(verdictOf(reply({ rcode: 3 })), "none");
+  // A resolver without the internet could not look the name up, or what it is an alias for, and was told to be broken.
+  assert.equal(verdictOf(reply({ rcode: 2 })), "not testable");
+  assert.equal(verdictOf(SILENCE), "not testable");
+  const alias = svcb("0 dns.example.");
+  assert.equal(verdictOf(alias, service), "released");
+  assert.equal(verdictOf(alias, reply({ rcode: 2 })), "not testable");
+  assert.equal(verdictOf(alias, SILENCE), "not testable");
+  assert.equal(verdictOf(alias, reply({})), "broken");
+  assert.equal(verdictOf(alias, svcb("0 other.example.")), "not testable");
+  assert.equal(verdictOf(svcb("0 dns.example.", "1 dns.example. alpn=dot")), "released");
+  assert.equal(verdictOf(svcb("0 .")), "none");
 });
