@@ -90,7 +90,7 @@ export class FixtureServer {
 
   async #openSpecial(special: "closed" | "drops-syn", port: number): Promise<void> {
     if (special === "drops-syn") {
-      const unaccepted = await openUnacceptedPort(this.#address, port);
+      const unaccepted = await openUnacceptedPort(this.#address, port, this.#shared.clock);
       this.#closers.push(() => unaccepted.close());
       this.places.push({ transport: "tcp", address: this.#address, port: unaccepted.port });
       return;
