@@ -14,6 +14,7 @@ import {
   tryDecodeMessage,
 } from "@sotto/dns/wire";
 import type { Cell } from "../model.ts";
+import { probePath } from "../path/index.ts";
 import { SERVER_ROWS } from "../rows-server.ts";
 import {
   PATIENCE_CAREFUL,
@@ -94,6 +95,22 @@ test("a probe leaves no timer behind", async () => {
     world.clock.pendingTimers.filter((name) => name.startsWith("probe-")),
     [],
   );
+});
+
+test("a probe whose listener throws leaves no timer behind either", async () => {
+  const world = simRuntime(1);
+  await serve(world, (stream, query) => void stream.write(frameMessage(replyTo(query))));
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  for (const probe of [probeServer, probePath]) {
+    const probing = probe({ ...TARGET, transports: ["tcp"] }, OPTIONS, runtime, ({ row }) => {
+      if (row === "tls") throw new Error("nobody reads this");
+    });
+    await assert.rejects(world.clock.runUntil(probing, 3_600_000), /nobody reads this/);
+    assert.deepEqual(
+      world.clock.pendingTimers.filter((name) => name.startsWith("probe-")),
+      [],
+    );
+  }
 });
 
 // Its wait could not be stopped when the stop had come before it, and the rest of the row was sent all the same.

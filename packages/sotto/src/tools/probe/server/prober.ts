@@ -74,11 +74,12 @@ export class Prober {
     this.#tag = octetsToHex(runtime.random.octets(3));
   }
 
-  /** Gives back its timer when all rows are done; waits for connections that were ended. */
+  /** Waits for connections that were ended, ends all others, and gives its timer back. May be called twice. */
   async close(): Promise<void> {
     await this.settle();
     this.#overtime.cancel();
     this.options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort();
   }
 
   /** Why the row that is under way was ended, undefined when it was not. */
