@@ -20,10 +20,17 @@ import { type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
 import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
 import type { StubStatus } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
+import { type DescriptorMemory, DescriptorsUnderWay, makeDescriptorMemory } from "./worker-descriptors.ts";
 import { dumpOfAll } from "./worker-dump.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { EventLine, GivenConnection, WorkerWorld } from "./worker-messages.ts";
+import type {
+  ClosableConnection,
+  ConnectionOnWay,
+  EventLine,
+  GivenConnection,
+  WorkerWorld,
+} from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
 export interface WorkerGroupOptions {
@@ -34,6 +41,8 @@ export interface WorkerGroupOptions {
   readonly logLevel: Config["log"]["level"];
   /** Default: node. */
   readonly engine?: Config["engine"];
+  /** Closes what is on its way to a worker that does not take it any more. */
+  readonly closeConnection: (connection: ClosableConnection) => void;
 }
 
 /** Opens everything or nothing. */
@@ -58,6 +67,8 @@ class WorkerGroup implements SteeredServer {
   readonly #restarts = new RestartPolicy();
   readonly #status: GroupStatus;
   readonly #loads: WorkerLoads;
+  readonly #descriptors: DescriptorMemory;
+  readonly #underWay: DescriptorsUnderWay;
   readonly #timers = new Set<Timer>();
   readonly #failed = Promise.withResolvers<Error>();
   #config: Config;
@@ -80,6 +91,8 @@ class WorkerGroup implements SteeredServer {
     const cache = shareMessageCache(config.cache.sizeBytes, random);
     this.#world = { source, ports: new Map(), certificates: new Map(), cache };
     this.#loads = makeWorkerLoads(options.count);
+    this.#descriptors = makeDescriptorMemory(options.count);
+    this.#underWay = new DescriptorsUnderWay(this.#descriptors);
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
       const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
@@ -257,6 +270,7 @@ class WorkerGroup implements SteeredServer {
 
   async #terminateAll(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    for (const worker of this.#workers) this.#closeUnderWay("receiver", worker);
   }
 
   #end(): void {
@@ -265,7 +279,15 @@ class WorkerGroup implements SteeredServer {
     this.#timers.clear();
   }
 
+  /** All of them travel through this thread: nobody sends and nobody takes any more what belongs to a thread that has ended. */
+  #closeUnderWay(end: "giver" | "receiver", worker: WorkerHandle): void {
+    const descriptors = this.#underWay.takeAll(end, worker.index);
+    for (const fd of descriptors) this.#options.closeConnection({ kind: "descriptor", fd });
+    this.#status.lost(worker, descriptors.length);
+  }
+
   #crashed(worker: WorkerHandle, reason: string): void {
+    this.#closeUnderWay("receiver", worker);
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCache(worker);
@@ -314,6 +336,8 @@ class WorkerGroup implements SteeredServer {
 
   /** Whoever hangs in its start would hold up all that comes after it, reloads and ends among them. */
   async #start(worker: WorkerHandle): Promise<ReadonlyMap<string, number>> {
+    // What its thread before had not sent.
+    this.#closeUnderWay("giver", worker);
     const tooLong = `it did not start within ${START_MS / 1000} s`;
     const timer = this.#runtime.clock.startTimer("worker start", START_MS, () => void worker.kill(tooLong));
     try {
@@ -332,6 +356,7 @@ class WorkerGroup implements SteeredServer {
       engine,
       secrets: this.#secrets,
       loads: this.#loads,
+      descriptors: this.#descriptors,
       world: this.#world,
     };
   }
@@ -371,9 +396,22 @@ class WorkerGroup implements SteeredServer {
   }
 
   /** In the same turn, or this thread would read from it. To the giver, when the receiver has died meanwhile. */
-  #passOn(connection: GivenConnection, receiver: number, giver: WorkerHandle): void {
-    const wanted = this.#workers[receiver];
-    (wanted?.state === "serving" ? wanted : giver).give(connection);
+  #passOn(given: GivenConnection, receiver: number, giver: WorkerHandle): void {
+    const wanted = this.#workers[receiver] ?? giver;
+    const taker = [wanted, giver].find(({ state }) => state === "serving");
+    if (taker !== undefined) taker.give(given);
+    else if (this.#close(given.connection)) this.#status.lost(wanted, 1);
+  }
+
+  /** False when somebody else has done it. */
+  #close(connection: ConnectionOnWay): boolean {
+    if (connection.kind === "socket") {
+      this.#options.closeConnection(connection);
+      return true;
+    }
+    const fd = this.#underWay.take(connection.pass);
+    if (fd !== undefined) this.#options.closeConnection({ kind: "descriptor", fd });
+    return fd !== undefined;
   }
 
   #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {
