@@ -46,9 +46,9 @@ export class GroupStatus {
     this.#gone.set(worker, { ...left, status, listeners: mergeListeners([left], [before]) });
   }
 
-  /** So many connections were closed on their way to a worker. */
-  lost(worker: WorkerHandle, connections: number): void {
-    this.#lost.set(worker, (this.#lost.get(worker) ?? 0) + connections);
+  /** Connections, one unless more are told, were closed on their way to a worker. */
+  lost(worker: WorkerHandle | undefined, connections = 1): void {
+    if (worker !== undefined) this.#lost.set(worker, (this.#lost.get(worker) ?? 0) + connections);
   }
 
   get listeners(): ReturnType<typeof mergeListeners> {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DescriptorsUnderWay, makeDescriptorMemory, UNDER_WAY_MAX } from "./worker-descriptors.ts";
 
+const fdsOf = (taken: readonly { readonly fd: number }[]): number[] => taken.map(({ fd }) => fd);
+
 test("a descriptor is whoever's takes it first, and nobody's afterwards", () => {
   const memory = makeDescriptorMemory(2);
   const [giver, taker] = [new DescriptorsUnderWay(memory), new DescriptorsUnderWay(memory)];
@@ -16,7 +18,7 @@ test("an old message does not fetch what stands in the same place now", () => {
   const underWay = new DescriptorsUnderWay(makeDescriptorMemory(2));
   const old = underWay.put(70, 0, 1);
   assert.ok(old);
-  assert.deepEqual(underWay.takeAll("receiver", 1), [70]);
+  assert.deepEqual(fdsOf(underWay.takeAll("receiver", 1)), [70]);
   const next = underWay.put(71, 0, 1);
   assert.equal(next?.place, old.place);
   assert.equal(underWay.take(old), undefined);
@@ -32,9 +34,9 @@ test("all that are on their way to a worker, or from it, can be taken", () => {
     [73, 1, 0],
   ] as const)
     underWay.put(fd, giver, receiver);
-  assert.deepEqual(underWay.takeAll("receiver", 1), [70, 72]);
-  assert.deepEqual(underWay.takeAll("giver", 0), [71]);
-  assert.deepEqual(underWay.takeAll("giver", 1), [73]);
+  assert.deepEqual(fdsOf(underWay.takeAll("receiver", 1)), [70, 72]);
+  assert.deepEqual(fdsOf(underWay.takeAll("giver", 0)), [71]);
+  assert.deepEqual(fdsOf(underWay.takeAll("giver", 1)), [73]);
 });
 
 test("as many as there may be are under way, and no more, from each", () => {

@@ -50,16 +50,17 @@ export class DescriptorsUnderWay {
   }
 
   /** All that are on their way to a worker, or from it; they are the caller's now. */
-  takeAll(end: "giver" | "receiver", worker: number): number[] {
+  takeAll(end: "giver" | "receiver", worker: number): { readonly fd: number; readonly receiver: number }[] {
     const cells = this.#cells;
-    const taken: number[] = [];
+    const taken: { fd: number; receiver: number }[] = [];
     for (let first = 0; first < cells.length; first += WORKER_CELLS) {
       if (end === "giver" && first !== worker * WORKER_CELLS) continue;
       for (let place = first; place < first + UNDER_WAY_MAX * PLACE_CELLS; place += PLACE_CELLS) {
         const number = Atomics.load(cells, place + NUMBER);
-        if (number === FREE || (end === "receiver" && cells[place + RECEIVER] !== worker)) continue;
+        const receiver = cells[place + RECEIVER] ?? 0;
+        if (number === FREE || (end === "receiver" && receiver !== worker)) continue;
         const fd = this.take({ place, number });
-        if (fd !== undefined) taken.push(fd);
+        if (fd !== undefined) taken.push({ fd, receiver });
       }
     }
     return taken;

@@ -396,6 +396,7 @@ test("what a worker had given and not sent when it died is closed before it is s
   assert.deepEqual(bench.closed, []);
   await bench.world.clock.advance(100);
   assert.deepEqual(bench.closed, [{ kind: "descriptor", fd: 70 }]);
+  assert.deepEqual(lostOf(group), [0, 1, 0]);
   await group.close();
 });
 

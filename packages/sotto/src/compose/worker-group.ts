@@ -20,17 +20,11 @@ import { type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
 import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
 import type { StubStatus } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
-import { type DescriptorMemory, DescriptorsUnderWay, makeDescriptorMemory } from "./worker-descriptors.ts";
+import { WorkerConnections } from "./worker-connections.ts";
 import { dumpOfAll } from "./worker-dump.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type {
-  ClosableConnection,
-  ConnectionOnWay,
-  EventLine,
-  GivenConnection,
-  WorkerWorld,
-} from "./worker-messages.ts";
+import type { ClosableConnection, EventLine, WorkerWorld } from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
 export interface WorkerGroupOptions {
@@ -67,8 +61,7 @@ class WorkerGroup implements SteeredServer {
   readonly #restarts = new RestartPolicy();
   readonly #status: GroupStatus;
   readonly #loads: WorkerLoads;
-  readonly #descriptors: DescriptorMemory;
-  readonly #underWay: DescriptorsUnderWay;
+  readonly #connections: WorkerConnections;
   readonly #timers = new Set<Timer>();
   readonly #failed = Promise.withResolvers<Error>();
   #config: Config;
@@ -91,12 +84,15 @@ class WorkerGroup implements SteeredServer {
     const cache = shareMessageCache(config.cache.sizeBytes, random);
     this.#world = { source, ports: new Map(), certificates: new Map(), cache };
     this.#loads = makeWorkerLoads(options.count);
-    this.#descriptors = makeDescriptorMemory(options.count);
-    this.#underWay = new DescriptorsUnderWay(this.#descriptors);
+    this.#connections = new WorkerConnections(options.count, {
+      close: options.closeConnection,
+      onLost: (receiver) => this.#status.lost(this.#workers[receiver]),
+    });
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
       const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
-        onConnection: (connection, receiver) => this.#passOn(connection, receiver, worker),
+        onConnection: (connection, receiver) =>
+          this.#connections.passOn(connection, this.#workers[receiver] ?? worker, worker),
         onCrash: (reason) => this.#crashed(worker, reason),
       });
       return worker;
@@ -270,7 +266,7 @@ class WorkerGroup implements SteeredServer {
 
   async #terminateAll(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
-    for (const worker of this.#workers) this.#closeUnderWay("receiver", worker);
+    for (const { index } of this.#workers) this.#connections.receiverEnded(index);
   }
 
   #end(): void {
@@ -279,15 +275,8 @@ class WorkerGroup implements SteeredServer {
     this.#timers.clear();
   }
 
-  /** All of them travel through this thread: nobody sends and nobody takes any more what belongs to a thread that has ended. */
-  #closeUnderWay(end: "giver" | "receiver", worker: WorkerHandle): void {
-    const descriptors = this.#underWay.takeAll(end, worker.index);
-    for (const fd of descriptors) this.#options.closeConnection({ kind: "descriptor", fd });
-    this.#status.lost(worker, descriptors.length);
-  }
-
   #crashed(worker: WorkerHandle, reason: string): void {
-    this.#closeUnderWay("receiver", worker);
+    this.#connections.receiverEnded(worker.index);
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCache(worker);
@@ -336,8 +325,7 @@ class WorkerGroup implements SteeredServer {
 
   /** Whoever hangs in its start would hold up all that comes after it, reloads and ends among them. */
   async #start(worker: WorkerHandle): Promise<ReadonlyMap<string, number>> {
-    // What its thread before had not sent.
-    this.#closeUnderWay("giver", worker);
+    this.#connections.giverBegins(worker.index);
     const tooLong = `it did not start within ${START_MS / 1000} s`;
     const timer = this.#runtime.clock.startTimer("worker start", START_MS, () => void worker.kill(tooLong));
     try {
@@ -356,7 +344,7 @@ class WorkerGroup implements SteeredServer {
       engine,
       secrets: this.#secrets,
       loads: this.#loads,
-      descriptors: this.#descriptors,
+      descriptors: this.#connections.memory,
       world: this.#world,
     };
   }
@@ -393,25 +381,6 @@ class WorkerGroup implements SteeredServer {
           void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
       }
     });
-  }
-
-  /** In the same turn, or this thread would read from it. To the giver, when the receiver has died meanwhile. */
-  #passOn(given: GivenConnection, receiver: number, giver: WorkerHandle): void {
-    const wanted = this.#workers[receiver] ?? giver;
-    const taker = [wanted, giver].find(({ state }) => state === "serving");
-    if (taker !== undefined) taker.give(given);
-    else if (this.#close(given.connection)) this.#status.lost(wanted, 1);
-  }
-
-  /** False when somebody else has done it. */
-  #close(connection: ConnectionOnWay): boolean {
-    if (connection.kind === "socket") {
-      this.#options.closeConnection(connection);
-      return true;
-    }
-    const fd = this.#underWay.take(connection.pass);
-    if (fd !== undefined) this.#options.closeConnection({ kind: "descriptor", fd });
-    return fd !== undefined;
   }
 
   #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {
