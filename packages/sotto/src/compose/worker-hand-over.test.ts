@@ -41,7 +41,7 @@ test("giving goes on until there is some room", () => {
 
 test("between two looks at the loads no more than some move", () => {
   const first = between(1, 0);
-  const given = Array.from({ length: 100 }, () => first.receiver(0)).filter(
+  const given = Array.from({ length: 100 }, () => first.receiver(1000)).filter(
     (one) => one !== undefined,
   ).length;
   assert.equal(given, 64);
@@ -53,7 +53,7 @@ test("a worker that has not told anything gets nothing", () => {
   const loads = makeWorkerLoads(2);
   const first = new HandOver(loads, 0);
   first.tell(1);
-  assert.equal(first.receiver(0), undefined);
+  for (const connections of [0, 100]) assert.equal(first.receiver(connections), undefined);
 });
 
 /** Two workers that have nothing to do yet, with so many connections each. */
@@ -84,7 +84,8 @@ test("few connections do not make a worker a receiver that is busier", () => {
     [0, 0.1, 1],
     [0, 0.11, undefined],
     [0.45, 0.5, 1],
-    [0.6, 0.51, undefined],
+    [0.9, 1, 1],
+    [0.6, 0.71, undefined],
   ] as const) {
     const [first, second] = idleWith(100, 0);
     first.tell(own);
@@ -112,3 +113,16 @@ for (const arrival of ["at once", "late"])
     }
     assert.ok(Math.abs(own - other - late) <= 10, `${own} and ${other + late}`);
   });
+
+// A hundred connections came at once, the one worker was told busy with handshakes in the middle of it, and the other got all that were left.
+test("one saturated report does not send all to who has more connections already, two in a row do", () => {
+  const [first, second] = idleWith(40, 40);
+  const given = (): number =>
+    Array.from({ length: 30 }, () => first.receiver(40)).filter((one) => one === 1).length;
+  first.tell(0.9);
+  second.tell(0.2);
+  assert.equal(given(), 8);
+  first.tell(0.9);
+  second.tell(0.2);
+  assert.equal(given(), 30);
+});

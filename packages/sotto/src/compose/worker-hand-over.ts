@@ -19,6 +19,8 @@ export class HandOver {
   readonly #index: number;
   #isGiving = false;
   #leftToGive = 0;
+  /** In a row. */
+  #saturatedReports = 0;
 
   constructor(loads: WorkerLoads, index: number) {
     this.#loads = loads;
@@ -28,7 +30,10 @@ export class HandOver {
 
   /** Tells the others how busy this one was since the last call, 0 to 1. */
   tell(utilisation: number): void {
-    this.#loads[this.#index] = Math.round(utilisation * LOAD_FULL);
+    const load = Math.min(LOAD_FULL - 1, Math.round(utilisation * LOAD_FULL));
+    this.#loads[this.#index] = load;
+    this.#saturatedReports =
+      load < (this.#isGiving ? GIVES_UNTIL : GIVES_FROM) ? 0 : this.#saturatedReports + 1;
     this.#leftToGive = GIVEN_PER_REPORT_MAX;
     // Those that went elsewhere or nowhere were not taken off.
     Atomics.store(this.#loads, 2 * this.#count + this.#index, 0);
@@ -63,18 +68,28 @@ export class HandOver {
         (i) => this.#loads[i] ?? LOAD_FULL,
       );
       this.#isGiving = idlest !== undefined;
-      return idlest;
-    }
-    if (own < GIVES_UNTIL) this.#isGiving = false;
-    const few = connections - Math.max(AHEAD_LEAST, connections * AHEAD_SHARE);
+      // A burst of handshakes saturates for a moment, and all of it must not end where there was nothing to do in that moment.
+      if (
+        idlest !== undefined &&
+        (this.#saturatedReports >= LASTING_REPORTS || this.#isNotAhead(idlest, connections))
+      )
+        return idlest;
+    } else if (own < GIVES_UNTIL) this.#isGiving = false;
+    const few = connections - aheadOf(connections);
     const emptiest = this.#least(few, (i) => this.#connectionsOf(i));
     if (emptiest === undefined) return undefined;
     // Whoever has few connections may have the busy ones.
     const load = this.#loads[emptiest] ?? LOAD_FULL;
-    return load <= Math.min(TAKES_FROM, own + BUSIER_MOST) ? emptiest : undefined;
+    return load <= own + BUSIER_MOST ? emptiest : undefined;
   }
 
+  #isNotAhead(other: number, connections: number): boolean {
+    return this.#connectionsOf(other) < connections + aheadOf(connections);
+  }
+
+  /** Infinity for one that has not told anything, or hangs. */
   #connectionsOf(worker: number): number {
+    if (this.#loads[worker] === LOAD_FULL) return Number.POSITIVE_INFINITY;
     return (this.#loads[this.#count + worker] ?? 0) + (this.#loads[2 * this.#count + worker] ?? 0);
   }
 
@@ -92,6 +107,7 @@ export class HandOver {
   }
 }
 
+/** Of a worker that nothing is known of; whoever tells has at most one less. */
 export const LOAD_FULL = 1000;
 /** Giving costs both some 100 µs: it begins when every query waits anyway, and ends with some room gained. */
 const GIVES_FROM = 850;
@@ -99,9 +115,15 @@ const GIVES_UNTIL = 700;
 /** It begins when the other has half of its time left, and ends before it is as busy. */
 const TAKES_FROM = 500;
 const TAKES_UNTIL = 650;
+/** From so many reports on saturation is not a burst of new connections, but what the old ones ask. */
+const LASTING_REPORTS = 2;
 /** Between two looks at the loads, a quarter of a second: or all would rush to whoever was idle a moment ago. */
 const GIVEN_PER_REPORT_MAX = 64;
 /** A worker has too many when another has so many less, and so large a part of its own less: chance alone makes small differences again and again. */
+function aheadOf(connections: number): number {
+  return Math.max(AHEAD_LEAST, connections * AHEAD_SHARE);
+}
+
 const AHEAD_LEAST = 8;
 const AHEAD_SHARE = 1 / 8;
 /** Thousandths by which whoever takes for having few may be busier. */
