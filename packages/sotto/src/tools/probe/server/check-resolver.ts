@@ -94,6 +94,7 @@ async function dnssec(prober: Prober, asker: Asker): Promise<Finding> {
 export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: Answer | undefined): Finding {
   if (good.kind === "none") return notTestable(`the signed name got no answer: ${good.why}`);
   const { message } = good;
+  if (isNoResolver(message)) return NO_RESOLVER;
   if (message.rcode !== Rcode.NoError || message.answers.length === 0)
     return notTestable(`the signed name got rcode ${message.rcode} and ${message.answers.length} records`);
   const hasSignature = message.answers.some(({ type }) => type === RRType.RRSIG);
@@ -233,8 +234,13 @@ function judgeServices(message: Message): Finding {
 async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
   const { minimised } = prober.options.names;
   if (minimised === undefined) return notTestable("needs a name that tells how it was asked for");
-  const answer = await asker.ask(prober.query({ name: minimised, type: RRType.TXT }));
-  if (answer.kind === "none") return notTestable(`${minimised} got no answer: ${answer.why}`);
+  return judgeMinimisation(minimised, await asker.ask(prober.query({ name: minimised, type: RRType.TXT })));
+}
+
+/** Exported for its test: the answer to a name whose TXT record says how it was asked for. */
+export function judgeMinimisation(name: string, answer: Answer): Finding {
+  if (answer.kind === "none") return notTestable(`${name} got no answer: ${answer.why}`);
+  if (isNoResolver(answer.message)) return NO_RESOLVER;
   const text = answer.message.answers
     .filter(({ type }) => type === RRType.TXT)
     .map(({ rdata }) => new TextDecoder("latin1").decode(rdata.subarray(1)))
@@ -243,9 +249,16 @@ async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
     return found("released", "asks other servers for no more of a name than they need");
   if (/^NO\b/i.test(text)) return found("none", "asks other servers for whole names");
   return notTestable(
-    `${minimised} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
+    `${name} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
   );
 }
+
+/** An authority asks nobody. One that is a resolver, too, and refuses this client only, says so with RA (RFC 1035 §4.1.1). */
+function isNoResolver({ rcode, recursionAvailable }: Message): boolean {
+  return rcode === Rcode.Refused && !recursionAvailable;
+}
+
+const NO_RESOLVER = found("not applicable", "is no resolver: REFUSED, without RA");
 
 /** Designated resolvers that are looked at. */
 const SVCB_MAX = 8;

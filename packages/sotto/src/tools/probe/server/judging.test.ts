@@ -17,7 +17,7 @@ import { judgeConnections } from "./check-limits.ts";
 import { judgeOrder, type OrderRound } from "./check-order.ts";
 import { judgePadding, type PaddingSeen } from "./check-padding.ts";
 import { judgeTls } from "./check-reach.ts";
-import { judgeDesignation, judgeDnssec } from "./check-resolver.ts";
+import { judgeDesignation, judgeDnssec, judgeMinimisation } from "./check-resolver.ts";
 import { judgeCount } from "./check-streams.ts";
 import { judgeVersions } from "./check-tls.ts";
 import { combineFindings, found } from "./finding.ts";
@@ -255,6 +255,23 @@ test("validation shows in AD for what is signed rightly and SERVFAIL for what is
   assert.equal(judgeDnssec(reply({ answers }), undefined, undefined).verdict, "none");
   assert.equal(judgeDnssec(reply({ rcode: 2 }), undefined, undefined).verdict, "not testable");
   assert.equal(judgeDnssec(SILENCE, undefined, undefined).verdict, "not testable");
+});
+
+test("whether names are minimised is told by a TXT record, and an authority has nobody to ask [rfc9156]", () => {
+  const verdictOf = (parts: Partial<Message>): string =>
+    judgeMinimisation("how.example", reply(parts)).verdict;
+  const telling = (text: string): Partial<Message> => ({
+    answers: [parseRecord(`how.example. 60 IN TXT "${text}"`)],
+  });
+  assert.equal(verdictOf(telling("HOORAY - minimised")), "released");
+  assert.equal(verdictOf(telling("NO - not minimised")), "none");
+  assert.equal(verdictOf(telling("what?")), "not testable");
+  assert.equal(verdictOf({ rcode: 3, recursionAvailable: true }), "not testable");
+  assert.equal(judgeMinimisation("how.example", SILENCE).verdict, "not testable");
+  const refused = { rcode: 5 };
+  assert.equal(verdictOf(refused), "not applicable");
+  assert.equal(verdictOf({ ...refused, recursionAvailable: true }), "not testable");
+  assert.equal(judgeDnssec(reply(refused), undefined, undefined).verdict, "not applicable");
 });
 
 test("many connections of one client are taken, or few [rfc7766#6.2.2]", () => {
