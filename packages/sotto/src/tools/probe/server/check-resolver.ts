@@ -2,6 +2,7 @@
 import {
   decodeRdataOf,
   EdnsOptionCode,
+  edeCodeToText,
   type Message,
   makeCookie,
   octetsEqual,
@@ -126,20 +127,29 @@ export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: 
 async function extendedErrors(prober: Prober, asker: Asker): Promise<Finding> {
   const { bogus } = prober.options.names;
   if (bogus === undefined) return notTestable("needs a wrongly signed name");
-  const answer = await asker.ask(prober.query({ name: bogus, edns: {} }));
+  return judgeExtendedErrors(await asker.ask(prober.query({ name: bogus, edns: {} })));
+}
+
+/** Exported for its test: the answer to a wrongly signed name. */
+export function judgeExtendedErrors(answer: Answer): Finding {
   if (answer.kind === "none") return notTestable(`the wrongly signed name got no answer: ${answer.why}`);
   const options = (answer.message.edns?.options ?? []).filter(
     ({ code }) => code === EdnsOptionCode.ExtendedError,
   );
-  const [option] = options;
-  if (option === undefined)
+  if (options.length === 0)
     return answer.message.rcode === Rcode.NoError
       ? notTestable("the wrongly signed name was answered: there was no error to tell")
       : found("none", `rcode ${answer.message.rcode} without a word why`);
-  const error = tryReadExtendedError(option.data);
-  if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
-  const text = error.value.text === "" ? "" : ` (${JSON.stringify(error.value.text.slice(0, 200))})`;
-  return found("released", `tells why: EDE ${error.value.code}${text}`);
+  const told: string[] = [];
+  for (const { data } of options.slice(0, ERRORS_MAX)) {
+    const error = tryReadExtendedError(data);
+    if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
+    const { code, text } = error.value;
+    const words = [edeCodeToText(code), text === "" ? "" : JSON.stringify(text.slice(0, 200))];
+    const said = words.filter((word) => word !== "").join(", ");
+    told.push(said === "" ? `EDE ${code}` : `EDE ${code} (${said})`);
+  }
+  return found("released", `tells why: ${told.join(", ")}`);
 }
 
 async function cookies(prober: Prober, asker: Asker): Promise<Finding> {
@@ -260,5 +270,7 @@ function isNoResolver({ rcode, recursionAvailable }: Message): boolean {
 
 const NO_RESOLVER = found("not applicable", "is no resolver: REFUSED, without RA");
 
+/** Extended errors of one answer that are looked at: what was wrong, and that it is known from before, are two (RFC 8914 §2). */
+const ERRORS_MAX = 8;
 /** Designated resolvers that are looked at. */
 const SVCB_MAX = 8;

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelSecurity } from "@sotto/dns/runtime";
-import { encodeMessage, type Message, makeEdns, makeMessage, parseRecord } from "@sotto/dns/wire";
+import {
+  EdnsOptionCode,
+  encodeMessage,
+  type Message,
+  makeEdns,
+  makeExtendedError,
+  makeMessage,
+  parseRecord,
+} from "@sotto/dns/wire";
 import type { Verdict } from "../model.ts";
 import { judgeCertificate } from "./check-certificate.ts";
 import { EDNS_PROBES } from "./check-edns.ts";
@@ -17,7 +25,7 @@ import { judgeConnections } from "./check-limits.ts";
 import { judgeOrder, type OrderRound } from "./check-order.ts";
 import { judgePadding, type PaddingSeen } from "./check-padding.ts";
 import { judgeTls } from "./check-reach.ts";
-import { judgeDesignation, judgeDnssec, judgeMinimisation } from "./check-resolver.ts";
+import { judgeDesignation, judgeDnssec, judgeExtendedErrors, judgeMinimisation } from "./check-resolver.ts";
 import { judgeCount } from "./check-streams.ts";
 import { judgeVersions } from "./check-tls.ts";
 import { combineFindings, found } from "./finding.ts";
@@ -255,6 +263,23 @@ test("validation shows in AD for what is signed rightly and SERVFAIL for what is
   assert.equal(judgeDnssec(reply({ answers }), undefined, undefined).verdict, "none");
   assert.equal(judgeDnssec(reply({ rcode: 2 }), undefined, undefined).verdict, "not testable");
   assert.equal(judgeDnssec(SILENCE, undefined, undefined).verdict, "not testable");
+});
+
+test("all extended errors of an answer are told, with their names [rfc8914#2]", () => {
+  const failed = (...errors: { code: number; text: string }[]): Answer =>
+    reply({ rcode: 2, edns: makeEdns({ options: errors.map(makeExtendedError) }) });
+  const cached = { code: 13, text: "" };
+  const { verdict, observed } = judgeExtendedErrors(failed(cached, { code: 7, text: "last week" }));
+  assert.equal(verdict, "released");
+  assert.equal(observed, 'tells why: EDE 13 (Cached Error), EDE 7 (Signature Expired, "last week")');
+  assert.equal(judgeExtendedErrors(failed()).verdict, "none");
+  assert.equal(judgeExtendedErrors(SILENCE).verdict, "not testable");
+  assert.equal(judgeExtendedErrors(reply({})).verdict, "not testable");
+  const short = { code: EdnsOptionCode.ExtendedError, data: Uint8Array.of(0) };
+  assert.equal(
+    judgeExtendedErrors(reply({ rcode: 2, edns: makeEdns({ options: [short] }) })).verdict,
+    "broken",
+  );
 });
 
 test("whether names are minimised is told by a TXT record, and an authority has nobody to ask [rfc9156]", () => {
