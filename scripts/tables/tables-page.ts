@@ -47,7 +47,8 @@ ${versions.join(", ")}. Do not edit; the last section is by hand, in scripts/tab
 
 All of them were on loopback; as root the program runs in a network namespace with \`net.ipv4.tcp_fastopen=3\`. Each server is configured for all that its
 release can do of the rows of 2016 (scripts/tables/table-servers.ts): servers resolve a zone of NSD, and NGINX, HAProxy, stunnel and
-dnsdist stand before unbound. Idle timers are ten seconds, and
+dnsdist stand before unbound. As root there are also the signed, wrongly signed and unsigned zones of \`sotto playground --expose\`, from a root of
+their own, whose hints and trust anchor the resolvers have. Idle timers are ten seconds, and
 ports are above 1024. Clients are probed as \`sotto probe client --preset\` runs them.${page} [tables.json](tables.json) is for \`sotto probe report\`.
 `;
 }
