@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { ExposedFacts } from "../../packages/sotto/src/playground/index.ts";
 import type { ProbeTransport } from "../../packages/sotto/src/tools/probe/server/index.ts";
 import { FRONTS } from "../front/front-programs.ts";
+import { PROBE_NAME } from "../front/probe-client.ts";
 
 /** Where all of it is, and the files that it needs. */
 export interface Site {
@@ -295,6 +296,7 @@ const sotto: TableServer = {
   - { transport: tcp, ${at}, port: ${PORT}, fast-open: auto }
   - { transport: tls, ${at}, port: ${TLS_PORT}, certificate: ${site.certificateFile}, key: ${site.keyFile}, fast-open: auto }
 workers: 1
+ddr: { name: ${PROBE_NAME} }
 ${
   site.internet === undefined
     ? "dnssec: { validation: false }"
