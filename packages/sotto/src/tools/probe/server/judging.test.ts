@@ -26,7 +26,7 @@ import { judgeOrder, type OrderRound } from "./check-order.ts";
 import { judgePadding, type PaddingSeen } from "./check-padding.ts";
 import { judgeTls } from "./check-reach.ts";
 import { judgeDesignation, judgeDnssec, judgeExtendedErrors, judgeMinimisation } from "./check-resolver.ts";
-import { judgeCount } from "./check-streams.ts";
+import { judgeCount, judgeHalfClose } from "./check-streams.ts";
 import { judgeVersions } from "./check-tls.ts";
 import { combineFindings, found } from "./finding.ts";
 import type { Answer } from "./probe-stream.ts";
@@ -249,6 +249,15 @@ test("a certificate is judged by what was given to compare with, or told what it
   assert.equal(verdictOf({ chainProblem: "SELF_SIGNED" }), "partial");
   assert.equal(verdictOf({ peerChain: [] }), "none");
   assert.match(judgeCertificate(CHANNEL, policy, 0).observed, /name dns\.example, or by its pin sha256:A/);
+});
+
+test("a server that answers a half-closed connection at times does it in part [rfc7766#6.2.4]", () => {
+  const answered = reply({});
+  assert.equal(judgeHalfClose([answered, answered, answered]).verdict, "released");
+  assert.equal(judgeHalfClose([SILENCE, SILENCE]).verdict, "none");
+  const { verdict, observed } = judgeHalfClose([answered, SILENCE, answered]);
+  assert.equal(verdict, "partial");
+  assert.match(observed, /^2 of 3 queries/);
 });
 
 test("validation shows in AD for what is signed rightly and SERVFAIL for what is not [rfc4035#5.5]", () => {
