@@ -22,10 +22,10 @@ export async function tablesFiles(
   const deckRows = new Set(
     [...rows("server"), ...rows("client")].flatMap(({ key, deck }) => (deck ? [key] : [])),
   );
-  const ofDeck = (all: readonly TitledReport[]): TitledReport[] =>
-    all.map((one) => withEvidenceOf(one, deckRows));
+  const ofDeck = (all: readonly TitledReport[], stepsMax: number): TitledReport[] =>
+    all.map((one) => withEvidenceOf(one, deckRows, stepsMax));
   const html = fitting(
-    [reports, bare, ofDeck(reports), ofDeck(bare)],
+    [reports, bare, ...OTHER_STEPS.map((stepsMax) => ofDeck(reports, stepsMax)), ofDeck(bare, 0)],
     (all) => pageText(sheetsOf(all, rows)),
     HTML_OCTETS_MAX,
   );
@@ -71,11 +71,19 @@ function withoutOctets({ title, report }: TitledReport): TitledReport {
   return { title, report: { ...report, cells } };
 }
 
-/** Rows of later times keep what was observed, in a sentence. */
-function withEvidenceOf({ title, report }: TitledReport, rows: ReadonlySet<string>): TitledReport {
-  const cells = report.cells.map((cell) => (rows.has(cell.row) ? cell : { ...cell, evidence: [] }));
+/** Rows of later times keep what was observed, in a sentence, and exchanges of so many steps at most. */
+function withEvidenceOf(
+  { title, report }: TitledReport,
+  rows: ReadonlySet<string>,
+  stepsMax: number,
+): TitledReport {
+  const cells = report.cells.map((cell) =>
+    rows.has(cell.row) || cell.evidence.length <= stepsMax ? cell : { ...cell, evidence: [] },
+  );
   return { title, report: { ...report, cells } };
 }
 
+/** Tried one after the other: short exchanges, such as one question about validation, say most for their length. */
+const OTHER_STEPS = [40, 25, 15, 10, 5, 0];
 const JSON_OCTETS_MAX = 1_500_000;
 const HTML_OCTETS_MAX = 3_000_000;
