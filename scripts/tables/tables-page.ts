@@ -8,6 +8,7 @@ import {
   sheetsOf,
   type TitledReport,
 } from "../../packages/sotto/src/tools/probe/index.ts";
+import type { Cell } from "../../packages/sotto/src/tools/probe/model.ts";
 import type { Taken } from "./take-tables.ts";
 
 /** Text of each file by the end of its name. */
@@ -64,26 +65,27 @@ function fitting(
 
 /** The octets are the most of it; what they were stays, in words. */
 function withoutOctets({ title, report }: TitledReport): TitledReport {
-  const cells = report.cells.map((cell) => ({
-    ...cell,
-    evidence: cell.evidence.map(({ atMs, who, what }) => ({ atMs, who, what })),
-  }));
-  return { title, report: { ...report, cells } };
+  return { title, report: { ...report, cells: report.cells.map(withoutOctetsOf) } };
 }
 
-/** Rows of later times keep what was observed, in a sentence, and exchanges of so many steps at most. */
+function withoutOctetsOf(cell: Cell): Cell {
+  return { ...cell, evidence: cell.evidence.map(({ atMs, who, what }) => ({ atMs, who, what })) };
+}
+
+/** Rows of later times keep what was observed, in a sentence, and exchanges of so many steps at most, without octets. */
 function withEvidenceOf(
   { title, report }: TitledReport,
   rows: ReadonlySet<string>,
   stepsMax: number,
 ): TitledReport {
-  const cells = report.cells.map((cell) =>
-    rows.has(cell.row) || cell.evidence.length <= stepsMax ? cell : { ...cell, evidence: [] },
-  );
+  const cells = report.cells.map((cell) => {
+    if (rows.has(cell.row)) return cell;
+    return cell.evidence.length <= stepsMax ? withoutOctetsOf(cell) : { ...cell, evidence: [] };
+  });
   return { title, report: { ...report, cells } };
 }
 
 /** Tried one after the other: short exchanges, such as one question about validation, say most for their length. */
-const OTHER_STEPS = [40, 25, 15, 10, 5, 0];
+const OTHER_STEPS = [40, 25, 15, 12, 10, 5, 0];
 const JSON_OCTETS_MAX = 1_500_000;
 const HTML_OCTETS_MAX = 3_000_000;
