@@ -8,7 +8,7 @@ import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { tryParseRecord } from "@sotto/dns/wire";
 import { z } from "zod";
 import { clientExceptions } from "./client-exceptions.ts";
-import { listener, sessionLimits } from "./listener-settings.ts";
+import { ddr, listener, sessionLimits } from "./listener-settings.ts";
 import {
   address,
   duration,
@@ -485,6 +485,10 @@ export const settings = z.strictObject({
     description: "For `sotto stub`: the resolvers that are asked for everything.",
   }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
+  ddr: ddr.prefault({}).meta({
+    description:
+      "Discovery of designated resolvers (RFC 9462): clients that know only an address learn where it speaks TLS.",
+  }),
   dns64: dns64.prefault({}).meta({ description: "AAAA records for clients behind a NAT64 (RFC 6147)." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),

@@ -2,6 +2,7 @@
 import {
   decodeRdataOf,
   EdnsOptionCode,
+  edeCodeToText,
   type Message,
   makeCookie,
   octetsEqual,
@@ -94,6 +95,7 @@ async function dnssec(prober: Prober, asker: Asker): Promise<Finding> {
 export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: Answer | undefined): Finding {
   if (good.kind === "none") return notTestable(`the signed name got no answer: ${good.why}`);
   const { message } = good;
+  if (isNoResolver(message)) return NO_RESOLVER;
   if (message.rcode !== Rcode.NoError || message.answers.length === 0)
     return notTestable(`the signed name got rcode ${message.rcode} and ${message.answers.length} records`);
   const hasSignature = message.answers.some(({ type }) => type === RRType.RRSIG);
@@ -125,20 +127,29 @@ export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: 
 async function extendedErrors(prober: Prober, asker: Asker): Promise<Finding> {
   const { bogus } = prober.options.names;
   if (bogus === undefined) return notTestable("needs a wrongly signed name");
-  const answer = await asker.ask(prober.query({ name: bogus, edns: {} }));
+  return judgeExtendedErrors(await asker.ask(prober.query({ name: bogus, edns: {} })));
+}
+
+/** Exported for its test: the answer to a wrongly signed name. */
+export function judgeExtendedErrors(answer: Answer): Finding {
   if (answer.kind === "none") return notTestable(`the wrongly signed name got no answer: ${answer.why}`);
   const options = (answer.message.edns?.options ?? []).filter(
     ({ code }) => code === EdnsOptionCode.ExtendedError,
   );
-  const [option] = options;
-  if (option === undefined)
+  if (options.length === 0)
     return answer.message.rcode === Rcode.NoError
       ? notTestable("the wrongly signed name was answered: there was no error to tell")
       : found("none", `rcode ${answer.message.rcode} without a word why`);
-  const error = tryReadExtendedError(option.data);
-  if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
-  const text = error.value.text === "" ? "" : ` (${JSON.stringify(error.value.text.slice(0, 200))})`;
-  return found("released", `tells why: EDE ${error.value.code}${text}`);
+  const told: string[] = [];
+  for (const { data } of options.slice(0, ERRORS_MAX)) {
+    const error = tryReadExtendedError(data);
+    if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
+    const { code, text } = error.value;
+    const words = [edeCodeToText(code), text === "" ? "" : JSON.stringify(text.slice(0, 200))];
+    const said = words.filter((word) => word !== "").join(", ");
+    told.push(said === "" ? `EDE ${code}` : `EDE ${code} (${said})`);
+  }
+  return found("released", `tells why: ${told.join(", ")}`);
 }
 
 async function cookies(prober: Prober, asker: Asker): Promise<Finding> {
@@ -233,8 +244,13 @@ function judgeServices(message: Message): Finding {
 async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
   const { minimised } = prober.options.names;
   if (minimised === undefined) return notTestable("needs a name that tells how it was asked for");
-  const answer = await asker.ask(prober.query({ name: minimised, type: RRType.TXT }));
-  if (answer.kind === "none") return notTestable(`${minimised} got no answer: ${answer.why}`);
+  return judgeMinimisation(minimised, await asker.ask(prober.query({ name: minimised, type: RRType.TXT })));
+}
+
+/** Exported for its test: the answer to a name whose TXT record says how it was asked for. */
+export function judgeMinimisation(name: string, answer: Answer): Finding {
+  if (answer.kind === "none") return notTestable(`${name} got no answer: ${answer.why}`);
+  if (isNoResolver(answer.message)) return NO_RESOLVER;
   const text = answer.message.answers
     .filter(({ type }) => type === RRType.TXT)
     .map(({ rdata }) => new TextDecoder("latin1").decode(rdata.subarray(1)))
@@ -243,9 +259,18 @@ async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
     return found("released", "asks other servers for no more of a name than they need");
   if (/^NO\b/i.test(text)) return found("none", "asks other servers for whole names");
   return notTestable(
-    `${minimised} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
+    `${name} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
   );
 }
 
+/** An authority asks nobody. One that is a resolver, too, and refuses this client only, says so with RA (RFC 1035 §4.1.1). */
+function isNoResolver({ rcode, recursionAvailable }: Message): boolean {
+  return rcode === Rcode.Refused && !recursionAvailable;
+}
+
+const NO_RESOLVER = found("not applicable", "is no resolver: REFUSED, without RA");
+
+/** Extended errors of one answer that are looked at: what was wrong, and that it is known from before, are two (RFC 8914 §2). */
+const ERRORS_MAX = 8;
 /** Designated resolvers that are looked at. */
 const SVCB_MAX = 8;
