@@ -57,7 +57,7 @@ Each program stands before the same server and is asked over TLS 1.3 on loopback
 \`scripts/front/front-programs.ts\`, every message with its time is in \`front-gaps.json\`.
 
 Words: **full** is all that the row asks; **partial** is a part, told below; **none** is not there; **untrue** is a promise that is not
-kept; **not testable** leaves nothing to observe. The rows:
+kept; **not testable** leaves nothing to observe, or the probe failed. The rows:
 
 - *Pipelining*: twenty queries in one write are all answered.
 - *Out-of-order answers*: what the backend knows at once does not wait for what takes it 300 ms.

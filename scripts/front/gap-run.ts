@@ -7,7 +7,7 @@ import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
 import { probeConnections, probeDraining, probeFastOpen, probeResumption } from "./connection-probes.ts";
 import type { FrontPlan, FrontProgram } from "./front-programs.ts";
 import { type BackendKind, FAST_NAME, type GapBackend, openBackend } from "./gap-backends.ts";
-import { type Finding, type GapCell, ROWS, type RowKey, takeGapCell, type Word } from "./gap-cell.ts";
+import { type Finding, type GapCell, joinedCells, ROWS, type RowKey, takeGapCell } from "./gap-cell.ts";
 import { PROBE_NAME, ProbeClient, type ProbeTarget, queryOctets } from "./probe-client.ts";
 import {
   probeAccess,
@@ -115,7 +115,7 @@ async function inProxySituation(site: Site, pair: Pair): Promise<Finding> {
   const plan = planOf(site, pair, { idleMs: SHORT_IDLE_MS, tellsClient: true });
   const target: ProbeTarget = { address: plan.address, port: plan.tlsPort, caPem: site.caPem };
   const running = await start(plan, pair.front, target);
-  if (typeof running === "string") return { word: "none", evidence: [running] };
+  if (typeof running === "string") throw new Error(running);
   try {
     return await probeAddress(target, (name) => pair.backend.clientOf(name));
   } finally {
@@ -148,24 +148,10 @@ async function addShortBackend(
   await backend.close();
   return taken.map((cell) => {
     const other = found.find(({ front, row }) => front === cell.front && row === cell.row);
-    return other === undefined || cell.word === "not testable" ? cell : joined(cell, other);
+    // One that did not start is said once.
+    const isStarted = cell.word !== "not testable" || cell.problem !== undefined;
+    return other === undefined || !isStarted ? cell : joinedCells(cell, other);
   });
-}
-
-/** A promise that is broken in one situation is not true. */
-function joined(one: GapCell, other: GapCell): GapCell {
-  const words = [one.word, other.word];
-  const word: Word = words.includes("untrue")
-    ? "untrue"
-    : words.every((each) => each === "full")
-      ? "full"
-      : "none";
-  return {
-    ...one,
-    word,
-    evidence: [...one.evidence, ...other.evidence],
-    traces: [...one.traces, ...other.traces],
-  };
 }
 
 function planOf(

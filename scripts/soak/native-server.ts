@@ -1,7 +1,8 @@
 /** The server of scripts/native-soak.ts: listeners of the native engine that do what the first octet of a connection says. */
 
 import type { ByteStream, ListenHandlers, ListenOptions, StreamListener } from "@sotto/dns/runtime";
-import { nativeRuntime } from "@sotto/dns/runtime/native";
+import { type AcceptedDescriptor, closeDescriptor, nativeRuntime } from "@sotto/dns/runtime/native";
+import { AcceptedConnections } from "@sotto/dns/runtime/node";
 import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
 
 /** What clients ask for, by their first octet. */
@@ -12,7 +13,17 @@ const MUCH_OCTETS = 400_000;
 if (process.send !== undefined) await serve(process.send.bind(process));
 
 async function serve(tell: (message: unknown) => void): Promise<void> {
-  const runtime = nativeRuntime();
+  // Every other connection goes away and comes back, as between threads.
+  let accepts = 0;
+  const descriptors = new AcceptedConnections<AcceptedDescriptor>({
+    give(connection, place) {
+      if (accepts++ % 2 === 0) return false;
+      setImmediate(() => descriptors.adopt(connection, place));
+      return true;
+    },
+    close: ({ fd }) => closeDescriptor(fd),
+  });
+  const runtime = nativeRuntime(undefined, undefined, descriptors);
   if (runtime.engineProblem !== undefined) throw new Error(runtime.engineProblem);
   const { network } = runtime;
   const authority = await makeAuthority("soak authority", runtime.clock.wallMs());

@@ -51,7 +51,7 @@ const OWN_TITLES: Readonly<Record<string, string>> = {
   "sotto-query": "Sotto query",
 };
 const NO_NAMESPACE =
-  "Fast Open of servers is not shown: only root can run this in a network namespace with net.ipv4.tcp_fastopen=3";
+  "Fast Open of servers, validation and minimisation are not shown: only root can run this in a network namespace with net.ipv4.tcp_fastopen=3 and an internet on port 53";
 const OURS = new Set(["Sotto serve", "Sotto stub", "Sotto query, all flags"]);
 
 const everything = [...TABLE_SERVERS, ...TABLE_CLIENTS];
@@ -71,6 +71,7 @@ const startedMs = performance.now();
 const taken = await takeTables({
   servers: TABLE_SERVERS.filter(isWanted),
   clients: TABLE_CLIENTS.filter(isWanted),
+  hasInternet: options.inside,
   isShort: options.short,
   clientRows: options.short
     ? CLIENT_ROWS.filter(({ deck }) => deck !== undefined).map(({ key }) => key)

@@ -1,11 +1,14 @@
 /**
  * The servers of the table: Debian's, and ours. Each gets all that its release can do of the rows of 2016, as its manual says how to
- * switch it on. NSD has the zone that the others resolve; NGINX, HAProxy, stunnel and dnsdist stand before unbound.
+ * switch it on. NSD has the zone that the others resolve; NGINX, HAProxy, stunnel and dnsdist stand before unbound. Where there is an
+ * internet they resolve all else from its root, and validate.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ExposedFacts } from "../../packages/sotto/src/playground/index.ts";
 import type { ProbeTransport } from "../../packages/sotto/src/tools/probe/server/index.ts";
 import { FRONTS } from "../front/front-programs.ts";
+import { PROBE_NAME } from "../front/probe-client.ts";
 
 /** Where all of it is, and the files that it needs. */
 export interface Site {
@@ -13,6 +16,8 @@ export interface Site {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly bothFile: string;
+  /** Root hints and trust anchor; undefined: there are the zones of {@link upstreams} only, and nothing is validated. */
+  readonly internet: Pick<ExposedFacts, "rootHintsFile" | "trustAnchorFile"> | undefined;
 }
 
 /** A server of the table. */
@@ -29,10 +34,12 @@ export interface TableServer {
   command(site: Site): readonly string[];
 }
 
-export const ZONE = "tables.example";
+/** Below lab., which the internet has unsigned: who validates finds that nothing there has to be. */
+export const ZONE = "tables.lab";
 export const FAST_NAME = `www.${ZONE}`;
 /** A server of ours answers these after so many milliseconds. */
-export const DELAY_NAME = "d300-{}.slow.example";
+const DELAY_ZONE = "late.lab";
+export const DELAY_NAME = `d300-{}.${DELAY_ZONE}`;
 export const SLOW_ADDRESS = "127.0.53.2";
 /** Everywhere the same; unprivileged, for users without a namespace. */
 export const PORT = 15_653;
@@ -137,11 +144,18 @@ const unbound: TableServer = {
   tcp-idle-timeout: ${IDLE_MS}
   edns-tcp-keepalive: yes
   edns-tcp-keepalive-timeout: ${IDLE_MS}
-  module-config: "iterator"
+  module-config: "${site.internet === undefined ? "" : "validator "}iterator"
+  ede: yes
   access-control: 127.0.0.0/8 allow
   do-not-query-localhost: no
   do-ip6: no
-remote-control:
+${
+  site.internet === undefined
+    ? ""
+    : `  root-hints: "${site.internet.rootHintsFile}"
+  trust-anchor-file: "${site.internet.trustAnchorFile}"
+`
+}remote-control:
   control-enable: no
 ${upstreams((zone, address) => `stub-zone:\n  name: "${zone}"\n  stub-addr: ${address}@${PORT}\n`)}`;
     return [unbound.program, "-d", "-p", "-c", configured(own, "unbound.conf", text)];
@@ -166,16 +180,24 @@ const named: TableServer = {
   listen-on port ${TLS_PORT} tls local { 127.0.0.1; };
   listen-on-v6 { none; };
   recursion yes; allow-query { any; }; allow-recursion { any; }; allow-query-cache { any; };
-  dnssec-validation no; empty-zones-enable no; minimal-responses yes;
+  dnssec-validation ${site.internet === undefined ? "no" : "yes"}; empty-zones-enable no; minimal-responses yes;
   tcp-idle-timeout ${idle}; tcp-keepalive-timeout ${idle}; tcp-advertised-timeout ${idle};
   response-padding { any; } block-size 468;
 };
 tls local { cert-file "${site.certificateFile}"; key-file "${site.keyFile}"; };
 controls { };
-${upstreams((zone, address) => `zone "${zone}" { type forward; forward only; forwarders { ${address} port ${PORT}; }; };\n`)}`;
+${site.internet === undefined ? "" : namedInternet(site.internet)}${upstreams((zone, address) => `zone "${zone}" { type forward; forward only; forwarders { ${address} port ${PORT}; }; };\n`)}`;
     return [named.program, "-g", "-4", "-n", "1", "-c", configured(own, "named.conf", text)];
   },
 };
+
+function namedInternet({ rootHintsFile, trustAnchorFile }: NonNullable<Site["internet"]>): string {
+  const [, tag, algorithm, kind, digest] =
+    /DS (\d+) (\d+) (\d+) (\S+)/.exec(readFileSync(trustAnchorFile, "utf8").replaceAll(/\s+/g, " ")) ?? [];
+  return `zone "." { type hint; file "${rootHintsFile}"; };
+trust-anchors { "." static-ds ${tag} ${algorithm} ${kind} "${digest}"; };
+`;
+}
 
 const kresd: TableServer = {
   name: "kresd",
@@ -200,7 +222,15 @@ net.ipv6 = false
 trust_anchors.remove('.')
 ${unloaded.map((module) => `modules.unload('${module}')`).join("\n")}
 cache.size = 10 * MB
-${upstreams((zone, address) => `policy.add(policy.suffix(policy.STUB({ '${address}@${PORT}' }), policy.todnames({ '${zone}.' })))\n`)}`;
+${
+  site.internet === undefined
+    ? ""
+    : `option('ALLOW_LOCAL', true)
+modules.load('hints')
+hints.root_file('${site.internet.rootHintsFile}')
+trust_anchors.add_file('${site.internet.trustAnchorFile}', true)
+`
+}${upstreams((zone, address) => `policy.add(policy.suffix(policy.STUB({ '${address}@${PORT}' }), policy.todnames({ '${zone}.' })))\n`)}`;
     return [kresd.program, "-n", "-c", configured(own, "kresd.conf", text), own];
   },
 };
@@ -266,7 +296,13 @@ const sotto: TableServer = {
   - { transport: tcp, ${at}, port: ${PORT}, fast-open: auto }
   - { transport: tls, ${at}, port: ${TLS_PORT}, certificate: ${site.certificateFile}, key: ${site.keyFile}, fast-open: auto }
 workers: 1
-dnssec: { validation: false }
+ddr: { name: ${PROBE_NAME} }
+${
+  site.internet === undefined
+    ? "dnssec: { validation: false }"
+    : `dnssec: { trust-anchor-files: ["${site.internet.trustAnchorFile}"] }
+resolver: { root-hints: "${site.internet.rootHintsFile}", families: [ipv4] }`
+}
 limits: { idle-timeout: ${IDLE_MS}ms }
 forward-zones:
 ${upstreams((zone, address) => `  - { name: ${zone}, upstreams: ["udp://${address}:${PORT}"] }\n`)}`;
@@ -276,7 +312,7 @@ ${upstreams((zone, address) => `  - { name: ${zone}, upstreams: ["udp://${addres
 
 /** The two zones and who has them, as a configuration says it. */
 function upstreams(line: (zone: string, address: string) => string): string {
-  return line(ZONE, NSD_ADDRESS) + line("slow.example", SLOW_ADDRESS);
+  return line(ZONE, NSD_ADDRESS) + line(DELAY_ZONE, SLOW_ADDRESS);
 }
 
 /** In the order of the table; who is asked by others comes before them when they are started. */

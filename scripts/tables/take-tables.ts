@@ -3,8 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { MINIMISATION_NAME } from "@sotto/dns/testing";
 import { PinnedProcess } from "../../bench/peers/processes.ts";
 import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
+import { exposeInternet } from "../../packages/sotto/src/playground/index.ts";
 import { probeClient } from "../../packages/sotto/src/tools/probe/client/index.ts";
 import type { TitledReport } from "../../packages/sotto/src/tools/probe/index.ts";
 import { PATIENCE_CAREFUL, probeServer } from "../../packages/sotto/src/tools/probe/server/index.ts";
@@ -23,10 +25,13 @@ import {
   TLS_PORT,
   ZONE,
 } from "./table-servers.ts";
+import { bothLooks, differingLooks, rowsToRepeat } from "./two-looks.ts";
 
 export interface TakeOptions {
   readonly servers: readonly TableServer[];
   readonly clients: readonly TableClient[];
+  /** Its root servers need port 53 of loopback addresses. */
+  readonly hasInternet: boolean;
   /** For a test: idle connections are waited for briefly. */
   readonly isShort: boolean;
   /** Rows of clients; absent: all. */
@@ -49,11 +54,13 @@ export async function takeTables(options: TakeOptions): Promise<Taken> {
   // A signal leaves no time for more.
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const caPem = await writeCertificates(folder);
+  const internet = options.hasInternet ? await exposeInternet(53, folder, nodeRuntime()) : undefined;
   const site: Site = {
     folder,
     certificateFile: join(folder, "server.pem"),
     keyFile: join(folder, "server.key"),
     bothFile: join(folder, "both.pem"),
+    internet: internet?.facts,
   };
   const slow = await PoorBackend.open({ poverty: "udp", address: SLOW_ADDRESS, port: PORT, idleMs: 10_000 });
   const running: PinnedProcess[] = [];
@@ -81,6 +88,7 @@ export async function takeTables(options: TakeOptions): Promise<Taken> {
   } finally {
     for (const one of running.reverse()) await one.stop();
     await slow.close();
+    await internet?.close();
     rmSync(folder, { recursive: true, force: true });
   }
   const all = [...servers, ...clients].flatMap((one) => reports.get(one) ?? []);
@@ -154,7 +162,7 @@ async function answers({ address }: TableServer, caPem: string): Promise<boolean
 async function takeServer(
   server: TableServer,
   caPem: string,
-  { isShort, titleOf, tell }: TakeOptions,
+  { hasInternet, isShort, titleOf, tell }: TakeOptions,
 ): Promise<TitledReport> {
   const { name, address, transports } = server;
   const target = {
@@ -170,7 +178,7 @@ async function takeServer(
     target,
     {
       isThorough: false,
-      names: { existing: FAST_NAME, below: ZONE, delay: DELAY_NAME },
+      names: { existing: FAST_NAME, below: ZONE, delay: DELAY_NAME, ...(hasInternet ? INTERNET_NAMES : {}) },
       signal: undefined,
       trustAnchorsPem: [caPem],
       patience,
@@ -198,15 +206,12 @@ async function withSecondLook(
   first: TitledReport,
   options: TakeOptions,
 ): Promise<TitledReport> {
-  const rows = first.report.cells
-    .filter(({ verdict }) => verdict === "broken" || verdict === "partial")
-    .map(({ row }) => row);
+  const rows = rowsToRepeat(first);
   if (rows.length === 0) return first;
   options.tell(`${client.name} once more: ${rows.join(", ")}`);
   const second = await takeClient(client, { ...options, clientRows: rows });
-  const anew = new Map(second.report.cells.map((cell) => [cell.row, cell]));
-  const cells = first.report.cells.map((cell) => anew.get(cell.row) ?? cell);
-  return { title: first.title, report: { ...first.report, cells } };
+  for (const difference of differingLooks(first, second)) options.tell(`${client.name}: ${difference}`);
+  return bothLooks(first, second);
 }
 
 /** So many at once, started in order. */
@@ -238,6 +243,12 @@ function withoutPlaces({ title, report }: TitledReport, folder: string): TitledR
   return { title, report: { ...report, cells } };
 }
 
+/** What the playground's internet is known for. */
+const INTERNET_NAMES = {
+  signed: "shop.example",
+  bogus: "www.expired.example",
+  minimised: MINIMISATION_NAME,
+} as const;
 /** Probes wait most of their time. */
 const SERVER_LANES = 4;
 /** Clients are processes, and take a core when they are ours. */

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import type { Events } from "@sotto/dns/runtime";
+import type { Events, Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import {
   type EdnsOption,
@@ -59,14 +59,20 @@ export interface TestFrontOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** More for the tls listener. */
   readonly tls?: string;
+  /** More for the tcp listener. */
+  readonly tcp?: string;
+  /** More pools, before all others. */
+  readonly pools?: string;
   readonly events?: Events;
+  /** Its clock stands still (timers do not), so that no token comes back while the test runs. */
+  readonly isTimeless?: boolean;
 }
 
 /** Listens on all four transports for as long as the test runs; `settings` are rules, sets and limits of clients. */
 export async function startTestFront(
   context: TestContext,
   settings: string,
-  { files = {}, tls = "", events }: TestFrontOptions = {},
+  { files = {}, tls = "", tcp = "", pools = "", events, isTimeless = false }: TestFrontOptions = {},
 ): Promise<TestFront> {
   const folder = mkdtempSync(join(tmpdir(), "sotto-front-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -87,11 +93,11 @@ export async function startTestFront(
     const loaded = loadFront(
       `listen:
   - { name: plain, transport: udp, address: 127.0.0.1, port: 0 }
-  - { name: stream, transport: tcp, address: 127.0.0.1, port: 0 }
+  - { name: stream, transport: tcp, address: 127.0.0.1, port: 0${tcp} }
   - { name: encrypted, transport: tls, address: 127.0.0.1, port: 0, certificate: server.pem, key: server.key${tls} }
   - { name: web, transport: https, address: 127.0.0.1, port: 0, certificate: server.pem, key: server.key }
 pools:
-  - { name: main, backends: [{ address: "tcp://${backend.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
+${pools}  - { name: main, backends: [{ address: "tcp://${backend.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
   - { name: second, backends: [{ address: "tcp://${second.clear}", connections: 1 }], health: { interval: 0s }, cache: 0B }
   - { name: gone, backends: [{ address: "tcp://127.0.0.1:1" }], health: { interval: 100ms, fall: 1 }, cache: 0B }
 cookies: { policy: "off" }
@@ -103,7 +109,10 @@ ${more}
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     return loaded.config;
   };
-  const front = await startFront(config(settings), nodeRuntime(events));
+  const front = await startFront(
+    config(settings),
+    isTimeless ? timeless(nodeRuntime(events)) : nodeRuntime(events),
+  );
   context.after(() => front.close());
   return {
     front,
@@ -113,6 +122,19 @@ ${more}
     client: { cert: client.certificatePem, key: client.keyPem },
     config,
     port: (transport) => front.listeners.find((one) => one.transport === transport)?.local.port ?? 0,
+  };
+}
+
+function timeless(runtime: Runtime): Runtime {
+  const { clock } = runtime;
+  const nowMs = clock.nowMs();
+  return {
+    ...runtime,
+    clock: {
+      nowMs: () => nowMs,
+      wallMs: () => clock.wallMs(),
+      startTimer: (...options) => clock.startTimer(...options),
+    },
   };
 }
 
@@ -132,7 +154,9 @@ export interface TestQuery extends Partial<Omit<Message, "edns" | "questions">> 
 
 /** The answer; undefined when a query that was sent after it, and takes the same way, was answered and it was not. */
 export async function askFront(front: TestFront, query: TestQuery = {}): Promise<Message | undefined> {
-  const sent = [messageOf(query, 1), messageOf({ name: "control.example." }, CONTROL_ID)];
+  // Without RD: no cache answers it before the other one.
+  const control = messageOf({ name: "control.example.", recursionDesired: false }, CONTROL_ID);
+  const sent = [messageOf(query, 1), control];
   const replies = await exchange(front, query, sent);
   return replies.find(({ id }) => id === 1);
 }

@@ -477,6 +477,35 @@ ${RECORD}`;
   await second.close();
 });
 
+test("networks behind one address have so many times the connections, and others keep theirs [7766-6.2.2-c]", async (context) => {
+  const world = new World(context);
+  const server =
+    await world.start(`listen: [{ transport: tcp, address: 127.0.0.1, port: 0, proxy: { from: [127.0.0.1] } }]
+limits:
+  connections-per-address: 1
+  exceptions: [{ prefix: 203.0.113.0/24, factor: 3 }, { prefix: 100.64.0.0/10, bits: 24 }]
+access: { allow: [0.0.0.0/0] }
+${RECORD}`);
+  const open: Client[] = [];
+  const come = async (source: string): Promise<boolean> => {
+    const client = new Client(connectTcp(portOf(server, "tcp"), "127.0.0.1"));
+    open.push(client);
+    const isAnswered = client.ask(proxyHeader(source, 2)).then(() => true);
+    return Promise.race([isAnswered, client.ended.then(() => false)]);
+  };
+  const comeInTurn = async (...sources: string[]): Promise<boolean[]> => {
+    const isIn: boolean[] = [];
+    for (const source of sources) isIn.push(await come(source));
+    return isIn;
+  };
+  assert.deepEqual(await comeInTurn("192.0.2.1", "192.0.2.1", "192.0.2.2"), [true, false, true]);
+  const carrier = "203.0.113.9";
+  assert.deepEqual(await comeInTurn(carrier, carrier, carrier, carrier), [true, true, true, false]);
+  assert.deepEqual(await comeInTurn("100.64.1.1", "100.64.1.2", "100.64.2.1"), [true, false, true]);
+  assert.equal(server.status.admission.refused["connections per address"], 3);
+  await Promise.all(open.map((client) => (client.hasEnded ? undefined : client.close())));
+});
+
 test("Fast Open that cannot be had leaves an ordinary listener that says so [7413-6-a]", async (context) => {
   const world = new World(context);
   const server = await world.start(

@@ -5,10 +5,8 @@
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import {
   encodeMessage,
@@ -21,11 +19,12 @@ import {
 } from "@sotto/dns/wire";
 import { startRecursor } from "../../packages/sotto/src/compose/index.ts";
 import { loadConfig, problemToText } from "../../packages/sotto/src/config/index.ts";
-import { makeAuthority, makeSelfSigned, spkiPin } from "../../packages/sotto/src/operations/index.ts";
+import { AUTH_NAME, TestServer } from "../../packages/sotto/src/testserver/index.ts";
 import { runCommand, startPeer } from "./peers.ts";
 
 const [, , folder = ""] = process.argv;
-const NAME = "dns.example";
+/** RFC 7858 §3.1. */
+const TLS_PORT = 853;
 /** Nobody has it; the route leads into a device that swallows everything. */
 const SWALLOWED = "198.18.0.66";
 
@@ -86,41 +85,12 @@ async function bait(address: string): Promise<void> {
   await listening(createServer(answerStream), 53, address);
 }
 
-const trusted = await makeAuthority("trusted authority", Date.now());
-const stranger = await makeAuthority("unknown authority", Date.now());
-writeFileSync(join(folder, "ca.pem"), trusted.certificatePem);
-const right = await trusted.issue([NAME], Date.now());
-const misnamed = await trusted.issue(["other.example"], Date.now());
-const expired = await trusted.issue([NAME], Date.now() - 20 * 365 * 86_400_000);
-const early = await trusted.issue([NAME], Date.now() + 20 * 365 * 86_400_000);
-const fromStranger = await stranger.issue([NAME], Date.now());
-const selfSigned = await makeSelfSigned([NAME], Date.now());
-
-const tls =
-  (pair: { certificatePem: string; keyPem: string }, more: TlsOptions = {}) =>
-  async (address: string) =>
-    listening(
-      createTlsServer(
-        { cert: pair.certificatePem, key: pair.keyPem, ALPNProtocols: ["dot"], ...more },
-        answerStream,
-      ),
-      853,
-      address,
-    );
-const raw = (onSocket: (socket: Socket) => void) => async (address: string) =>
-  listening(
-    createServer((socket) => {
-      socket.on("error", () => undefined);
-      onSocket(socket);
-    }),
-    853,
-    address,
-  );
-
 interface Case {
   readonly what: string;
-  readonly serve: (address: string) => Promise<void>;
-  readonly pin?: string;
+  /** Server of the catalogue of `sotto testserver`; absent: nobody listens where TLS should be. */
+  readonly fixture?: string;
+  /** A pin that is not that of the server. */
+  readonly hasWrongPin?: boolean;
   readonly profile?: string;
   readonly address?: string;
   /** Name for which a captive portal is open at {@link PORTAL}. */
@@ -133,37 +103,38 @@ interface Case {
 const PORTAL = "198.18.0.1";
 
 const CASES: readonly Case[] = [
-  { what: "all is well", serve: tls(right) },
-  { what: "wrong name", serve: tls(misnamed) },
-  { what: "expired", serve: tls(expired) },
-  { what: "not yet valid", serve: tls(early) },
-  { what: "unknown authority", serve: tls(fromStranger) },
-  { what: "self-signed", serve: tls(selfSigned) },
-  { what: "wrong pin", serve: tls(right), pin: spkiPin(misnamed.certificatePem) },
-  { what: "clear DNS on the port of TLS", serve: raw(answerStream) },
-  { what: "port closed", serve: () => Promise.resolve() },
-  { what: "SYN dropped", serve: () => Promise.resolve(), address: SWALLOWED },
-  { what: "stalled handshake", serve: raw(() => undefined) },
-  {
-    what: "old TLS only",
-    serve: tls(right, { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }),
-  },
-  { what: "reset", serve: raw((socket) => socket.resetAndDestroy()) },
-  {
-    what: "reset after the first octets",
-    serve: raw((socket) => socket.once("data", () => socket.resetAndDestroy())),
-  },
-  { what: "closed after the first octets", serve: raw((socket) => socket.once("data", () => socket.end())) },
-  {
-    what: "portal open for another name, port closed",
-    serve: () => Promise.resolve(),
-    portal: "portal.example",
-  },
-  { what: "all is well, by name", serve: tls(right), bootstrap: "127.0.2.1" },
-  { what: "by name, forged address", serve: tls(misnamed), bootstrap: "127.0.2.2" },
-  { what: "by name, nobody at the address", serve: () => Promise.resolve(), bootstrap: "127.0.2.3" },
-  { what: "opportunistic, port closed", serve: () => Promise.resolve(), profile: "opportunistic" },
+  { what: "all is well", fixture: "good" },
+  { what: "wrong name", fixture: "certificate-wrong-name" },
+  { what: "expired", fixture: "certificate-expired" },
+  { what: "not yet valid", fixture: "certificate-not-yet-valid" },
+  { what: "unknown authority", fixture: "certificate-other-authority" },
+  { what: "self-signed", fixture: "certificate-self-signed" },
+  { what: "wrong pin", fixture: "good", hasWrongPin: true },
+  { what: "clear DNS on the port of TLS", fixture: "cleartext" },
+  { what: "port closed" },
+  { what: "SYN dropped", address: SWALLOWED },
+  { what: "stalled handshake", fixture: "handshake-before-hello-silence" },
+  { what: "old TLS only", fixture: "tls-1.1-only" },
+  { what: "reset", fixture: "accept-rst" },
+  { what: "reset after the first octets", fixture: "handshake-before-hello-rst" },
+  { what: "closed after the first octets", fixture: "handshake-before-hello-fin" },
+  { what: "portal open for another name, port closed", portal: "portal.example" },
+  { what: "all is well, by name", fixture: "good", bootstrap: "127.0.2.1" },
+  { what: "by name, forged address", fixture: "certificate-wrong-name", bootstrap: "127.0.2.2" },
+  { what: "by name, nobody at the address", bootstrap: "127.0.2.3" },
+  { what: "opportunistic, port closed", profile: "opportunistic" },
 ];
+
+/** On all addresses, so that each case has one of its own with its bait beside. */
+const tests = await TestServer.start(
+  { address: "0.0.0.0", portBase: 0, only: CASES.flatMap(({ fixture }) => fixture ?? []) },
+  nodeRuntime(),
+);
+
+function tlsPortOf(name: string | undefined): number {
+  const places = name === undefined ? [] : tests.fixture(name)?.places;
+  return places?.find(({ transport }) => transport === "tls")?.port ?? TLS_PORT;
+}
 
 await bait(PORTAL);
 const file = join(folder, "all.pcap");
@@ -171,49 +142,54 @@ const tshark = await startPeer("tshark", ["-i", "any", "-q", "-w", file], (outpu
   output.includes("Capturing on"),
 );
 const results = await Promise.all(
-  CASES.map(async ({ what, serve, pin, profile = "strict", address = "", portal, bootstrap }, i) => {
-    const server = address === "" ? `127.0.1.${i + 1}` : address;
-    if (address === "") await bait(server);
-    await serve(server);
-    if (bootstrap !== undefined) await tell(bootstrap, server);
-    const found = bootstrap === undefined ? `address: ${server}, ` : "";
-    const port = 5300 + i;
-    const loaded = loadConfig(
-      `listen: [{ transport: udp, address: 127.0.0.1, port: ${port} }]
+  CASES.map(
+    async ({ what, fixture, hasWrongPin, profile = "strict", address = "", portal, bootstrap }, i) => {
+      const server = address === "" ? `127.0.1.${i + 1}` : address;
+      if (address === "") await bait(server);
+      if (bootstrap !== undefined) await tell(bootstrap, server);
+      const found = bootstrap === undefined ? `address: ${server}, ` : "";
+      const pins = hasWrongPin === true ? `, pins: ["sha256:${tests.credentials.pinOf("new-key")}"]` : "";
+      const port = 5300 + i;
+      const loaded = loadConfig(
+        `listen: [{ transport: udp, address: 127.0.0.1, port: ${port} }]
 stub:
   profile: ${profile}
-  upstreams: [{ ${found}name: ${NAME}, authorities: ca.pem${pin === undefined ? "" : `, pins: ["sha256:${pin}"]`} }]
+  upstreams: [{ ${found}port: ${tlsPortOf(fixture)}, name: ${AUTH_NAME}, authorities: "${tests.files.authority}"${pins} }]
 ${bootstrap === undefined ? "" : `  bootstrap: ["udp://${bootstrap}"]\n`}dnssec: { validation: false }
+# The servers' names are below a zone that RFC 6761 reserves, and stubs do not ask for.
+local-zones: { except: [test.] }
 `,
-      join(folder, "stub.yaml"),
-      "stub",
-    );
-    if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
-    const stub = await startRecursor(loaded.config, nodeRuntime());
-    const label = `secret${String(i).padStart(2, "0")}`;
-    const dig = async (name: string): Promise<string | undefined> => {
-      const words = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), name, "A"];
-      return /status: (\w+)/.exec((await runCommand("dig", words)).stdout)?.[1];
-    };
-    if (portal !== undefined) stub.portal(["open", portal, PORTAL]);
-    const portalStatus = portal && (await dig(portal));
-    const status = await dig(`${label}.example`);
-    const [zone] = stub.upstreams();
-    await stub.close();
-    const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
-    return {
-      what,
-      server,
-      port,
-      label,
-      status,
-      portalStatus,
-      stage: failure?.stage,
-      problem: failure?.problem,
-    };
-  }),
+        join(folder, "stub.yaml"),
+        "stub",
+      );
+      if (!loaded.ok) throw new Error(loaded.problems.map(problemToText).join());
+      const stub = await startRecursor(loaded.config, nodeRuntime());
+      const label = `secret${String(i).padStart(2, "0")}`;
+      const dig = async (name: string): Promise<string | undefined> => {
+        const words = ["+time=12", "+tries=1", "@127.0.0.1", "-p", String(port), name, "A"];
+        return /status: (\w+)/.exec((await runCommand("dig", words)).stdout)?.[1];
+      };
+      if (portal !== undefined) stub.portal(["open", portal, PORTAL]);
+      const portalStatus = portal && (await dig(portal));
+      const status = await dig(`${label}.test`);
+      const [zone] = stub.upstreams();
+      await stub.close();
+      const failure = zone?.upstreams.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure;
+      return {
+        what,
+        server,
+        port,
+        label,
+        status,
+        portalStatus,
+        stage: failure?.stage,
+        problem: failure?.problem,
+      };
+    },
+  ),
 );
 await tshark.stop();
+await tests.close();
 const fields = ["ip.dst", "udp.srcport", "udp.dstport", "tcp.dstport", "udp.payload", "tcp.payload"];
 const read = await runCommand("tshark", [
   "-r",

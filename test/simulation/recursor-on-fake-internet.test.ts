@@ -1,7 +1,7 @@
 /** The recursor on the fake internet in virtual time: every name and type gets its answer, the broken ones in time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeInternet, simRuntime } from "@sotto/dns/testing";
+import { FakeInternet, MINIMISATION_NAME, simRuntime } from "@sotto/dns/testing";
 import { Exchanger, type Query, type Reply } from "@sotto/dns/transport";
 import {
   encodeMessage,
@@ -15,7 +15,7 @@ import {
   rrTypeToText,
   tryViewMessage,
 } from "@sotto/dns/wire";
-import { Recursor } from "../../packages/sotto/src/recursor/index.ts";
+import { Recursor, type RecursorOptions } from "../../packages/sotto/src/recursor/index.ts";
 
 /** Zones that nobody can answer for. */
 const HOPELESS =
@@ -45,13 +45,14 @@ function queryFor(name: string, type: number): Query {
 async function withRecursor(
   seed: number,
   run: (ask: (name: string, type: number) => Promise<Reply>, internet: FakeInternet) => Promise<void>,
+  qnameMinimisation: RecursorOptions["qnameMinimisation"] = "relaxed",
 ): Promise<void> {
   const world = simRuntime(seed);
-  const internet = FakeInternet.build({ wallMs: world.clock.wallMs() });
+  const internet = FakeInternet.build({ wallMs: world.clock.wallMs(), tellsMinimisation: true });
   await internet.start((addresses) => world.runtimeOf(addresses).network, world.clock, world.random);
   const runtime = world.runtimeOf(["192.0.2.253", "2001:db8:53::253"]);
   const exchanger = new Exchanger({}, runtime);
-  const recursor = new Recursor({ rootHints: internet.rootHints }, exchanger, runtime);
+  const recursor = new Recursor({ rootHints: internet.rootHints, qnameMinimisation }, exchanger, runtime);
   const ask = (name: string, type: number): Promise<Reply> => {
     const deadlineMs = world.clock.nowMs() + LONGEST_MS;
     return world.clock.runUntil(
@@ -100,4 +101,18 @@ test("the same seed gives the same answers", async () => {
     });
   }
   assert.equal(runs[0], runs[1]);
+});
+
+test("a name tells whether servers above it were asked for more than they need to hear [rfc9156]", async () => {
+  const told: string[] = [];
+  for (const how of ["relaxed", "strict", "off"] as const)
+    await withRecursor(
+      8,
+      async (ask) => {
+        const { answers } = (await ask(MINIMISATION_NAME, RRType.TXT)).message;
+        told.push(`${how}: ${answers.map(({ type, rdata }) => rdataToText(type, rdata)).join()}`);
+      },
+      how,
+    );
+  assert.match(told.join("\n"), /^relaxed: "HOORAY.*\nstrict: "HOORAY.*\noff: "NO/);
 });

@@ -7,6 +7,7 @@ export {
   type Tamper,
 } from "./fake-internet/fake-internet.ts";
 export type { HeardQuery } from "./fake-internet/fake-server.ts";
+export { MINIMISATION_NAME } from "./fake-internet/minimisation.zones.ts";
 export type { Action } from "./fake-internet/misbehaviour.ts";
 export type { ServerText } from "./fake-internet/zone-text.ts";
 export { readAnchorFile } from "./scenario/anchor-file.ts";

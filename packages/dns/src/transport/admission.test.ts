@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimClock } from "@sotto/dns/testing";
 import { Admission, type Admitted } from "./admission.ts";
-import { ADMISSION_LIMITS_DEFAULT, type AdmissionLimits } from "./limits.ts";
+import {
+  ADMISSION_LIMITS_DEFAULT,
+  type AdmissionLimits,
+  CLIENT_EXCEPTIONS_MAX,
+  type ClientException,
+} from "./limits.ts";
 
 function admissionOf(limits: Partial<AdmissionLimits>, clock = new SimClock()): Admission {
   return new Admission({ ...ADMISSION_LIMITS_DEFAULT, ...limits }, clock);
@@ -63,6 +68,122 @@ test("rates are per client, with a burst, and recover with time", async () => {
   await clock.advance(10_000);
   assert.deepEqual([come("192.0.2.1", true), come("192.0.2.1", true)], [true, false]);
   assert.equal(admission.counters.refused["handshake rate"], 1);
+});
+
+test("networks behind one address have so many times the limits, each of its own [7766-6.2.2-c]", async () => {
+  const clock = new SimClock();
+  const admission = admissionOf(
+    {
+      connectionsPerAddressMax: 2,
+      connectionsPerSubnetMax: 3,
+      connectionRateMax: 4,
+      handshakeRateMax: 3,
+      clientExceptions: [
+        { prefix: "192.0.2.0/28", factor: 3 },
+        { prefix: "192.0.2.1", factor: 0.25 },
+      ],
+    },
+    clock,
+  );
+  const comeMany = (address: string, times: number, tls = false): number => {
+    const tickets = Array.from({ length: times }, () => admission.admit(address, false, tls));
+    return tickets.filter((ticket) => ticket !== undefined).length;
+  };
+  assert.equal(comeMany("192.0.2.2", 20), 6, "connections of the address");
+  assert.equal(comeMany("192.0.2.3", 20), 3, "nine in the exception's part of the subnet");
+  assert.equal(comeMany("192.0.2.77", 20), 2, "its neighbours have theirs, whatever is open there");
+  assert.equal(comeMany("192.0.2.1", 20), 1, "the longest prefix counts; a part of a connection is one");
+  assert.equal(admission.counters.refused["connections per subnet"], 17);
+
+  const rates = admissionOf(
+    {
+      connectionRateMax: 4,
+      handshakeRateMax: 2,
+      clientExceptions: [{ prefix: "2001:db8::/32", factor: 10 }],
+    },
+    clock,
+  );
+  const comeWith = (address: string, times: number, tls: boolean): number =>
+    Array.from({ length: times }, () => rates.admit(address, false, tls)).filter((one) => one !== undefined)
+      .length;
+  assert.deepEqual([comeWith("192.0.2.9", 50, false), comeWith("2001:db8::9", 50, false)], [4, 40]);
+  assert.deepEqual([comeWith("192.0.2.10", 50, true), comeWith("2001:db8::10", 50, true)], [2, 20]);
+  await clock.advance(500);
+  assert.deepEqual([comeWith("192.0.2.9", 50, false), comeWith("2001:db8::9", 50, false)], [2, 20]);
+});
+
+test("clients are networks of the configured length, and of another one where it says so", () => {
+  const admission = admissionOf({
+    connectionsPerAddressMax: 1,
+    clientBitsIpv6: 56,
+    clientExceptions: [
+      { prefix: "100.64.0.0/10", bits: 24 },
+      { prefix: "2001:db8:ffff::/48", bits: 128 },
+    ],
+  });
+  const come = (address: string): boolean => admission.admit(address, false, false) !== undefined;
+  const rows: readonly (readonly [string, boolean])[] = [
+    ["2001:db8::1", true],
+    ["2001:db8:0:ff::9", false],
+    ["2001:db8:0:100::1", true],
+    ["2001:db8:ffff::1", true],
+    ["2001:db8:ffff::2", true],
+    ["2001:db8:ffff::2", false],
+    ["100.64.1.1", true],
+    ["100.64.1.2", false],
+    ["100.64.2.1", true],
+    ["192.0.2.1", true],
+    ["::ffff:192.0.2.1", false],
+    ["::ffff:192.0.2.2", true],
+  ];
+  for (const [address, isAdmitted] of rows) assert.equal(come(address), isAdmitted, address);
+});
+
+test("the same link-local address on two links is two clients", () => {
+  const admission = admissionOf({ connectionsPerAddressMax: 1 });
+  const come = (address: string): boolean => admission.admit(address, false, false) !== undefined;
+  assert.deepEqual([come("fe80::1%eth0"), come("fe80::1%eth0"), come("fe80::1%eth1")], [true, false, true]);
+});
+
+test("a changed size of clients is for newcomers, and each gives back what it took", () => {
+  const admission = admissionOf({ connectionsPerAddressMax: 1 });
+  const first = admission.admit("192.0.2.1", false, false);
+  admission.setLimits({ ...ADMISSION_LIMITS_DEFAULT, connectionsPerAddressMax: 1, clientBitsIpv4: 24 });
+  const second = admission.admit("192.0.2.2", false, false);
+  assert.ok(first && second);
+  assert.equal(admission.admit("192.0.2.3", false, false), undefined);
+  first.release();
+  assert.equal(admission.admit("192.0.2.3", false, false), undefined);
+  second.release();
+  assert.ok(admission.admit("192.0.2.3", false, false));
+});
+
+test("exceptions that make no sense are refused, and what was in force stays", () => {
+  const wrong: readonly [ClientException[], RegExp][] = [
+    [[{ prefix: "192.0.2.1/24" }], /bits set behind/],
+    [[{ prefix: "192.0.2.0/24", bits: 33 }], /from 0 to 32 bits/],
+    [[{ prefix: "192.0.2.0/24", factor: 0 }], /not above 0/],
+    [Array.from({ length: CLIENT_EXCEPTIONS_MAX + 1 }, () => ({ prefix: "192.0.2.1" })), /at most 10000/],
+  ];
+  const admission = admissionOf({ connectionsPerAddressMax: 1 });
+  for (const [clientExceptions, problem] of wrong) {
+    assert.throws(() => admissionOf({ clientExceptions }), problem);
+    assert.throws(() => admission.setLimits({ ...ADMISSION_LIMITS_DEFAULT, clientExceptions }), problem);
+  }
+  assert.ok(admission.admit("192.0.2.1", false, false));
+  assert.equal(admission.admit("192.0.2.1", false, false), undefined);
+});
+
+// A bucket of half a token never held one: whoever limited a rate to less than one per second refused everybody.
+test("a rate below one per second is one every so many seconds", async () => {
+  const clock = new SimClock();
+  const admission = admissionOf({ connectionRateMax: 0.5 }, clock);
+  const come = (): boolean => admission.admit("192.0.2.1", false, false) !== undefined;
+  assert.deepEqual([come(), come()], [true, false]);
+  await clock.advance(1500);
+  assert.equal(come(), false);
+  await clock.advance(500);
+  assert.equal(come(), true);
 });
 
 test("handshakes at once are limited, and a finished one frees its place [7858-5-a]", () => {

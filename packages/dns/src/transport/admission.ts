@@ -1,10 +1,10 @@
 /**
  * Who may come in, and how much work is under way: one object that all stream listeners of a server share. It counts
- * connections in all, per address and per subnet, handshakes and rates; it shares out places for queries in flight, and
+ * connections in all, per client and per subnet, handshakes and rates; it shares out places for queries in flight, and
  * resets whoever holds most when the buffers are full; and it tells how patient the server can afford to be (RFC 7766 §6.2.2, §6.2.3, RFC 9210 §4.2).
  */
 import type { Clock } from "@sotto/dns/runtime";
-import { tryParseAddress } from "@sotto/dns/wire";
+import { ClientNetworks, type ClientShare } from "./client-networks.ts";
 import type { AdmissionLimits } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
 
@@ -46,26 +46,21 @@ export interface Admitted {
 /** One accepted connection, from accept to its end. */
 export class AdmissionTicket {
   readonly #admission: Admission;
-  #address: string;
-  #subnet: string;
+  #share: ClientShare;
   #isCounted: boolean;
   #isHandshaking: boolean;
   #isReleased = false;
 
   constructor(admission: Admission, address: string, isCounted: boolean, isHandshaking: boolean) {
     this.#admission = admission;
-    this.#address = address;
-    this.#subnet = isCounted ? admission.subnetOf(address) : "";
+    this.#share = isCounted ? admission.shareOf(address) : NOBODY;
     this.#isCounted = isCounted;
     this.#isHandshaking = isHandshaking;
   }
 
-  get address(): string {
-    return this.#address;
-  }
-
-  get subnet(): string {
-    return this.#subnet;
+  /** Under which keys it is counted. */
+  get share(): ClientShare {
+    return this.#share;
   }
 
   /** False while it is a proxy's, whose own address is under no limit. */
@@ -81,8 +76,7 @@ export class AdmissionTicket {
   becomeClient(address: string, startsTls: boolean): boolean {
     if (!this.#admission.mayJoin(address, startsTls)) return false;
     this.#admission.uncount(this);
-    this.#address = address;
-    this.#subnet = this.#admission.subnetOf(address);
+    this.#share = this.#admission.shareOf(address);
     this.#isCounted = true;
     this.#admission.count(this);
     return true;
@@ -122,7 +116,8 @@ export class Admission {
   };
   #limits: AdmissionLimits;
   readonly #clock: Clock;
-  readonly #perAddress = new Map<string, number>();
+  #networks: ClientNetworks;
+  readonly #perClient = new Map<string, number>();
   readonly #perSubnet = new Map<string, number>();
   readonly #connectionRate: RateLimit;
   readonly #handshakeRate: RateLimit;
@@ -131,24 +126,24 @@ export class Admission {
   #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
   /** Connections that wait for their turn, in order. */
   readonly #waiting = new Set<Admitted>();
-  /** By address: those who come are mostly those who came. */
-  readonly #subnets = new Map<string, string>();
   #connections = 0;
   #handshakes = 0;
   #inFlight = 0;
   #bufferedOctets = 0;
 
+  /** Throws a RangeError for exceptions that make no sense. */
   constructor(limits: AdmissionLimits, clock: Clock) {
     this.#limits = limits;
+    this.#networks = new ClientNetworks(limits);
     this.#clock = clock;
     this.#connectionRate = new RateLimit(limits.connectionRateMax);
     this.#handshakeRate = new RateLimit(limits.handshakeRateMax);
   }
 
-  /** For what comes from now on; nobody is ended because of a lower limit. */
+  /** For what comes from now on; nobody is ended because of a lower limit. Throws as the constructor does, and then changes nothing. */
   setLimits(limits: AdmissionLimits): void {
+    this.#networks = new ClientNetworks(limits);
     this.#limits = limits;
-    this.#subnets.clear();
     this.#connectionRate.perSecondMax = limits.connectionRateMax;
     this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
     this.#giveTurns();
@@ -266,51 +261,33 @@ export class Admission {
   mayJoin(address: string, startsTls: boolean): boolean {
     const limits = this.#limits;
     const nowMs = this.#clock.nowMs();
+    const { client, subnet, factor } = this.shareOf(address);
     let reason: RefusalReason | undefined;
-    if ((this.#perAddress.get(address) ?? 0) >= limits.connectionsPerAddressMax)
+    if ((this.#perClient.get(client) ?? 0) >= limits.connectionsPerAddressMax * factor)
       reason = "connections per address";
-    else if ((this.#perSubnet.get(this.subnetOf(address)) ?? 0) >= limits.connectionsPerSubnetMax)
+    else if ((this.#perSubnet.get(subnet) ?? 0) >= limits.connectionsPerSubnetMax * factor)
       reason = "connections per subnet";
-    else if (!this.#connectionRate.take(address, nowMs)) reason = "connection rate";
-    else if (startsTls && !this.#handshakeRate.take(address, nowMs)) reason = "handshake rate";
+    else if (!this.#connectionRate.take(client, nowMs, factor)) reason = "connection rate";
+    else if (startsTls && !this.#handshakeRate.take(client, nowMs, factor)) reason = "handshake rate";
     if (reason !== undefined) this.#refuse(reason);
     return reason === undefined;
   }
 
-  /** The prefix that an address shares its subnet limit with, as a key. */
-  subnetOf(address: string): string {
-    const known = this.#subnets.get(address);
-    if (known !== undefined) return known;
-    if (this.#subnets.size >= SUBNETS_KEPT) this.#subnets.clear();
-    const subnet = this.#makeSubnet(address);
-    this.#subnets.set(address, subnet);
-    return subnet;
-  }
-
-  #makeSubnet(address: string): string {
-    const zone = address.indexOf("%");
-    const octets = tryParseAddress(zone < 0 ? address : address.slice(0, zone));
-    if (!octets.ok) return address;
-    const bits = octets.value.length === 4 ? this.#limits.subnetBitsIpv4 : this.#limits.subnetBitsIpv6;
-    let key = octets.value.length === 4 ? "4" : "6";
-    for (const [i, octet] of octets.value.entries()) {
-      const kept = Math.min(8, Math.max(0, bits - 8 * i));
-      if (kept === 0) break;
-      key += String.fromCharCode(octet & (0xff << (8 - kept)) & 0xff);
-    }
-    return key;
+  /** Whom an address is counted with. */
+  shareOf(address: string): ClientShare {
+    return this.#networks.of(address);
   }
 
   count(ticket: AdmissionTicket): void {
     if (!ticket.isCounted) return;
-    add(this.#perAddress, ticket.address, 1);
-    add(this.#perSubnet, ticket.subnet, 1);
+    add(this.#perClient, ticket.share.client, 1);
+    add(this.#perSubnet, ticket.share.subnet, 1);
   }
 
   uncount(ticket: AdmissionTicket): void {
     if (!ticket.isCounted) return;
-    add(this.#perAddress, ticket.address, -1);
-    add(this.#perSubnet, ticket.subnet, -1);
+    add(this.#perClient, ticket.share.client, -1);
+    add(this.#perSubnet, ticket.share.subnet, -1);
   }
 
   handshakeEnded(): void {
@@ -367,5 +344,5 @@ const LOAD_FULL = 0.98;
 const WORK_LOAD_MAX = 0.8;
 /** A search costs a pass over all connections: one per so many displaced is next to nothing. */
 const IDLEST_KEPT = 64;
-/** Addresses whose subnet is remembered; beyond it all are made anew, which costs a few microseconds each. */
-const SUBNETS_KEPT = 4096;
+/** Of a proxy, which is under no limit of clients. */
+const NOBODY: ClientShare = { client: "", subnet: "", factor: 1 };

@@ -15,6 +15,8 @@ export { Exchanger, type ExchangerOptions } from "./exchanger.ts";
 export {
   ADMISSION_LIMITS_DEFAULT,
   type AdmissionLimits,
+  CLIENT_EXCEPTIONS_MAX,
+  type ClientException,
   SERVER_LIMITS_DEFAULT,
   SESSION_LIMITS_DEFAULT,
   type ServerLimits,

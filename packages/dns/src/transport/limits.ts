@@ -22,11 +22,21 @@ export interface SessionLimits {
   readonly writeStallTimeoutMs: number;
 }
 
+/** A network whose clients are counted otherwise, such as the addresses of a carrier's translator; the longest prefix counts. */
+export interface ClientException {
+  /** As text. */
+  readonly prefix: string;
+  /** Leading bits of an address that make a client there; absent: the usual. */
+  readonly bits?: number | undefined;
+  /** So many times the connections per address and per subnet, and the rates; absent: 1. */
+  readonly factor?: number | undefined;
+}
+
 /** Limits that all listeners of a server share. */
 export interface AdmissionLimits {
   /** Open connections; at the limit the one that has been idle longest makes room, and without one the newcomer is reset. */
   readonly connectionsMax: number;
-  /** Open connections of one client address; more are reset (RFC 7766 §6.2.2). */
+  /** Open connections of one client; more are reset (RFC 7766 §6.2.2). */
   readonly connectionsPerAddressMax: number;
   /** Open connections of one subnet; more are reset. */
   readonly connectionsPerSubnetMax: number;
@@ -34,17 +44,26 @@ export interface AdmissionLimits {
   readonly subnetBitsIpv4: number;
   /** The same for IPv6. */
   readonly subnetBitsIpv6: number;
+  /** Leading bits of an IPv4 address that make a client. */
+  readonly clientBitsIpv4: number;
+  /** The same for IPv6. */
+  readonly clientBitsIpv6: number;
+  /** Networks that are otherwise, at most {@link CLIENT_EXCEPTIONS_MAX}; what they have is counted apart from their subnets. */
+  readonly clientExceptions: readonly ClientException[];
   /** Handshakes (TLS, PROXY header) under way; more connections are reset. */
   readonly handshakesMax: number;
-  /** New connections of one client address per second, with a burst of as many; more are reset. */
+  /** New connections of one client per second, with a burst of as many and at least one; more are reset. */
   readonly connectionRateMax: number;
-  /** New TLS handshakes of one client address per second, with a burst of as many; more are reset. */
+  /** New TLS handshakes of one client per second, with a burst of as many and at least one; more are reset. */
   readonly handshakeRateMax: number;
   /** Unanswered queries of all connections; at the limit reading pauses, and connections take turns for what gets free. */
   readonly inFlightTotalMax: number;
   /** Octets of half messages and unsent replies of all connections; above it the connection that holds most is reset. */
   readonly bufferedOctetsMax: number;
 }
+
+/** As many as the translators of the largest carriers have prefixes; a look-up takes no longer for them. */
+export const CLIENT_EXCEPTIONS_MAX = 10_000;
 
 /** All limits of a stream listener that shares with no other. */
 export interface ServerLimits extends SessionLimits, AdmissionLimits {}
@@ -81,6 +100,11 @@ export const ADMISSION_LIMITS_DEFAULT: AdmissionLimits = {
   // What is routed on the public internet, and what an IPv6 site usually has (RFC 6177 §2).
   subnetBitsIpv4: 24,
   subnetBitsIpv6: 56,
+  clientBitsIpv4: 32,
+  // The whole address: in the one /64 of a LAN are all its hosts, and connections are limited by default. Who limits rates on the
+  // open internet gives 56 or 64, because hosts choose addresses at will there (RFC 8981).
+  clientBitsIpv6: 128,
+  clientExceptions: [],
   // A fraction of a second of one core's work.
   handshakesMax: 500,
   // Many clients behind one address come back at once after a restart; operators who know theirs set a lower one.

@@ -8,7 +8,7 @@ interface Bucket {
 /** Clients that are watched at once; beyond it the one seen least recently is forgotten, and starts with a full bucket. */
 const CLIENTS_MAX = 10_000;
 
-/** Lets each key through `perSecondMax` times a second, with a burst of as many. */
+/** Lets each key through `perSecondMax` times a second, with a burst of as many, and at least one. */
 export class RateLimit {
   #perSecondMax: number;
   readonly #buckets = new Map<string, Bucket>();
@@ -22,13 +22,17 @@ export class RateLimit {
     this.#perSecondMax = value;
   }
 
-  /** Takes a token; false when there is none. `nowMs` is monotonic. */
-  take(key: string, nowMs: number): boolean {
-    const most = this.#perSecondMax;
-    if (most === Number.POSITIVE_INFINITY) return true;
+  /** Takes a token of a key that has `factor` times the rate; false when there is none. `nowMs` is monotonic. */
+  take(key: string, nowMs: number, factor = 1): boolean {
+    const perSecond = this.#perSecondMax * factor;
+    if (perSecond === Number.POSITIVE_INFINITY) return true;
+    // Less than one a second is one every so many.
+    const most = Math.max(1, perSecond);
     const known = this.#buckets.get(key);
     const tokens =
-      known === undefined ? most : Math.min(most, known.tokens + ((nowMs - known.filledMs) / 1000) * most);
+      known === undefined
+        ? most
+        : Math.min(most, known.tokens + ((nowMs - known.filledMs) / 1000) * perSecond);
     const isFree = tokens >= 1;
     this.#buckets.delete(key);
     if (this.#buckets.size >= CLIENTS_MAX) this.#forgetOldest();

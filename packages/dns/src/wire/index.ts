@@ -35,6 +35,7 @@ export * from "./name.ts";
 export { NamesAbove } from "./names-above.ts";
 export * from "./octets.ts";
 export * from "./parsed.ts";
+export * from "./prefix-trie.ts";
 export * from "./proxy-header.ts";
 export * from "./rdata/check.ts";
 export * from "./rdata/rdata.ts";

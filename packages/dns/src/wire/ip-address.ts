@@ -17,6 +17,22 @@ export function tryParseAddress(text: string): Parsed<Uint8Array> {
 }
 
 /**
+ * Octets of an address as sockets tell whose it is: without its zone, and IPv4 where a socket for both families wrote it as IPv6
+ * (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2).
+ */
+export function tryParsePeerAddress(text: string): Parsed<Uint8Array> {
+  const zone = text.indexOf("%");
+  const address = tryParseAddress(zone < 0 ? text : text.slice(0, zone));
+  return address.ok && isMappedIpv4(address.value) ? parsed(address.value.slice(12)) : address;
+}
+
+function isMappedIpv4(octets: Uint8Array): boolean {
+  if (octets.length !== 16 || octets[10] !== 0xff || octets[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (octets[i] !== 0) return false;
+  return true;
+}
+
+/**
  * The text of an address that can be connected to, as RFC 5952 wants it. A link-local one may name its zone, which is an
  * interface of this machine and stays (RFC 4007 §11): `fe80::1%eth0`.
  */

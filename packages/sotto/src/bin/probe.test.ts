@@ -194,3 +194,12 @@ test("no line of the help is wider than a wide terminal", async () => {
   assert.equal(said.code, 0);
   for (const line of said.out.split("\n")) assert.ok(line.length <= 122, line);
 });
+
+// It was read until the memory was full.
+test("a report or authorities without an end are too large", { timeout: 30_000 }, async () => {
+  const report = await probe("report", "/dev/zero");
+  assert.deepEqual([report.code, report.out], [2, ""]);
+  assert.match(report.err, /\/dev\/zero is too large: at most 67108864 octets are read\n$/);
+  const authorities = await probe("server", "192.0.2.1", "--ca-file", "/dev/zero");
+  assert.match(authorities.err, /at most 16777216 octets are read\n$/);
+});

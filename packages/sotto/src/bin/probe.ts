@@ -1,5 +1,5 @@
 /** `sotto probe`: reads and writes the files, shows how far it is, and turns what was found into an exit code. */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
@@ -44,9 +44,13 @@ import {
 } from "../tools/probe/index.ts";
 import { KeyLogFile } from "./key-log-file.ts";
 import { ProbeProgress } from "./probe-progress.ts";
+import { readBoundedText } from "./read-bounded.ts";
 
 /** Columns where no terminal tells them. */
 const COLUMNS_DEFAULT = 100;
+
+/** Largest file of authorities, octets; those of all systems are some hundred thousand. */
+const AUTHORITIES_OCTETS_MAX = 16 * 1024 * 1024;
 
 /** Runs one command line. `runtime` is for tests; programs use the real network. */
 export async function runProbe(
@@ -267,7 +271,7 @@ function isColoured(io: ProgramIo): boolean {
 function readReports(files: readonly { title: string | undefined; text: string }[]): Parsed<TitledReport[]> {
   const reports: TitledReport[] = [];
   for (const { title, text: file } of files) {
-    const content = readText(file);
+    const content = readBoundedText(file, REPORT_FILE_OCTETS_MAX);
     if (!content.ok) return content;
     const read = tryReadReportFile(content.value);
     if (!read.ok) return problem(`${file} ${read.problem}`);
@@ -278,19 +282,9 @@ function readReports(files: readonly { title: string | undefined; text: string }
   return parsed(reports);
 }
 
-/** A file of bounded size; `-` is standard input. */
-function readText(file: string): Parsed<string> {
-  try {
-    if (file !== "-" && statSync(file).size > REPORT_FILE_OCTETS_MAX) return problem(`${file} is too large`);
-    return parsed(readFileSync(file === "-" ? 0 : file, "utf8"));
-  } catch (error) {
-    return problem(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 function readAuthorities(file: string | undefined): Parsed<string | undefined> {
   if (file === undefined) return parsed(undefined);
-  const text = readText(file);
+  const text = readBoundedText(file, AUTHORITIES_OCTETS_MAX);
   return text.ok && !text.value.includes("-----BEGIN CERTIFICATE-----")
     ? problem(`${file} holds no certificate in PEM form`)
     : text;

@@ -13,6 +13,7 @@ import {
   type ProgramIo,
   threadsOf,
 } from "../operations/index.ts";
+import { closeConnection } from "./close-connection.ts";
 import { type DaemonServer, listenersOf, runDaemon, type Steer } from "./daemon.ts";
 import { statusLine } from "./status-line.ts";
 
@@ -94,7 +95,8 @@ async function startServer(
   if (count === 1) return startRecursor(config, runtime, { sockets });
   const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
   const { engine } = config;
-  const options = { count, sockets, startThread: threadsOf(entry), logLevel: config.log.level, engine };
+  const startThread = threadsOf(entry);
+  const options = { count, sockets, startThread, logLevel: config.log.level, engine, closeConnection };
   return startWorkers(config, source, options, runtime);
 }
 

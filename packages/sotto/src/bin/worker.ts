@@ -1,7 +1,7 @@
 /** A worker thread of a daemon; `compose/worker-group.ts` starts it and tells it what to do. */
 import type { Socket } from "node:net";
-import { nativeRuntime } from "@sotto/dns/runtime/native";
-import { AcceptedSockets, nodeRuntime } from "@sotto/dns/runtime/node";
+import { type AcceptedDescriptor, nativeRuntime } from "@sotto/dns/runtime/native";
+import { AcceptedConnections, nodeRuntime } from "@sotto/dns/runtime/node";
 import {
   type GivenConnection,
   type WorkerCall,
@@ -10,6 +10,7 @@ import {
   type WorkerStart,
 } from "../compose/index.ts";
 import { logFilter, threadEnd } from "../operations/index.ts";
+import { closeConnection } from "./close-connection.ts";
 
 const thread = threadEnd();
 const start = thread.start as WorkerStart; // Nobody else starts this module.
@@ -21,26 +22,37 @@ const events = new WorkerEvents(
   },
   nodeRuntime().clock,
 );
-const accepted = new AcceptedSockets((socket, place) => server.gives(socket, place));
+const sockets = new AcceptedConnections<Socket>({
+  give: (socket, place) => server.gives({ kind: "socket", socket }, place),
+  close: (socket) => closeConnection({ kind: "socket", socket }),
+});
+const descriptors = new AcceptedConnections<AcceptedDescriptor>({
+  give: ({ fd, remote }, place) => server.gives({ kind: "descriptor", fd, remote }, place),
+  close: ({ fd }) => closeConnection({ kind: "descriptor", fd }),
+});
 const server = new WorkerServer(start, {
-  // Connections of the native engine stay with the thread that the kernel gave them to: a descriptor cannot be transferred.
-  runtime: start.engine === "native" ? nativeRuntime(events) : nodeRuntime(events, accepted),
+  runtime:
+    start.engine === "native" ? nativeRuntime(events, sockets, descriptors) : nodeRuntime(events, sockets),
   post: (message) => {
     // What led to a result stands before it in the log.
     events.flush();
     thread.post(message);
   },
-  postConnection: (socket, place, receiver) => {
+  postSocket: (socket, place, receiver) => {
     try {
-      thread.post({ kind: "connection", place, socket, receiver }, [socket]);
+      const connection = { kind: "socket", socket };
+      thread.post({ kind: "connection", place, connection, receiver }, [socket]);
       return true;
     } catch {
       // A Node that cannot transfer sockets: everybody keeps what comes.
       return false;
     }
   },
-  // Given by another worker, which got it from its own `AcceptedSockets`.
-  adopt: (socket, place) => accepted.adopt(socket as Socket, place),
+  adopt: (connection, place) =>
+    connection.kind === "socket"
+      ? // Given by another worker, which got it from its own `sockets`.
+        sockets.adopt(connection.socket as Socket, place)
+      : descriptors.adopt(connection, place),
   utilisation: () => thread.utilisation(),
 });
 // Only the supervisor speaks to its workers.

@@ -3,7 +3,7 @@ import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, ListenerConfig } from "../config/index.ts";
-import { type FrontCounters, FrontService } from "../front/index.ts";
+import { type BackendPool, type FrontCounters, FrontService } from "../front/index.ts";
 import type { InheritedSocket } from "../operations/index.ts";
 import { type OutcomeCounters, OutcomeTally } from "../server/index.ts";
 import { COOKIE_SECRET_OCTETS, cookieOptions } from "./cookie-options.ts";
@@ -70,6 +70,10 @@ class FrontDaemon implements RunningFront {
   readonly #drawnCookieSecret: Uint8Array;
   readonly #listening: Listening;
   readonly #handlers = new Map<string, ListenerHandler>();
+  /** Pools of configurations before, on which something is still under way. */
+  readonly #leaving = new Set<BackendPool>();
+  /** Resolved when no service of before has queries any more, which a pool of several configurations may be asked by. */
+  #whenOldIdle: Promise<unknown> = Promise.resolve();
   #config: FrontConfig;
   #engine: Engine;
 
@@ -189,14 +193,25 @@ class FrontDaemon implements RunningFront {
       if (name === undefined) this.#handlers.delete(key);
       else handler.change(name, engine.service);
     }
-    // Queries that are under way finish with the parts they began with.
-    void old.service
-      .idle()
-      .then(() => Promise.all(old.pools.leftBy(pools).map((pool) => pool.close())))
+    this.#retire(old, pools);
+    return [...opened, ...settingChanges(before, next)];
+  }
+
+  /** What is under way, transfers included, finishes with the parts it began with. */
+  #retire({ service, pools }: Engine, next: FrontPools): void {
+    const left = pools.leftBy(next);
+    for (const pool of left) this.#leaving.add(pool);
+    this.#whenOldIdle = Promise.all([this.#whenOldIdle, service.idle()]);
+    const leave = async (pool: BackendPool): Promise<void> => {
+      await pool.idle();
+      await pool.close();
+      this.#leaving.delete(pool);
+    };
+    void this.#whenOldIdle
+      .then(() => Promise.all(left.map(leave)))
       .catch((error: unknown) => {
         this.#runtime.events.publish("server.bug", { where: "reload", error: String(error) });
       });
-    return [...opened, ...settingChanges(before, next)];
   }
 
   flush(name: Name, isZone: boolean): number {
@@ -213,12 +228,16 @@ class FrontDaemon implements RunningFront {
 
   async drain(): Promise<void> {
     await this.#listening.drain();
-    await closeEngine(this.#engine);
+    await this.#closeParts();
   }
 
   async close(): Promise<void> {
     await this.#listening.close();
-    await closeEngine(this.#engine);
+    await this.#closeParts();
+  }
+
+  async #closeParts(): Promise<void> {
+    await Promise.all([closeEngine(this.#engine), ...[...this.#leaving].map((pool) => pool.close())]);
   }
 }
 

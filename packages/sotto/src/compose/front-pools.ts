@@ -85,6 +85,7 @@ interface ConfiguredPool extends FrontPool {
 
 function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
   const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
+  const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
     {
       name,
@@ -113,7 +114,7 @@ function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
     cacheBytes === 0
       ? undefined
       : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: config.maxTtlSeconds }, runtime.random);
-  return { key: keyOf(config), name, backends, cache, staleSeconds, passesAuthenticData };
+  return { key: keyOf(config), name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {

@@ -22,6 +22,8 @@ export class GroupStatus {
   /** What workers told that have died. */
   readonly #gone = new Map<WorkerHandle, WorkerReport>();
   readonly #crashes = new Map<WorkerHandle, number>();
+  /** Connections that never arrived, by the worker that should have had them. */
+  readonly #lost = new Map<WorkerHandle, number>();
 
   constructor(workers: readonly WorkerHandle[], clock: Clock) {
     this.#workers = workers;
@@ -33,6 +35,7 @@ export class GroupStatus {
     this.#crashes.set(worker, (this.#crashes.get(worker) ?? 0) + 1);
     const { report } = worker;
     if (report === undefined) return;
+    this.lost(worker, report.connectionsLost);
     const left = withoutGauges(report);
     const before = this.#gone.get(worker);
     if (before === undefined) {
@@ -41,6 +44,11 @@ export class GroupStatus {
     }
     const status = mergeStatus([before, left], this.#nothing);
     this.#gone.set(worker, { ...left, status, listeners: mergeListeners([left], [before]) });
+  }
+
+  /** Connections, one unless more are told, were closed on their way to a worker. */
+  lost(worker: WorkerHandle | undefined, connections = 1): void {
+    if (worker !== undefined) this.#lost.set(worker, (this.#lost.get(worker) ?? 0) + connections);
   }
 
   get listeners(): ReturnType<typeof mergeListeners> {
@@ -85,6 +93,7 @@ export class GroupStatus {
       queries: counts.reduce((sum, count) => sum + count, 0),
       connectionsGiven: report?.connectionsGiven ?? 0,
       connectionsTaken: report?.connectionsTaken ?? 0,
+      connectionsLost: (this.#lost.get(worker) ?? 0) + (report?.connectionsLost ?? 0),
       utilisation: Math.round((report?.utilisation ?? 0) * 1000) / 1000,
     };
   }

@@ -11,5 +11,5 @@ export type { SteeredServer } from "./steered-server.ts";
 export type { StubStatus } from "./stub-status.ts";
 export { WorkerEvents } from "./worker-events.ts";
 export { startWorkers } from "./worker-group.ts";
-export type { GivenConnection, WorkerCall, WorkerStart } from "./worker-messages.ts";
+export type { ClosableConnection, GivenConnection, WorkerCall, WorkerStart } from "./worker-messages.ts";
 export { WorkerServer } from "./worker-server.ts";

@@ -78,6 +78,10 @@ export class Listening {
     return this.#listeners.open;
   }
 
+  get connections(): number {
+    return this.#admission.connections;
+  }
+
   get status(): AdmissionStatus {
     const { connections, handshakes, inFlight, bufferedOctets, patience, counters } = this.#admission;
     return { connections, handshakes, inFlight, bufferedOctets, patience, admission: counters };

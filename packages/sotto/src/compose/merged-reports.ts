@@ -120,6 +120,7 @@ export function withoutGauges(report: WorkerReport): WorkerReport {
     utilisation: 0,
     connectionsGiven: 0,
     connectionsTaken: 0,
+    connectionsLost: 0,
   };
 }
 

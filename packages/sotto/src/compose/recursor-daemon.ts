@@ -42,6 +42,8 @@ export interface RunningServer {
   readonly listeners: readonly OpenListener[];
   /** What has been counted, for status reports. */
   readonly status: ServerStatus;
+  /** Open ones of clients, as in {@link status}. */
+  readonly connections: number;
   /** Changes to another configuration; rejects and leaves everything as it was when that cannot be done. Tells what changed. */
   reload(config: Config): Promise<readonly string[]>;
   /** Forgets what is cached; tells how many replies and record sets. */
@@ -174,6 +176,10 @@ class RecursorDaemon implements RunningServer {
 
   get listeners(): readonly OpenListener[] {
     return this.#listening.listeners;
+  }
+
+  get connections(): number {
+    return this.#listening.connections;
   }
 
   get status(): ServerStatus {
@@ -384,6 +390,7 @@ export function buildEngine(config: Config, cache: MessageCache, lasting: Lastin
       trustAnchors: config.identity.trustAnchors ? () => recursor.trustAnchors.map(tagsText) : undefined,
     },
     portal: lasting.portal?.member,
+    designation: config.designation,
     snooping: config.access.snooping,
     localZones: config.localZones,
     privateAddresses: config.resolver.privateAddresses,
@@ -434,6 +441,7 @@ function settingChanges(before: Config, after: Config): string[] {
     "forwardZones",
     "stubZones",
     "localZones",
+    "designation",
     "cache",
     "limits",
     "tls",

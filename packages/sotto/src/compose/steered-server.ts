@@ -14,9 +14,11 @@ export interface WorkerStatus {
   readonly inFlight: number;
   /** Messages that it has dealt with since the start. */
   readonly queries: number;
-  /** New connections that went to another worker because this one was saturated, and that came from others, of this thread. */
+  /** New connections that went to another worker because this one had too many or too much to do, and that came from others, of this thread. */
   readonly connectionsGiven: number;
   readonly connectionsTaken: number;
+  /** Those that were closed on their way here, in all threads of this worker: it had ended, or did not listen there any more. */
+  readonly connectionsLost: number;
   /** Share of its time that it is busy, 0 to 1. */
   readonly utilisation: number;
 }

@@ -8,9 +8,17 @@ import type { WorkerThreadHandlers } from "../operations/index.ts";
 import { OutcomeTally } from "../server/index.ts";
 import { nothingTold } from "./merged-reports.ts";
 import type { SteeredServer } from "./steered-server.ts";
+import { DescriptorsUnderWay } from "./worker-descriptors.ts";
 import { startWorkers } from "./worker-group.ts";
 import { ReportWriter, tallyCells } from "./worker-memory.ts";
-import type { WorkerCall, WorkerMessage, WorkerStart } from "./worker-messages.ts";
+import type {
+  ClosableConnection,
+  ConnectionOnWay,
+  GivenConnection,
+  WorkerCall,
+  WorkerMessage,
+  WorkerStart,
+} from "./worker-messages.ts";
 
 const HERE = "192.0.2.1";
 const TEXT = `listen: [{ transport: udp, address: ${HERE}, port: 0 }]\nworkers: 3\n`;
@@ -19,6 +27,7 @@ const TEXT = `listen: [{ transport: udp, address: ${HERE}, port: 0 }]\nworkers: 
 class FakeThread {
   readonly start: WorkerStart;
   readonly calls: WorkerCall[] = [];
+  readonly given: GivenConnection[] = [];
   readonly tally: OutcomeTally;
   isEnded = false;
   readonly #handlers: WorkerThreadHandlers;
@@ -32,6 +41,7 @@ class FakeThread {
     this.#reports = new ReportWriter(start.memory);
     this.tally = new OutcomeTally(tallyCells(start.memory));
     queueMicrotask(() => {
+      bench.onStart(this);
       if (bench.cannotOpen)
         this.say({ kind: "failure", number: 0, code: "ERR_SYSTEM", message: "no memory" });
       else {
@@ -60,11 +70,16 @@ class FakeThread {
       utilisation: 0.5,
       connectionsGiven: 0,
       connectionsTaken: 0,
+      connectionsLost: 0,
     });
   }
 
   post(message: unknown): void {
-    const call = message as WorkerCall; // The group posts nothing else.
+    const call = message as WorkerCall | GivenConnection; // The group posts nothing else.
+    if (call.name === "connection") {
+      this.given.push(call);
+      return;
+    }
     this.calls.push(call);
     queueMicrotask(() => this.#answer(call));
   }
@@ -102,7 +117,10 @@ class Bench {
   /** All that were started, in order. */
   readonly threads: FakeThread[] = [];
   readonly events: { name: string; details: Readonly<Record<string, unknown>> }[] = [];
+  /** Connections that were on their way and had to be closed. */
+  readonly closed: ClosableConnection[] = [];
   cannotOpen = false;
+  onStart: (thread: FakeThread) => void = () => undefined;
   refuses: (thread: FakeThread, call: WorkerCall) => boolean = () => false;
 
   async start(): Promise<SteeredServer> {
@@ -117,7 +135,8 @@ class Bench {
       this.threads.push(thread);
       return thread;
     };
-    const options = { count: 3, startThread, logLevel: "info" as const };
+    const closeConnection = (connection: ClosableConnection): void => void this.closed.push(connection);
+    const options = { count: 3, startThread, logLevel: "info" as const, closeConnection };
     const runtime = { ...this.world.runtimeOf([HERE]), events };
     return this.world.clock.runUntil(startWorkers(loaded.config, loaded.source, options, runtime));
   }
@@ -309,5 +328,88 @@ test("events of workers are told with their number", async () => {
   bench.thread(1).say({ kind: "events", lines: [["server.bug", '{"where":"x"}']], dropped: 3 });
   assert.deepEqual(bench.told("server.bug"), [{ where: "x", worker: 1 }]);
   assert.deepEqual(bench.told("worker.events-dropped"), [{ worker: 1, dropped: 3 }]);
+  await group.close();
+});
+
+/** Worker 0 gives worker 1 a connection of the native engine, or of Node. */
+function giveFrom(bench: Bench, connection: number | object): void {
+  const giver = bench.thread(0);
+  const way: ConnectionOnWay =
+    typeof connection === "number"
+      ? { kind: "descriptor", pass: passOf(giver, connection), remote: { address: HERE, port: 1 } }
+      : { kind: "socket", socket: connection };
+  giver.say({ kind: "connection", place: "place", connection: way, receiver: 1 });
+}
+
+function passOf({ start }: FakeThread, fd: number): ReturnType<DescriptorsUnderWay["put"]> & object {
+  const pass = new DescriptorsUnderWay(start.descriptors).put(fd, 0, 1);
+  assert.ok(pass);
+  return pass;
+}
+
+const lostOf = (group: SteeredServer): (number | undefined)[] =>
+  (group.workers ?? []).map(({ connectionsLost }) => connectionsLost);
+
+test("what is on its way to a worker that dies is closed and counted once", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  const { start } = bench.thread(1);
+  for (const fd of [70, 71, 72]) giveFrom(bench, fd);
+  const [arrived] = bench.thread(1).given;
+  assert.ok(arrived?.connection.kind === "descriptor");
+  assert.equal(new DescriptorsUnderWay(start.descriptors).take(arrived.connection.pass), 70);
+  bench.thread(1).crash("a bug");
+  assert.deepEqual(bench.closed, [
+    { kind: "descriptor", fd: 71 },
+    { kind: "descriptor", fd: 72 },
+  ]);
+  assert.deepEqual(lostOf(group), [0, 2, 0]);
+  await bench.world.clock.advance(100);
+  await group.close();
+  assert.equal(bench.closed.length, 2, "and not again");
+});
+
+test("what is for a worker that is down goes back, and what nobody takes is closed", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  bench.thread(1).crash("a bug");
+  giveFrom(bench, 70);
+  const socket = {};
+  giveFrom(bench, socket);
+  assert.deepEqual(
+    bench.thread(0).given.map(({ connection }) => connection.kind),
+    ["descriptor", "socket"],
+  );
+  assert.deepEqual(bench.closed, []);
+  const last = bench.thread(0);
+  await bench.world.clock.runUntil(group.close());
+  assert.deepEqual(bench.closed, [{ kind: "descriptor", fd: 70 }], "nobody took it before the end");
+  assert.deepEqual(lostOf(group), [0, 1, 0]);
+  assert.ok(last.isEnded);
+});
+
+test("what a worker had given and not sent when it died is closed before it is started again", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  passOf(bench.thread(0), 70);
+  bench.thread(0).crash("a bug");
+  assert.deepEqual(bench.closed, []);
+  await bench.world.clock.advance(100);
+  assert.deepEqual(bench.closed, [{ kind: "descriptor", fd: 70 }]);
+  assert.deepEqual(lostOf(group), [0, 1, 0]);
+  await group.close();
+});
+
+test("a connection between two workers that are down is closed", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  const socket = {};
+  bench.thread(1).crash("a bug");
+  bench.thread(0).crash("a bug");
+  // A worker that starts again listens before it is said to serve.
+  bench.onStart = (thread) =>
+    thread.say({ kind: "connection", place: "place", connection: { kind: "socket", socket }, receiver: 1 });
+  await bench.world.clock.advance(100);
+  assert.deepEqual(bench.closed[0], { kind: "socket", socket });
   await group.close();
 });

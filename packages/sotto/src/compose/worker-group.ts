@@ -20,10 +20,11 @@ import { type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
 import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
 import type { StubStatus } from "./stub-status.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
+import { WorkerConnections } from "./worker-connections.ts";
 import { dumpOfAll } from "./worker-dump.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { EventLine, GivenConnection, WorkerWorld } from "./worker-messages.ts";
+import type { ClosableConnection, EventLine, WorkerWorld } from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
 export interface WorkerGroupOptions {
@@ -34,6 +35,8 @@ export interface WorkerGroupOptions {
   readonly logLevel: Config["log"]["level"];
   /** Default: node. */
   readonly engine?: Config["engine"];
+  /** Closes what is on its way to a worker that does not take it any more. */
+  readonly closeConnection: (connection: ClosableConnection) => void;
 }
 
 /** Opens everything or nothing. */
@@ -58,6 +61,7 @@ class WorkerGroup implements SteeredServer {
   readonly #restarts = new RestartPolicy();
   readonly #status: GroupStatus;
   readonly #loads: WorkerLoads;
+  readonly #connections: WorkerConnections;
   readonly #timers = new Set<Timer>();
   readonly #failed = Promise.withResolvers<Error>();
   #config: Config;
@@ -80,10 +84,15 @@ class WorkerGroup implements SteeredServer {
     const cache = shareMessageCache(config.cache.sizeBytes, random);
     this.#world = { source, ports: new Map(), certificates: new Map(), cache };
     this.#loads = makeWorkerLoads(options.count);
+    this.#connections = new WorkerConnections(options.count, {
+      close: options.closeConnection,
+      onLost: (receiver) => this.#status.lost(this.#workers[receiver]),
+    });
     this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
       const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
-        onConnection: (connection, receiver) => this.#passOn(connection, receiver, worker),
+        onConnection: (connection, receiver) =>
+          this.#connections.passOn(connection, this.#workers[receiver] ?? worker, worker),
         onCrash: (reason) => this.#crashed(worker, reason),
       });
       return worker;
@@ -257,6 +266,7 @@ class WorkerGroup implements SteeredServer {
 
   async #terminateAll(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    for (const { index } of this.#workers) this.#connections.receiverEnded(index);
   }
 
   #end(): void {
@@ -266,6 +276,7 @@ class WorkerGroup implements SteeredServer {
   }
 
   #crashed(worker: WorkerHandle, reason: string): void {
+    this.#connections.receiverEnded(worker.index);
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCache(worker);
@@ -314,6 +325,7 @@ class WorkerGroup implements SteeredServer {
 
   /** Whoever hangs in its start would hold up all that comes after it, reloads and ends among them. */
   async #start(worker: WorkerHandle): Promise<ReadonlyMap<string, number>> {
+    this.#connections.giverBegins(worker.index);
     const tooLong = `it did not start within ${START_MS / 1000} s`;
     const timer = this.#runtime.clock.startTimer("worker start", START_MS, () => void worker.kill(tooLong));
     try {
@@ -332,6 +344,7 @@ class WorkerGroup implements SteeredServer {
       engine,
       secrets: this.#secrets,
       loads: this.#loads,
+      descriptors: this.#connections.memory,
       world: this.#world,
     };
   }
@@ -368,12 +381,6 @@ class WorkerGroup implements SteeredServer {
           void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
       }
     });
-  }
-
-  /** In the same turn, or this thread would read from it. To the giver, when the receiver has died meanwhile. */
-  #passOn(connection: GivenConnection, receiver: number, giver: WorkerHandle): void {
-    const wanted = this.#workers[receiver];
-    (wanted?.state === "serving" ? wanted : giver).give(connection);
   }
 
   #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {

@@ -90,8 +90,9 @@ export class WorkerHandle {
   }
 
   /** Gives it a connection that another has accepted. */
-  give(connection: GivenConnection): void {
-    this.#thread?.post(connection, [connection.socket]);
+  give(given: GivenConnection): void {
+    const { connection } = given;
+    this.#thread?.post(given, connection.kind === "socket" ? [connection.socket] : []);
   }
 
   /** Ends the thread at once; it is no crash. */
@@ -142,8 +143,8 @@ export class WorkerHandle {
       return;
     }
     if (message.kind === "connection") {
-      const { place, socket, receiver } = message;
-      this.#handlers.onConnection({ name: "connection", place, socket }, receiver);
+      const { place, connection, receiver } = message;
+      this.#handlers.onConnection({ name: "connection", place, connection }, receiver);
       return;
     }
     const waiting = this.#waiting.get(message.number);

@@ -26,6 +26,7 @@ function reportOf(connections: number, listeners = 1): WorkerReport {
     utilisation: 0,
     connectionsGiven: 0,
     connectionsTaken: 0,
+    connectionsLost: 0,
   };
 }
 

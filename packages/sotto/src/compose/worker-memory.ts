@@ -19,6 +19,8 @@ export interface WorkerReport {
   readonly utilisation: number;
   readonly connectionsGiven: number;
   readonly connectionsTaken: number;
+  /** Came from another worker, and had to be closed. */
+  readonly connectionsLost: number;
 }
 
 /** New memory of one worker. */

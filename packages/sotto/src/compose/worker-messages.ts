@@ -1,9 +1,11 @@
 /** What a supervisor and its workers say to each other. Not here: events, which are lines of the log in the end. */
 import type { SharedCacheMemory } from "@sotto/dns/cache";
+import type { Endpoint } from "@sotto/dns/runtime";
 import type { ConfigSource } from "../config/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
 import type { PortalStatus } from "./portal.ts";
+import type { DescriptorMemory, DescriptorPass } from "./worker-descriptors.ts";
 import type { WorkerLoads } from "./worker-hand-over.ts";
 import type { SharedSecrets } from "./worker-place.ts";
 
@@ -13,6 +15,7 @@ export interface WorkerStart {
   readonly count: number;
   readonly memory: SharedArrayBuffer;
   readonly loads: WorkerLoads;
+  readonly descriptors: DescriptorMemory;
   readonly secrets: SharedSecrets;
   readonly world: WorkerWorld;
   readonly sockets: readonly InheritedSocket[];
@@ -79,9 +82,25 @@ export interface GivenConnection {
   readonly name: "connection";
   /** Where it came in. */
   readonly place: string;
-  /** A socket of Node, which only threads and their ends look into. */
-  readonly socket: object;
+  readonly connection: ConnectionOnWay;
 }
+
+/** A connection between two threads. */
+export type ConnectionOnWay =
+  /** Of Node, which only threads and their ends look into; it travels with the message. */
+  | { readonly kind: "socket"; readonly socket: object }
+  /** Of the native engine. */
+  | { readonly kind: "descriptor"; readonly pass: DescriptorPass; readonly remote: Endpoint };
+
+/** A connection that nobody has looked at yet, in the thread whose it is. */
+export type AcceptedConnection =
+  | { readonly kind: "socket"; readonly socket: object }
+  | { readonly kind: "descriptor"; readonly fd: number; readonly remote: Endpoint };
+
+/** What is needed of one to close it. */
+export type ClosableConnection =
+  | { readonly kind: "socket"; readonly socket: object }
+  | { readonly kind: "descriptor"; readonly fd: number };
 
 /** An event with its details as JSON. */
 export type EventLine = readonly [name: string, details: string];
@@ -105,7 +124,7 @@ export type WorkerMessage =
   | {
       readonly kind: "connection";
       readonly place: string;
-      readonly socket: object;
+      readonly connection: ConnectionOnWay;
       /** The worker that should have it. */
       readonly receiver: number;
     };

@@ -81,6 +81,7 @@ test("patience is the least, what is known the most, everything else the sum", (
     utilisation: 0,
     connectionsGiven: 0,
     connectionsTaken: 0,
+    connectionsLost: 0,
   });
   const merged = mergeStatus([report(0.5, 7), report(1, 4)], nothing);
   assert.deepEqual(

@@ -4,9 +4,11 @@ import { parseName } from "@sotto/dns/wire";
 import { type Config, loadConfig, problemToText } from "../config/index.ts";
 import { trustSystemAuthorities } from "../operations/index.ts";
 import { type RunningServer, startRecursor } from "./recursor-daemon.ts";
+import { DescriptorsUnderWay } from "./worker-descriptors.ts";
 import { HandOver } from "./worker-hand-over.ts";
 import { ReportWriter, tallyCells } from "./worker-memory.ts";
 import type {
+  AcceptedConnection,
   GivenConnection,
   WorkerCall,
   WorkerCallName,
@@ -21,10 +23,10 @@ import { shareOf, type WorkerPlace } from "./worker-place.ts";
 export interface WorkerSurroundings {
   readonly runtime: Runtime;
   readonly post: (message: WorkerMessage) => void;
-  /** Gives a connection away; false when that cannot be done here, and then it stays as it is. */
-  readonly postConnection: (socket: object, place: string, receiver: number) => boolean;
-  /** Takes one; false when nobody listens there any more. */
-  readonly adopt: (socket: object, place: string) => boolean;
+  /** Gives a socket away; false when that cannot be done here, and then it stays as it is. */
+  readonly postSocket: (socket: object, place: string, receiver: number) => boolean;
+  /** Takes one; false, and it is closed, when nobody listens there any more. */
+  readonly adopt: (connection: AcceptedConnection, place: string) => boolean;
   /** Share of the time since the last call in which the event loop was busy. */
   readonly utilisation: () => number;
 }
@@ -40,10 +42,12 @@ export class WorkerServer {
   #timer: Timer | undefined = undefined;
   #answering: Promise<void> = Promise.resolve();
   readonly #handOver: HandOver;
-  #canGive = true;
+  readonly #underWay: DescriptorsUnderWay;
+  #canGiveSockets = true;
   #utilisation = 0;
   #given = 0;
   #taken = 0;
+  #lost = 0;
 
   constructor(start: WorkerStart, surroundings: WorkerSurroundings) {
     const { index, count, memory, secrets, world } = start;
@@ -60,13 +64,14 @@ export class WorkerServer {
     };
     this.#reports = new ReportWriter(memory);
     this.#handOver = new HandOver(start.loads, index);
+    this.#underWay = new DescriptorsUnderWay(start.descriptors);
     this.handle({ number: 0, name: "open", input: undefined });
   }
 
   /** Does what is asked, after what was asked before, and posts the result. A second end does not wait for the first. */
   handle(call: WorkerCall | GivenConnection): void {
     if (call.name === "connection") {
-      if (this.#surroundings.adopt(call.socket, call.place)) this.#taken++;
+      this.#take(call);
       return;
     }
     const answer = (): Promise<void> => this.#answer(call);
@@ -75,13 +80,49 @@ export class WorkerServer {
   }
 
   /** Whether a connection that has just been accepted is another worker's now. */
-  gives(socket: object, place: string): boolean {
-    const receiver = this.#canGive ? this.#handOver.receiver() : undefined;
+  gives(connection: AcceptedConnection, place: string): boolean {
+    if (connection.kind === "socket" && !this.#canGiveSockets) return false;
+    const receiver = this.#handOver.receiver(this.#server?.connections ?? 0);
     if (receiver === undefined) return false;
+    const isGiven =
+      connection.kind === "socket"
+        ? this.#giveSocket(connection.socket, place, receiver)
+        : this.#giveDescriptor(connection, place, receiver);
+    if (isGiven) this.#given++;
+    return isGiven;
+  }
+
+  #giveSocket(socket: object, place: string, receiver: number): boolean {
     // Where it cannot be done once, it can never be done.
-    this.#canGive = this.#surroundings.postConnection(socket, place, receiver);
-    if (this.#canGive) this.#given++;
-    return this.#canGive;
+    this.#canGiveSockets = this.#surroundings.postSocket(socket, place, receiver);
+    return this.#canGiveSockets;
+  }
+
+  #giveDescriptor(
+    { fd, remote }: AcceptedConnection & { kind: "descriptor" },
+    place: string,
+    receiver: number,
+  ): boolean {
+    const pass = this.#underWay.put(fd, this.#place.index, receiver);
+    if (pass === undefined) return false;
+    const connection = { kind: "descriptor", pass, remote } as const;
+    this.#surroundings.post({ kind: "connection", place, connection, receiver });
+    return true;
+  }
+
+  #take({ connection, place }: GivenConnection): void {
+    this.#handOver.took();
+    let accepted: AcceptedConnection;
+    if (connection.kind === "socket") accepted = connection;
+    else {
+      const fd = this.#underWay.take(connection.pass);
+      // The supervisor took this thread for dead, and has counted it.
+      if (fd === undefined) return;
+      accepted = { kind: "descriptor", fd, remote: connection.remote };
+    }
+    if (this.#surroundings.adopt(accepted, place)) this.#taken++;
+    else this.#lost++;
+    this.#handOver.has(this.#server?.connections ?? 0);
   }
 
   /** Never rejects. */
@@ -135,6 +176,7 @@ export class WorkerServer {
     this.#server = await startRecursor(config, this.#surroundings.runtime, options);
     // Starting is work, but not a load that others should be spared.
     this.#surroundings.utilisation();
+    this.#handOver.has(0);
     this.#handOver.tell(0);
     this.#keepReporting();
     return this.#ports();
@@ -188,6 +230,7 @@ export class WorkerServer {
       () => {
         this.#utilisation = this.#surroundings.utilisation();
         this.#handOver.tell(this.#utilisation);
+        this.#handOver.has(this.#server?.connections ?? 0);
         this.#report();
         this.#keepReporting();
       },
@@ -207,6 +250,7 @@ export class WorkerServer {
       utilisation: this.#utilisation,
       connectionsGiven: this.#given,
       connectionsTaken: this.#taken,
+      connectionsLost: this.#lost,
     });
   }
 }

@@ -196,6 +196,20 @@ export interface Config {
     readonly records: readonly ResourceRecord[];
     readonly zones: readonly { readonly name: Name; readonly kind: LocalZoneKind }[];
   };
+  /** Undefined: clients are told of no listener. */
+  readonly designation:
+    | {
+        readonly name: Name;
+        /** The preferred first. */
+        readonly services: readonly {
+          readonly transport: "tls" | "https";
+          readonly port: number;
+          /** https only. */
+          readonly path: string | undefined;
+          readonly addresses: readonly string[];
+        }[];
+      }
+    | undefined;
   readonly cache: {
     readonly sizeBytes: number;
     readonly maxTtlSeconds: number;

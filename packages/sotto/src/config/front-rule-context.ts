@@ -1,9 +1,8 @@
 /** What the parts of `front-rules-load` share: where problems go, what rules may refer to, and limits of clients. */
-import { tryParsePrefix } from "@sotto/dns/wire";
 import type { FrontRuleSettings } from "./front-rules.ts";
 import type { MasksConfig } from "./front-rules-config.ts";
 import { suggest } from "./known-keys.ts";
-import { bounded, known } from "./load-listeners.ts";
+import { bounded, checkExceptions, known } from "./load-listeners.ts";
 import { tryParseDuration } from "./units.ts";
 
 /** Says what is wrong with the setting at a path, which begins with the section. */
@@ -30,9 +29,7 @@ export interface RuleContext extends FrontNames {
 
 /** Bits and factors of clients. */
 export function toMasks(masks: FrontRuleSettings["clients"]["masks"], report: ReportAt): MasksConfig {
-  for (const [i, { prefix, bits }] of masks.exceptions.entries())
-    if (bits !== undefined && bits > known(tryParsePrefix(prefix)).octets.length * 8)
-      report(["exceptions", i, "bits"], `is more than an address such as ${prefix} has`);
+  checkExceptions(masks.exceptions, (path, message) => report(["exceptions", ...path], message));
   return {
     ipv4Bits: masks.ipv4,
     ipv6Bits: masks.ipv6,

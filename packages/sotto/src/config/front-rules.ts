@@ -12,6 +12,7 @@ import {
   rrTypeFromText,
 } from "@sotto/dns/wire";
 import { z } from "zod";
+import { clientExceptions } from "./client-exceptions.ts";
 import { duration, prefix, text, tryParsePin, zoneName } from "./setting-types.ts";
 import { tryParseMoment } from "./units.ts";
 
@@ -69,9 +70,12 @@ export const OPTION_NAMES: Readonly<Record<string, number>> = {
   padding: 12,
   chain: 13,
   "extended-error": 15,
+  "report-channel": 18,
+  "zone-version": 19,
 };
 
-const option = z
+/** A code or a name. */
+export const option = z
   .union([z.number().int().min(1).max(65_535), z.enum(Object.keys(OPTION_NAMES) as [string, ...string[]])])
   .meta({ description: "Number of an EDNS option, or nsid, client-subnet, cookie, …" });
 
@@ -98,26 +102,7 @@ const set = z.strictObject({
 const masks = z.strictObject({
   ipv4: z.number().int().min(0).max(32).default(32).meta({ description: "Bits that make a client, IPv4." }),
   ipv6: z.number().int().min(0).max(128).default(56).meta({ description: "Bits that make a client, IPv6." }),
-  exceptions: z
-    .array(
-      z.strictObject({
-        prefix: prefix().meta({ description: "Whose clients are counted otherwise; the longest counts." }),
-        bits: z
-          .number()
-          .int()
-          .min(0)
-          .max(128)
-          .optional()
-          .meta({ description: "Bits that make a client there." }),
-        factor: z.number().min(0.001).max(1_000_000).optional().meta({
-          description:
-            "So many times the rate: for the addresses of a carrier's NAT, behind which many share one.",
-        }),
-      }),
-    )
-    .max(10_000)
-    .default([])
-    .meta({ description: "Networks of their own kind, such as those behind carrier-grade NAT." }),
+  exceptions: clientExceptions("the rate"),
 });
 
 const perSecond = z.number().min(0.001).max(10_000_000).meta({ description: "Queries per second." });

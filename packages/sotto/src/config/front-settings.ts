@@ -2,17 +2,25 @@
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
 import { z } from "zod";
-import { frontRuleSections } from "./front-rules.ts";
+import { frontRuleSections, option } from "./front-rules.ts";
 import { duration, prefix, size, text } from "./setting-types.ts";
 import { settings } from "./settings.ts";
 
 const backend = z.strictObject({
   address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
     description:
-      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is always authenticated, and never asked in clear.",
+      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
   }),
   name: z.string().min(1).max(63).optional().meta({
     description: "What it is called in status, log and commands. Default: its address.",
+  }),
+  profile: z.enum(["strict", "opportunistic"]).optional().meta({
+    description:
+      "Usage profile (RFC 8310 §5), for tls. strict: no query leaves before it has proved by name or pin who it is. opportunistic: authenticated where it can be, else encrypted, whoever it is, and never in clear; others over TLS in its pool then come first, and status and log say which. Absent: strict with a name or a pin, and encrypted only without.",
+  }),
+  authorities: z.string().optional().meta({
+    description:
+      "PEM file with the authorities that its certificate must lead to, for tls with a name or a pin. Absent: the system's (on Linux those of /etc/ssl), or Node's own where the system has none.",
   }),
   weight: z.number().int().min(1).max(1000).default(1).meta({
     description: "Its share of the queries, for the choices weighted and hash.",
@@ -29,7 +37,7 @@ const backend = z.strictObject({
   }),
   proxy: z.enum(["off", "v2"]).default("off").meta({
     description:
-      "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each.",
+      "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each. Answers in the packet cache are for all clients: `cache: 0B` where the backend answers by client.",
   }),
   "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
     description:
@@ -98,6 +106,10 @@ const pool = z.strictObject({
   "serve-stale": duration().default("1h").meta({
     description:
       "While all its backends are down, answers are given for so long after their end (RFC 8767); 0s: never.",
+  }),
+  "pass-options": z.array(option).max(16).default([]).meta({
+    description:
+      "EDNS options that clients' queries and the answers carry through as they are, such as zone-version or report-channel before authoritative servers; answers with one are not kept. Others end here on both sides (RFC 6891 §6.2.6), but for extended errors and client subnets.",
   }),
   "pass-ad": z.boolean().default(true).meta({
     description:

@@ -1,6 +1,6 @@
 /** Settings of listeners: where, over what, with which certificates, for whom proxies may speak, and the limits of connections. */
 import { z } from "zod";
-import { address, duration, port, prefix, text, tryParsePin } from "./setting-types.ts";
+import { address, duration, port, prefix, text, tryParsePin, zoneName } from "./setting-types.ts";
 
 const certificateFile = z.string().meta({
   description: "PEM file with the certificate chain, leaf first.",
@@ -112,5 +112,20 @@ export const listener = z.strictObject({
   }),
   limits: z.strictObject(sessionLimits).partial().optional().meta({
     description: "Timers and limits of this listener's connections, instead of the common ones.",
+  }),
+});
+
+/** As many as clients take of one (`@sotto/dns/stub` does). */
+const DDR_ADDRESSES_MAX = 8;
+
+/** What clients are told of the listeners. */
+export const ddr = z.strictObject({
+  name: zoneName().optional().meta({
+    description:
+      "Name on the certificates of the tls and https listeners that clients are told of, such as dns.example; those with a certificate of your own, a fixed port and no required client certificates are. Clients that verify (RFC 9462 §4.2) want the address that they asked in clear on the certificate, too; others use it on the same private address only (§4.3). Absent: nobody is told anything. For ports that others lead here, put SVCB records of _dns.resolver.arpa into local-zones.data instead.",
+  }),
+  addresses: z.array(address()).min(1).max(DDR_ADDRESSES_MAX).optional().meta({
+    description:
+      "Addresses that are told with the name. Default: those of its listeners; one on 0.0.0.0 or :: tells none, and clients look up the name.",
   }),
 });

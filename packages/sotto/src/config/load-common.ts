@@ -1,5 +1,6 @@
 /** The part of `load` that resolvers and front ends have in common: listeners as a whole, and cookies. */
 import { resolve } from "node:path";
+import { type Parsed, problem } from "@sotto/dns/wire";
 import type { Config, ListenerConfig } from "./config.ts";
 import { readConfigText } from "./config-document.ts";
 import { toListener, toSessionLimits } from "./load-listeners.ts";
@@ -20,6 +21,15 @@ export function toListeners(
   toSessionLimits(checked.limits, {}, (key, message) => report(["limits", key], message));
   checkSameAddress(listeners, report);
   return listeners;
+}
+
+/** PEM text of a file with authorities; without a certificate in it nobody could ever be authenticated. */
+export function readAuthorities(file: string): Parsed<string> {
+  const text = readConfigText(file);
+  if (!text.ok) return problem(`${file} ${text.problem}`);
+  return /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text.value)
+    ? text
+    : problem(`${file} holds no certificate in PEM`);
 }
 
 export function toCookies(

@@ -1,7 +1,22 @@
 /** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
 import { dirname, resolve } from "node:path";
-import { tryParseUpstreamAddress, type UpstreamAddress, upstreamAddressToText } from "@sotto/dns/transport";
-import { type Name, parseName, type Rcode, RRType, rcodeFromText, rrTypeFromText } from "@sotto/dns/wire";
+import { lintUpstream } from "@sotto/dns/stub";
+import {
+  type TlsPolicy,
+  tryParseUpstreamAddress,
+  type UpstreamAddress,
+  upstreamAddressToText,
+  upstreamTlsPolicy,
+} from "@sotto/dns/transport";
+import {
+  EdnsOptionCode,
+  type Name,
+  parseName,
+  type Rcode,
+  RRType,
+  rcodeFromText,
+  rrTypeFromText,
+} from "@sotto/dns/wire";
 import type { Config } from "./config.ts";
 import {
   type ConfigDocument,
@@ -10,16 +25,19 @@ import {
   readConfigText,
 } from "./config-document.ts";
 import { frontSchema } from "./explain.ts";
+import { optionCode } from "./front-rule-conditions.ts";
 import type { FrontRulesConfig } from "./front-rules-config.ts";
 import { toFrontRules } from "./front-rules-load.ts";
 import { type FrontSettings, frontSettings } from "./front-settings.ts";
-import { toCookies, toListeners } from "./load-common.ts";
+import { type ReportAt, readAuthorities, toCookies, toListeners } from "./load-common.ts";
 import { bounded, known, toAdmissionLimits, toTls } from "./load-listeners.ts";
 import { tryParseDuration, tryParseSize } from "./units.ts";
 
 export interface BackendConfig {
   readonly name: string;
   readonly address: UpstreamAddress;
+  /** What it must prove; undefined: it is not asked over TLS. */
+  readonly tls: TlsPolicy | undefined;
   readonly weight: number;
   readonly connections: number;
   readonly inFlightMax: number;
@@ -49,6 +67,8 @@ export interface PoolConfig {
   readonly cacheBytes: number;
   readonly maxTtlSeconds: number;
   readonly staleSeconds: number;
+  /** Codes of EDNS options that go through as they are. */
+  readonly passedOptions: readonly number[];
   readonly passesAuthenticData: boolean;
 }
 
@@ -116,12 +136,15 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
     listeners,
     access: checked.access,
     cookies: toCookies(checked, folder, (key, message) => report(["cookies", key], message)),
-    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    limits: toAdmissionLimits(checked, (path, message) => report(["limits", ...path], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     controlSocket: checked.control.socket && resolve(folder, checked.control.socket),
     log: checked.log,
     pools: checked.pools.map((pool, i) =>
-      toPool(pool, (path, message) => report(["pools", i, ...path], message)),
+      toPool(pool, folder, {
+        report: (path, message) => report(["pools", i, ...path], message),
+        warn: (path, message) => warn(["pools", i, ...path], message),
+      }),
     ),
     deadlineMs: bounded(checked.deadline, 100, 60_000, (message) => report(["deadline"], message)),
     watchSetsMs: known(tryParseDuration(checked["watch-sets"])) || undefined,
@@ -142,9 +165,14 @@ function checkNames(names: readonly string[], report: (index: number, message: s
 
 function toPool(
   pool: FrontSettings["pools"][number],
-  report: (path: readonly PropertyKey[], message: string) => void,
+  folder: string,
+  { report, warn }: Readonly<Record<"report" | "warn", ReportAt>>,
 ): PoolConfig {
-  const backends = pool.backends.map(toBackend);
+  const backends = pool.backends.map((backend, i) =>
+    toBackend(backend, folder, (key, message) => report(["backends", i, key], message)),
+  );
+  for (const [i, { address }] of backends.entries())
+    for (const lint of lintUpstream(address)) warn(["backends", i, "address"], lint);
   checkNames(
     backends.map(({ name }) => name),
     (i, message) => report(["backends", i], message),
@@ -184,16 +212,38 @@ function toPool(
     cacheBytes,
     maxTtlSeconds: Math.floor(known(tryParseDuration(pool["max-ttl"])) / 1000),
     staleSeconds: Math.floor(known(tryParseDuration(pool["serve-stale"])) / 1000),
+    passedOptions: toPassedOptions(pool["pass-options"], (i, message) =>
+      report(["pass-options", i], message),
+    ),
     passesAuthenticData: pool["pass-ad"],
   };
 }
 
-function toBackend(backend: FrontSettings["pools"][number]["backends"][number]): BackendConfig {
+function toPassedOptions(
+  options: FrontSettings["pools"][number]["pass-options"],
+  report: (index: number, message: string) => void,
+): number[] {
+  return options.map((option, i) => {
+    const code = optionCode(option);
+    const why = NEVER_PASSED.get(code);
+    if (why !== undefined) report(i, `option ${option} does not go through: ${why}`);
+    return code;
+  });
+}
+
+type BackendSettings = FrontSettings["pools"][number]["backends"][number];
+
+function toBackend(
+  backend: BackendSettings,
+  folder: string,
+  report: (key: "profile" | "authorities", message: string) => void,
+): BackendConfig {
   const address = known(tryParseUpstreamAddress(backend.address));
   return {
     // Who it must be is long, and not what it is called.
     name: backend.name ?? upstreamAddressToText({ ...address, authName: undefined, pins: [] }),
     address,
+    tls: toBackendTls(backend, address, folder, report),
     weight: backend.weight,
     connections:
       backend.connections ?? (backend.proxy === "v2" ? CONNECTIONS_OF_CLIENTS : CONNECTIONS_SHARED),
@@ -203,6 +253,49 @@ function toBackend(backend: FrontSettings["pools"][number]["backends"][number]):
     tcpPort: backend["tcp-port"],
   };
 }
+
+/** What the address asks for, and no more than the profile allows: a name or a pin means strict unless it says otherwise. */
+function toBackendTls(
+  { profile, authorities }: BackendSettings,
+  address: UpstreamAddress,
+  folder: string,
+  report: (key: "profile" | "authorities", message: string) => void,
+): TlsPolicy | undefined {
+  const tls = upstreamTlsPolicy(address);
+  const text = upstreamAddressToText(address);
+  if (tls === undefined) {
+    if (profile !== undefined) report("profile", `is for tls, and nobody at ${text} can prove who it is`);
+    if (authorities !== undefined) report("authorities", `are for tls, and ${text} is asked in clear`);
+    return undefined;
+  }
+  const hasCredentials = tls.authenticate === "required";
+  if (profile === "strict" && !hasCredentials)
+    report(
+      "profile",
+      `strict needs a name or a pin to know ${text} by (RFC 8310 §6.6), such as tls://NAME?ip=${address.endpoint.address}`,
+    );
+  if (authorities !== undefined && !hasCredentials)
+    report("authorities", `prove nothing without a name or a pin: give one to ${text}`);
+  const pem = authorities === undefined ? undefined : readAuthorities(resolve(folder, authorities));
+  if (pem?.ok === false) report("authorities", pem.problem);
+  return {
+    ...tls,
+    trustAnchorsPem: pem?.ok === true ? [pem.value] : undefined,
+    authenticate: profile === "opportunistic" && hasCredentials ? "if possible" : tls.authenticate,
+  };
+}
+
+/** EDNS options that cannot go through, and why. */
+const NEVER_PASSED: ReadonlyMap<number, string> = new Map([
+  [
+    EdnsOptionCode.ClientSubnet,
+    "client subnets are passed anyway, as RFC 7871 wants, unless a rule changes them",
+  ],
+  [EdnsOptionCode.Cookie, "a cookie is between neighbours (RFC 7873 §5)"],
+  [EdnsOptionCode.TcpKeepalive, "it is about one connection (RFC 7828 §3.2)"],
+  [EdnsOptionCode.Padding, "it is about one message (RFC 7830 §3); each side has its own"],
+  [EdnsOptionCode.ExtendedError, "extended errors are passed anyway (RFC 8914)"],
+]);
 
 /** One that answers in order holds up a quarter with a slow name, and not all. */
 const CONNECTIONS_SHARED = 4;

@@ -1,7 +1,7 @@
 /** The part of `load` about listeners, limits and TLS: from checked settings to values, reporting what does not fit together. */
 import { resolve } from "node:path";
 import { type AdmissionLimits, SESSION_LIMITS_DEFAULT, type SessionLimits } from "@sotto/dns/transport";
-import { addressToText, type Parsed, tryParseAddress } from "@sotto/dns/wire";
+import { addressToText, type Parsed, tryParseAddress, tryParsePrefix } from "@sotto/dns/wire";
 import type { Config, ListenerConfig } from "./config.ts";
 import { tryParsePin } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
@@ -10,6 +10,8 @@ import { tryParseDuration, tryParseSize } from "./units.ts";
 type ListenerSettings = Settings["listen"][number];
 /** Reports a problem of one setting. */
 type Report = (key: string, message: string) => void;
+/** The same for one that may be within another one. */
+type ReportAt = (path: readonly PropertyKey[], message: string) => void;
 
 /** A value whose text passed the check of the schema, which used the same parser. */
 export function known<T>(value: Parsed<T>): T {
@@ -180,16 +182,33 @@ export function toSessionLimits(
   };
 }
 
+/** Reports networks that no client can have, and those that are there twice. */
+export function checkExceptions(exceptions: Settings["limits"]["exceptions"], report: ReportAt): void {
+  const seen = new Set<string>();
+  for (const [i, { prefix: text, bits }] of exceptions.entries()) {
+    const { octets, bits: length } = known(tryParsePrefix(text));
+    if (bits !== undefined && bits > octets.length * 8)
+      report([i, "bits"], `is more than an address such as ${text} has: at most ${octets.length * 8}`);
+    const key = `${addressToText(octets)}/${length}`;
+    if (seen.has(key)) report([i, "prefix"], `${key} is there twice: put bits and factor into one`);
+    seen.add(key);
+  }
+}
+
 /** What all listeners share. */
-export function toAdmissionLimits({ limits }: Pick<Settings, "limits">, report: Report): Config["limits"] {
+export function toAdmissionLimits({ limits }: Pick<Settings, "limits">, report: ReportAt): Config["limits"] {
   const bufferedOctetsMax = known(tryParseSize(limits.buffered));
-  if (bufferedOctetsMax < BUFFERED_OCTETS_MIN) report("buffered", "is less than 1MiB");
+  if (bufferedOctetsMax < BUFFERED_OCTETS_MIN) report(["buffered"], "is less than 1MiB");
+  checkExceptions(limits.exceptions, (path, message) => report(["exceptions", ...path], message));
   const shared: AdmissionLimits = {
     connectionsMax: limits.connections,
     connectionsPerAddressMax: limits["connections-per-address"],
     connectionsPerSubnetMax: limits["connections-per-subnet"],
     subnetBitsIpv4: limits["subnet-ipv4"],
     subnetBitsIpv6: limits["subnet-ipv6"],
+    clientBitsIpv4: limits["client-ipv4"],
+    clientBitsIpv6: limits["client-ipv6"],
+    clientExceptions: limits.exceptions,
     handshakesMax: limits.handshakes,
     connectionRateMax: limits["connection-rate"] || Number.POSITIVE_INFINITY,
     handshakeRateMax: limits["handshake-rate"] || Number.POSITIVE_INFINITY,
@@ -197,7 +216,7 @@ export function toAdmissionLimits({ limits }: Pick<Settings, "limits">, report: 
     bufferedOctetsMax,
   };
   const drainTimeoutMs = bounded(limits["drain-timeout"], 0, 600_000, (message) =>
-    report("drain-timeout", message),
+    report(["drain-timeout"], message),
   );
   return { ...shared, drainTimeoutMs };
 }

@@ -13,6 +13,7 @@ import {
 } from "@sotto/dns/stub";
 import { Name } from "@sotto/dns/wire";
 import type { ForwardZoneConfig, PortalConfig, UpstreamConnections } from "./config.ts";
+import { readAuthorities } from "./load-common.ts";
 import { bounded, known } from "./load-listeners.ts";
 import { tryParsePin } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
@@ -160,8 +161,9 @@ function planOf(
   try {
     if (typeof upstream === "string") return readUpstream(upstream);
     const { authorities, pins, "clear-port": clearPort, ...rest } = upstream;
-    const trustAnchorsPem =
-      authorities === undefined ? undefined : [readAuthorities(resolve(folder, authorities))];
+    const pem = authorities === undefined ? undefined : readAuthorities(resolve(folder, authorities));
+    if (pem?.ok === false) throw new DnsError("ERR_CONFIG", `authorities: ${pem.problem}`);
+    const trustAnchorsPem = pem === undefined ? undefined : [pem.value];
     return readUpstream({
       ...rest,
       clearPort,
@@ -172,14 +174,6 @@ function planOf(
     report(DnsError.is(error) || error instanceof Error ? error.message : String(error));
     return undefined;
   }
-}
-
-/** Without a certificate in it nobody could ever be authenticated. */
-function readAuthorities(file: string): string {
-  const pem = readFileSync(file, "utf8");
-  if (!/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(pem))
-    throw new DnsError("ERR_CONFIG", `authorities: ${file} holds no certificate in PEM`);
-  return pem;
 }
 
 export function toUpstreamConnections({ stub }: Settings): UpstreamConnections {

@@ -25,6 +25,7 @@ import {
 } from "./config-document.ts";
 import { settingsSchema } from "./explain.ts";
 import { toCookies, toListeners } from "./load-common.ts";
+import { toDesignation } from "./load-designation.ts";
 import { toDnssec } from "./load-dnssec.ts";
 import { bounded, known, toAdmissionLimits, toTls } from "./load-listeners.ts";
 import { toPortal, toStub, toUpstreamConnections } from "./load-stub.ts";
@@ -166,8 +167,9 @@ function toConfig(checked: Settings, source: Source, warnings: ConfigProblem[]):
       records: checked["local-zones"].data.map((text) => known(tryParseRecord(text))),
       zones: checked["local-zones"].zones.map(({ name, type }) => ({ name: parseName(name), kind: type })),
     },
+    designation: toDesignation(checked, listeners, { report, warn }),
     cache: toCache(checked, (key, message) => report(["cache", key], message)),
-    limits: toAdmissionLimits(checked, (key, message) => report(["limits", key], message)),
+    limits: toAdmissionLimits(checked, (path, message) => report(["limits", ...path], message)),
     tls: toTls(checked, folder, (key, message) => report(["tls", key], message)),
     log: checked.log,
   };

@@ -7,7 +7,8 @@ import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { tryParseRecord } from "@sotto/dns/wire";
 import { z } from "zod";
-import { listener, sessionLimits } from "./listener-settings.ts";
+import { clientExceptions } from "./client-exceptions.ts";
+import { ddr, listener, sessionLimits } from "./listener-settings.ts";
 import {
   address,
   duration,
@@ -363,7 +364,7 @@ const limits = z.strictObject({
       "TCP and TLS connections of all listeners; at the limit the one that has been idle longest makes room, and without one the newcomer is reset (RFC 9210 §4.2).",
   }),
   "connections-per-address": z.number().int().min(1).default(100).meta({
-    description: "TCP and TLS connections per client address; more are reset.",
+    description: "TCP and TLS connections per client; more are reset.",
   }),
   "connections-per-subnet": z.number().int().min(1).default(1000).meta({
     description: "TCP and TLS connections per subnet; more are reset.",
@@ -374,16 +375,24 @@ const limits = z.strictObject({
   "subnet-ipv6": z.number().int().min(1).max(128).default(56).meta({
     description: "Prefix length that makes a subnet, IPv6.",
   }),
+  "client-ipv4": z.number().int().min(1).max(32).default(32).meta({
+    description: "Bits that make a client, IPv4, for connections per address and for the two rates.",
+  }),
+  "client-ipv6": z.number().int().min(1).max(128).default(128).meta({
+    description:
+      "The same for IPv6. 56 or 64 where rates are limited on the open internet: hosts choose addresses at will there (RFC 8981).",
+  }),
+  exceptions: clientExceptions("connections per address and subnet, and the rates"),
   handshakes: z.number().int().min(1).default(500).meta({
     description: "TLS handshakes and PROXY headers under way; more connections are reset.",
   }),
   "connection-rate": z.number().min(0).default(0).meta({
     description:
-      "New connections per second and client address, with a burst of as many; more are reset. 0: no limit.",
+      "New connections per second and client, with a burst of as many; more are reset. 0: no limit.",
   }),
   "handshake-rate": z.number().min(0).default(0).meta({
     description:
-      "TLS handshakes per second and client address, with a burst of as many; more are reset. 0: no limit.",
+      "TLS handshakes per second and client, with a burst of as many; more are reset. 0: no limit.",
   }),
   "queries-in-flight-total": z.number().int().min(1).default(5000).meta({
     description: "Unanswered queries of all connections; at the limit connections take turns.",
@@ -476,6 +485,10 @@ export const settings = z.strictObject({
     description: "For `sotto stub`: the resolvers that are asked for everything.",
   }),
   "local-zones": localZones.prefault({}).meta({ description: "Names answered from here." }),
+  ddr: ddr.prefault({}).meta({
+    description:
+      "Discovery of designated resolvers (RFC 9462): clients that know only an address learn where it speaks TLS.",
+  }),
   dns64: dns64.prefault({}).meta({ description: "AAAA records for clients behind a NAT64 (RFC 6147)." }),
   cache: cache.prefault({}).meta({ description: "What is remembered." }),
   limits: limits.prefault({}).meta({ description: "Connection management." }),

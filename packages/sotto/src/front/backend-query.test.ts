@@ -37,8 +37,10 @@ function viewOf(options: Parameters<typeof makeEdns>[0] | undefined): MessageVie
   return view.value;
 }
 
-function sent(view: MessageView, changes: Parameters<typeof makeBackendQuery>[1] = []) {
-  const message = tryDecodeMessage(makeBackendQuery(view, changes));
+const NONE: ReadonlySet<number> = new Set();
+
+function sent(view: MessageView, changes: Parameters<typeof makeBackendQuery>[1] = [], passed = NONE) {
+  const message = tryDecodeMessage(makeBackendQuery(view, changes, passed));
   assert.ok(message.ok);
   return message.value;
 }
@@ -95,13 +97,30 @@ test("of several changes of one option the last one counts", () => {
   ]);
   assert.deepEqual(options(set(1), strip), []);
   assert.deepEqual(options(strip, set(1)), [[65001, 1]]);
-  assert.equal(isPersonal(viewOf({}), [set(1), strip]), false);
+  assert.equal(isPersonal(viewOf({}), [set(1), strip], NONE), false);
 });
 
 test("answers that depend on the client are not for others", () => {
   const strip = { kind: "strip", code: EdnsOptionCode.ClientSubnet } as const;
-  assert.equal(isPersonal(viewOf(undefined), []), false);
-  assert.equal(isPersonal(viewOf({ options: [subnet] }), []), true);
-  assert.equal(isPersonal(viewOf({ options: [subnet] }), [strip]), false);
-  assert.equal(isPersonal(viewOf({}), [{ kind: "set", code: 3, data: new Uint8Array(0) }]), true);
+  assert.equal(isPersonal(viewOf(undefined), [], NONE), false);
+  assert.equal(isPersonal(viewOf({ options: [subnet] }), [], NONE), true);
+  assert.equal(isPersonal(viewOf({ options: [subnet] }), [strip], NONE), false);
+  assert.equal(isPersonal(viewOf({}), [{ kind: "set", code: 3, data: new Uint8Array(0) }], NONE), true);
+});
+
+test("options that a pool passes go along, as the client sent them, unless a rule says otherwise", () => {
+  const passed = new Set([EdnsOptionCode.ZoneVersion, 65001]);
+  const option = (code: number, octets = 1) => ({ code, data: new Uint8Array(octets) });
+  const view = viewOf({ options: [option(EdnsOptionCode.ZoneVersion, 0), option(65002), option(65001)] });
+  const codes = (message: ReturnType<typeof sent>) => message.edns?.options.map(({ code }) => code);
+  assert.deepEqual(codes(sent(view, [], passed)), [EdnsOptionCode.ZoneVersion, 65001]);
+  assert.deepEqual(codes(sent(view, [])), []);
+  const strip = { kind: "strip", code: 65001 } as const;
+  assert.deepEqual(codes(sent(view, [strip], passed)), [EdnsOptionCode.ZoneVersion]);
+  assert.equal(isPersonal(view, [], passed), true);
+  assert.equal(isPersonal(viewOf({ options: [option(65002)] }), [], passed), false);
+  const many = viewOf({ options: Array.from({ length: 20 }, () => option(65001)) });
+  assert.equal(sent(many, [], passed).edns?.options.length, 8);
+  const large = viewOf({ options: [option(65001, 500), option(65001, 500)] });
+  assert.equal(sent(large, [], passed).edns?.options.length, 1);
 });

@@ -1,6 +1,6 @@
 /**
  * A client's question as backends get it. EDNS is between two neighbours (RFC 6891 §6.2.6): the client's OPT ends here, and the
- * backend gets one of ours, with the client's DO and client subnet and with what rules set; cookies, keepalive and padding are
+ * backend gets one of ours, with the client's DO and client subnet, with options that its pool passes, and with what rules set; cookies, keepalive and padding are
  * each side's own.
  */
 import {
@@ -15,16 +15,23 @@ import {
   tryReadClientSubnet,
   UDP_PAYLOAD_OCTETS_DEFAULT,
 } from "@sotto/dns/wire";
+import { subnetSent } from "./backend-subnet.ts";
+import { clientOptions } from "./passed-options.ts";
 import type { EdnsEdit } from "./rules/index.ts";
 
-/** The message without length prefix; id 0. Ends with its OPT record; what each connection adds to it is the backends' business. */
-export function makeBackendQuery(view: MessageView, changes: readonly EdnsEdit[]): Uint8Array {
+/** The message without length prefix, with those of the client's options that are `passed`; id 0. Ends with its OPT record; what each connection adds to it is the backends' business. */
+export function makeBackendQuery(
+  view: MessageView,
+  changes: readonly EdnsEdit[],
+  passed: ReadonlySet<number>,
+): Uint8Array {
   const { questionEnd } = view;
-  const subnet = changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet)
-    ? undefined
-    : view.optionData(EdnsOptionCode.ClientSubnet);
-  const added = changes.filter(isSetForGood);
-  const optionOctets = optionOctetsOf(subnet, added);
+  const subnet = subnetSent(view, changes);
+  const added: Omit<SetOption, "kind">[] = changes.filter(isSetForGood);
+  if (passed.size > 0) added.push(...clientOptions(view, changes, passed));
+  const isOwn = subnet !== undefined && !added.some(({ code }) => code === EdnsOptionCode.ClientSubnet);
+  if (isOwn) added.unshift({ code: EdnsOptionCode.ClientSubnet, data: subnet });
+  const optionOctets = optionOctetsOf(added);
   const octets = new Uint8Array(questionEnd + OPT_FIXED_OCTETS + optionOctets);
   octets.set(view.octets.subarray(HEADER_OCTETS, questionEnd), HEADER_OCTETS);
   setUint16(octets, 2, view.flags & PASSED_FLAGS);
@@ -35,14 +42,17 @@ export function makeBackendQuery(view: MessageView, changes: readonly EdnsEdit[]
   setUint16(octets, questionEnd + 7, view.dnssecOk ? 0x8000 : 0);
   setUint16(octets, questionEnd + OPT_FIXED_OCTETS - 2, optionOctets);
   let at = questionEnd + OPT_FIXED_OCTETS;
-  if (subnet !== undefined) at = writeOption(octets, at, EdnsOptionCode.ClientSubnet, subnet);
   for (const { code, data } of added) at = writeOption(octets, at, code, data);
   return octets;
 }
 
 /** Whether the answer is for this client alone: it depends on an address, or on what a rule has set. */
-export function isPersonal(view: MessageView, changes: readonly EdnsEdit[]): boolean {
-  if (changes.some(isSetForGood)) return true;
+export function isPersonal(
+  view: MessageView,
+  changes: readonly EdnsEdit[],
+  passed: ReadonlySet<number>,
+): boolean {
+  if (changes.some(isSetForGood) || clientOptions(view, changes, passed).length > 0) return true;
   if (view.optionOffset(EdnsOptionCode.ClientSubnet) < 0) return false;
   return !changes.some(({ code }) => code === EdnsOptionCode.ClientSubnet);
 }
@@ -60,8 +70,8 @@ function isSetForGood(change: EdnsEdit, index: number, changes: readonly EdnsEdi
   return change.kind === "set" && changes.findLastIndex(({ code }) => code === change.code) === index;
 }
 
-function optionOctetsOf(subnet: Uint8Array | undefined, added: readonly SetOption[]): number {
-  let octets = subnet === undefined ? 0 : OPTION_HEADER_OCTETS + subnet.length;
+function optionOctetsOf(added: readonly Pick<SetOption, "data">[]): number {
+  let octets = 0;
   for (const { data } of added) octets += OPTION_HEADER_OCTETS + data.length;
   return octets;
 }

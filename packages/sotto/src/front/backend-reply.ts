@@ -3,6 +3,7 @@
  * our connection only. Records are not decoded.
  */
 import {
+  type EdnsOption,
   EdnsOptionCode,
   type ExtendedError,
   encodeMessage,
@@ -22,6 +23,19 @@ import {
   uint16At,
   uint32At,
 } from "@sotto/dns/wire";
+import { readSubnet } from "./backend-subnet.ts";
+import { passedOptions } from "./passed-options.ts";
+import type { EdnsEdit } from "./rules/index.ts";
+
+/** To what a reply is the reply. */
+export interface AskedBackend {
+  /** The client's query. */
+  readonly view: MessageView;
+  /** What the rules made of its options. */
+  readonly changes: readonly EdnsEdit[];
+  /** Options that its pool passes. */
+  readonly passed: ReadonlySet<number>;
+}
 
 export interface BackendReply {
   /** Without OPT. The octets are the reply's own, changed. */
@@ -29,6 +43,8 @@ export interface BackendReply {
   readonly rcode: Rcode;
   /** What the backend says about its answer (RFC 8914). */
   readonly errors: readonly ExtendedError[];
+  /** What else of its OPT record the client gets. */
+  readonly options: readonly EdnsOption[];
   /** Longest time in a cache, seconds; Infinity where the TTLs alone decide, 0 for not at all. */
   readonly lifeSeconds: number;
 }
@@ -38,7 +54,7 @@ export class BackendReplyReader {
   readonly #view = new MessageView();
 
   /** A reply that cannot be read is a problem: clients get SERVFAIL in its place. */
-  read(octets: Uint8Array): Parsed<BackendReply> {
+  read(octets: Uint8Array, asked: AskedBackend): Parsed<BackendReply> {
     const view = this.#view;
     const wrong = view.reset(octets) ?? view.ednsProblem;
     if (wrong !== undefined) return problem(wrong);
@@ -46,10 +62,21 @@ export class BackendReplyReader {
     // Extended codes such as BADCOOKIE are between us and the backend (RFC 6891 §6.1.3).
     if (rcode > 0xf) return problem(`response code ${rcode} is no answer to a client`);
     const errors = view.hasEdns ? errorsOf(view) : NO_ERRORS;
+    const subnet = readSubnet(asked.view, asked.changes, view.optionData(EdnsOptionCode.ClientSubnet));
+    if (!subnet.ok) return subnet;
+    const passed = passedOptions(view, asked.passed);
+    const { option, isForAll } = subnet.value;
+    const options = option === undefined ? passed : [option, ...passed];
     const base = withoutOpt(view);
     if (!base.ok) return base;
-    const lifeSeconds = errors.length > 0 ? 0 : lifeOf(base.value, view.qtype);
-    return parsed({ base: base.value, rcode, errors, lifeSeconds });
+    const mayStay = errors.length === 0 && options.length === 0 && isForAll;
+    return parsed({
+      base: base.value,
+      rcode,
+      errors,
+      options,
+      lifeSeconds: mayStay ? lifeOf(base.value, view.qtype) : 0,
+    });
   }
 }
 

@@ -48,6 +48,7 @@ class FakePool implements FrontPool {
   readonly cache: MessageCache | undefined;
   readonly staleSeconds = 600;
   readonly passesAuthenticData: boolean;
+  readonly passedOptions = new Set([EdnsOptionCode.ZoneVersion]);
   isDown = false;
 
   constructor(name: string, { random }: SimWorld, passesAuthenticData = true) {

@@ -42,6 +42,8 @@ export interface FrontPool {
   readonly cache: MessageCache | undefined;
   /** How long after its end an answer may still be given while all backends are down, seconds (RFC 8767). */
   readonly staleSeconds: number;
+  /** EDNS options that go through to and from its backends; those between neighbours must not be among them. */
+  readonly passedOptions: ReadonlySet<number>;
   /** What backends say with AD is passed on. False: a path that anybody may change tells nothing (RFC 4035 §4.9.3). */
   readonly passesAuthenticData: boolean;
 }
@@ -119,7 +121,7 @@ export class FrontService {
     return this.#pending;
   }
 
-  /** Resolves when no query waits. */
+  /** Resolves when no query of a client waits; renewals, copies and transfers are the pools' (`BackendPool.idle`). */
   idle(): Promise<void> {
     return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
@@ -202,7 +204,7 @@ export class FrontService {
     const view = this.#view;
     const pool = verdict.pool === undefined ? this.#pool : this.#options.pools.get(verdict.pool);
     if (pool === undefined) throw new RangeError(`there is no pool ${verdict.pool}`);
-    const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits);
+    const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits, pool.passedOptions);
     if (verdict.isLogged) this.#log(verdict, pool, channel);
     if (isTransfer(view)) return this.#transfer(pool, channel);
     if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
@@ -242,9 +244,10 @@ export class FrontService {
   #refresh(pool: FrontPool, view: MessageView, edits: Verdict["edits"]): void {
     const own = new MessageView();
     own.reset(view.octets.slice());
-    this.#forward(pool, own, makeBackendQuery(own, edits), undefined, (outcome) => {
+    const passed = pool.passedOptions;
+    this.#forward(pool, own, makeBackendQuery(own, edits, passed), undefined, (outcome) => {
       if (outcome.kind !== "reply") return;
-      const reply = this.#replies.read(outcome.octets);
+      const reply = this.#replies.read(outcome.octets, { view: own, changes: edits, passed });
       if (reply.ok && isRenewal(reply.value.rcode)) this.#store(pool, own, reply.value);
     });
   }
@@ -294,7 +297,7 @@ export class FrontService {
       }
     };
     guarded("query to backends", () => {
-      const query = makeBackendQuery(way.view, way.verdict.edits);
+      const query = makeBackendQuery(way.view, way.verdict.edits, way.pool.passedOptions);
       this.#forward(way.pool, way.view, query, way.channel, (outcome) =>
         guarded("reply of a backend", () => this.#take(way, outcome, done)),
       );
@@ -320,7 +323,8 @@ export class FrontService {
       done(this.#stale(way) ?? this.#fail(way, EdeCode.NoReachableAuthority, outcome.problem.message));
       return;
     }
-    const reply = this.#replies.read(outcome.octets);
+    const passed = pool.passedOptions;
+    const reply = this.#replies.read(outcome.octets, { view, changes: way.verdict.edits, passed });
     if (!reply.ok) {
       this.counters.unusable++;
       this.#runtime.events.publish("front.reply.unusable", {
@@ -330,9 +334,9 @@ export class FrontService {
       done(this.#fail(way, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`));
       return;
     }
-    const { base, rcode, errors } = reply.value;
+    const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
-    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
+    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
     if (way.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     done(this.#gate.count(counted, channel, answer));
@@ -378,7 +382,13 @@ export class FrontService {
     const pool = this.#options.pools.get(name);
     if (pool === undefined) return;
     this.counters.teed++;
-    this.#forward(pool, view, makeBackendQuery(view, verdict.edits), undefined, () => undefined);
+    this.#forward(
+      pool,
+      view,
+      makeBackendQuery(view, verdict.edits, pool.passedOptions),
+      undefined,
+      () => undefined,
+    );
   }
 
   #log({ rule, tags }: Verdict, pool: FrontPool, { origin }: QueryChannel): void {

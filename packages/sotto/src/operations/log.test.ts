@@ -65,6 +65,30 @@ test("text lines hold time, level, event and details", () => {
   );
 });
 
+// They had no level, and what has none is for debugging: a backend that went down was told to nobody.
+test("what a front end tells is told at the usual level, what goes wrong as a warning at least", () => {
+  const isTold = logFilter("info");
+  const isWarning = logFilter("warn");
+  const rows: readonly (readonly [string, boolean])[] = [
+    ["front.backend.down", true],
+    ["front.backend.not-authenticated", true],
+    ["front.backend.authenticated", false],
+    ["front.backend.starting", false],
+    ["front.backend.up", false],
+    ["front.backend.draining", false],
+    ["front.set.refused", true],
+    ["front.set.bad-lines", true],
+    ["front.set.loaded", false],
+    ["front.reply.unusable", true],
+    ["front.client.banned", false],
+    ["front.query", false],
+  ];
+  assert.deepEqual(
+    rows.map(([name]) => [name, isWarning(name), isTold(name)]),
+    rows.map(([name, warns]) => [name, warns, true]),
+  );
+});
+
 test("what a log has no line for is known beforehand", () => {
   const told = (level: "error" | "warn" | "info" | "debug"): boolean[] =>
     ["server.bug", "listener.failed", "certificate.renewed", "anything.else"].map(logFilter(level));

@@ -28,7 +28,12 @@ export async function exposeInternet(
   runtime: Runtime,
   tamper?: Tamper,
 ): Promise<ExposedInternet> {
-  const internet = FakeInternet.build({ wallMs: runtime.clock.wallMs(), mapAddress: loopbackAddress, port });
+  const internet = FakeInternet.build({
+    wallMs: runtime.clock.wallMs(),
+    mapAddress: loopbackAddress,
+    port,
+    tellsMinimisation: true,
+  });
   try {
     await internet.start(() => runtime.network, runtime.clock, runtime.random, tamper);
   } catch (cause) {

@@ -1,1 +1,2 @@
+export { type ExposedFacts, exposeInternet } from "./expose.ts";
 export { runPlayground } from "./playground.ts";

@@ -91,7 +91,7 @@ async function buildInternet(
   closers: (() => Promise<void> | void)[],
 ): Promise<{ internet: FakeInternet; upstreamRuntime: Runtime }> {
   const network = new SimNetwork({ latencyMs: LATENCY_MS }, runtime.clock, runtime.random);
-  const internet = FakeInternet.build({ wallMs: runtime.clock.wallMs() });
+  const internet = FakeInternet.build({ wallMs: runtime.clock.wallMs(), tellsMinimisation: true });
   await internet.start((addresses) => network.host(addresses), runtime.clock, runtime.random);
   closers.push(
     () => network.close(),

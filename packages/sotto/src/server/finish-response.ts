@@ -8,6 +8,7 @@ import type { QueryChannel, Transport } from "@sotto/dns/transport";
 import {
   copyToSend,
   EdeCode,
+  type EdnsOption,
   EdnsOptionCode,
   type ExtendedError,
   HEADER_OCTETS,
@@ -41,6 +42,7 @@ export function finishResponse(
   upperRcode: number,
   extendedErrors: readonly ExtendedError[],
   cookies: ServerCookies | undefined,
+  options: readonly EdnsOption[] = NO_OPTIONS,
 ): number {
   patchId(buffer, 0, view.id);
   patchFlags(buffer, 0, clientFlags(uint16At(buffer, 2), view));
@@ -54,7 +56,7 @@ export function finishResponse(
     view.hasEdns &&
     view.optionOffset(EdnsOptionCode.Cookie) >= 0 &&
     !hasBadCookie(view);
-  const optionOctets = keepaliveOctets + (answersCookie ? COOKIE_OPTION_OCTETS : 0);
+  const optionOctets = keepaliveOctets + (answersCookie ? COOKIE_OPTION_OCTETS : 0) + octetsOf(options);
   const needed = end + (view.hasEdns ? OPT_FIXED_OCTETS + optionOctets : 0);
   // An encoder that could not get all records into one message has set TC itself.
   const fits = needed <= octetsMax && (uint16At(buffer, 2) & HeaderFlag.Truncated) === 0;
@@ -72,6 +74,7 @@ export function finishResponse(
   if (units !== undefined) at = writeKeepalive(buffer, at, units);
   // RFC 7873 §5.2: every answer to a query with a cookie has one.
   if (answersCookie) at = cookies.write(buffer, at, view, channel.origin);
+  at = writeOptions(buffer, at, options, octetsMax);
   at = writeErrors(buffer, at, errors, octetsMax);
   // RFC 7830 §4, §6: only encrypted answers, and only to padded queries.
   if (isEncrypted(channel.origin.transport) && view.optionOffset(EdnsOptionCode.Padding) >= 0)
@@ -141,6 +144,30 @@ function writeKeepalive(buffer: Uint8Array, at: number, units: number): number {
   return at + KEEPALIVE_OPTION_OCTETS;
 }
 
+function octetsOf(options: readonly EdnsOption[]): number {
+  let octets = 0;
+  for (const { data } of options) octets += OPTION_HEADER_OCTETS + data.length;
+  return octets;
+}
+
+/** A truncated answer has those that its client takes. */
+function writeOptions(
+  buffer: Uint8Array,
+  start: number,
+  options: readonly EdnsOption[],
+  octetsMax: number,
+): number {
+  let at = start;
+  for (const { code, data } of options) {
+    if (at + OPTION_HEADER_OCTETS + data.length > octetsMax) break;
+    setUint16(buffer, at, code);
+    setUint16(buffer, at + 2, data.length);
+    buffer.set(data, at + OPTION_HEADER_OCTETS);
+    at += OPTION_HEADER_OCTETS + data.length;
+  }
+  return at;
+}
+
 /** Extended errors (RFC 8914) as far as there is room: §3 does not want them to cost records. */
 function writeErrors(
   buffer: Uint8Array,
@@ -182,12 +209,13 @@ export function finishedResponse(
   upperRcode: number,
   extendedErrors: readonly ExtendedError[],
   cookies: ServerCookies | undefined,
+  options: readonly EdnsOption[] = NO_OPTIONS,
 ): Uint8Array {
   room.set(base);
   return copyToSend(
     room,
     0,
-    finishResponse(room, base.length, view, channel, upperRcode, extendedErrors, cookies),
+    finishResponse(room, base.length, view, channel, upperRcode, extendedErrors, cookies, options),
   );
 }
 
@@ -217,9 +245,10 @@ const PAD_BLOCK_OCTETS = 468;
 /** Reasons are for people; more than this is not read. */
 const EXTENDED_ERRORS_MAX = 4;
 const ERROR_TEXT_OCTETS_MAX = 128;
-/** OPT, keepalive, extended errors and a block of padding. */
+/** OPT, keepalive, a cookie, up to 600 octets of other options, extended errors and a block of padding. */
 export const FINISH_ROOM_OCTETS = 2048;
 /** Where answers are finished before they get memory of their own size: used and left within one call. */
 const room = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
 const TOO_LARGE: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "reply exceeds 65535 octets" }];
+const NO_OPTIONS: readonly EdnsOption[] = [];
 const utf8 = new TextEncoder();

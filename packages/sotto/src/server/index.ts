@@ -4,7 +4,6 @@ export { bareResponse, FINISH_ROOM_OCTETS, finishedResponse, finishResponse } fr
 export { AccessList, type AccessOptions } from "./middleware/access-list.ts";
 export type { ForwardZone } from "./middleware/forward-zones.ts";
 export type { LocalZonesOptions } from "./middleware/local-zones.ts";
-export { PrefixTrie } from "./middleware/prefix-trie.ts";
 export { privateRecords } from "./middleware/private-addresses.ts";
 export type { ServerIdentity } from "./middleware/server-identity.ts";
 export { type OutcomeCounters, OutcomeTally, type QueryOutcome, TALLY_CELLS } from "./outcome-counters.ts";

@@ -6,6 +6,7 @@
  *     cache hit          query-service → fast-path, synchronous               architecture §5, §6
  *     server identity    class CH, so that all others see class IN only       RFC 4892
  *     captive portal     names that an operator opened go to their server     RFC 8310 §6.6
+ *     designated resolvers   resolver.arpa, when there are any to tell of     RFC 9462
  *     DNS64 reverse      names of made addresses, which local zones may cover      RFC 6147 §5.3.1
  *     local zones        answered whether or not recursion is desired         RFC 6303, 6761
  *     recursion desired  refuses queries without RD                           cache snooping
@@ -22,6 +23,7 @@
  */
 import type { Middleware, Responder } from "@sotto/dns/transport";
 import { type AnyPolicy, anyQueries } from "./middleware/any-queries.ts";
+import { type Designation, designatedResolvers } from "./middleware/designated-resolvers.ts";
 import { type Dns64Options, dns64, dns64Pointers } from "./middleware/dns64.ts";
 import { type ForwardZonesOptions, forwardZones } from "./middleware/forward-zones.ts";
 import { type LocalZonesOptions, localZones } from "./middleware/local-zones.ts";
@@ -35,6 +37,8 @@ export interface PipelineParts {
   readonly identity?: ServerIdentity | undefined;
   /** Absent: there is none. */
   readonly portal?: Middleware | undefined;
+  /** Absent: clients are told of no port with TLS. */
+  readonly designation?: Designation | undefined;
   /** Prefixes that may ask without RD. */
   readonly snooping?: readonly string[] | undefined;
   readonly localZones: LocalZonesOptions;
@@ -53,6 +57,7 @@ export function buildPipeline(parts: PipelineParts): Responder {
   const members = [
     serverIdentity(parts.identity ?? {}),
     ...(parts.portal === undefined ? [] : [parts.portal]),
+    designatedResolvers(parts.designation),
     dns64Pointers(parts.dns64),
     localZones(parts.localZones),
     recursionDesired(parts.snooping ?? []),

@@ -7,7 +7,7 @@ import { DnsError } from "@sotto/dns/runtime";
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
 import type { End } from "./behaviour.ts";
 import { serverJson } from "./describe.ts";
-import type { TestServer } from "./test-server.ts";
+import { SWITCH_WORDS_MAX, type TestServer } from "./test-server.ts";
 
 export interface ControlPlace {
   readonly address: string;
@@ -74,9 +74,9 @@ async function answer(request: IncomingMessage, tests: TestServer): Promise<Resu
     case "GET /connections":
       return connections(url.searchParams, tests);
     case "POST /switch":
-      return switchFixture(await readJson(request), tests);
+      return withObject(request, (body) => switchFixture(body, tests));
     case "POST /end":
-      return endConnection(await readJson(request), tests);
+      return withObject(request, (body) => endConnection(body, tests));
     case "POST /reset":
       tests.reset();
       return done({});
@@ -103,18 +103,15 @@ function connections(parameters: URLSearchParams, tests: TestServer): Result {
   return done({ connections: found, connectionsLost: observations.connectionsLost });
 }
 
-function switchFixture(body: Parsed<Readonly<Record<string, unknown>>>, tests: TestServer): Result {
-  if (!body.ok) return failed(400, body.problem);
-  const { fixture, as: words = [] } = body.value;
+function switchFixture({ fixture, as: words = [] }: JsonObject, tests: TestServer): Result {
   if (typeof fixture !== "string" || !isStrings(words))
     return failed(400, 'a switch is {"fixture": NAME, "as": [WORD…]}');
   const switched = tests.switch(fixture, words);
-  return switched.ok ? done(tests.switches) : failed(404, switched.problem);
+  if (switched.ok) return done(tests.switches);
+  return failed(words.length > SWITCH_WORDS_MAX ? 400 : 404, switched.problem);
 }
 
-function endConnection(body: Parsed<Readonly<Record<string, unknown>>>, tests: TestServer): Result {
-  if (!body.ok) return failed(400, body.problem);
-  const { connection, how = "fin" } = body.value;
+function endConnection({ connection, how = "fin" }: JsonObject, tests: TestServer): Result {
   const end = ENDS.find((one) => one === how);
   if (typeof connection !== "number" || end === undefined)
     return failed(400, `an end is {"connection": ID, "how": one of ${ENDS.join(", ")}}`);
@@ -131,21 +128,34 @@ function isLocal({ headers }: IncomingMessage): boolean {
   return host && headers.origin === undefined;
 }
 
-/** An object in JSON. */
-async function readJson(request: IncomingMessage): Promise<Parsed<Readonly<Record<string, unknown>>>> {
+type JsonObject = Readonly<Record<string, unknown>>;
+
+async function withObject(request: IncomingMessage, act: (body: JsonObject) => Result): Promise<Result> {
+  const body = await readBody(request);
+  if (body === undefined) return failed(413, `a body has at most ${BODY_OCTETS_MAX} octets`);
+  const read = readJson(body);
+  return read.ok ? act(read.value) : failed(400, read.problem);
+}
+
+/** Undefined: it is too long. It is read to its end all the same: a client that is still writing gets a reset instead of an answer. */
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const pieces: Buffer[] = [];
   let octets = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     octets += piece.length;
-    if (octets > BODY_OCTETS_MAX) return problem(`a body has at most ${BODY_OCTETS_MAX} octets`);
-    pieces.push(piece);
+    if (octets > DISCARDED_OCTETS_MAX) break;
+    if (octets <= BODY_OCTETS_MAX) pieces.push(piece);
   }
+  return octets > BODY_OCTETS_MAX ? undefined : Buffer.concat(pieces);
+}
+
+function readJson(body: Buffer): Parsed<JsonObject> {
   try {
-    const value: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+    const value: unknown = JSON.parse(body.toString("utf8"));
     if (typeof value !== "object" || value === null || Array.isArray(value))
       return problem("the body is no object");
     // An object of JSON.parse is one.
-    return parsed(value as Readonly<Record<string, unknown>>);
+    return parsed(value as JsonObject);
   } catch {
     return problem("the body is no JSON");
   }
@@ -171,4 +181,6 @@ function send(response: ServerResponse, { status, body }: Result): void {
 const LOOPBACK = "127.0.0.1";
 const CONNECTIONS_MAX = 64;
 const BODY_OCTETS_MAX = 65_536;
+/** Octets of a body that are read at all; one that is longer is no mistake. */
+const DISCARDED_OCTETS_MAX = 64 * 1024 * 1024;
 const REQUEST_MS = 10_000;

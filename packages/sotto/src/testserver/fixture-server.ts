@@ -90,7 +90,7 @@ export class FixtureServer {
 
   async #openSpecial(special: "closed" | "drops-syn", port: number): Promise<void> {
     if (special === "drops-syn") {
-      const unaccepted = await openUnacceptedPort(this.#address, port);
+      const unaccepted = await openUnacceptedPort(this.#address, port, this.#shared.clock);
       this.#closers.push(() => unaccepted.close());
       this.places.push({ transport: "tcp", address: this.#address, port: unaccepted.port });
       return;
@@ -275,11 +275,14 @@ export class FixtureServer {
     return typeof fd === "number" && fd >= 0 ? this.#synData?.(fd) : undefined;
   }
 
-  /** Ends all connections by RST and gives the ports back. */
+  /** Ends all connections, gives the ports back, and waits until both are gone, with all that was still to be said. */
   async close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    // A listener's end does not wait for its connections to have told theirs.
+    const gone = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(this.#closers.splice(0).map((close) => close()));
+    await Promise.all([...gone, ...this.#closers.splice(0).map((close) => close())]);
   }
 }
 

@@ -246,6 +246,11 @@ export class RawClient {
     return this.hasEnded ? "fin" : "fin without close_notify";
   }
 
+  /** RST of TCP. */
+  reset(): void {
+    this.#tcp.resetAndDestroy();
+  }
+
   destroy(): void {
     this.socket.destroy();
     this.#tcp.destroy();

@@ -196,7 +196,8 @@ test("the control API lists fixtures, counters and connections, and refuses what
     ["POST", "/switch", '{"fixture": "nobody", "as": []}', 404],
     ["POST", "/switch", '{"fixture": "good", "as": ["nothing"]}', 404],
     ["POST", "/switch", '{"fixture": "good", "as": ["drops-syn"]}', 404],
-    ["POST", "/switch", `{"fixture": "${"x".repeat(70_000)}"}`, 400],
+    ["POST", "/switch", `{"fixture": "${"x".repeat(70_000)}"}`, 413],
+    ["POST", "/end", `{"fixture": "${"x".repeat(70_000)}"}`, 413],
     ["POST", "/end", '{"connection": "1"}', 400],
     ["POST", "/end", '{"connection": 1, "how": "loudly"}', 400],
   ];
@@ -205,6 +206,26 @@ test("the control API lists fixtures, counters and connections, and refuses what
     assert.equal(response.status, status, `${method} ${path} ${text}`);
     assert.equal(typeof response.body.error, "string");
   }
+});
+
+// What came after the sixteenth was left away without a word, and the switch was done.
+test("a switch of too many words is refused, and changes nothing", async () => {
+  const words = Array.from({ length: 16 }, (_, i) => `delay-${i}`);
+  assert.ok(world.tests.switch("good", words).ok);
+  assert.ok(world.tests.switch("good", []).ok);
+  const { status, body } = await call(
+    "POST",
+    "/switch",
+    JSON.stringify({ fixture: "good", as: [...words, "servfail"] }),
+  );
+  assert.deepEqual([status, body.error], [400, "a switch has at most 16 words, and this one has 17"]);
+  assert.deepEqual(world.tests.switches, {});
+});
+
+// The connection was reset while the client still wrote, so that it never read why.
+test("a body that is far too long is answered, too", async () => {
+  const { status, body } = await call("POST", "/switch", "x".repeat(8_000_000));
+  assert.deepEqual([status, body.error], [413, "a body has at most 65536 octets"]);
 });
 
 test("pages of a browser may not use the control API", async () => {

@@ -13,6 +13,9 @@ import { FixtureServer, type FixtureShared } from "./fixture-server.ts";
 import { behaviourOfWord } from "./name-switches.ts";
 import { type EventHeard, Observations } from "./observations.ts";
 
+/** Words in one switch. */
+export const SWITCH_WORDS_MAX = 16;
+
 /** How a test server is started. */
 export interface TestServerOptions {
   /** Where all fixtures listen. */
@@ -115,15 +118,17 @@ export class TestServer {
   switch(name: string, words: readonly string[]): Parsed<undefined> {
     const server = this.fixture(name);
     if (server === undefined) return problem(`no fixture ${JSON.stringify(name)} is running`);
+    if (words.length > SWITCH_WORDS_MAX)
+      return problem(`a switch has at most ${SWITCH_WORDS_MAX} words, and this one has ${words.length}`);
     let behaviour: Behaviour = server.fixture.behaviour;
-    for (const word of words.slice(0, WORDS_MAX)) {
+    for (const word of words) {
       const one = behaviourOf(word);
       if (one === undefined) return problem(`nothing can be switched by ${JSON.stringify(word)}`);
       behaviour = combineBehaviours(behaviour, one);
     }
     server.behaveAs(behaviour);
     if (words.length === 0) this.#switches.delete(name);
-    else this.#switches.set(name, words.slice(0, WORDS_MAX));
+    else this.#switches.set(name, words);
     return parsed(undefined);
   }
 
@@ -203,6 +208,3 @@ function writeFiles(folder: string, { credentials, answers }: FixtureShared): Te
   }
   return files;
 }
-
-/** Words in one switch. */
-const WORDS_MAX = 16;

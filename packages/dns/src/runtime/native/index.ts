@@ -1,1 +1,2 @@
-export { type NativeRuntime, nativeRuntime } from "./native-runtime.ts";
+export type { AcceptedDescriptor } from "./native-listener.ts";
+export { closeDescriptor, type NativeRuntime, nativeRuntime } from "./native-runtime.ts";

@@ -1,6 +1,7 @@
 /** Listening TCP sockets, clear and TLS, with PROXY headers and TCP Fast Open. */
 import { DnsError } from "../dns-error.ts";
 import type { Endpoint, ListenerChange, ListenHandlers, ListenOptions, StreamListener } from "../network.ts";
+import type { AcceptedConnections } from "../node/accepted-connections.ts";
 import { askFastOpenOn } from "../node/fast-open.ts";
 
 import { TICKET_KEYS_OCTETS } from "../node/node-tls-server.ts";
@@ -14,16 +15,26 @@ import { TlsServer } from "./tls-server.ts";
 import { Ready } from "./unsafe/event-set.ts";
 import { Blocked } from "./unsafe/sockets.ts";
 
-/** Opens a listener; rejects when the address cannot be had or certificate and key do not fit. */
+/** A connection that has been accepted and that no thread watches yet: whoever has this owns the descriptor. */
+export interface AcceptedDescriptor {
+  readonly fd: number;
+  readonly remote: Endpoint;
+}
+
+/**
+ * Opens a listener; rejects when the address cannot be had or certificate and key do not fit. `accepted` lets connections go to
+ * other threads and come from them.
+ */
 export async function openNativeListener(
   loop: NativeLoop,
   options: ListenOptions,
   handlers: ListenHandlers,
+  accepted?: AcceptedConnections<AcceptedDescriptor>,
 ): Promise<StreamListener> {
   const tls = options.tls === undefined ? undefined : new TlsServer(loop, options.tls, undefined);
   try {
     const watch = await openSocket(loop, options);
-    const listener = new NativeListener(loop, options, handlers, watch, tls);
+    const listener = new NativeListener(loop, options, handlers, { watch, tls, accepted });
     const { fastOpenQueue = 0 } = options;
     if (fastOpenQueue > 0) listener.fastOpen = await askFastOpenOn(watch.fd, fastOpenQueue);
     return listener;
@@ -45,6 +56,12 @@ async function openSocket(loop: NativeLoop, options: ListenOptions): Promise<Wat
   throw toDnsError(problem, `listening on ${endpointText(local)}`, "listen");
 }
 
+interface ListenerParts {
+  readonly watch: Watch;
+  readonly tls: TlsServer | undefined;
+  readonly accepted: AcceptedConnections<AcceptedDescriptor> | undefined;
+}
+
 class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   readonly local: Endpoint;
   fastOpen = "off";
@@ -54,6 +71,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   readonly #watch: Watch;
   /** Undefined on a listener for all addresses: each connection is asked. */
   readonly #localOfAll: Endpoint | undefined;
+  readonly #accepted: AcceptedConnections<AcceptedDescriptor> | undefined;
   #tls: TlsServer | undefined;
   #retry: NodeJS.Timeout | undefined = undefined;
   readonly #handshakes: HandshakeQueue;
@@ -64,8 +82,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     loop: NativeLoop,
     options: ListenOptions,
     handlers: ListenHandlers,
-    watch: Watch,
-    tls: TlsServer | undefined,
+    { watch, tls, accepted }: ListenerParts,
   ) {
     this.#loop = loop;
     this.#handshakes = new HandshakeQueue(loop);
@@ -73,6 +90,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     this.#handlers = handlers;
     this.#watch = watch;
     this.#tls = tls;
+    this.#accepted = accepted;
     this.local = loop.sockets.localOf(watch.fd) ?? options.local;
     const isForAll = ["0.0.0.0", "::"].includes(this.local.address);
     this.#localOfAll = isForAll ? undefined : this.local;
@@ -82,13 +100,16 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
       throw toDnsError(loop.events.problem, `listening on ${endpointText(this.local)}`, "listen");
     }
     loop.events.hold();
+    accepted?.opened(this.local, (connection) => this.#accept(connection));
   }
 
   onReady(): void {
     for (let i = 0; i < this.#acceptsNext && !this.#watch.isClosed; i++) {
       const fd = this.#loop.sockets.accept(this.#watch.fd);
-      if (fd >= 0) this.#accept(fd, this.#loop.sockets.acceptedFrom());
-      else {
+      if (fd >= 0) {
+        const connection = { fd, remote: this.#loop.sockets.acceptedFrom() };
+        if (this.#accepted?.isGiven(connection, this.local) !== true) this.#accept(connection);
+      } else {
         if (fd !== Blocked) this.#acceptFailed();
         this.#acceptsNext = 1;
         return;
@@ -98,7 +119,8 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
     this.#acceptsNext = Math.min(2 * this.#acceptsNext, ACCEPTS_PER_TURN);
   }
 
-  #accept(fd: number, remote: Endpoint): void {
+  /** Takes the descriptor over: from here it is closed, or has a watch that owns it. */
+  #accept({ fd, remote }: AcceptedDescriptor): void {
     const { sockets } = this.#loop;
     const pending = this.#handlers.onConnection?.(remote);
     if (this.#handlers.onConnection !== undefined && pending === undefined) {
@@ -171,6 +193,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
 
   close(): Promise<void> {
     if (this.#watch.isClosed) return Promise.resolve();
+    this.#accepted?.closed(this.local);
     clearTimeout(this.#retry);
     // The set would keep a socket of which somebody holds a duplicate.
     this.#watch.want(0);

@@ -99,7 +99,7 @@ export class NativeLoop {
   readonly #free: number[] = [];
   #generation = 0;
   #turnNumber = 0;
-  #isScheduled = false;
+  #immediate: NodeJS.Immediate;
   #ofNextTurn: Task[] = [];
   #ofThisTurn: TurnEnd[] = [];
   #isFlushQueued = false;
@@ -107,13 +107,14 @@ export class NativeLoop {
   constructor(foreign: Foreign, arch: string) {
     this.foreign = foreign;
     this.end = new ThreadEnd(foreign);
-    this.events = new EventSet(foreign, this.end, arch, () => this.#schedule());
+    this.events = new EventSet(foreign, this.end, arch);
     const scratch = makeScratch(foreign);
     this.sockets = new Sockets(foreign, scratch);
     this.tls = new TlsLibrary(foreign, this.sockets, scratch, this.end);
     this.datagrams = new DatagramBatch(foreign);
     // The loop of a worker must be empty at its end; with the process sockets go by themselves.
     process.once("exit", () => (isMainThread ? this.events.stop() : this.#closeAll()));
+    this.#immediate = this.#awaitTurn();
   }
 
   /** A place for a watch, for the watch itself. */
@@ -138,7 +139,8 @@ export class NativeLoop {
   /** In the next turn, whether or not an event comes. */
   nextTurn(task: Task): void {
     this.#ofNextTurn.push(task);
-    this.#schedule();
+    // The loop does not sleep before.
+    this.#immediate.ref();
   }
 
   /** Before a socket adds to the batch: what another one has there is sent, which is what its `turnEnds` does. */
@@ -171,14 +173,14 @@ export class NativeLoop {
     for (const task of tasks) task.turnEnds();
   };
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(this.#turn);
+  /** One is always waiting: whatever wakes Node's loop, the set is looked at. It keeps no process and makes no loop turn. */
+  #awaitTurn(): NodeJS.Immediate {
+    return setImmediate(this.#turn).unref();
   }
 
   readonly #turn = (): void => {
-    this.#isScheduled = false;
+    // First: what fails in this turn must not be the end of all.
+    this.#immediate = this.#awaitTurn();
     this.#turnNumber++;
     const tasks = this.#ofNextTurn;
     this.#ofNextTurn = [];

@@ -1,12 +1,14 @@
 /** The real world with the native engine for listeners and datagrams, where there is one; all else is the portable engine's. */
+import type { Socket } from "node:net";
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
+import type { AcceptedConnections } from "../node/accepted-connections.ts";
 import { ChannelEvents } from "../node/channel-events.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
 import type { Runtime } from "../runtime.ts";
 import { openNativeClientDatagram } from "./native-client-datagram.ts";
 import { openNativeDatagram } from "./native-datagram.ts";
-import { openNativeListener } from "./native-listener.ts";
+import { type AcceptedDescriptor, openNativeListener } from "./native-listener.ts";
 import { type NativeLoop, nativeLoop } from "./native-loop.ts";
 
 /** Runtime, and which engine its listeners have. */
@@ -17,22 +19,41 @@ export interface NativeRuntime extends Runtime {
 
 /**
  * As `nodeRuntime`, with UDP sockets and listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
- * by `engineProblem`, and by the event `runtime.engine-unavailable`.
+ * by `engineProblem`, and by the event `runtime.engine-unavailable`. `sockets` and `descriptors`: connections may go to other threads and come
+ * from them, those of the portable engine (HTTP is always its) and those of this one.
  */
-export function nativeRuntime(events: Events = new ChannelEvents()): NativeRuntime {
-  const portable = nodeRuntime(events);
+export function nativeRuntime(
+  events: Events = new ChannelEvents(),
+  sockets?: AcceptedConnections<Socket>,
+  descriptors?: AcceptedConnections<AcceptedDescriptor>,
+): NativeRuntime {
+  const portable = nodeRuntime(events, sockets);
   const loop = nativeLoop();
   if (typeof loop === "string") {
     events.publish("runtime.engine-unavailable", { engine: "native", problem: loop });
     return { ...portable, engineProblem: loop };
   }
-  return { ...portable, network: nativeNetwork(loop, portable.network), engineProblem: undefined };
-}
-
-function nativeNetwork(loop: NativeLoop, portable: Network): Network {
   return {
     ...portable,
-    listen: (options, handlers) => openNativeListener(loop, options, handlers),
+    network: nativeNetwork(loop, portable.network, descriptors),
+    engineProblem: undefined,
+  };
+}
+
+/** Closes a connection that was on its way to a thread that does not take it any more; it must be the caller's. */
+export function closeDescriptor(fd: number): void {
+  const loop = nativeLoop();
+  if (typeof loop !== "string") loop.sockets.close(fd);
+}
+
+function nativeNetwork(
+  loop: NativeLoop,
+  portable: Network,
+  descriptors: AcceptedConnections<AcceptedDescriptor> | undefined,
+): Network {
+  return {
+    ...portable,
+    listen: (options, handlers) => openNativeListener(loop, options, handlers, descriptors),
     bindDatagram: (options, handlers) =>
       options.connectTo === undefined
         ? openNativeDatagram(loop, options, handlers)

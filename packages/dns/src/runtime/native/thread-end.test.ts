@@ -9,6 +9,12 @@ import { makeAuthority } from "../../../../sotto/src/operations/index.ts";
 import { nodeRuntime } from "../node/index.ts";
 import { nativeRuntime } from "./native-runtime.ts";
 
+/** The thread does nothing any more, and does not hear of anything. */
+async function hang(worker: Worker): Promise<void> {
+  worker.postMessage("hang");
+  await once(worker, "message");
+}
+
 const skip = nativeRuntime().engineProblem ?? false;
 
 /** Open, in the middle of a handshake, and with data both ways. */
@@ -62,3 +68,23 @@ for (const end of ["terminated", "by an exception"] as const) {
     await (await network.bindDatagram(options, { onMessage: nothing, onError: nothing })).close();
   });
 }
+
+// Libuv called JavaScript when the set had events, also in a thread that was being ended, which Node answers with the end of the process:
+// whoever ended a worker that hung ended all of them.
+test("a thread that hangs while clients come can be ended, and nothing else ends", { skip }, async () => {
+  const authority = await makeAuthority("thread authority", Date.now());
+  const pair = await authority.issue(["dns.example"], Date.now());
+  const worker = new Worker(new URL("./thread.test-support.ts", import.meta.url), {
+    workerData: { ...pair, alpn: ["dot"], ticketKeys: undefined },
+  });
+  const [ports]: unknown[] = await once(worker, "message");
+  assert.ok(Array.isArray(ports));
+  await hang(worker);
+  const client = connect(Number(ports[0]), "127.0.0.1");
+  client.on("error", () => undefined);
+  await once(client, "connect");
+  const closed = new Promise((resolve) => client.once("close", resolve));
+  client.resume();
+  await worker.terminate();
+  await closed;
+});

@@ -1,4 +1,4 @@
-/** A thread with listeners of the native engine, for `thread-end.test.ts`: tells their ports, and throws when it is told to. */
+/** A thread with listeners of the native engine, for `thread-end.test.ts`: tells their ports, and throws or hangs when it is told to. */
 import { parentPort, workerData } from "node:worker_threads";
 import { DnsError } from "../dns-error.ts";
 import type { TlsServerOptions } from "../network.ts";
@@ -25,7 +25,11 @@ const udp = await network.bindDatagram(
   { ...common, connectTo: undefined },
   { onMessage: nothing, onError: nothing },
 );
-parentPort?.on("message", () => {
+parentPort?.on("message", (what) => {
+  if (what === "hang") {
+    parentPort?.postMessage("hangs");
+    for (;;);
+  }
   // Outside of any promise: an uncaught exception.
   setImmediate(() => {
     throw new DnsError("ERR_SYSTEM", "told to fail");

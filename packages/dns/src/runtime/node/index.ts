@@ -1,4 +1,4 @@
-export { AcceptedSockets } from "./accepted-sockets.ts";
+export { AcceptedConnections } from "./accepted-connections.ts";
 export { askFastOpen, synDataReader } from "./fast-open.ts";
 export { nodeRuntime } from "./node-runtime.ts";
 export { canDuplicateDescriptors } from "./system-calls.ts";

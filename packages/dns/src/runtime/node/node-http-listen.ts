@@ -1,7 +1,8 @@
 /** Listening sockets that speak HTTP/2 and HTTP/1.1: accepted and secured as all others, then told apart. */
+import type { Socket } from "node:net";
 import type { HttpListenHandlers, HttpListenOptions } from "../http.ts";
 import type { StreamListener } from "../network.ts";
-import type { AcceptedSockets } from "./accepted-sockets.ts";
+import type { AcceptedConnections } from "./accepted-connections.ts";
 import { ClearHttpSession } from "./clear-http-session.ts";
 import { Http1Server } from "./http1-session.ts";
 import { NodeHttp2Session } from "./http2-session.ts";
@@ -11,7 +12,7 @@ import { openSocketListener } from "./node-listen.ts";
 export function openHttpListener(
   options: HttpListenOptions,
   handlers: HttpListenHandlers,
-  accepted?: AcceptedSockets,
+  accepted?: AcceptedConnections<Socket>,
 ): Promise<StreamListener> {
   const limits = options.http;
   const http1 = new Http1Server(limits);

@@ -10,7 +10,7 @@ import type {
   PendingConnection,
   StreamListener,
 } from "../network.ts";
-import type { AcceptedSockets } from "./accepted-sockets.ts";
+import type { AcceptedConnections } from "./accepted-connections.ts";
 import type { AcceptedTls, HandshakeEvents } from "./accepted-tls.ts";
 import { askFastOpen } from "./fast-open.ts";
 import { readPeerChain } from "./node-certificate.ts";
@@ -34,7 +34,7 @@ const HANDSHAKES_PER_TURN = 2;
 export function openListener(
   options: ListenOptions,
   handlers: ListenHandlers,
-  accepted?: AcceptedSockets,
+  accepted?: AcceptedConnections<Socket>,
 ): Promise<StreamListener> {
   return openSocketListener(
     options,
@@ -60,7 +60,7 @@ export async function openSocketListener(
   options: ListenOptions,
   handlers: ArrivalHandlers,
   take: SocketTaker,
-  accepted: AcceptedSockets | undefined,
+  accepted: AcceptedConnections<Socket> | undefined,
 ): Promise<StreamListener> {
   const listener = new NodeListener(options, handlers, take, accepted);
   await listener.open();
@@ -121,7 +121,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
   #options: ListenOptions;
   readonly #handlers: ArrivalHandlers;
   readonly #take: SocketTaker;
-  readonly #accepted: AcceptedSockets | undefined;
+  readonly #accepted: AcceptedConnections<Socket> | undefined;
   readonly #server: Server;
   #acceptor: TlsAcceptor | undefined;
   local: Endpoint;
@@ -137,7 +137,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
     options: ListenOptions,
     handlers: ArrivalHandlers,
     take: SocketTaker,
-    accepted: AcceptedSockets | undefined,
+    accepted: AcceptedConnections<Socket> | undefined,
   ) {
     this.#options = options;
     this.#take = take;

@@ -1,7 +1,8 @@
+import type { Socket } from "node:net";
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
 import type { Runtime } from "../runtime.ts";
-import type { AcceptedSockets } from "./accepted-sockets.ts";
+import type { AcceptedConnections } from "./accepted-connections.ts";
 import { openAnyDatagram } from "./any-datagram.ts";
 import { ChannelEvents } from "./channel-events.ts";
 import { NodeClock } from "./node-clock.ts";
@@ -11,7 +12,7 @@ import { NodeRandom } from "./node-random.ts";
 import { ownAddresses } from "./own-addresses.ts";
 
 /** Real sockets of `node:net`, `node:tls` and `node:dgram`, and HTTP of `node:http2` and `node:http`. */
-function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
+function nodeNetwork(accepted: AcceptedConnections<Socket> | undefined): Network {
   return {
     connect: openStream,
     listen: (options, handlers) => openListener(options, handlers, accepted),
@@ -27,6 +28,9 @@ function nodeNetwork(accepted: AcceptedSockets | undefined): Network {
  * The real world. Events go to `diagnostics_channel` when nothing else is given. `accepted`: connections may go to other
  * threads and come from them.
  */
-export function nodeRuntime(events: Events = new ChannelEvents(), accepted?: AcceptedSockets): Runtime {
+export function nodeRuntime(
+  events: Events = new ChannelEvents(),
+  accepted?: AcceptedConnections<Socket>,
+): Runtime {
   return { clock: new NodeClock(), random: new NodeRandom(), network: nodeNetwork(accepted), events };
 }

@@ -13,6 +13,7 @@ import type { ServedZone } from "./authority.ts";
 import { DNSSEC_ZONES } from "./dnssec.zones.ts";
 import { FakeServer, type FakeTls, type HeardQuery } from "./fake-server.ts";
 import { SERVERS, ZONES } from "./internet.zones.ts";
+import { MINIMISATION_DELEGATION, MINIMISATION_SERVERS, MINIMISATION_ZONES } from "./minimisation.zones.ts";
 import type { Action } from "./misbehaviour.ts";
 import { signZone } from "./sign.ts";
 import { SIGNING_FLAWS } from "./signing-flaws.ts";
@@ -27,6 +28,8 @@ export interface FakeInternetOptions {
   readonly mapAddress?: (address: string) => string | undefined;
   /** Port of all servers. Default 53. */
   readonly port?: number;
+  /** With a name that tells how it was asked for, `MINIMISATION_NAME`. Default: without, and the plans of seeds stay as they are. */
+  readonly tellsMinimisation?: boolean;
   /** Servers that speak TLS, too (RFC 9539). Absent: none. */
   readonly tls?: FakeTls & { readonly isSpokenBy: (server: ServerText) => boolean };
 }
@@ -77,12 +80,16 @@ export class FakeInternet {
   /** Plans the zones, which are built and signed when they are needed; nothing is opened. */
   static build(options: FakeInternetOptions): FakeInternet {
     const map = options.mapAddress ?? ((address: string) => address);
+    const isTelling = options.tellsMinimisation === true;
+    const allServers = isTelling ? [...SERVERS, ...MINIMISATION_SERVERS] : SERVERS;
     const serverAddresses = new Map(
-      SERVERS.flatMap((server) => server.addresses.map((address) => [address, map(address)] as const)),
+      allServers.flatMap((server) => server.addresses.map((address) => [address, map(address)] as const)),
     );
     const nowSeconds = Math.floor(options.wallMs / 1000);
-    const zones = ZONES.map((text) => new LazyZone(text, serverAddresses, nowSeconds));
-    const servers = SERVERS.map((server) => ({
+    const zones = (isTelling ? withMinimisation(ZONES) : ZONES).map(
+      (text) => new LazyZone(text, serverAddresses, nowSeconds),
+    );
+    const servers = allServers.map((server) => ({
       ...server,
       addresses: server.addresses.map(map).filter((address) => address !== undefined),
     }));
@@ -152,6 +159,13 @@ export class FakeInternet {
     }
     return [...names.values()];
   }
+}
+
+function withMinimisation(zones: readonly ZoneText[]): ZoneText[] {
+  const above = zones.map((zone) =>
+    zone.origin === "lab." ? { ...zone, text: zone.text + MINIMISATION_DELEGATION } : zone,
+  );
+  return [...above, ...MINIMISATION_ZONES];
 }
 
 /** Built when it is first looked at. */

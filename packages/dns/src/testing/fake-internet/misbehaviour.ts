@@ -6,6 +6,7 @@ import {
   makeMessage,
   type Name,
   parseName,
+  parseRecord,
   Rcode,
   type ResourceRecord,
   RRClass,
@@ -210,6 +211,15 @@ export const BEHAVIOURS = {
   endless: changed((_message, view) => {
     const deeper = view.qname.suffix(Math.min(view.qname.labelCount, 12));
     return referral(deeper, ["ns1.endless.lab."]);
+  }),
+  /** Asked for text below a zone cut, it answers itself instead of referring there: it should have heard of the cut only. */
+  tellsOnWholeNames: changed((message, view) => {
+    const cut = message.isAuthoritative ? undefined : message.authorities[0]?.owner;
+    if (view.qtype !== RRType.TXT || cut === undefined || view.qname.equals(cut)) return {};
+    const answers = [
+      parseRecord(`${view.qname.toString()} 60 IN TXT "NO: the server above was asked for the whole name"`),
+    ];
+    return { isAuthoritative: true, answers, authorities: [], additionals: [] };
   }),
 } as const satisfies Readonly<Record<string, Behaviour>>;
 

@@ -27,7 +27,7 @@ export class AttemptQueue {
     return true;
   }
 
-  /** Puts the one back that {@link shift} gave. */
+  /** Puts the one back that {@link shift} gave, or one that has been sent before: there are no more of those than were in flight. */
   unshift(attempt: Attempt): void {
     if (this.#head > 0) this.#list[--this.#head] = attempt;
     else this.#list.unshift(attempt);

@@ -1,5 +1,6 @@
 /** A pool of backends: takes queries, shares them out, and gives each exactly one outcome. */
 import { DnsError, type Runtime, SharedTimer } from "@sotto/dns/runtime";
+import type { Authentication } from "@sotto/dns/transport";
 import { Rcode } from "@sotto/dns/wire";
 import type { AttemptQuery } from "./attempt.ts";
 import { Backend, type BackendHost } from "./backend.ts";
@@ -35,6 +36,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
   readonly #underWay: Forwarding[] = [];
   readonly #timer: SharedTimer;
   readonly #transfers = new Set<Transfer>();
+  #whenIdle: (() => void)[] = [];
   #isClosed = false;
 
   /** Throws a `DnsError` (`ERR_CONFIG`) when there are no backends, too many, or two of one name. */
@@ -82,16 +84,34 @@ export class BackendPool implements ForwardingHost, BackendHost {
     const transfer = this.#backends[index]?.openTransfer(query, {
       onMessage: (octets) => handlers.onMessage(octets),
       onEnd: (problem) => {
-        if (transfer !== undefined) this.#transfers.delete(transfer);
+        this.#transferEnded(transfer);
         handlers.onEnd(problem);
       },
       onCancelled: () => {
-        if (transfer !== undefined) this.#transfers.delete(transfer);
+        this.#transferEnded(transfer);
         handlers.onCancelled?.();
       },
     });
     if (transfer !== undefined) this.#transfers.add(transfer);
     return transfer;
+  }
+
+  #transferEnded(transfer: Transfer | undefined): void {
+    if (transfer !== undefined) this.#transfers.delete(transfer);
+    this.#noteIdle();
+  }
+
+  /** Resolves when nothing is under way: no query, whoever asked it, and no transfer. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenIdle.push(resolve);
+      this.#noteIdle();
+    });
+  }
+
+  #noteIdle(): void {
+    if (this.#underWay.length > 0 || this.#transfers.size > 0) return;
+    for (const isIdle of this.#whenIdle.splice(0)) isIdle();
   }
 
   #refusal(): DnsError {
@@ -170,6 +190,8 @@ export class BackendPool implements ForwardingHost, BackendHost {
   /** Marks those that are up and have room; those that are suspect or were tried for `but` are left out. Gives whether there are any. */
   #allow(but: Forwarding | undefined, nowMs: number): boolean {
     let isAny = false;
+    let isAnyDoubted = false;
+    let hasBetter = false;
     for (const backend of this.#backends) {
       const { health } = backend;
       const isUsable =
@@ -180,8 +202,13 @@ export class BackendPool implements ForwardingHost, BackendHost {
       backend.isUsable = isUsable;
       if (!isUsable) continue;
       isAny = true;
+      if (backend.isDoubted) isAnyDoubted = true;
+      else if (backend.isEncrypted) hasBetter = true;
       backend.weight = (backend.options.weight ?? 1) * health.share(nowMs);
     }
+    // RFC 8310 §6.5: it may be an attack, and others are preferred; not those in clear, who prove nothing either.
+    if (isAnyDoubted && hasBetter)
+      for (const backend of this.#backends) if (backend.isDoubted) backend.isUsable = false;
     return isAny;
   }
 
@@ -212,9 +239,11 @@ export class BackendPool implements ForwardingHost, BackendHost {
 
   remove(forwarding: Forwarding): void {
     const last = this.#underWay.pop();
-    if (last === undefined || last === forwarding) return;
-    last.index = forwarding.index;
-    this.#underWay[forwarding.index] = last;
+    if (last !== undefined && last !== forwarding) {
+      last.index = forwarding.index;
+      this.#underWay[forwarding.index] = last;
+    }
+    if (this.#whenIdle.length > 0) this.#noteIdle();
   }
 
   /** Looks at what is due; others may come and go meanwhile. */
@@ -234,6 +263,14 @@ export class BackendPool implements ForwardingHost, BackendHost {
       why,
       forMs: Math.round(forMs),
     });
+  }
+
+  tellAuthentication({ name }: Backend, authentication: Authentication): void {
+    const why = authentication.isAuthenticated ? authentication.by : authentication.problem;
+    this.#runtime.events.publish(
+      `front.backend.${authentication.isAuthenticated ? "authenticated" : "not-authenticated"}`,
+      { pool: this.name, backend: name, why },
+    );
   }
 }
 

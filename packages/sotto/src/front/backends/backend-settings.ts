@@ -10,7 +10,7 @@ export interface BackendLimits {
   readonly connections: number;
   /** Queries that the backend has and that are not settled. */
   readonly inFlightMax: number;
-  /** Queries that wait for one of these places. */
+  /** Queries that wait for one of these places; of a UDP backend as many again that wait for TCP. */
   readonly queueMax: number;
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;

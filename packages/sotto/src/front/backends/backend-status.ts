@@ -1,4 +1,5 @@
 /** What is known of backends and their pool at this moment, for people; nothing here decides anything. */
+import type { Authentication } from "@sotto/dns/transport";
 import type { FailureKind } from "./attempt.ts";
 import type { BackendState } from "./backend-health.ts";
 
@@ -24,6 +25,8 @@ export interface BackendStatus {
   readonly address: string;
   readonly state: BackendState;
   readonly why: string;
+  /** Whether its latest connection proved who it is (RFC 8310 §5), how, or why not; undefined: it is not asked over TLS. */
+  readonly authentication: (Authentication & { readonly isRequired: boolean }) | undefined;
   /** How long it has had this state, milliseconds. */
   readonly forMs: number;
   readonly weight: number;

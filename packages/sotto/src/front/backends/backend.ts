@@ -5,6 +5,7 @@
  */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import {
+  type Authentication,
   type LinkTarget,
   type QueryOutcome,
   upstreamAddressToText,
@@ -37,6 +38,8 @@ export interface BackendHost {
   readonly isDown: boolean;
   /** A state has changed. */
   tell(backend: Backend, change: StateChange): void;
+  /** It has proved who it is, or does not any more, or never did. */
+  tellAuthentication(backend: Backend, authentication: Authentication): void;
 }
 
 export class Backend implements Candidate, AttemptCarrier, DatagramHost {
@@ -66,6 +69,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   readonly #memory = new StreamMemory();
   readonly #inFlight: Attempt[] = [];
   readonly #queue: AttemptQueue;
+  /** Of a UDP backend those that wait for a place over TCP, so that neither line waits for the other; else the same as `#queue`. */
+  readonly #streamQueue: AttemptQueue;
   readonly #streams: StreamLanes | ClientLanes;
   readonly #datagrams: DatagramSockets | undefined;
   readonly #check: HealthCheck;
@@ -73,6 +78,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   #plainUntilMs = Number.NEGATIVE_INFINITY;
   /** Who comes later waits behind those who wait: where all wait for the same connections, which not all do. */
   readonly #isInOrder: boolean;
+  /** What the latest connection proved. */
+  #authentication: Authentication | undefined = undefined;
   #isPumping = false;
   #isClosed = false;
 
@@ -93,6 +100,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       if (!this.health.isUp && !host.isDown) this.#turnAway(change);
     });
     const isUdp = address.transport === "udp";
+    this.#streamQueue = isUdp ? new AttemptQueue(limits.queueMax) : this.#queue;
     this.#isInOrder = !isUdp && !tellsClient;
     const { localAddress } = options;
     this.#target = {
@@ -110,6 +118,11 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       // Once for each connection, however many queries it fails.
       onConnectFailed: (problem: DnsError) => {
         if (!isUdp) this.health.noteFailure(problem.message, runtime.clock.nowMs());
+      },
+      onAuthentication: (authentication: Authentication) => {
+        const before = this.#authentication?.isAuthenticated;
+        this.#authentication = authentication;
+        if (before !== authentication.isAuthenticated) host.tellAuthentication(this, authentication);
       },
     };
     this.#streams = tellsClient ? new ClientLanes(streams, runtime) : new StreamLanes(streams, runtime);
@@ -131,7 +144,12 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 
   get outstanding(): number {
-    return this.#inFlight.length + this.#queue.length;
+    return this.#inFlight.length + this.#queued;
+  }
+
+  get #queued(): number {
+    const others = this.#streamQueue === this.#queue ? 0 : this.#streamQueue.length;
+    return this.#queue.length + others;
   }
 
   get latencyMs(): number {
@@ -152,6 +170,17 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   isBackedOff(nowMs: number): boolean {
     return (
       this.#datagrams === undefined && this.#memory.backOff.holds(nowMs) && this.#streams.connections === 0
+    );
+  }
+
+  get isEncrypted(): boolean {
+    return this.#target.tls !== undefined && this.#datagrams === undefined;
+  }
+
+  /** It should prove who it is, did not on its latest connection, and may be asked all the same: perhaps somebody else answers. */
+  get isDoubted(): boolean {
+    return (
+      this.#target.tls?.authenticate === "if possible" && this.#authentication?.isAuthenticated === false
     );
   }
 
@@ -224,29 +253,38 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     return kind;
   }
 
-  /** Gives places that are free to those who wait. */
+  /** Gives places that are free to those who wait; who waits for TCP has been answered once already, and goes first. */
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
     const nowMs = this.#runtime.clock.nowMs();
+    this.#pumpFrom(this.#streamQueue, nowMs);
+    if (this.#queue !== this.#streamQueue) this.#pumpFrom(this.#queue, nowMs);
+    this.#isPumping = false;
+  }
+
+  #pumpFrom(queue: AttemptQueue, nowMs: number): void {
     while (this.#inFlight.length < this.#limits.inFlightMax) {
-      const attempt = this.#queue.shift();
-      if (attempt === undefined) break;
+      const attempt = queue.shift();
+      if (attempt === undefined) return;
       const sending = this.#carry(attempt, nowMs, false);
       if (sending === "full") {
-        this.#queue.unshift(attempt);
-        break;
+        queue.unshift(attempt);
+        return;
       }
       if (sending === "backed off") {
         // All at once: who is told may come again at once, and would be next.
-        for (const one of [attempt, ...this.#queue.takeAll()]) {
+        for (const one of [attempt, ...queue.takeAll()]) {
           one.wasSent = false;
           this.#fail(one, "connection", this.#backedOff(), nowMs);
         }
-        break;
+        return;
       }
     }
-    this.#isPumping = false;
+  }
+
+  #pumpIfAnyWaits(): void {
+    if (this.#queued > 0) this.#pump();
   }
 
   // What becomes of tries, from connections.
@@ -291,7 +329,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       if (sending === "sent") return;
       // It has waited before: it goes first.
       if (sending === "full") {
-        this.#queue.unshift(attempt);
+        this.#streamQueue.unshift(attempt);
         return;
       }
     }
@@ -315,8 +353,17 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     this.health.noteReply(nowMs);
     attempt.isOverTcp = true;
     const sending = this.#carry(attempt, nowMs, false);
-    if (sending === "full") this.#queue.unshift(attempt);
-    else if (sending === "backed off") this.#fail(attempt, "connection", this.#backedOff(), nowMs);
+    if (sending === "sent") return;
+    if (sending === "backed off") this.#fail(attempt, "connection", this.#backedOff(), nowMs);
+    else if (!this.#streamQueue.push(attempt))
+      this.#fail(
+        attempt,
+        "busy",
+        this.#problem("ERR_QUOTA_EXCEEDED", "too many queries wait for TCP"),
+        nowMs,
+      );
+    // Its place over UDP is free.
+    else this.#pumpIfAnyWaits();
   }
 
   datagramTimedOut(attempt: Attempt, nowMs: number): void {
@@ -349,7 +396,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       attempt.isAwaited = false;
       attempt.owner.replied(attempt, octets, nowMs);
     } else this.counters.late++;
-    if (this.#queue.length > 0) this.#pump();
+    this.#pumpIfAnyWaits();
   }
 
   /** RFC 6891 §6.2.2, §7: who does not speak EDNS says so without an OPT record, and is asked again without. */
@@ -361,7 +408,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     attempt.provesPlain = !this.#dresser.hasOptions(attempt.query.octets);
     this.health.noteReply(nowMs);
     const sending = this.#carry(attempt, nowMs, false);
-    if (sending === "full") this.#queue.unshift(attempt);
+    if (sending === "full") this.#streamQueue.unshift(attempt);
     return sending !== "backed off";
   }
 
@@ -375,7 +422,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       attempt.isAwaited = false;
       attempt.owner.failed(attempt, kind, problem, nowMs);
     }
-    if (this.#queue.length > 0) this.#pump();
+    this.#pumpIfAnyWaits();
   }
 
   /** It is down or drained: whoever waits in vain, or has not left yet, goes elsewhere at once. */
@@ -383,6 +430,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     const nowMs = this.#runtime.clock.nowMs();
     const problem = this.#problem("ERR_CONNECTION_LOST", `it is ${state}: ${why}`);
     const waiting = this.#queue.takeAll();
+    waiting.push(...this.#streamQueue.takeAll());
     if (state === "down") for (const attempt of this.#inFlight) if (attempt.isAwaited) waiting.push(attempt);
     for (const attempt of waiting) {
       // Checks go on, or it would stay down.
@@ -426,10 +474,14 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       address: upstreamAddressToText(this.options.address),
       state: this.health.state,
       why: this.health.why,
+      authentication: this.#target.tls && {
+        isRequired: this.#target.tls.authenticate === "required",
+        ...(this.#authentication ?? NOTHING_PROVED),
+      },
       forMs: nowMs - this.health.sinceMs,
       weight: this.options.weight ?? 1,
       inFlight: this.#inFlight.length,
-      queued: this.#queue.length,
+      queued: this.#queued,
       connections: this.#streams.connections,
       connectionsOpened: this.#streams.opened,
       sockets: this.#datagrams?.sockets ?? 0,
@@ -449,6 +501,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 }
 
+const NOTHING_PROVED: Authentication = { isAuthenticated: false, problem: "there was no connection yet" };
 /** TC, in the third octet. */
 const TRUNCATED = 0x02;
 /** Connections that may end under one query: those of a server that closes after each reply, until that is learnt. */

@@ -101,27 +101,30 @@ export class FakeBackend {
   }
 
   async open(): Promise<this> {
-    const network = this.#world.network.host([this.#address]);
-    const handlers = (): Parameters<typeof network.listen>[1] => ({
-      onStream: (stream) => this.#accept(stream),
-      onFailure: () => undefined,
-    });
-    const identity = { subjectAltNames: ["DNS:dns.example"], key: `key of ${this.#address}` };
-    const tls = {
-      certificatePem: fakeCertificatePem(identity),
-      keyPem: "",
-      alpn: ["dot"],
-      ticketKeys: undefined,
-    };
-    const options = { handshakeTimeoutMs: 1000, reusePort: false };
-    this.#listeners = [
-      await network.listen(
-        { ...options, local: { address: this.#address, port: 53 }, tls: undefined },
-        handlers(),
-      ),
-      await network.listen({ ...options, local: { address: this.#address, port: 853 }, tls }, handlers()),
-    ];
+    this.#listeners = [await this.#listen(53, undefined), await this.#listen(853, "dns.example")];
     return this;
+  }
+
+  /** From now on its certificate is for that name; connections stay. */
+  async rename(name: string): Promise<void> {
+    const [clear, encrypted] = this.#listeners;
+    await encrypted?.close();
+    this.#listeners = [...(clear === undefined ? [] : [clear]), await this.#listen(853, name)];
+  }
+
+  /** In clear without a name. */
+  #listen(port: number, name: string | undefined): Promise<StreamListener> {
+    const identity = { subjectAltNames: [`DNS:${name}`], key: `key of ${this.#address}` };
+    const certificatePem = fakeCertificatePem(identity);
+    const tls =
+      name === undefined ? undefined : { certificatePem, keyPem: "", alpn: ["dot"], ticketKeys: undefined };
+    const local = { address: this.#address, port };
+    return this.#world.network
+      .host([this.#address])
+      .listen(
+        { local, tls, handshakeTimeoutMs: 1000, reusePort: false },
+        { onStream: (stream) => this.#accept(stream), onFailure: () => undefined },
+      );
   }
 
   async openUdp(): Promise<this> {

@@ -3,7 +3,7 @@
  * lane with the fewest that wait. Never are there more connections than lanes, those that are still closing included.
  */
 import type { DnsError, Runtime } from "@sotto/dns/runtime";
-import { ClientLink, type LinkTarget, type QueryOutcome } from "@sotto/dns/transport";
+import { type Authentication, ClientLink, type LinkTarget, type QueryOutcome } from "@sotto/dns/transport";
 import type { Attempt } from "./attempt.ts";
 import type { BackendLimits } from "./backend-settings.ts";
 import type { Dress, QueryDresser } from "./query-dress.ts";
@@ -20,6 +20,10 @@ export interface Lane {
   isJudged: boolean;
   /** Its end was held against the backend: once, however many queries were on it. */
   isBlamed: boolean;
+  /** What its connection proved was told. */
+  isToldOf: boolean;
+  /** From when on another connection may prove more, monotonic milliseconds; Infinity where there is nothing to prove. */
+  provesAnewAtMs: number;
 }
 
 export interface StreamLanesOptions {
@@ -31,6 +35,8 @@ export interface StreamLanesOptions {
   /** A connection is gone: another may be opened. */
   readonly onRoom: () => void;
   readonly onConnectFailed: (problem: DnsError) => void;
+  /** Once for each connection over TLS, when it has answered, or when it was given up because of it. */
+  readonly onAuthentication: (authentication: Authentication) => void;
 }
 
 /** `full`: not now; `backed off`: the last connection failed, and the next one is not tried yet. */
@@ -82,6 +88,10 @@ export class StreamLanes {
       }
       if (lane.given >= lane.givenMax || !link.takesQueries) continue;
       const { pending } = link;
+      if (pending === 0 && nowMs >= lane.provesAnewAtMs) {
+        void link.close();
+        continue;
+      }
       if (pending >= bestPending) continue;
       best = lane;
       bestPending = pending;
@@ -111,8 +121,11 @@ export class StreamLanes {
   /** Learns from what became of a query. */
   note(attempt: Attempt, outcome: QueryOutcome, nowMs: number): void {
     const { memory } = this.#options;
-    if (outcome.kind === "reply") memory.backOff.noteSuccess();
     const { lane } = attempt;
+    if (outcome.kind === "reply") {
+      memory.backOff.noteSuccess();
+      this.#tellOf(lane, nowMs);
+    }
     if (outcome.kind !== "lost" || lane === undefined || lane.isJudged) return;
     const end = earlyEnd(outcome, lane);
     if (end === undefined) return;
@@ -120,13 +133,25 @@ export class StreamLanes {
     memory.noteEarlyEnd(end, outcome.repliesServed, nowMs);
   }
 
+  #tellOf(lane: Lane | undefined, nowMs: number): void {
+    if (lane === undefined || lane.isToldOf) return;
+    lane.isToldOf = true;
+    const authentication = lane.link?.facts?.authentication;
+    if (authentication === undefined) return;
+    if (!authentication.isAuthenticated && this.#options.target.tls?.authenticate === "if possible")
+      lane.provesAnewAtMs = nowMs + PROVES_ANEW_MS;
+    this.#options.onAuthentication(authentication);
+  }
+
   #open(lane: Lane, nowMs: number): void {
-    const { target, limits, memory, onRoom, onConnectFailed } = this.#options;
+    const { target, limits, memory, onRoom, onConnectFailed, onAuthentication } = this.#options;
     const { clock } = this.#runtime;
     lane.given = 0;
     lane.givenMax = memory.queriesMax(nowMs);
     lane.isJudged = false;
     lane.isBlamed = false;
+    lane.isToldOf = false;
+    lane.provesAnewAtMs = Number.POSITIVE_INFINITY;
     this.opened++;
     lane.link = new ClientLink(
       {
@@ -149,6 +174,8 @@ export class StreamLanes {
         onFailed: (_link, problem) => {
           if (this.#isClosed) return;
           memory.backOff.noteFailure(problem, clock.nowMs());
+          if (problem.code === "ERR_TLS_NOT_AUTHENTICATED")
+            onAuthentication({ isAuthenticated: false, problem: problem.message });
           onConnectFailed(problem);
         },
         onGone: (link) => {
@@ -170,7 +197,15 @@ export class StreamLanes {
 }
 
 function makeLane(): Lane {
-  return { link: undefined, given: 0, givenMax: Number.POSITIVE_INFINITY, isJudged: false, isBlamed: false };
+  return {
+    link: undefined,
+    given: 0,
+    givenMax: Number.POSITIVE_INFINITY,
+    isJudged: false,
+    isBlamed: false,
+    isToldOf: false,
+    provesAnewAtMs: Number.POSITIVE_INFINITY,
+  };
 }
 
 function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane): EarlyEnd | undefined {
@@ -183,5 +218,7 @@ function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane):
 
 /** Queries on the emptiest connection from which on another one is opened: a few are no crowd, and share a write. */
 const OPEN_ANOTHER_AT = 4;
+/** Certificates are renewed while connections stay; a handshake a minute is next to nothing. */
+const PROVES_ANEW_MS = 60_000;
 /** For checks, which come on top. */
 const SPARE = 2;

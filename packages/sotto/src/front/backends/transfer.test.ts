@@ -11,7 +11,7 @@ import {
   RRClass,
   RRType,
 } from "@sotto/dns/wire";
-import { type BackendQuery, decode, poolWorld } from "./backends.test-support.ts";
+import { answers, type BackendQuery, decode, poolWorld } from "./backends.test-support.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 
 const soa = (serial: number): string => `example. 60 SOA ns.example. admin.example. ${serial} 1 1 1 1`;
@@ -159,4 +159,33 @@ test("a transfer can be paused, cancelled, and ends with the pool", async () => 
   await other.world.clock.advance(50);
   await other.end();
   assert.equal(other.ends[0]?.code, "ERR_CLOSED");
+});
+
+test("a pool is idle when neither a query nor a transfer is under way, whoever asked", async () => {
+  const { world, pool, transfer, ask, settled, end } = await transferWorld((one) => {
+    if (one.query.questions[0]?.type === RRType.A) answers(one);
+  });
+  let isIdle = false;
+  void pool.idle().then(() => {
+    isIdle = true;
+  });
+  const asked = ask("www.example.");
+  transfer.cancel();
+  await Promise.resolve();
+  assert.equal(isIdle, false, "a query is under way");
+  await settled([asked]);
+  assert.equal(isIdle, true);
+  await pool.idle();
+  await end();
+  const other = await transferWorld(() => undefined);
+  let isOtherIdle = false;
+  void other.pool.idle().then(() => {
+    isOtherIdle = true;
+  });
+  await other.world.clock.advance(1000);
+  assert.equal(isOtherIdle, false, "a transfer is under way");
+  other.transfer.cancel();
+  await world.clock.advance(0);
+  assert.equal(isOtherIdle, true);
+  await other.end();
 });

@@ -1,6 +1,5 @@
 /** Sets of client addresses: prefixes a line, as they stand in lists of networks. */
-import { type Parsed, parsed, problem, tryParsePrefix } from "@sotto/dns/wire";
-import { PrefixTrie } from "../../server/index.ts";
+import { type Parsed, PrefixTrie, parsed, problem, tryParsePrefix } from "@sotto/dns/wire";
 
 /** A set that is ready for use. */
 export interface LoadedAddresses {

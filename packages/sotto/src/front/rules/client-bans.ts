@@ -3,6 +3,7 @@
  * behaved for as long as that. What is full forgets the ban that ends first.
  */
 import type { Random } from "@sotto/dns/runtime";
+import { BanEnds, type Ending } from "./ban-ends.ts";
 import { prefixToText } from "./client-prefix.ts";
 import { type HashSeed, hashOctets, makeHashSeed } from "./seeded-hash.ts";
 
@@ -21,9 +22,9 @@ export interface BanStatus {
   readonly count: number;
 }
 
-interface Ban {
+interface Ban extends Ending {
+  readonly key: number;
   readonly client: string;
-  untilMs: number;
   count: number;
   /** When it is as if nothing had been. */
   forgottenAtMs: number;
@@ -33,6 +34,7 @@ interface Ban {
 export class ClientBans {
   /** By 52 bits of a seeded hash: every query looks here while anybody is banned. */
   readonly #bans = new Map<number, Ban>();
+  readonly #ends = new BanEnds<Ban>();
   readonly #seeds: readonly [HashSeed, HashSeed];
   /** Lengths of prefixes that are in the table: an address is looked for under each. */
   readonly #lengths = new Set<number>();
@@ -55,10 +57,14 @@ export class ClientBans {
     const count = known !== undefined && known.forgottenAtMs > nowMs ? known.count + 1 : 1;
     const lengthMs = Math.min(terms.maxMs, terms.forMs * 2 ** (count - 1));
     const untilMs = nowMs + lengthMs;
-    if (known === undefined) this.#makeRoom(nowMs);
-    const client = prefixToText(address, bits);
-    this.lastBanned = client;
-    this.#bans.set(key, { client, untilMs, count, forgottenAtMs: untilMs + terms.maxMs });
+    const forgottenAtMs = untilMs + terms.maxMs;
+    this.lastBanned = known?.client ?? prefixToText(address, bits);
+    if (known === undefined)
+      this.#add({ key, client: this.lastBanned, untilMs, count, forgottenAtMs, place: -1 });
+    else {
+      Object.assign(known, { untilMs, count, forgottenAtMs });
+      this.#ends.delayed(known);
+    }
     this.#lengths.add(lengthKey(address, bits));
     this.#lastEndMs = Math.max(this.#lastEndMs, untilMs);
     this.banned++;
@@ -78,7 +84,7 @@ export class ClientBans {
 
   /** Lifts the ban of a prefix as `status` tells it; false when there was none. */
   lift(client: string): boolean {
-    for (const [key, ban] of this.#bans) if (ban.client === client) return this.#bans.delete(key);
+    for (const ban of this.#bans.values()) if (ban.client === client) return this.#remove(ban);
     return false;
   }
 
@@ -101,18 +107,16 @@ export class ClientBans {
     return (first >>> 0) * 0x10_0000 + (second >>> 12);
   }
 
-  #makeRoom(nowMs: number): void {
-    if (this.#bans.size < BANS_MAX) return;
-    let first: number | undefined;
-    let firstMs = Number.POSITIVE_INFINITY;
-    for (const [key, { untilMs, forgottenAtMs }] of this.#bans) {
-      if (forgottenAtMs <= nowMs) this.#bans.delete(key);
-      else if (untilMs < firstMs) {
-        firstMs = untilMs;
-        first = key;
-      }
-    }
-    if (this.#bans.size >= BANS_MAX && first !== undefined) this.#bans.delete(first);
+  #add(ban: Ban): void {
+    const first = this.#ends.first;
+    if (this.#bans.size >= BANS_MAX && first !== undefined) this.#remove(first);
+    this.#bans.set(ban.key, ban);
+    this.#ends.add(ban);
+  }
+
+  #remove(ban: Ban): boolean {
+    this.#ends.remove(ban);
+    return this.#bans.delete(ban.key);
   }
 }
 

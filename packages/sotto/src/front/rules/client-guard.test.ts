@@ -76,6 +76,26 @@ test("a full table forgets the ban that ends first", () => {
   assert.equal(bans.bannedUntil(Uint8Array.of(10, 0, 0, 1), 0), 1001);
 });
 
+test("a full table of bans that have ended forgets the one that ended first", () => {
+  const bans = new ClientBans(new SeededRandom(1));
+  const address = (i: number): Uint8Array => Uint8Array.of(10, i >>> 16, i >>> 8, i);
+  for (let i = 0; i < BANS_MAX; i++) bans.ban(address(i), 32, { forMs: 1000 + i, maxMs: 1e9 }, 0);
+  bans.ban(address(0), 32, { forMs: 1000, maxMs: 1e9 }, 100_000);
+  bans.ban(address(BANS_MAX), 32, { forMs: 1000, maxMs: 1e9 }, 100_000);
+  // The second one of its kind is gone, the first had been banned again.
+  bans.ban(address(1), 32, { forMs: 1000, maxMs: 1e9 }, 100_000);
+  bans.ban(address(3), 32, { forMs: 1000, maxMs: 1e9 }, 100_000);
+  assert.deepEqual(
+    bans.status(100_000).map(({ client, count }) => [client, count]),
+    [
+      ["10.0.0.0/32", 2],
+      ["10.0.0.3/32", 2],
+      ["10.0.39.16/32", 1],
+      ["10.0.0.1/32", 1],
+    ],
+  );
+});
+
 test("networks behind one address have masks or factors of their own", () => {
   const masking = new ClientMasking({
     ipv4Bits: 32,

@@ -2,8 +2,7 @@
  * Clients as prefixes: rates and bans are for whoever shares one. Behind the address of a carrier's translator (RFC 6888) stand many,
  * so that some prefixes have masks of their own or so many times the rate.
  */
-import { addressToText, tryParseAddress, tryParsePrefix } from "@sotto/dns/wire";
-import { PrefixTrie } from "../../server/index.ts";
+import { addressToText, PrefixTrie, tryParsePeerAddress, tryParsePrefix } from "@sotto/dns/wire";
 
 /** How many bits of an address make a client. */
 export interface ClientMasks {
@@ -63,24 +62,12 @@ export class ClientAddresses {
   octetsOf(address: string): Uint8Array {
     const known = this.#remembered.get(address);
     if (known !== undefined) return known;
-    const octets = readAddress(address);
+    const parsed = tryParsePeerAddress(address);
+    const octets = parsed.ok ? parsed.value : NOTHING;
     if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
     this.#remembered.set(address, octets);
     return octets;
   }
-}
-
-function readAddress(text: string): Uint8Array {
-  const zone = text.indexOf("%");
-  const octets = tryParseAddress(zone < 0 ? text : text.slice(0, zone));
-  if (!octets.ok) return NOTHING;
-  const { value } = octets;
-  const isMapped =
-    value.length === 16 &&
-    value.subarray(0, 10).every((octet) => octet === 0) &&
-    value[10] === 0xff &&
-    value[11] === 0xff;
-  return isMapped ? value.slice(12) : value;
 }
 
 /** `192.0.2.0/24`. */

@@ -264,17 +264,25 @@ function fixedSubnetStep(text: string): Step {
 function clientSubnetStep(ipv4Bits: number, ipv6Bits: number): Step {
   const bitsOf = (address: Uint8Array): number => (address.length === 4 ? ipv4Bits : ipv6Bits);
   return {
-    run({ client: address }, verdict) {
-      if (address.length === 0) return false;
+    run(walk, verdict) {
+      const { client: address } = walk;
+      if (address.length === 0 || hidesItsSubnet(walk)) return false;
       const subnet = { address, sourcePrefixBits: bitsOf(address), scopePrefixBits: 0 };
       verdict.edit({ kind: "set", code: EdnsOptionCode.ClientSubnet, data: makeClientSubnet(subnet).data });
       return false;
     },
-    words: ({ client }) =>
-      client.length === 0
+    words: (walk) =>
+      walk.client.length === 0
         ? "there is no client whose subnet could be set"
-        : `client subnet is set to ${prefixToText(client, bitsOf(client))}`,
+        : hidesItsSubnet(walk)
+          ? "client subnet stays as it is: the client wants none to be told"
+          : `client subnet is set to ${prefixToText(walk.client, bitsOf(walk.client))}`,
   };
+}
+
+/** RFC 7871 §7.1.2: for a query with source prefix length 0 nothing of the client's address must be told to anybody. */
+function hidesItsSubnet({ subject: { view } }: Walk): boolean {
+  return view.optionData(EdnsOptionCode.ClientSubnet)?.[2] === 0;
 }
 
 function banStep({ terms, masks }: Extract<Action, { kind: "ban" }>, { guard, rule }: StepContext): Step {

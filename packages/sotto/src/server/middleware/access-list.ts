@@ -1,6 +1,5 @@
 /** Who may ask, by address (RFC 5358): the longest matching prefix decides, and without one nobody may. */
-import { tryParseAddress, tryParsePrefix } from "@sotto/dns/wire";
-import { PrefixTrie } from "./prefix-trie.ts";
+import { PrefixTrie, tryParsePeerAddress, tryParsePrefix } from "@sotto/dns/wire";
 
 /** Prefixes in text form, such as `192.0.2.0/24`, `2001:db8::/32` or an address. */
 export interface AccessOptions {
@@ -51,18 +50,9 @@ export class AccessList {
   }
 
   #verdictOn(address: string): number {
-    const zone = address.indexOf("%");
-    const octets = tryParseAddress(zone < 0 ? address : address.slice(0, zone));
-    if (!octets.ok) return DENIED;
-    return this.#verdicts.longest(isMappedIpv4(octets.value) ? octets.value.subarray(12) : octets.value);
+    const octets = tryParsePeerAddress(address);
+    return octets.ok ? this.#verdicts.longest(octets.value) : DENIED;
   }
-}
-
-/** `::ffff:192.0.2.1`: a socket for both families calls its IPv4 clients so. */
-function isMappedIpv4(octets: Uint8Array): boolean {
-  if (octets.length !== 16 || octets[10] !== 0xff || octets[11] !== 0xff) return false;
-  for (let i = 0; i < 10; i++) if (octets[i] !== 0) return false;
-  return true;
 }
 
 const ALLOWED = 1;

@@ -4,6 +4,7 @@ import {
   type Message,
   type Name,
   type Prefix,
+  PrefixTrie,
   parseName,
   type Question,
   Rcode,
@@ -14,7 +15,6 @@ import {
   tryParsePrefix,
   uint32At,
 } from "@sotto/dns/wire";
-import { PrefixTrie } from "./prefix-trie.ts";
 import { queryFor } from "./query-for.ts";
 
 export interface Dns64Options {

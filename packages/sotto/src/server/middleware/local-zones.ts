@@ -197,8 +197,8 @@ function recordsAt(zone: Zone, qname: Name, qtype: RRType): ResourceRecord[] {
   return records.filter((record) => qtype === RRType.ANY || record.type === qtype);
 }
 
-/** RFC 6303 §3: `@ 10800 IN SOA @ nobody.invalid. 1 3600 1200 604800 10800`. */
-function soaOf(zone: Name): ResourceRecord {
+/** Of a zone that is answered from here. RFC 6303 §3: `@ 10800 IN SOA @ nobody.invalid. 1 3600 1200 604800 10800`. */
+export function soaOf(zone: Name): ResourceRecord {
   const timers = new Uint8Array(20);
   for (const [i, value] of [1, 3600, 1200, 604_800, TTL_SECONDS].entries()) setUint32(timers, 4 * i, value);
   return recordOf(zone, RRType.SOA, concatOctets([zone.wire, parseName("nobody.invalid.").wire, timers]));
@@ -208,7 +208,8 @@ function recordOf(owner: Name, type: RRType, rdata: Uint8Array): ResourceRecord 
   return { owner, type, class: RRClass.IN, ttl: TTL_SECONDS, rdata };
 }
 
-function localReply(
+/** A reply that nobody was asked for. */
+export function localReply(
   query: Query,
   rcode: Rcode,
   answers: readonly ResourceRecord[],

@@ -8,13 +8,13 @@ import {
   decodeRdataOf,
   EdeCode,
   type Name,
+  PrefixTrie,
   type ResourceRecord,
   RRType,
   SvcParamKey,
   tryParsePrefix,
   uint16At,
 } from "@sotto/dns/wire";
-import { PrefixTrie } from "./prefix-trie.ts";
 
 export interface PrivateAddressesOptions {
   /** Prefixes in text form; empty: nothing is removed. */

@@ -61,7 +61,15 @@ function poolText({ name, isDown, isSaturated, backends, cache }: FrontPoolStatu
   const why = backends
     .filter(({ state: one }) => one === "down" || one === "draining")
     .map((one) => `  ${one.name} is ${one.state}: ${one.why}`);
-  return [paint("bold", title), ...table, ...why].join("\n");
+  const proofs = backends.flatMap(({ name: one, authentication: proof }) => {
+    if (proof === undefined) return [];
+    const text = proof.isAuthenticated
+      ? `authenticated by ${proof.by}`
+      : `not authenticated: ${proof.problem}`;
+    const line = `  ${one} is ${text}`;
+    return [proof.isAuthenticated ? line : paint("yellow", line)];
+  });
+  return [paint("bold", title), ...table, ...why, ...proofs].join("\n");
 }
 
 const HEADS = [

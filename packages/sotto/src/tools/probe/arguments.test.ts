@@ -50,6 +50,15 @@ test("a key log is of connections to servers, and nothing else has one", () => {
     assert.ok(!readProbeArguments(line.split(" ")).ok, line);
 });
 
+test("names that a server is asked for may be given, each by itself", () => {
+  const { names } = read("server 192.0.2.1 --signed-name s --minimised-name m") as Extract<
+    ProbeCommand,
+    { kind: "server" }
+  >;
+  const absent = { existing: undefined, delay: undefined, bogus: undefined };
+  assert.deepEqual(names, { ...absent, signed: "s", minimised: "m" });
+});
+
 test("required rows may be given one by one and together", () => {
   const command = read("path 192.0.2.1 --require udp,tcp --require tls");
   assert.ok(command.kind === "path");

@@ -34,6 +34,7 @@ export interface NamesGiven {
   readonly delay: string | undefined;
   readonly signed: string | undefined;
   readonly bogus: string | undefined;
+  readonly minimised: string | undefined;
 }
 
 export type ProbeCommand =
@@ -96,6 +97,7 @@ const SERVER_OPTIONS = {
   "delay-name": { type: "string" },
   "signed-name": { type: "string" },
   "bogus-name": { type: "string" },
+  "minimised-name": { type: "string" },
   "ca-file": { type: "string" },
   "key-log": { type: "string" },
   port: { type: "string" },
@@ -174,6 +176,7 @@ function readServer(kind: "server" | "path", args: readonly string[]): Parsed<Pr
       delay: values["delay-name"],
       signed: values["signed-name"],
       bogus: values["bogus-name"],
+      minimised: values["minimised-name"],
     },
     authoritiesFile: values["ca-file"],
     keyLogFile: values["key-log"],

@@ -7,7 +7,8 @@ export const PROBE_HELP = `sotto probe: what a server, a client or a path really
     --plan                say what would be sent, and send nothing
     --thorough            more queries, longer waits: for own servers
     --name NAME           an existing name (example.com); also below it unique names are asked for
-    --delay-name NAME     a name that is answered late; --signed-name NAME, --bogus-name NAME: for validation
+    --delay-name NAME     a name that is answered late; --signed-name NAME, --bogus-name NAME: for validation;
+                          --minimised-name NAME: its TXT record begins with HOORAY or NO (qnamemintest.internet.nl)
     --port, --tls-port    where ADDRESS and ADDRESS#NAME are asked, instead of 53 and 853
     --ca-file FILE        authorities instead of the system's
     --key-log FILE        secrets of its own TLS connections, to read a capture of them with; keep it to yourself

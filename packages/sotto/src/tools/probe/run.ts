@@ -49,13 +49,14 @@ export async function prepareTargets(
   context: Pick<ProbeContext, "signal" | "authoritiesPem" | "onKeyLog">,
 ): Promise<Parsed<readonly PreparedTarget[]>> {
   const { PROBE_NAMES_DEFAULT, tryParseTarget } = await import("./server/index.ts");
-  const { existing, delay, signed, bogus } = command.names;
+  const { existing, delay, signed, bogus, minimised } = command.names;
   const names = {
     ...PROBE_NAMES_DEFAULT,
     ...(existing === undefined ? {} : { existing, below: existing }),
     ...(delay === undefined ? {} : { delay }),
     ...(signed === undefined ? {} : { signed }),
     ...(bogus === undefined ? {} : { bogus }),
+    ...(minimised === undefined ? {} : { minimised }),
   };
   const pem = context.authoritiesPem;
   const options: ProbeOptions = {

@@ -1,6 +1,7 @@
 /**
- * An epoll set, watched by one poll handle of Node's loop. What is ready is handled in a callback of Node's own (an immediate of the
- * same turn), not in C's: there exceptions, microtasks and ticks are what they are everywhere.
+ * An epoll set, watched by one poll handle of Node's loop, which wakes it and does nothing else: what is ready is handled in a callback of
+ * Node's own (an immediate of the same turn). There exceptions, microtasks and ticks are what they are everywhere, and a thread that is being ended
+ * from outside is not called any more, where a call from C would end the process.
  */
 import type { Foreign } from "./foreign.ts";
 import { Block } from "./memory.ts";
@@ -27,11 +28,10 @@ export class EventSet {
   #errno = 0;
   #isClosed = false;
 
-  /** `onReady` is called by libuv: it must not throw, and leave the work to a callback of Node. */
-  constructor(foreign: Foreign, end: ThreadEnd, arch: string, onReady: () => void) {
+  constructor(foreign: Foreign, end: ThreadEnd, arch: string) {
     this.#foreign = foreign;
     this.#end = end;
-    const { calls, library, ffi } = foreign;
+    const { calls, ffi } = foreign;
     this.#eventWords = arch === "x64" ? 3 : 4;
     this.#dataWord = this.#eventWords - 2;
     this.#events = new Block(foreign, Number(EVENTS_MAX) * this.#eventWords * 4);
@@ -40,11 +40,8 @@ export class EventSet {
     this.#setWord = BigInt(Math.max(0, this.#set));
     if (this.#set < 0) throw new Error(`epoll_create1: errno ${foreign.errno[0]}`);
     this.#handle = calls.malloc(calls.uv_handle_size(UV_POLL));
-    // Lives as long as the handle: it is never unregistered.
-    const callback = library.registerCallback(
-      { arguments: ["uint64", "int32", "int32"], return: "void" },
-      onReady,
-    );
+    // Looks at the handle, which is the first of three arguments, and changes nothing.
+    const callback = calls.uv_is_active.pointer;
     const isInitialised = calls.uv_poll_init(ffi.getCurrentEventLoop(), this.#handle, this.#set) === 0;
     try {
       if (!isInitialised || calls.uv_poll_start(this.#handle, UV_READABLE, callback) !== 0)

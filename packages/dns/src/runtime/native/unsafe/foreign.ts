@@ -73,6 +73,7 @@ const SIGNATURES = {
   uv_poll_init: { arguments: [WORD, WORD, INT], return: INT },
   uv_poll_start: { arguments: [WORD, INT, WORD], return: INT },
   uv_poll_stop: { arguments: [WORD], return: INT },
+  uv_is_active: { arguments: [WORD], return: INT },
   uv_close: { arguments: [WORD, WORD], return: VOID },
   uv_ref: { arguments: [WORD], return: VOID },
   uv_unref: { arguments: [WORD], return: VOID },

@@ -78,6 +78,9 @@ export class Harness implements Runner {
     try {
       if (this.#options.plan.isDaemon) answered = await this.#useDaemon(exercise, filled, process);
       else await process.ended;
+    } catch (error) {
+      await process.end("ended");
+      throw error;
     } finally {
       limit.cancel();
       this.#options.signal?.removeEventListener("abort", abort);

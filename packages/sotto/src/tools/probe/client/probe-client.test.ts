@@ -137,6 +137,20 @@ test("a client that leaves something behind with its output open is ended all th
   assert.ok(performance.now() - beganMs < 15_000);
 });
 
+// It ended the probe, and the rows before were lost with it.
+test("a run that the prober itself cannot do is told in its rows", { timeout: 60_000 }, async () => {
+  const runtime = nodeRuntime();
+  const bindDatagram = (): Promise<never> => Promise.reject(new TypeError("no port for the client"));
+  const network = { ...runtime.network, bindDatagram };
+  const options = { preset: "sotto-stub", sotto: SOTTO, rows: ["tls", "padding"] };
+  const { cells } = await probeClient(undefined, options, { ...runtime, network }, () => undefined);
+  assert.equal(cells.length, 2);
+  for (const { row, verdict, confidence, observed } of cells) {
+    assert.deepEqual([verdict, confidence], ["not testable", "guess"], row);
+    assert.match(observed, /the prober failed: no port for the client/);
+  }
+});
+
 test("commands, presets and rows that cannot be are told", async () => {
   await assert.rejects(probe(["dig"]), /neither \{port\}/);
   await assert.rejects(probe(undefined, { preset: "nslookup" }), /no preset is called/);

@@ -2,12 +2,13 @@
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { Cell, ProbeReport } from "../model.ts";
 import { CLIENT_ROWS } from "../rows-client.ts";
+import { proberFailed } from "../server/finding.ts";
 import { cellOf, find } from "./cell.ts";
 import { type ClientPlan, planOfCommand } from "./client-plan.ts";
 import { Harness } from "./harness.ts";
 import { listenForClients } from "./listen.ts";
 import { planOfPreset } from "./presets.ts";
-import type { RowProbe } from "./row-probe.ts";
+import type { ProbeContext, RowProbe } from "./row-probe.ts";
 import { CONNECTION_PROBES } from "./rows-connections.ts";
 import { FAULT_PROBES } from "./rows-faults.ts";
 import { OPTION_PROBES } from "./rows-options.ts";
@@ -89,7 +90,7 @@ async function judgeVisits(
 ): Promise<void> {
   const { context, close } = await listenForClients({ fixtures, portBase, signal, onPlaces }, runtime);
   try {
-    for (const probe of probes) tell(await probe.probe(context));
+    for (const probe of probes) tell(await cellOfProbe(probe, context));
   } finally {
     await close();
   }
@@ -107,7 +108,7 @@ async function judgeRuns(
   try {
     const context = { runner: harness, plan, fastOpen: harness.fastOpen, isThorough };
     for (const probe of probes) {
-      const cell = signal?.aborted === true ? undefined : await probe.probe(context);
+      const cell = signal?.aborted === true ? undefined : await cellOfProbe(probe, context);
       // A run that was ended with the probe shows nothing.
       if (cell === undefined || signal?.aborted === true) tell(untested(probe, "the probe was ended before"));
       else if (harness.startProblem !== undefined)
@@ -116,6 +117,15 @@ async function judgeRuns(
     }
   } finally {
     await harness.close();
+  }
+}
+
+/** A mistake of ours, or of the system, in one row is no reason to lose the others. */
+async function cellOfProbe(probe: RowProbe, context: ProbeContext): Promise<Cell> {
+  try {
+    return await probe.probe(context);
+  } catch (error) {
+    return cellOf(probe.row, probe.requirements, proberFailed(error), []);
   }
 }
 

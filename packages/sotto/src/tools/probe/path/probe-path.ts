@@ -47,12 +47,15 @@ export async function probePath(
   const startedAt = isoTime(runtime.clock.wallMs());
   const prober = new Prober(target, options, runtime);
   const cells: Cell[] = [];
-  for (const check of ALL_CHECKS) {
-    const cell = await runCheck(check, prober);
-    cells.push(cell);
-    onCell(cell);
+  try {
+    for (const check of ALL_CHECKS) {
+      const cell = await runCheck(check, prober);
+      cells.push(cell);
+      onCell(cell);
+    }
+  } finally {
+    await prober.close();
   }
-  await prober.settle();
   const tookMs = Math.round(runtime.clock.nowMs() - prober.startMs);
   return { kind: "path", target: target.text, startedAt, tookMs, cells };
 }

@@ -9,6 +9,7 @@ import {
   type Message,
   octetsToHex,
   opcodeToText,
+  type Question,
   type ResourceRecord,
   rcodeToText,
   recordToText,
@@ -29,8 +30,8 @@ export interface DescribedOctets {
   readonly dump: readonly string[];
 }
 
-/** Records listed of each section. */
-const RECORDS_MAX = 20;
+/** Questions, records and options listed, of each section. */
+const ITEMS_MAX = 20;
 /** Octets dumped. */
 const DUMP_OCTETS_MAX = 1024;
 
@@ -109,15 +110,10 @@ function messageLines(message: Message): string[] {
   const rcode = message.isResponse ? `, ${rcodeToText(message.rcode)}` : "";
   return [
     `id ${message.id}, ${opcodeToText(message.opcode)}${rcode}, flags ${flags.length === 0 ? "none" : flags.join(" ")}`,
-    ...message.questions
-      .slice(0, RECORDS_MAX)
-      .map(
-        ({ name, type, class: rrClass }) =>
-          `question: ${visible(name.toString())} ${rrClassToText(rrClass)} ${rrTypeToText(type)}`,
-      ),
-    ...recordLines("answer", message.answers),
-    ...recordLines("authority", message.authorities),
-    ...recordLines("additional", message.additionals),
+    ...linesOf("question", message.questions, questionText),
+    ...linesOf("answer", message.answers, recordText),
+    ...linesOf("authority", message.authorities, recordText),
+    ...linesOf("additional", message.additionals, recordText),
     ...(message.edns === undefined ? ["no EDNS"] : ednsLines(message.edns)),
   ];
 }
@@ -133,19 +129,25 @@ const FLAGS = [
   ["checkingDisabled", "cd"],
 ] as const;
 
-function recordLines(section: string, records: readonly ResourceRecord[]): string[] {
-  const lines = records
-    .slice(0, RECORDS_MAX)
-    .map((record) => `${section}: ${visible(recordToText(record).replaceAll("\t", " "))}`);
-  if (records.length > RECORDS_MAX) lines.push(`${section}: and ${records.length - RECORDS_MAX} more`);
-  return lines;
+/** A line each of the first, and one that says how many more there are. */
+function linesOf<T>(title: string, items: readonly T[], textOf: (item: T) => string): string[] {
+  const lines = items.slice(0, ITEMS_MAX).map((item) => `${title}: ${visible(textOf(item))}`);
+  return items.length > ITEMS_MAX ? [...lines, `${title}: and ${items.length - ITEMS_MAX} more`] : lines;
+}
+
+function questionText({ name, type, class: rrClass }: Question): string {
+  return `${name.toString()} ${rrClassToText(rrClass)} ${rrTypeToText(type)}`;
+}
+
+function recordText(record: ResourceRecord): string {
+  return recordToText(record).replaceAll("\t", " ");
 }
 
 function ednsLines(edns: Edns): string[] {
   const flags = edns.dnssecOk ? ", flag do" : "";
   return [
     `EDNS: version ${edns.version}, udp payload ${edns.udpPayloadOctets}${flags}`,
-    ...edns.options.slice(0, RECORDS_MAX).map((option) => `option: ${visible(ednsOptionToText(option))}`),
+    ...linesOf("option", edns.options, ednsOptionToText),
   ];
 }
 

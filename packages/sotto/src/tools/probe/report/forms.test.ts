@@ -124,6 +124,30 @@ test("Markdown has no markup and no link of strangers", () => {
     assert.ok([6, 8].includes(line.replaceAll("\\|", "").split("|").length - 1), line);
 });
 
+test("Markdown makes nothing of what strangers say: no link, no mention, nothing bold or struck out", () => {
+  // GitHub makes links of names and of addresses for mail, without any markup; what looked like our own bold cell was one.
+  const observed = (text: string): string => {
+    const report = inventedReport("t", [inventedCell("tls", "broken", text)]);
+    const lines = markdownText(inventedSheets([{ title: "t", report }])).split("\n");
+    const line = lines.find((one) => one.startsWith("| TLS on port 853 | t |"));
+    return line?.replace(/^(?:\| [^|]* ){4}\| (.*) \|$/, "$1") ?? assert.fail(text);
+  };
+  for (const [text, expected] of [
+    ["www.evil.test", "www&#46;evil.test"],
+    ["WwW.evil.test", "WwW&#46;evil.test"],
+    ["_http://evil.test", "\\_http&#58;//evil.test"],
+    ["HTTPS://evil.test ftp://evil.test", "HTTPS&#58;//evil.test ftp&#58;//evil.test"],
+    ["mailto:a@evil.test @everybody", "mailto:a@<!-- -->evil.test @<!-- -->everybody"],
+    ["~~gone~~ ~one~", "\\~\\~gone\\~\\~ \\~one\\~"],
+    ["**bold**", "\\*\\*bold\\*\\*"],
+    ["![x](y)", "!\\[x\\](y)"],
+    ["$`x`$", "\\$\\`x\\`\\$"],
+    ["<!-- &amp;", "&lt;!-- &amp;amp;"],
+    ["tls://192.0.2.1", "tls://192.0.2.1"],
+  ] as const)
+    assert.equal(observed(text), expected);
+});
+
 test("a terminal that tells no width gets readable lines, and an end of them", () => {
   // A terminal whose size nobody has set says 0 columns: --explain broke words into pieces of none, for ever.
   for (const width of [0, 1, 39])

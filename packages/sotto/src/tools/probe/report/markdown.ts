@@ -16,8 +16,8 @@ function sheetText(sheet: Sheet): string {
     ...products.map(({ name }) => `${name} 2016`),
     ...sheet.columns.map(({ title }) => title),
   ];
-  const rows = sheet.groups.flatMap(({ title, rows: inGroup }) => [
-    ...(title === "" ? [] : [[`**${title}**`, ...heads.slice(1).map(() => "")]]),
+  const rows: MarkdownCell[][] = sheet.groups.flatMap(({ title, rows: inGroup }) => [
+    ...(title === "" ? [] : [[{ bold: title }, ...heads.slice(1).map(() => "")]]),
     ...inGroup.map((row) => [
       row.title,
       ...products.map((product) => {
@@ -57,22 +57,41 @@ function sheetText(sheet: Sheet): string {
   ].join("\n");
 }
 
-function tableLines(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.map(cellMarkdown).join(" | ")} |`;
+/** A text of somebody; bold is ours alone. */
+type MarkdownCell = string | { readonly bold: string };
+
+function tableLines(heads: readonly string[], rows: readonly (readonly MarkdownCell[])[]): string[] {
+  const line = (cells: readonly MarkdownCell[]): string => `| ${cells.map(cellMarkdown).join(" | ")} |`;
   return [line(heads), `|${heads.map(() => "---").join("|")}|`, ...rows.map(line)];
 }
 
-/** Bold is ours; everything else is a text of somebody. */
-function cellMarkdown(text: string): string {
-  const [, bold] = /^\*\*([^*]+)\*\*$/.exec(text) ?? [];
-  return bold === undefined ? escapeMarkdown(text) : `**${escapeMarkdown(bold)}**`;
+function cellMarkdown(cell: MarkdownCell): string {
+  return typeof cell === "string" ? escapeMarkdown(cell) : `**${escapeMarkdown(cell.bold)}**`;
 }
 
-/** Nothing in it is markup, a link or the end of a cell. */
+/**
+ * Nothing in it is markup, a link, a mention or the end of a cell, neither by CommonMark nor by what GitHub's readers make of names
+ * and addresses that merely stand there.
+ */
 function escapeMarkdown(text: string): string {
-  return visible(text)
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(/[\\`*_[\]|]/g, (character) => `\\${character}`)
-    .replaceAll(/\b(https?|ftp):\/\//gi, "$1&#58;//");
+  return visible(text).replaceAll(ACTIVE, escapeOf);
+}
+
+/** Characters of markup, and where links begin by themselves: `https://`, `www.`, `a@b`. */
+const ACTIVE = /[&<\\`*_~$[\]|@]|(?<=https?|ftp):\/\/|www\./gi;
+
+function escapeOf(match: string): string {
+  switch (match) {
+    case "&":
+      return "&amp;";
+    case "<":
+      return "&lt;";
+    case "@":
+      // Readers look for it in the text that escapes have become; only another node keeps it from what follows.
+      return "@<!-- -->";
+    case "://":
+      return "&#58;//";
+    default:
+      return match.length === 1 ? `\\${match}` : `${match.slice(0, -1)}&#46;`;
+  }
 }

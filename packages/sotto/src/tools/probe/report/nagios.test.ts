@@ -133,3 +133,20 @@ test("a line is one line with one bar, whatever servers say", () => {
     assert.ok(line.length < 1200);
   }
 });
+
+test("a line is cut where its characters are counted as they stand there, and never within an escape", () => {
+  // It was cut first and written out afterwards: of a thousand control characters came six thousand.
+  for (const octets of ["\u0001", "x\u0001", "xx\u{e0001}", "\u{1f600}"]) {
+    const report = inventedReport("t", [inventedCell("keepalive", "broken", octets.repeat(3000))]);
+    const { line } = nagiosResult(report, "keepalive");
+    assert.ok(line.length <= 1000 && line.length > 980, `${line.length} characters`);
+    assert.match(line, /^DNS SERVER CRITICAL - (?:x|\\u0001|\\ue0001|\u{1f600})+\u2026$/u);
+  }
+});
+
+test("figures stand behind a text that is too long, in the same line", () => {
+  const rows = Array.from({ length: 300 }, (_, i) => inventedCell(`row-${i}`, "broken", "x"));
+  const { line } = nagiosResult(inventedReport("t", rows), "all");
+  assert.ok(line.length <= 1000, `${line.length} characters`);
+  assert.match(line, /\u2026\|released=0 partial=0 broken=300 rows=300$/);
+});

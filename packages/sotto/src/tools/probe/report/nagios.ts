@@ -218,8 +218,13 @@ function judgeAll(report: ProbeReport): NagiosResult {
 
 const WORDS: Readonly<Record<NagiosExit, string>> = { 0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN" };
 
-/** The bar divides text and figures, so that a text must not have one. */
+/** The bar divides text and figures, so that a text must not have one. A long text gives way to the figures behind it. */
 function result(exit: NagiosExit, text: string, performance = ""): NagiosResult {
-  const safe = visible(text, LINE_CHARACTERS_MAX).replaceAll("|", "/");
-  return { exit, line: `DNS SERVER ${WORDS[exit]} - ${safe}${performance === "" ? "" : `|${performance}`}` };
+  const before = `DNS SERVER ${WORDS[exit]} - `;
+  const behind = performance === "" ? "" : `|${performance}`;
+  const textCharactersMax = LINE_CHARACTERS_MAX - before.length - behind.length - CUT_SIGN_CHARACTERS;
+  return { exit, line: `${before}${visible(text, textCharactersMax).replaceAll("|", "/")}${behind}` };
 }
+
+/** The sign of what was cut off a text. */
+const CUT_SIGN_CHARACTERS = 1;

@@ -33,21 +33,30 @@ export function verdictText(verdict: Verdict, confidence: Confidence = "certain"
   return `${symbol} ${word}${confidence === "guess" ? " ~" : ""}`;
 }
 
-/** Longest text of a stranger that is shown, characters; the rest is cut off, with a sign. */
+/** Longest text of a stranger that is shown, characters as they stand there; the rest is cut off, with a sign. */
 const TEXT_CHARACTERS_MAX = 2000;
 
+/** Control characters, and characters that change the order or the look of others. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFE\uFFFF]/u;
+
 /**
- * A text that strangers had a hand in, made harmless: control characters, and characters that change the order or the
- * look of others, become visible escapes, so that it can steer neither a terminal nor the text around it.
+ * A text that strangers had a hand in, made harmless: hidden characters become visible escapes, so that it can steer neither a
+ * terminal nor the text around it. What is shown has at most `charactersMax` characters, and the sign of what is not.
  */
 export function visible(text: string, charactersMax: number = TEXT_CHARACTERS_MAX): string {
-  const cut = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
-  return cut
-    .toWellFormed()
-    .replace(
-      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFE\uFFFF]/gu,
-      (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
-    );
+  if (text.length <= charactersMax && text.isWellFormed() && !HIDDEN.test(text)) return text;
+  let shown = "";
+  // No character becomes shorter: what is beyond this will not fit.
+  for (const character of text.slice(0, charactersMax + 1).toWellFormed()) {
+    const one = HIDDEN.test(character) ? escaped(character) : character;
+    if (shown.length + one.length > charactersMax) return `${shown}…`;
+    shown += one;
+  }
+  return shown;
+}
+
+function escaped(character: string): string {
+  return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
 }
 
 /** Columns that a text takes on a terminal; wide characters of other scripts count as one. */

@@ -8,7 +8,7 @@ import {
 } from "@sotto/dns/wire";
 import { Asker } from "./asker.ts";
 import type { Check } from "./check.ts";
-import { type Finding, found, notTestable } from "./finding.ts";
+import { type Finding, found, notTestable, proberFailed } from "./finding.ts";
 import type { ProbeStream } from "./probe-stream.ts";
 import type { Prober } from "./prober.ts";
 import type { Transcript } from "./transcript.ts";
@@ -106,13 +106,29 @@ export interface IdleWatch {
   readonly problem: string | undefined;
 }
 
-/** Watches one connection that has nothing to do; the only one that is open beside the one of the current row. */
+/**
+ * Watches one connection that has nothing to do; the only one that is open beside the one of the current row. Never rejects:
+ * it runs beside the other rows, where nobody waits for it.
+ */
 export async function watchIdle(prober: Prober, log: Transcript): Promise<IdleWatch | undefined> {
   const transport = (["tls", "tcp"] as const).find(
     (one) => prober.target.transports.includes(one) && prober.reach.get(one)?.problem === undefined,
   );
   if (transport === undefined) return undefined;
   const nothing = { transport, promised: "absent", closedAfterMs: undefined, watchedMs: 0 } as const;
+  try {
+    return await watch(prober, transport, log, nothing);
+  } catch (error) {
+    return { ...nothing, problem: proberFailed(error).observed };
+  }
+}
+
+async function watch(
+  prober: Prober,
+  transport: "tcp" | "tls",
+  log: Transcript,
+  nothing: Omit<IdleWatch, "problem">,
+): Promise<IdleWatch> {
   const opened = await prober.open(transport, log);
   if (!opened.ok) return { ...nothing, problem: opened.problem };
   const stream = opened.value;
@@ -133,7 +149,7 @@ export async function watchIdle(prober: Prober, log: Transcript): Promise<IdleWa
     const fromMs = clock.nowMs();
     const promised = keepaliveOf(answer.message);
     log.note("waits for the end of the idle connection");
-    const closedAtMs = await untilEnd(stream, fromMs + prober.patience.idleMs, () => clock.nowMs());
+    const closedAtMs = await untilEnd(stream, fromMs + prober.patience.idleMs, prober);
     const watchedMs = clock.nowMs() - fromMs;
     return {
       transport,
@@ -147,16 +163,21 @@ export async function watchIdle(prober: Prober, log: Transcript): Promise<IdleWa
   }
 }
 
-/** When it ended, undefined when it was open until then; messages that come meanwhile are strays of other rows. */
+/**
+ * When the server ended it, undefined when it was open until then or until the probe was stopped; messages that come meanwhile
+ * are strays of other rows.
+ */
 async function untilEnd(
   stream: ProbeStream,
   untilMs: number,
-  now: () => number,
+  { runtime, signal }: Prober,
 ): Promise<number | undefined> {
   for (;;) {
-    const leftMs = untilMs - now();
+    const leftMs = untilMs - runtime.clock.nowMs();
     if (leftMs <= 0) return undefined;
     const arrival = await stream.next(leftMs);
+    // The end of the probe ends the connection, too.
+    if (signal.aborted) return undefined;
     if (arrival.kind === "end" || arrival.kind === "closed") return arrival.atMs;
     if (arrival.kind === "silence") return undefined;
   }
@@ -199,6 +220,8 @@ export function judgeIdle(watch: IdleWatch | undefined): Finding {
     return notTestable(`the connection that was to be idle failed: ${watch.problem}`);
   const { closedAfterMs, watchedMs } = watch;
   const over = `over ${watch.transport.toUpperCase()}`;
+  if (closedAfterMs === undefined && watchedMs < IDLE_FEW_MS)
+    return notTestable(`the probe was stopped before an idle connection ${over} could be watched`);
   if (closedAfterMs === undefined)
     return found("released", `an idle connection ${over} was still open after ${round(watchedMs)} s`);
   const said = `an idle connection ${over} was closed after ${round(closedAfterMs)} s`;

@@ -2,10 +2,12 @@
 import {
   decodeRdataOf,
   EdnsOptionCode,
+  edeCodeToText,
   type Message,
   makeCookie,
   octetsEqual,
   Rcode,
+  type ResourceRecord,
   RRType,
   SvcParamKey,
   tryReadCookie,
@@ -50,7 +52,7 @@ export const RESOLVER_CHECKS: readonly Check[] = [
   {
     row: "ddr",
     requirements: ["9462-6.1-a", "9462-4.2-a", "9461-5-a"],
-    sends: "one query for _dns.resolver.arpa SVCB",
+    sends: "one query for _dns.resolver.arpa SVCB, and one for what it is an alias for",
     over: BEST,
     on: "best",
     run: asking(ddr),
@@ -93,6 +95,7 @@ async function dnssec(prober: Prober, asker: Asker): Promise<Finding> {
 export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: Answer | undefined): Finding {
   if (good.kind === "none") return notTestable(`the signed name got no answer: ${good.why}`);
   const { message } = good;
+  if (isNoResolver(message)) return NO_RESOLVER;
   if (message.rcode !== Rcode.NoError || message.answers.length === 0)
     return notTestable(`the signed name got rcode ${message.rcode} and ${message.answers.length} records`);
   const hasSignature = message.answers.some(({ type }) => type === RRType.RRSIG);
@@ -124,20 +127,29 @@ export function judgeDnssec(good: Answer, bogus: Answer | undefined, unchecked: 
 async function extendedErrors(prober: Prober, asker: Asker): Promise<Finding> {
   const { bogus } = prober.options.names;
   if (bogus === undefined) return notTestable("needs a wrongly signed name");
-  const answer = await asker.ask(prober.query({ name: bogus, edns: {} }));
+  return judgeExtendedErrors(await asker.ask(prober.query({ name: bogus, edns: {} })));
+}
+
+/** Exported for its test: the answer to a wrongly signed name. */
+export function judgeExtendedErrors(answer: Answer): Finding {
   if (answer.kind === "none") return notTestable(`the wrongly signed name got no answer: ${answer.why}`);
   const options = (answer.message.edns?.options ?? []).filter(
     ({ code }) => code === EdnsOptionCode.ExtendedError,
   );
-  const [option] = options;
-  if (option === undefined)
+  if (options.length === 0)
     return answer.message.rcode === Rcode.NoError
       ? notTestable("the wrongly signed name was answered: there was no error to tell")
       : found("none", `rcode ${answer.message.rcode} without a word why`);
-  const error = tryReadExtendedError(option.data);
-  if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
-  const text = error.value.text === "" ? "" : ` (${JSON.stringify(error.value.text.slice(0, 200))})`;
-  return found("released", `tells why: EDE ${error.value.code}${text}`);
+  const told: string[] = [];
+  for (const { data } of options.slice(0, ERRORS_MAX)) {
+    const error = tryReadExtendedError(data);
+    if (!error.ok) return found("broken", `an extended error that cannot be read: ${error.problem}`);
+    const { code, text } = error.value;
+    const words = [edeCodeToText(code), text === "" ? "" : JSON.stringify(text.slice(0, 200))];
+    const said = words.filter((word) => word !== "").join(", ");
+    told.push(said === "" ? `EDE ${code}` : `EDE ${code} (${said})`);
+  }
+  return found("released", `tells why: ${told.join(", ")}`);
 }
 
 async function cookies(prober: Prober, asker: Asker): Promise<Finding> {
@@ -170,32 +182,75 @@ function cookieOf(message: Message): { client: Uint8Array; server: Uint8Array } 
 }
 
 async function ddr(prober: Prober, asker: Asker): Promise<Finding> {
-  const answer = await asker.ask(prober.query({ name: "_dns.resolver.arpa", type: RRType.SVCB }));
-  if (answer.kind === "none")
-    return found("none", `the name of discovery was not answered: ${answer.why}`, "likely");
+  const ask = (name: string): Promise<Answer> => asker.ask(prober.query({ name, type: RRType.SVCB }));
+  const answer = await ask("_dns.resolver.arpa");
+  const alias = answer.kind === "none" ? undefined : aliasOf(answer.message);
+  return judgeDesignation(answer, alias === undefined || alias === "." ? undefined : await ask(alias));
+}
+
+/** Exported for its test: answers to the name of discovery, and to what it is an alias for where it is one. */
+export function judgeDesignation(answer: Answer, ofAlias: Answer | undefined): Finding {
+  if (answer.kind === "none") return notTestable(`the name of discovery was not answered: ${answer.why}`);
   const { message } = answer;
-  const records = message.answers.filter(({ type }) => type === RRType.SVCB);
-  if (records.length === 0)
-    return found("none", `names no encrypted resolver: rcode ${message.rcode}, no SVCB record`);
+  const alias = aliasOf(message);
+  if (alias !== undefined && ofAlias !== undefined) return judgeAlias(alias, ofAlias);
+  if (alias === ".") return found("none", "says that there is no encrypted resolver");
+  if (svcbOf(message).length > 0) return judgeServices(message);
+  // It had to look the name up and could not, as without the internet; that tells nothing of itself.
+  if (message.rcode === Rcode.ServFail)
+    return notTestable("the name of discovery could not be looked up: rcode 2");
+  return found("none", `names no encrypted resolver: rcode ${message.rcode}, no SVCB record`);
+}
+
+function judgeAlias(alias: string, answer: Answer): Finding {
+  const by = `names its encrypted self by the alias ${alias}`;
+  if (answer.kind === "none") return notTestable(`${by}, which was not answered: ${answer.why}`);
+  const { rcode } = answer.message;
+  if (svcbOf(answer.message).length > 0) return judgeServices(answer.message);
+  if (rcode === Rcode.NoError || rcode === Rcode.NXDomain)
+    return found("broken", `${by}, which has no SVCB record: rcode ${rcode}`);
+  return notTestable(`${by}, which could not be looked up: rcode ${rcode}`);
+}
+
+/** What a server names by an alias only (RFC 9460 §2.4.2); undefined: it names something, or nothing. */
+function aliasOf(message: Message): string | undefined {
+  const records = svcbOf(message).map(({ rdata }) => decodeRdataOf("SVCB", rdata));
+  const [first] = records;
+  const isAlias = records.every((one) => one.ok && one.value.priority === 0);
+  return isAlias && first?.ok === true ? first.value.target.toString() : undefined;
+}
+
+function svcbOf({ answers }: Message): readonly ResourceRecord[] {
+  return answers.filter(({ type }) => type === RRType.SVCB).slice(0, SVCB_MAX);
+}
+
+function judgeServices(message: Message): Finding {
   const told: string[] = [];
-  for (const { rdata } of records.slice(0, SVCB_MAX)) {
+  for (const { rdata } of svcbOf(message)) {
     const fields = decodeRdataOf("SVCB", rdata);
     if (!fields.ok) return found("broken", `an SVCB record that cannot be read: ${fields.problem}`);
-    if (!fields.value.params.some(({ key }) => key === SvcParamKey.alpn))
-      return found(
-        "broken",
-        `names ${fields.value.target.toString()} without protocols: such a record is of no use`,
-      );
-    told.push(fields.value.target.toString());
+    const { priority, target, params } = fields.value;
+    // The alias that led here.
+    if (priority === 0) continue;
+    if (!params.some(({ key }) => key === SvcParamKey.alpn))
+      return found("broken", `names ${target.toString()} without protocols: such a record is of no use`);
+    told.push(target.toString());
   }
-  return found("released", `names ${told.join(", ")} as its encrypted self`);
+  return told.length > 0
+    ? found("released", `names ${told.join(", ")} as its encrypted self`)
+    : notTestable("names its encrypted self by one alias after another");
 }
 
 async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
   const { minimised } = prober.options.names;
   if (minimised === undefined) return notTestable("needs a name that tells how it was asked for");
-  const answer = await asker.ask(prober.query({ name: minimised, type: RRType.TXT }));
-  if (answer.kind === "none") return notTestable(`${minimised} got no answer: ${answer.why}`);
+  return judgeMinimisation(minimised, await asker.ask(prober.query({ name: minimised, type: RRType.TXT })));
+}
+
+/** Exported for its test: the answer to a name whose TXT record says how it was asked for. */
+export function judgeMinimisation(name: string, answer: Answer): Finding {
+  if (answer.kind === "none") return notTestable(`${name} got no answer: ${answer.why}`);
+  if (isNoResolver(answer.message)) return NO_RESOLVER;
   const text = answer.message.answers
     .filter(({ type }) => type === RRType.TXT)
     .map(({ rdata }) => new TextDecoder("latin1").decode(rdata.subarray(1)))
@@ -204,9 +259,18 @@ async function minimisation(prober: Prober, asker: Asker): Promise<Finding> {
     return found("released", "asks other servers for no more of a name than they need");
   if (/^NO\b/i.test(text)) return found("none", "asks other servers for whole names");
   return notTestable(
-    `${minimised} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
+    `${name} told nothing: rcode ${answer.message.rcode}, ${answer.message.answers.length} records`,
   );
 }
 
+/** An authority asks nobody. One that is a resolver, too, and refuses this client only, says so with RA (RFC 1035 §4.1.1). */
+function isNoResolver({ rcode, recursionAvailable }: Message): boolean {
+  return rcode === Rcode.Refused && !recursionAvailable;
+}
+
+const NO_RESOLVER = found("not applicable", "is no resolver: REFUSED, without RA");
+
+/** Extended errors of one answer that are looked at: what was wrong, and that it is known from before, are two (RFC 8914 §2). */
+const ERRORS_MAX = 8;
 /** Designated resolvers that are looked at. */
 const SVCB_MAX = 8;

@@ -63,7 +63,7 @@ export const STREAM_CHECKS: readonly Check[] = [
   {
     row: "half-close",
     requirements: ["1035-4.2.2-b", "7766-6.2.4-b"],
-    sends: "one query and the end of the sending side behind it",
+    sends: "on up to three connections: one query and the end of the sending side behind it",
     over: STREAMS,
     on: "each",
     run: halfClosed,
@@ -161,16 +161,32 @@ async function halfClosed(
   transport: ProbeTransport,
   log: Transcript,
 ): Promise<Finding | undefined> {
-  return withStream(prober, transport, log, async (stream) => {
-    const query = prober.query(usualQuestion(prober));
-    prober.count(1);
-    stream.send([query]);
-    stream.end();
-    log.sent("ends its side of the connection (FIN)");
-    const [answer] = await stream.replies([query], prober.patience.replyMs);
-    if (answer?.kind === "reply") return found("released", "a query with FIN behind it was answered");
-    return found("none", `a query with FIN behind it was not answered: ${answer?.why ?? ""}`);
-  });
+  const answers: Answer[] = [];
+  const failures = (): number => answers.filter(({ kind }) => kind === "none").length;
+  while (answers.length < HALF_CLOSES && failures() < HALF_CLOSE_FAILURES) {
+    const problem = await withStream(prober, transport, log, async (stream) => {
+      const query = prober.query(usualQuestion(prober));
+      prober.count(1);
+      stream.send([query]);
+      stream.end();
+      log.sent("ends its side of the connection (FIN)");
+      answers.push(...(await stream.replies([query], prober.patience.replyMs)));
+      return undefined;
+    });
+    if (problem !== undefined) return problem;
+  }
+  return judgeHalfClose(answers);
+}
+
+/** Exported for its test. Who ends the connection before the answer is there may be quick enough at times. */
+export function judgeHalfClose(answers: readonly Answer[]): Finding {
+  const { answered, why } = count(answers);
+  if (why === undefined) return found("released", "queries with FIN behind them were answered");
+  if (answered === 0) return found("none", `queries with FIN behind them were not answered: ${why}`);
+  return found(
+    "partial",
+    `${answered} of ${answers.length} queries with FIN behind them were answered: ${why}`,
+  );
 }
 
 async function oneReplyEach(
@@ -221,5 +237,9 @@ function usualQuestion(prober: Prober): { readonly name: string } {
 
 const PIPELINED = 6;
 const SEQUENTIAL = 3;
+/** Enough to see most races, and few enough for a row about the end of connections. */
+const HALF_CLOSES = 3;
+/** The silence after a query may be long. */
+const HALF_CLOSE_FAILURES = 2;
 const SEGMENT_PAUSE_MS = 2;
 const STRAY_WAIT_MS = 250;

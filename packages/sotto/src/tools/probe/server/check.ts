@@ -1,6 +1,6 @@
 /** One row of a server's table as something that can be done: what it sends, over what, and what it makes of it. */
 import type { Cell } from "../model.ts";
-import { combineFindings, type Finding, found, notTestable } from "./finding.ts";
+import { combineFindings, type Finding, found, notTestable, proberFailed } from "./finding.ts";
 import type { ProbeTransport } from "./probe-options.ts";
 import type { Prober } from "./prober.ts";
 import type { Transcript } from "./transcript.ts";
@@ -24,14 +24,31 @@ export interface Check {
   readonly run: (prober: Prober, transport: ProbeTransport, log: Transcript) => Promise<Finding | undefined>;
 }
 
-/** Does it over what it is done over, and gives its cell. */
+/** Does it over what it is done over, and gives its cell, whatever becomes of it. */
 export async function runCheck(check: Check, prober: Prober): Promise<Cell> {
   const log = prober.transcript();
   const { row, requirements } = check;
-  const finding = await findingOf(check, prober, log);
-  const { verdict, confidence, observed } = finding;
+  const { verdict, confidence, observed } = await findingToTheEnd(check, prober, log);
   return { row, verdict, confidence, observed, requirements, evidence: log.steps };
 }
+
+/** What an end of the row that is not the target's doing leaves of it. */
+async function findingToTheEnd(check: Check, prober: Prober, log: Transcript): Promise<Finding> {
+  const wasCut = prober.cutShort !== undefined;
+  try {
+    const finding = await findingOf(check, prober, log);
+    const { cutShort } = prober;
+    if (wasCut || cutShort === undefined) return finding;
+    // Connections that we give up, and replies that we do not wait for, are nobody's fault.
+    return BLAMELESS.has(finding.verdict) ? finding : notTestable(cutShort);
+  } catch (error) {
+    // A mistake of ours in one row is no reason to lose the others.
+    return proberFailed(error);
+  }
+}
+
+/** Verdicts that an early end does not make wrong. */
+const BLAMELESS: ReadonlySet<Finding["verdict"]> = new Set(["released", "not testable", "not applicable"]);
 
 async function findingOf(check: Check, prober: Prober, log: Transcript): Promise<Finding> {
   const { target } = prober;

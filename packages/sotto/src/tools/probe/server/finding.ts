@@ -19,6 +19,12 @@ export function notTestable(observed: string): Finding {
   return found("not testable", observed);
 }
 
+/** Of a look that threw: it says nothing of the target. */
+export function proberFailed(error: unknown): Finding {
+  const why = error instanceof Error ? error.message : String(error);
+  return found("not testable", `the prober failed: ${why}`, "guess");
+}
+
 /**
  * One verdict for all transports: what is broken on one is broken; what works on one only is partial. Transports that could
  * not be tested do not count beside others that could.

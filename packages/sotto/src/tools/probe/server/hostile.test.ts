@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import { after, test } from "node:test";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
+import { PATH_ROWS, probePath } from "../path/index.ts";
 import { SERVER_ROWS } from "../rows-server.ts";
 import { PATIENCE_CAREFUL, PROBE_NAMES_DEFAULT } from "./probe-options.ts";
 import { probeServer } from "./probe-server.ts";
@@ -45,6 +46,15 @@ const HOSTILE: Readonly<Record<string, (socket: Socket, octets: Buffer) => void>
   "sends ServerHello without end": (socket) =>
     void socket.write(Buffer.concat([Buffer.of(22, 3, 3, 0x40, 0), Buffer.alloc(0x4000, 2)])),
   "closes at once": (socket) => void socket.destroy(),
+  "resets the connection": (socket) => void socket.resetAndDestroy(),
+  "reads one segment and no more": (socket) => void socket.pause(),
+  "sends octets for ever, as fast as they are taken": (socket) => {
+    const go = (): void => {
+      while (!socket.destroyed && socket.write(Buffer.alloc(65_536, 0xff)));
+    };
+    socket.on("drain", go);
+    go();
+  },
 };
 
 for (const [what, answer] of Object.entries(HOSTILE))
@@ -60,11 +70,17 @@ for (const [what, answer] of Object.entries(HOSTILE))
       transports: ["tcp", "tls"] as const,
     };
     const options = { isThorough: true, names: PROBE_NAMES_DEFAULT, signal: undefined, patience: PATIENCE };
-    const report = await probeServer(target, options, nodeRuntime(), () => undefined);
-    assert.equal(report.cells.length, SERVER_ROWS.length);
-    for (const { row, verdict, observed } of report.cells) {
-      assert.ok(observed.length > 10, row);
-      assert.ok(!["released", "partial"].includes(verdict), `${row}: ${verdict}, ${observed}`);
+    for (const [probe, rows] of [
+      [probeServer, SERVER_ROWS],
+      [probePath, PATH_ROWS],
+    ] as const) {
+      const { cells } = await probe(target, options, nodeRuntime(), () => undefined);
+      assert.equal(cells.length, rows.length);
+      for (const { row, verdict, observed } of cells) {
+        assert.ok(observed.length > 10, row);
+        assert.ok(!["released", "partial"].includes(verdict), `${row}: ${verdict}, ${observed}`);
+        assert.doesNotMatch(observed, /the prober failed/, row);
+      }
     }
   });
 

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelSecurity } from "@sotto/dns/runtime";
-import { encodeMessage, type Message, makeEdns, makeMessage, parseRecord } from "@sotto/dns/wire";
+import {
+  EdnsOptionCode,
+  encodeMessage,
+  type Message,
+  makeEdns,
+  makeExtendedError,
+  makeMessage,
+  parseRecord,
+} from "@sotto/dns/wire";
 import type { Verdict } from "../model.ts";
 import { judgeCertificate } from "./check-certificate.ts";
 import { EDNS_PROBES } from "./check-edns.ts";
@@ -17,8 +25,8 @@ import { judgeConnections } from "./check-limits.ts";
 import { judgeOrder, type OrderRound } from "./check-order.ts";
 import { judgePadding, type PaddingSeen } from "./check-padding.ts";
 import { judgeTls } from "./check-reach.ts";
-import { judgeDnssec } from "./check-resolver.ts";
-import { judgeCount } from "./check-streams.ts";
+import { judgeDesignation, judgeDnssec, judgeExtendedErrors, judgeMinimisation } from "./check-resolver.ts";
+import { judgeCount, judgeHalfClose } from "./check-streams.ts";
 import { judgeVersions } from "./check-tls.ts";
 import { combineFindings, found } from "./finding.ts";
 import type { Answer } from "./probe-stream.ts";
@@ -243,6 +251,15 @@ test("a certificate is judged by what was given to compare with, or told what it
   assert.match(judgeCertificate(CHANNEL, policy, 0).observed, /name dns\.example, or by its pin sha256:A/);
 });
 
+test("a server that answers a half-closed connection at times does it in part [rfc7766#6.2.4]", () => {
+  const answered = reply({});
+  assert.equal(judgeHalfClose([answered, answered, answered]).verdict, "released");
+  assert.equal(judgeHalfClose([SILENCE, SILENCE]).verdict, "none");
+  const { verdict, observed } = judgeHalfClose([answered, SILENCE, answered]);
+  assert.equal(verdict, "partial");
+  assert.match(observed, /^2 of 3 queries/);
+});
+
 test("validation shows in AD for what is signed rightly and SERVFAIL for what is not [rfc4035#5.5]", () => {
   const answers = [parseRecord("example. 60 IN A 192.0.2.1")];
   const good = reply({ authenticData: true, answers });
@@ -255,6 +272,40 @@ test("validation shows in AD for what is signed rightly and SERVFAIL for what is
   assert.equal(judgeDnssec(reply({ answers }), undefined, undefined).verdict, "none");
   assert.equal(judgeDnssec(reply({ rcode: 2 }), undefined, undefined).verdict, "not testable");
   assert.equal(judgeDnssec(SILENCE, undefined, undefined).verdict, "not testable");
+});
+
+test("all extended errors of an answer are told, with their names [rfc8914#2]", () => {
+  const failed = (...errors: { code: number; text: string }[]): Answer =>
+    reply({ rcode: 2, edns: makeEdns({ options: errors.map(makeExtendedError) }) });
+  const cached = { code: 13, text: "" };
+  const { verdict, observed } = judgeExtendedErrors(failed(cached, { code: 7, text: "last week" }));
+  assert.equal(verdict, "released");
+  assert.equal(observed, 'tells why: EDE 13 (Cached Error), EDE 7 (Signature Expired, "last week")');
+  assert.equal(judgeExtendedErrors(failed()).verdict, "none");
+  assert.equal(judgeExtendedErrors(SILENCE).verdict, "not testable");
+  assert.equal(judgeExtendedErrors(reply({})).verdict, "not testable");
+  const short = { code: EdnsOptionCode.ExtendedError, data: Uint8Array.of(0) };
+  assert.equal(
+    judgeExtendedErrors(reply({ rcode: 2, edns: makeEdns({ options: [short] }) })).verdict,
+    "broken",
+  );
+});
+
+test("whether names are minimised is told by a TXT record, and an authority has nobody to ask [rfc9156]", () => {
+  const verdictOf = (parts: Partial<Message>): string =>
+    judgeMinimisation("how.example", reply(parts)).verdict;
+  const telling = (text: string): Partial<Message> => ({
+    answers: [parseRecord(`how.example. 60 IN TXT "${text}"`)],
+  });
+  assert.equal(verdictOf(telling("HOORAY - minimised")), "released");
+  assert.equal(verdictOf(telling("NO - not minimised")), "none");
+  assert.equal(verdictOf(telling("what?")), "not testable");
+  assert.equal(verdictOf({ rcode: 3, recursionAvailable: true }), "not testable");
+  assert.equal(judgeMinimisation("how.example", SILENCE).verdict, "not testable");
+  const refused = { rcode: 5 };
+  assert.equal(verdictOf(refused), "not applicable");
+  assert.equal(verdictOf({ ...refused, recursionAvailable: true }), "not testable");
+  assert.equal(judgeDnssec(reply(refused), undefined, undefined).verdict, "not applicable");
 });
 
 test("many connections of one client are taken, or few [rfc7766#6.2.2]", () => {
@@ -316,4 +367,26 @@ test("findings of several transports: what is broken once is broken, what works 
     ]).verdict,
     "not testable",
   );
+});
+
+test("who speaks for a resolver is told, not there, of no use, or could not be looked up [rfc9462#4]", () => {
+  const svcb = (...rdata: string[]): Answer =>
+    reply({ answers: rdata.map((one) => parseRecord(`_dns.resolver.arpa. 60 IN SVCB ${one}`)) });
+  const verdictOf = (answer: Answer, ofAlias?: Answer): string => judgeDesignation(answer, ofAlias).verdict;
+  const service = svcb("1 dns.example. alpn=dot");
+  assert.equal(verdictOf(service), "released");
+  assert.equal(verdictOf(svcb("1 dns.example. port=853")), "broken");
+  assert.equal(verdictOf(reply({})), "none");
+  assert.equal(verdictOf(reply({ rcode: 3 })), "none");
+  // A resolver without the internet could not look the name up, or what it is an alias for, and was told to be broken.
+  assert.equal(verdictOf(reply({ rcode: 2 })), "not testable");
+  assert.equal(verdictOf(SILENCE), "not testable");
+  const alias = svcb("0 dns.example.");
+  assert.equal(verdictOf(alias, service), "released");
+  assert.equal(verdictOf(alias, reply({ rcode: 2 })), "not testable");
+  assert.equal(verdictOf(alias, SILENCE), "not testable");
+  assert.equal(verdictOf(alias, reply({})), "broken");
+  assert.equal(verdictOf(alias, svcb("0 other.example.")), "not testable");
+  assert.equal(verdictOf(svcb("0 dns.example.", "1 dns.example. alpn=dot")), "released");
+  assert.equal(verdictOf(svcb("0 .")), "none");
 });

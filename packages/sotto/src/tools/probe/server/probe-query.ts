@@ -47,7 +47,8 @@ export function makeQuery(id: number, parts: QueryParts): SentQuery {
     edns: edns === undefined ? undefined : makeEdns(edns),
   });
   const octets = encodeMessage(message, { padBlockOctets }).slice();
-  return { id, octets, text: `${name} ${rrTypeToText(type)}${describeEdns(edns)}`, message };
+  const text = `${name} ${rrTypeToText(type)}${checkingDisabled ? ", CD" : ""}${describeEdns(edns)}`;
+  return { id, octets, text, message };
 }
 
 function describeEdns(edns: Partial<Edns> | undefined): string {

@@ -56,8 +56,19 @@ export async function probeServer(
   runtime: Runtime,
   onCell: (cell: Cell) => void,
 ): Promise<ProbeReport> {
-  const startedAtMs = runtime.clock.wallMs();
+  const startedAt = isoTime(runtime.clock.wallMs());
   const prober = new Prober(target, options, runtime);
+  try {
+    const cells = await takeCells(prober, onCell);
+    const tookMs = Math.round(runtime.clock.nowMs() - prober.startMs);
+    return { kind: "server", target: target.text, startedAt, tookMs, cells };
+  } finally {
+    await prober.close();
+  }
+}
+
+/** In the table's order, told in the order in which they are taken. */
+async function takeCells(prober: Prober, onCell: (cell: Cell) => void): Promise<Cell[]> {
   const cells: Cell[] = [];
   const tell = (cell: Cell): void => {
     cells.push(cell);
@@ -77,19 +88,13 @@ export async function probeServer(
   if (keepalive !== undefined) tell(withIdle(keepalive, watch, idleLog.steps));
   tell({
     row: IDLE_ROW,
-    ...idleFinding(target, watch),
+    ...idleFinding(prober.target, watch),
     requirements: IDLE_REQUIREMENTS,
     evidence: idleLog.steps,
   });
   const places = new Map(SERVER_ROWS.map(({ key }, place) => [key, place]));
   const placeOf = ({ row }: Cell): number => places.get(row) ?? places.size;
-  return {
-    kind: "server",
-    target: target.text,
-    startedAt: isoTime(startedAtMs),
-    tookMs: Math.round(runtime.clock.nowMs() - prober.startMs),
-    cells: cells.sort((a, b) => placeOf(a) - placeOf(b)),
-  };
+  return cells.sort((a, b) => placeOf(a) - placeOf(b));
 }
 
 const KEEPALIVE_ROW = "keepalive";

@@ -37,7 +37,7 @@ export class ProbeStream {
   /** The latest TLS session, for resumption. */
   session: Uint8Array | undefined;
   readonly #clock: Clock;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #frames = new FrameReader();
   readonly #inbox: Arrival[] = [];
   #octets = 0;
@@ -55,7 +55,7 @@ export class ProbeStream {
     stream: ByteStream,
     log: Transcript,
     clock: Clock,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
     onClose: (stream: ProbeStream) => void,
   ) {
     this.#toldClosed = onClose;
@@ -67,7 +67,7 @@ export class ProbeStream {
       this.#settleGone = resolve;
     });
     this.#onAbort = (): void => this.#over("the probe was stopped");
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    signal.addEventListener("abort", this.#onAbort, { once: true });
     stream.setHandlers({
       onData: (octets) => this.#receive(octets),
       onEnd: () => {
@@ -85,6 +85,7 @@ export class ProbeStream {
         this.session = session.slice();
       },
     });
+    if (signal.aborted) this.#onAbort();
   }
 
   /** How messages go over it. */
@@ -211,7 +212,7 @@ export class ProbeStream {
 
   /** Ends it for good; {@link gone} tells when the other side has done so, too. */
   close(): void {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#signal.removeEventListener("abort", this.#onAbort);
     this.#isOver = true;
     this.stream.end();
     this.#toldClosed(this);
@@ -240,10 +241,10 @@ export class ProbeStream {
   #over(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#signal.removeEventListener("abort", this.#onAbort);
     this.log.note(`connection is gone: ${why}`);
     this.#arrived({ kind: "closed", why, atMs: this.#clock.nowMs() });
-    if (this.#signal?.aborted === true) this.stream.reset();
+    if (this.#signal.aborted) this.stream.reset();
   }
 
   #arrived(arrival: Arrival): void {

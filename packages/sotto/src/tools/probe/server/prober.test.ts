@@ -1,10 +1,27 @@
 /** Probes in virtual time of targets that play with the prober's patience. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ByteStream } from "@sotto/dns/runtime";
+import type { ByteStream, Network } from "@sotto/dns/runtime";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
-import { FrameReader, frameMessage, setUint16 } from "@sotto/dns/wire";
-import { PATIENCE_CAREFUL, PROBE_NAMES_DEFAULT, type ProbeOptions } from "./probe-options.ts";
+import {
+  encodeMessage,
+  FrameReader,
+  frameMessage,
+  makeEdns,
+  makeKeepalive,
+  makeMessage,
+  setUint16,
+  tryDecodeMessage,
+} from "@sotto/dns/wire";
+import type { Cell } from "../model.ts";
+import { probePath } from "../path/index.ts";
+import { SERVER_ROWS } from "../rows-server.ts";
+import {
+  PATIENCE_CAREFUL,
+  PATIENCE_THOROUGH,
+  PROBE_NAMES_DEFAULT,
+  type ProbeOptions,
+} from "./probe-options.ts";
 import { probeServer } from "./probe-server.ts";
 
 const LOCAL = { address: "198.51.100.1", port: 53 };
@@ -80,6 +97,22 @@ test("a probe leaves no timer behind", async () => {
   );
 });
 
+test("a probe whose listener throws leaves no timer behind either", async () => {
+  const world = simRuntime(1);
+  await serve(world, (stream, query) => void stream.write(frameMessage(replyTo(query))));
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  for (const probe of [probeServer, probePath]) {
+    const probing = probe({ ...TARGET, transports: ["tcp"] }, OPTIONS, runtime, ({ row }) => {
+      if (row === "tls") throw new Error("nobody reads this");
+    });
+    await assert.rejects(world.clock.runUntil(probing, 3_600_000), /nobody reads this/);
+    assert.deepEqual(
+      world.clock.pendingTimers.filter((name) => name.startsWith("probe-")),
+      [],
+    );
+  }
+});
+
 // Its wait could not be stopped when the stop had come before it, and the rest of the row was sent all the same.
 test("a probe over UDP that is stopped sends nothing more, and ends at once", async () => {
   const world = simRuntime(1);
@@ -106,3 +139,80 @@ test("a probe over UDP that is stopped sends nothing more, and ends at once", as
   assert.equal(queries, 6);
   assert.ok(tookMs < PATIENCE_CAREFUL.replyMs, `took ${tookMs} ms`);
 });
+
+/** As {@link serve}, with a keepalive option that promises so much, in units of 100 ms. */
+function replyWithKeepalive(query: Uint8Array, units: number): Uint8Array {
+  const message = tryDecodeMessage(query);
+  // DNS Stateful Operations are no message that our codec reads.
+  if (!message.ok || message.value.edns === undefined) return replyTo(query);
+  const edns = makeEdns({ options: [makeKeepalive(units)] });
+  return encodeMessage(makeMessage({ ...message.value, isResponse: true, edns })).slice();
+}
+
+// The end that the prober itself made was told as the server's: broken, because it had promised ten seconds.
+test("an idle connection that is given up by the prober was not closed by the server", async () => {
+  const world = simRuntime(1);
+  const stop = new AbortController();
+  await serve(world, (stream, query) => void stream.write(frameMessage(replyWithKeepalive(query, 100))));
+  world.clock.startTimer("stop", 5000, () => stop.abort());
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  const options = { ...OPTIONS, signal: stop.signal };
+  const { cells } = await world.clock.runUntil(
+    probeServer({ ...TARGET, transports: ["tcp"] }, options, runtime, () => undefined),
+    3_600_000,
+  );
+  assert.match(cellOf(cells, "idle-timeout").observed, /still open after [345]/);
+  assert.equal(cellOf(cells, "keepalive").verdict, "released");
+  assert.match(cellOf(cells, "keepalive").observed, /not waited out/);
+});
+
+// A failure in it was nobody's: it ended the process while other rows were under way.
+test("whatever the network throws, every row has a cell and the probe ends", async () => {
+  const world = simRuntime(1);
+  await serve(world, (stream, query) => void stream.write(frameMessage(replyTo(query))));
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  let connects = 0;
+  const connect: Network["connect"] = (options) =>
+    connects++ === 0 ? runtime.network.connect(options) : Promise.reject(new TypeError("no such thing"));
+  const network = { ...runtime.network, connect };
+  const { cells } = await world.clock.runUntil(
+    probeServer({ ...TARGET, transports: ["tcp"] }, OPTIONS, { ...runtime, network }, () => undefined),
+    3_600_000,
+  );
+  assert.equal(cells.length, SERVER_ROWS.length);
+  for (const row of ["idle-timeout", "pipelining", "keepalive"]) {
+    assert.equal(cellOf(cells, row).verdict, "not testable", row);
+    assert.match(cellOf(cells, row).observed, /the prober failed: no such thing/);
+  }
+});
+
+// Each reply began the wait for the next one anew: 200 queries in flight were a row of eight minutes.
+test("a target that answers a query every two seconds holds a probe no longer than its time and a row", async () => {
+  const world = simRuntime(1);
+  const lastMs = new WeakMap<ByteStream, number>();
+  await serve(world, (stream, query) => {
+    const nowMs = world.clock.nowMs();
+    const atMs = Math.max(nowMs, lastMs.get(stream) ?? 0) + 2000;
+    lastMs.set(stream, atMs);
+    world.clock.startTimer("late", atMs - nowMs, () => void stream.write(frameMessage(replyTo(query))));
+  });
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  const patience = { ...PATIENCE_THOROUGH, probeMs: 20_000, idleMs: 10_000 };
+  const { tookMs, cells } = await world.clock.runUntil(
+    probeServer(
+      { ...TARGET, transports: ["tcp"] },
+      { ...OPTIONS, isThorough: true, patience },
+      runtime,
+      () => undefined,
+    ),
+    3_600_000,
+  );
+  assert.ok(tookMs < 20_000 + 16_000, `took ${tookMs} ms`);
+  assert.match(cells.map(({ observed }) => observed).join("\n"), /and so were 15 s more for this row/);
+});
+
+function cellOf(cells: readonly Cell[], row: string): Cell {
+  const cell = cells.find((one) => one.row === row);
+  assert.ok(cell, row);
+  return cell;
+}

@@ -46,6 +46,11 @@ export class Prober {
   readonly budget: ProbeBudget;
   readonly reach = new Map<ProbeTransport, Reach>();
   readonly startMs: number;
+  /** Ends all that is under way: the probe was stopped, or its time and {@link OVERTIME_MS} are over. */
+  readonly signal: AbortSignal;
+  readonly #stop = new AbortController();
+  readonly #onAbort = (): void => this.#stop.abort();
+  readonly #overtime: Timer;
   #queries = 0;
   #connections = 0;
   /** Not twice in a probe, and not the same as in another one: caches must not know them. */
@@ -61,7 +66,28 @@ export class Prober {
     this.patience = options.patience ?? (options.isThorough ? PATIENCE_THOROUGH : PATIENCE_CAREFUL);
     this.budget = options.isThorough ? BUDGET_THOROUGH : BUDGET_CAREFUL;
     this.startMs = runtime.clock.nowMs();
+    this.signal = this.#stop.signal;
+    const limitMs = this.patience.probeMs + OVERTIME_MS;
+    this.#overtime = runtime.clock.startTimer("probe-overtime", limitMs, this.#onAbort);
+    if (options.signal?.aborted === true) this.#stop.abort();
+    else options.signal?.addEventListener("abort", this.#onAbort, { once: true });
     this.#tag = octetsToHex(runtime.random.octets(3));
+  }
+
+  /** Waits for connections that were ended, ends all others, and gives its timer back. May be called twice. */
+  async close(): Promise<void> {
+    await this.settle();
+    this.#overtime.cancel();
+    this.options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort();
+  }
+
+  /** Why the row that is under way was ended, undefined when it was not. */
+  get cutShort(): string | undefined {
+    if (!this.signal.aborted) return undefined;
+    return this.options.signal?.aborted === true
+      ? "the probe was stopped in the middle of this row"
+      : `the time of the probe, ${this.patience.probeMs / 1000} s, was over, and so were ${OVERTIME_MS / 1000} s more for this row`;
   }
 
   /** Why nothing more may be asked, undefined when it may. */
@@ -125,9 +151,7 @@ export class Prober {
       const { security } = stream;
       log.note(security === undefined ? "connected" : `connected: ${security.protocol}, ${security.cipher}`);
       return parsed(
-        new ProbeStream(stream, log, this.runtime.clock, this.options.signal, (closed) =>
-          this.#closing.push(closed),
-        ),
+        new ProbeStream(stream, log, this.runtime.clock, this.signal, (closed) => this.#closing.push(closed)),
       );
     } catch (error) {
       if (!DnsError.is(error)) throw error;
@@ -139,7 +163,7 @@ export class Prober {
   /** One connection at a time: those that were ended before have to be gone, and are made to be if need be. */
   async settle(): Promise<void> {
     for (const stream of this.#closing.splice(0)) {
-      const waitMs = this.options.signal?.aborted === true ? 0 : CLOSE_WAIT_MS;
+      const waitMs = this.signal.aborted ? 0 : CLOSE_WAIT_MS;
       const timer = this.runtime.clock.startTimer("probe-close", waitMs, () => stream.abandon());
       await stream.gone;
       timer.cancel();
@@ -170,7 +194,7 @@ export class Prober {
         : undefined,
       connectTimeoutMs: patience.connectMs,
       handshakeTimeoutMs: patience.handshakeMs,
-      signal: options.signal,
+      signal: this.signal,
       ...(how.fastOpen === true ? { fastOpen: true } : {}),
     };
   }
@@ -206,7 +230,7 @@ export class Prober {
     });
     const none = (why: string): Answer => ({ kind: "none", why, isOpen: true, strays });
     const stopped = none("the probe was stopped");
-    if (this.options.signal?.aborted === true) return stopped;
+    if (this.signal.aborted) return stopped;
     const onAbort = (): void => finish(stopped);
     const local = { address: to.address.includes(":") ? "::" : "0.0.0.0", port: 0 };
     try {
@@ -240,7 +264,7 @@ export class Prober {
         const silence = `no reply within ${this.patience.replyMs} ms`;
         finish(none(stray === undefined ? silence : `${stray}; then ${silence}`));
       });
-      this.options.signal?.addEventListener("abort", onAbort, { once: true });
+      this.signal.addEventListener("abort", onAbort, { once: true });
       this.count(1);
       log.sent(`datagram ${query.id}: ${query.text}`, query.octets, "udp");
       socket.send(query.octets, to);
@@ -253,22 +277,22 @@ export class Prober {
       return none(error.message);
     } finally {
       timer?.cancel();
-      this.options.signal?.removeEventListener("abort", onAbort);
+      this.signal.removeEventListener("abort", onAbort);
     }
   }
 
   /** Waits; ends early when the probe is stopped. */
   async pause(ms: number): Promise<void> {
-    const { signal } = this.options;
+    const { signal } = this;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         timer.cancel();
-        signal?.removeEventListener("abort", done);
+        signal.removeEventListener("abort", done);
         resolve();
       };
       const timer = this.runtime.clock.startTimer("probe-pause", ms, done);
-      signal?.addEventListener("abort", done, { once: true });
-      if (signal?.aborted === true) done();
+      signal.addEventListener("abort", done, { once: true });
+      if (signal.aborted) done();
     });
   }
 }
@@ -287,6 +311,8 @@ function describeOpen(how: OpenOptions): string {
   return words.length === 0 ? "" : `, ${words.join(", ")}`;
 }
 
+/** For the row in which the time of the probe ends: one answer every two seconds is progress, and could be for an hour. */
+const OVERTIME_MS = 15_000;
 /** Datagrams get lost. */
 const UDP_ATTEMPTS = 2;
 const UDP_STRAYS_MAX = 8;

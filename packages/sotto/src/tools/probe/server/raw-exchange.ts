@@ -7,13 +7,13 @@ import { portOf } from "./target.ts";
 /** Said where a server closes or waits without a word. */
 export const EMPTY_WAIT = "no answer";
 
-/** Sends and collects until that is enough, the end, or the time for a reply; a text when there is no connection. */
+/** Sends and collects until that is enough, the end, the time for a reply, or the end of the probe; a text when there is no connection. */
 export async function rawExchange(
   prober: Prober,
   octets: Uint8Array,
   isEnough: (soFar: Uint8Array) => boolean,
 ): Promise<Uint8Array | string> {
-  const { target, patience, options, runtime } = prober;
+  const { target, patience, runtime, signal } = prober;
   await prober.settle();
   prober.countConnection();
   let stream: ByteStream;
@@ -24,7 +24,7 @@ export async function rawExchange(
       tls: undefined,
       connectTimeoutMs: patience.connectMs,
       handshakeTimeoutMs: patience.handshakeMs,
-      signal: options.signal,
+      signal,
     });
   } catch (error) {
     if (!DnsError.is(error)) throw error;
@@ -32,7 +32,11 @@ export async function rawExchange(
   }
   let soFar: Uint8Array = new Uint8Array(0);
   let timer: Timer | undefined;
+  let onAbort = (): void => undefined;
   await new Promise<void>((resolve) => {
+    onAbort = resolve;
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) resolve();
     timer = runtime.clock.startTimer("probe-raw", patience.replyMs, resolve);
     stream.setHandlers({
       onData: (more) => {
@@ -46,6 +50,7 @@ export async function rawExchange(
     stream.write(octets);
   });
   timer?.cancel();
+  signal.removeEventListener("abort", onAbort);
   // A handshake that is given up is not worth a goodbye, and the server shall know at once.
   stream.reset();
   await prober.pause(RESET_PAUSE_MS);

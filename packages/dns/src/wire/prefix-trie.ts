@@ -1,4 +1,4 @@
-import type { Prefix } from "@sotto/dns/wire";
+import type { Prefix } from "./ip-address.ts";
 
 /** Maps address prefixes of both families to numbers above 0 and finds the longest one that holds an address. */
 export class PrefixTrie {

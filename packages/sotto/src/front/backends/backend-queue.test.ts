@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  answers,
+  answerTo,
+  assertAnswered,
+  type Behaviour,
+  names,
+  type PoolWorld,
+  poolWorld,
+} from "./backends.test-support.ts";
+
+/** A UDP backend with three places whose answers to `large…` are truncated, and whose TCP is as `overTcp` says. */
+async function truncatingWorld(overTcp: Behaviour, queueMax = 1000): Promise<PoolWorld> {
+  const place = await poolWorld(["udp"], {}, { limits: { connections: 1, inFlightMax: 3, queueMax } });
+  const [backend] = place.backends;
+  assert.ok(backend);
+  backend.behaviour = (one) => {
+    const name = one.query.questions[0]?.name.toString() ?? "";
+    if (one.transport === "stream") overTcp(one);
+    else if (name.startsWith("large")) one.reply(answerTo(one.query, { isTruncated: true, answers: [] }));
+    else place.world.clock.startTimer("backend", 20, () => answers(one));
+  };
+  return place;
+}
+
+/** One query per connection, after a third of a second. */
+const slowly =
+  (place: () => PoolWorld): Behaviour =>
+  (one) => {
+    if (one.nthOnConnection > 1) return;
+    place().world.clock.startTimer("slow backend", 300, () => {
+      answers(one);
+      one.end();
+    });
+  };
+
+// All waited in one line: a truncated query at its head, for which TCP had no place, held up those that needed none.
+test("who waits for a place over TCP is in nobody's way who goes over UDP", async () => {
+  const place: PoolWorld = await truncatingWorld(slowly(() => place));
+  const { world, pool, ask, settled, end } = place;
+  const large = names(5, "large").map((name) => ask(name));
+  await world.clock.advance(1000);
+  assert.equal(pool.status.backends[0]?.queriesPerConnection, 1, "TCP is as poor as it is meant to be");
+  // More than there are places: some have to wait in line.
+  const small = names(9, "small").map((name) => ask(name));
+  await world.clock.advance(250);
+  for (const one of small) assertAnswered(one);
+  assert.ok(large.some(({ outcomes }) => outcomes.length === 0));
+  await settled(large);
+  for (const one of large) assertAnswered(one);
+  await end();
+});
+
+// The line was one for both: those who waited for a place over UDP were told that there was no connection.
+test("that TCP cannot be had fails those who need it, and nobody else", async () => {
+  const place = await truncatingWorld((one) => one.reset());
+  const { world, backends, ask, settled, end } = place;
+  await backends[0]?.kill();
+  const large = names(3, "large").map((name) => ask(name, 900));
+  await world.clock.advance(100);
+  const more = [
+    ...names(3, "large-too").map((name) => ask(name, 900)),
+    ...names(9).map((name) => ask(name, 900)),
+  ];
+  await settled([...large, ...more]);
+  for (const one of more.slice(3)) assertAnswered(one);
+  for (const { outcomes } of large) assert.equal(outcomes[0]?.kind, "failed");
+  await end();
+});
+
+test("so many wait for a place over TCP and no more", async () => {
+  const place: PoolWorld = await truncatingWorld(
+    slowly(() => place),
+    4,
+  );
+  const { world, pool, ask, settled, end } = place;
+  const first = names(3, "large-first").map((name) => ask(name));
+  await world.clock.advance(1000);
+  const all = [];
+  for (const name of names(40, "large")) {
+    all.push(ask(name));
+    await world.clock.advance(5);
+    // Two lines, and who was on a connection that ended goes to the head of its own.
+    assert.ok((pool.status.backends[0]?.queued ?? 0) <= 4 + 4 + 3, `${pool.status.backends[0]?.queued} wait`);
+  }
+  assert.ok((pool.status.backends[0]?.counters.failures.busy ?? 0) > 0);
+  await settled([...first, ...all]);
+  await end();
+});
