@@ -22,7 +22,6 @@ export class NodeStream implements ByteStream {
   readonly security: ChannelSecurity | undefined;
   readonly #socket: Socket;
   readonly #fastOpenReader: (() => boolean | undefined) | undefined;
-  readonly #isAccepted: boolean;
   #handlers: StreamHandlers = NO_HANDLERS;
   #problem: Error | undefined = undefined;
   /** Tickets that came before there were handlers. */
@@ -45,9 +44,8 @@ export class NodeStream implements ByteStream {
     };
     Reflect.set(socket, STREAM, this);
     socket.on("error", onError);
-    this.#isAccepted = ends !== undefined;
     // Clients get tickets; servers give them.
-    if (!this.#isAccepted)
+    if (ends === undefined)
       socket.on("session", (session: Buffer) => {
         if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
         else this.#handlers.onSession?.(session);
@@ -92,7 +90,7 @@ export class NodeStream implements ByteStream {
   setHandlers(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    if (!this.#isAccepted || !readShared(socket, onData)) socket.on("data", onData);
+    if (!readShared(socket, onData)) socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
