@@ -120,6 +120,12 @@ export class ClientConnection {
     return this.#awaited + this.#queue.length;
   }
 
+  /** Queries that leave together when this turn ends; 0 while they wait for something else, or some were not answered in time. */
+  get gathered(): number {
+    const isWell = this.#state === "open" && !this.#isBlocked && this.#flights.size === this.#awaited;
+    return this.#isFlushRequested && isWell ? this.#queue.length : 0;
+  }
+
   /** True when another query would be sent at once. */
   get hasRoom(): boolean {
     return this.#queue.length === 0 && this.#flights.size < this.#limits.inFlightMax && !this.#isBlocked;
