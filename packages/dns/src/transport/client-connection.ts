@@ -328,9 +328,9 @@ export class ClientConnection {
 
   /** What was sent into the same silence later need not wait as long to go on over a fresh connection. */
   #giveUpWaiting(nowMs: number): void {
-    const others = this.#flights.values().filter(
-      ({ isAwaited, query }) => isAwaited && query.isPatient !== true,
-    );
+    const others = this.#flights
+      .values()
+      .filter(({ isAwaited, query }) => isAwaited && query.isPatient !== true);
     for (const flight of others) this.#abandon(flight, nowMs);
     this.drain(nowMs);
     this.#goOn(nowMs);

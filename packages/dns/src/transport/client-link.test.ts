@@ -85,7 +85,14 @@ async function linked(acknowledges: boolean | undefined) {
     };
     link.send(query);
   };
-  return { stream, asked, link, send, settled, turn: () => new Promise<void>((resolve) => setImmediate(resolve)) };
+  return {
+    stream,
+    asked,
+    link,
+    send,
+    settled,
+    turn: () => new Promise<void>((resolve) => setImmediate(resolve)),
+  };
 }
 
 test("while another query waits, what has arrived is acknowledged at the end of the turn, once", async () => {

@@ -39,7 +39,7 @@ export class Forwarding implements AttemptOwner {
   /** Of the question; for the pool. */
   readonly hash: number;
   /** Where the pool has it. */
-  index = 0;
+  index = -1;
   /** When to look at it, monotonic milliseconds. */
   dueMs = 0;
   readonly #host: ForwardingHost;
