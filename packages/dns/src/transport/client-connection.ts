@@ -16,7 +16,7 @@ import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
 import { FlightTable, type TableFlight } from "./flight-table.ts";
-import { hasQuestion } from "./reply-match.ts";
+import { echoesQuestion } from "./reply-match.ts";
 
 /** What a connection does to its surroundings. Calls never come back into the connection within the same call. */
 export interface ConnectionHost {
@@ -386,7 +386,8 @@ export class ClientConnection {
     }
     this.#noteKeepalive(query, nowMs);
     const { sentAtMs, isReused } = flight;
-    query.settle({ kind: "reply", octets: message.slice(), sentAtMs, receivedAtMs: nowMs, isReused });
+    const octets = query.borrowsReply === true ? message : message.slice();
+    query.settle({ kind: "reply", octets, sentAtMs, receivedAtMs: nowMs, isReused });
     return this.#reads;
   }
 
@@ -399,7 +400,7 @@ export class ClientConnection {
   #isReplyTo(flight: Flight, problem: string | undefined): boolean {
     const view = this.#view;
     if (view.octets.length < 12 || !view.isResponse || view.opcode !== 0) return false;
-    return problem !== undefined || view.questionCount === 0 || hasQuestion(view, flight.query.question);
+    return problem !== undefined || view.questionCount === 0 || echoesQuestion(view, flight.query.octets);
   }
 
   #noteKeepalive(query: ConnectionQuery, nowMs: number): void {

@@ -174,7 +174,7 @@ export class Forwarding implements AttemptOwner {
       });
       return;
     }
-    this.#fallback ??= { octets, backend: name };
+    this.#fallback ??= { octets: octets.slice(), backend: name };
     const next =
       this.#mayTry && nowMs < this.query.deadlineMs ? this.#host.pick(this, nowMs, false) : undefined;
     if (next !== undefined && this.#host.spendRetry() && this.#submit(next, nowMs)) return;
