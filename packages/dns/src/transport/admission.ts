@@ -39,7 +39,7 @@ export interface Admitted {
   displace(): void;
   /** Ends it at once because it holds more than anybody else. */
   shed(): void;
-  /** It is this connection's turn to read on. */
+  /** It is this connection's turn to read on. Never within a call to {@link Admission}. */
   resumeTurn(): void;
 }
 
@@ -126,6 +126,7 @@ export class Admission {
   #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
   /** Connections that wait for their turn, in order. */
   readonly #waiting = new Set<Admitted>();
+  #areTurnsPlanned = false;
   #connections = 0;
   #handshakes = 0;
   #inFlight = 0;
@@ -146,7 +147,7 @@ export class Admission {
     this.#limits = limits;
     this.#connectionRate.perSecondMax = limits.connectionRateMax;
     this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
-    this.#giveTurns();
+    this.#planTurns();
   }
 
   /** Connections now, those in their handshake included. */
@@ -216,7 +217,7 @@ export class Admission {
   /** Queries that began (positive) or ended. */
   addInFlight(change: number): void {
     this.#inFlight += change;
-    if (change < 0) this.#giveTurns();
+    if (change < 0) this.#planTurns();
   }
 
   /** When all buffers together are full, whoever holds most is reset: those who read their answers are not made to wait. */
@@ -245,7 +246,19 @@ export class Admission {
     this.counters.waited++;
   }
 
-  #giveTurns(): void {
+  /**
+   * Not in the call that gives a place back: a handler may answer one query while it looks at another, whose answer stands in memory that
+   * it uses for all; and who has its turn may be answered at once, whoever is next, too, and so on as deep as the stack is.
+   */
+  #planTurns(): void {
+    if (this.#areTurnsPlanned || this.#waiting.size === 0) return;
+    this.#areTurnsPlanned = true;
+    if (this.#clock.afterArrivals === undefined) queueMicrotask(this.#giveTurns);
+    else this.#clock.afterArrivals(this.#giveTurns);
+  }
+
+  readonly #giveTurns = (): void => {
+    this.#areTurnsPlanned = false;
     // Each may take its place at once, or wait again at the end of the line.
     for (let turns = this.#waiting.size; turns > 0 && this.hasRoom; turns--) {
       const [first] = this.#waiting;
@@ -253,7 +266,7 @@ export class Admission {
       this.#waiting.delete(first);
       first.resumeTurn();
     }
-  }
+  };
 
   // What follows is for tickets.
 

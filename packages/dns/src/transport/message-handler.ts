@@ -31,6 +31,7 @@ export interface MessageHandler {
   /**
    * Takes one message without length prefix, valid during the call only. Octets answer at once and may be a view that is
    * valid until the next call; undefined means no answer; what is to come answers later. Never throws, never rejects.
+   * Not called within another call of itself, nor within the call that brings a later answer.
    */
   answer(octets: Uint8Array, channel: QueryChannel): Uint8Array | undefined | LaterAnswer;
 }

@@ -190,13 +190,14 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
   receive(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
     this.#unsent = this.#host.unsentOctets();
-    if (this.#held === undefined) this.#read(chunk);
+    if (this.#held === undefined) this.#read(chunk, false);
     // A pause takes effect a little later; what comes until then is kept, one more chunk at most.
     else this.#held = concatOctets([this.#held, chunk]);
     this.#account();
   }
 
-  #read(chunk: Uint8Array): void {
+  /** `isOwn`: the chunk is what was held, and stays as it is. */
+  #read(chunk: Uint8Array, isOwn: boolean): void {
     const queriesBefore = this.#queries;
     const hadPartial = this.#frames.bufferedOctets > 0;
     this.#chunkMs = this.#nowMs();
@@ -204,7 +205,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     const consumed = this.#frames.push(chunk, this.#deliver);
     this.#isReceiving = false;
     if (this.#isEnded()) return;
-    if (consumed < chunk.length && this.#isReading()) this.#held = chunk.slice(consumed);
+    if (consumed < chunk.length && this.#isReading()) this.#held = restOf(chunk, consumed, isOwn);
     if (this.#frames.bufferedOctets === 0) this.#messageDueMs = Number.POSITIVE_INFINITY;
     else if (!hadPartial || this.#queries !== queriesBefore) this.#messageDueMs = this.#messageDue();
     this.#flush();
@@ -317,7 +318,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     this.#isPaused = false;
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#read(held);
+    if (held !== undefined) this.#read(held, true);
     if (!this.#isPaused && this.#isReading()) this.#host.resume();
   }
 
@@ -542,6 +543,12 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     this.#tellOfRoom(false);
     this.#host.onEnded(reason);
   }
+}
+
+/** Of our own octets nothing is copied as long as that keeps no more than twice as many alive: all copies together are one more chunk. */
+function restOf(chunk: Uint8Array, at: number, isOwn: boolean): Uint8Array {
+  const isMostOfIt = isOwn && 2 * (chunk.length - at) > chunk.buffer.byteLength;
+  return isMostOfIt ? chunk.subarray(at) : chunk.slice(at);
 }
 
 /** TIMEOUT has 16 bits (RFC 7828 §3.1). */
