@@ -144,6 +144,7 @@ const EXCHANGER: Checks<NonNullable<StubResolverOptions["connection"]>> = {
   connectTimeoutMs: MILLISECONDS,
   handshakeTimeoutMs: MILLISECONDS,
   fastOpen: FLAG,
+  acknowledges: FLAG,
 };
 
 type Connection = NonNullable<NonNullable<StubResolverOptions["connection"]>["connection"]>;

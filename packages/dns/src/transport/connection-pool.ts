@@ -16,6 +16,8 @@ export interface PoolOptions {
   readonly handshakeTimeoutMs: number;
   /** Asks for Fast Open where it has not failed. */
   readonly fastOpen: boolean;
+  /** What has arrived is acknowledged at once while queries wait. */
+  readonly acknowledges: boolean;
   readonly limits: Partial<ConnectionLimits>;
   /** The machine seems to have been asleep. */
   readonly onSleep: () => void;
@@ -218,6 +220,7 @@ export class ConnectionPool {
           idleTimeoutMs: learntIdleMs(entry.idleCloses, defaultIdleMs, nowMs),
         },
         fastOpen: this.#options.fastOpen && this.memory.mayFastOpen(this.remembered(target), nowMs),
+        acknowledges: this.#options.acknowledges,
         connectTimeoutMs,
         handshakeTimeoutMs,
         onTicket: (ticket) => {

@@ -38,6 +38,11 @@ export interface ExchangerOptions {
   readonly handshakeTimeoutMs?: number | undefined;
   /** Asks for TCP Fast Open (RFC 7413). Default false. */
   readonly fastOpen?: boolean | undefined;
+  /**
+   * Acknowledges at once what servers have sent over TCP and TLS while further queries wait: some keep the next answer until then
+   * (42 ms, see `LinkOptions`). On Linux with Node 26 or the package koffi; Node warns of its `node:ffi`. Default false.
+   */
+  readonly acknowledges?: boolean | undefined;
 }
 
 export class Exchanger {
@@ -78,6 +83,7 @@ export class Exchanger {
         connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
         handshakeTimeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS_DEFAULT,
         fastOpen: options.fastOpen ?? false,
+        acknowledges: options.acknowledges ?? false,
         limits: { ...CONNECTION_LIMITS_DEFAULT, ...options.connection },
         onSleep: () => this.networkChanged(),
       },

@@ -335,6 +335,8 @@ function exchangerOptions({ resolver, upstreamConnections }: Config): ExchangerO
   return {
     localAddresses: resolver.outgoingAddresses,
     fastOpen: resolver.fastOpen,
+    // A and AAAA of one name leave together.
+    acknowledges: true,
     sharesUdpSockets: resolver.sharesPorts ? "when busy" : false,
     ...upstreamConnections,
   };
