@@ -415,3 +415,19 @@ test("who may not ask gets no rule and no backend", async () => {
   assert.deepEqual([message.rcode, edeOf(message)], [Rcode.Refused, EdeCode.Prohibited]);
   assert.equal(first.asked.length, 0);
 });
+
+// The exception went on into the backend's connection, which lost its place in the stream of replies, and with it those of other clients.
+test("who fails when told its answer takes no other client's with it", async () => {
+  const { ask, first, service, world } = open();
+  const broken = ask();
+  assert.ok(isLater(broken));
+  broken.then(() => {
+    throw new Error("a client's connection has a bug");
+  });
+  const other = ask(queryOctets({ name: "other.example." }));
+  first.reply();
+  first.reply();
+  assert.equal((await decoded(other)).answers.length, 1);
+  assert.equal(service.pending, 0);
+  assert.equal(world.events.named("server.bug").length, 1);
+});

@@ -286,8 +286,14 @@ export class FrontService implements PassedQueryHost {
   }
 
   #done(query: PassedQuery, answer: Answer): void {
-    if (!query.answer(answer)) return;
+    if (query.isAnswered) return;
     this.#pending--;
+    try {
+      query.answer(answer);
+    } catch (error) {
+      // It has its outcome. What failed is its client's, and replies to others stand behind this one.
+      this.#publishBug("answer to a client", error);
+    }
     if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
   }
 
@@ -403,9 +409,13 @@ export class FrontService implements PassedQueryHost {
     });
   }
 
-  #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Answer {
+  #publishBug(where: string, error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#runtime.events.publish("server.bug", { where, error: text });
+  }
+
+  #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Answer {
+    this.#publishBug(where, error);
     this.#gate.count("bug", channel, undefined);
     try {
       return bareResponse(view, channel, Rcode.ServFail, BROKEN, this.#gate.cookies);
