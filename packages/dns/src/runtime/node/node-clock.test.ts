@@ -55,3 +55,23 @@ test("what is to follow arrivals runs once, in order, and not within the call; w
   await promise;
   assert.deepEqual(order, ["first", "second", "third"]);
 });
+
+// The rest of the list was lost with the exception, and whoever was in it believed for ever that its turn was to come.
+test("what fails after arrivals takes nothing with it", async () => {
+  const program = `
+    import { parentPort, workerData } from "node:worker_threads";
+    const { NodeClock } = await import(workerData);
+    const clock = new NodeClock();
+    const order = [];
+    process.on("uncaughtException", ({ message }) => order.push(message));
+    clock.afterArrivals(() => order.push("first"));
+    clock.afterArrivals(() => { throw new Error("a bug"); });
+    clock.afterArrivals(() => order.push("second"));
+    clock.afterArrivals(() => clock.afterArrivals(() => clock.afterArrivals(() => parentPort.postMessage(order))));
+  `;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+  const worker = new Worker(url, { workerData: new URL("./node-clock.ts", import.meta.url).href });
+  const [order] = await Promise.race([once(worker, "message"), once(worker, "exit")]);
+  assert.deepEqual(order, ["first", "a bug", "second"]);
+  await worker.terminate();
+});

@@ -30,7 +30,13 @@ export class NodeClock implements Clock {
   readonly #runAll = (): void => {
     const all = this.#afterArrivals;
     this.#afterArrivals = [];
-    for (const run of all) run();
+    let done = 0;
+    try {
+      for (; done < all.length; ) all[done++]?.();
+    } finally {
+      // Something has failed: what comes behind it comes in the next round.
+      for (const run of all.slice(done)) this.afterArrivals(run);
+    }
   };
 }
 
