@@ -13,6 +13,8 @@ import type { StormCounts, StormOrder } from "./storm-clients.ts";
 
 export interface StormOptions {
   readonly front: FrontProgram;
+  /** Of sotto's listeners. */
+  readonly engine: "node" | "native";
   readonly queries: number;
   readonly clients: number;
   readonly outstanding: number;
@@ -132,7 +134,7 @@ class StormField {
   }
 
   async #startFront(): Promise<PinnedProcess> {
-    const { front, clients } = this.#options;
+    const { front, engine, clients } = this.#options;
     const own = join(this.#folder, front.name);
     mkdirSync(own);
     const pair = await makeSelfSigned(["dns.storm.example"], Date.now());
@@ -142,6 +144,7 @@ class StormField {
     };
     const plan: FrontPlan = {
       folder: own,
+      engine,
       certificateFile: file("server.pem", pair.certificatePem),
       keyFile: file("server.key", pair.keyPem),
       bothFile: file("both.pem", pair.certificatePem + pair.keyPem),

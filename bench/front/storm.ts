@@ -19,12 +19,13 @@ const INSIDE = "--inside";
 const DESCRIPTORS = 65_536;
 
 const USAGE = `npm run bench:front-storm -- [--queries N] [--clients N] [--outstanding N] [--leaving N] [--retry-interval MS]
-                             [--front NAME] [--calm] [--write]
+                             [--front NAME] [--engine node|native] [--calm] [--write]
   --queries         in all (10000000)
   --clients         DNS over TLS connections (10000); --leaving of them per second leave and come again (20)
   --outstanding     queries under way at once (400)
   --retry-interval  later answers count as late, milliseconds (1000); the front end keeps its own
   --front           sotto, or nginx, haproxy, dnsdist to see what the same does to them
+  --engine          of sotto's listeners (node)
   --calm            nothing is killed or stopped
   --write           writes docs/evidence/front-storm.{md,json}
 `;
@@ -39,14 +40,18 @@ function optionsOf(args: readonly string[]): StormOptions & { readonly isWriting
       leaving: { type: "string", default: "20" },
       "retry-interval": { type: "string", default: "1000" },
       front: { type: "string", default: "sotto" },
+      engine: { type: "string", default: "node" },
       calm: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
   const front = FRONTS.find(({ name }) => name === values.front);
   if (front === undefined) throw new Error(`there is no front end ${values.front}`);
+  const { engine } = values;
+  if (engine !== "node" && engine !== "native") throw new Error(`there is no engine ${engine}`);
   return {
     front,
+    engine,
     queries: Number(values.queries),
     clients: Number(values.clients),
     outstanding: Number(values.outstanding),
