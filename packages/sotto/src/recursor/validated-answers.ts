@@ -281,6 +281,7 @@ export class ValidatedAnswers {
     validator: Validator,
     session: ValidationSession,
   ): Promise<{ readonly verdict: Verdict; readonly outcome: Found }> {
+    const { clock } = this.#parts.runtime;
     const verdicts: Verdict[] = [];
     const sets = found.kind === "answer" ? [...found.chain, ...found.rrsets] : found.chain;
     const shown: RRset[] = [];
@@ -292,7 +293,8 @@ export class ValidatedAnswers {
       if (verdict !== undefined) verdicts.push(verdict);
       if (verdict?.status === "bogus") return { verdict, outcome: found };
       // Also beside what is insecure nothing lives longer than its owner signed.
-      shown.push(verdict?.status === "secure" ? withTtlMax(rrset, verdict.ttlSecondsMax) : rrset);
+      const ttlSecondsMax = verdict?.status === "secure" ? verdict.ttlSecondsMax : Number.POSITIVE_INFINITY;
+      shown.push(withTtlMax(rrset, ttlSecondsMax, clock.nowMs()));
     }
     const outcome = withSets(found, shown);
     // Nobody signs that a name is too long.
@@ -395,7 +397,8 @@ export class ValidatedAnswers {
   #accept(sought: Sought, outcome: Found, verdict: Exclude<Verdict, { status: "bogus" }>): JudgedOutcome {
     this.#bogus.forget(sought);
     const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
-    const capped = verdict.status === "secure" ? withTtlsMax(outcome, verdict.ttlSecondsMax) : outcome;
+    const ttlSecondsMax = verdict.status === "secure" ? verdict.ttlSecondsMax : Number.POSITIVE_INFINITY;
+    const capped = withTtlsMax(outcome, ttlSecondsMax, this.#parts.runtime.clock.nowMs());
     return { outcome: capped, security: verdict.status, extendedErrors };
   }
 
