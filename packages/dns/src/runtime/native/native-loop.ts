@@ -103,6 +103,8 @@ export class NativeLoop {
   #ofNextTurn: Task[] = [];
   #ofThisTurn: TurnEnd[] = [];
   #isFlushQueued = false;
+  #isInTurn = false;
+  #atTurnEnd: (() => void)[] = [];
 
   constructor(foreign: Foreign, arch: string) {
     this.foreign = foreign;
@@ -134,6 +136,16 @@ export class NativeLoop {
   /** Counts turns; whoever may do only so much in one can tell when the next has begun. */
   get turn(): number {
     return this.#turnNumber;
+  }
+
+  /** True while events are handled. */
+  get isInTurn(): boolean {
+    return this.#isInTurn;
+  }
+
+  /** When all events of this turn have been handled; only while there is one. */
+  atTurnEnd(run: () => void): void {
+    this.#atTurnEnd.push(run);
   }
 
   /** In the next turn, whether or not an event comes. */
@@ -182,6 +194,16 @@ export class NativeLoop {
     // First: what fails in this turn must not be the end of all.
     this.#immediate = this.#awaitTurn();
     this.#turnNumber++;
+    this.#isInTurn = true;
+    try {
+      this.#handleEvents();
+    } finally {
+      this.#isInTurn = false;
+      this.#endTurn();
+    }
+  };
+
+  #handleEvents(): void {
     const tasks = this.#ofNextTurn;
     this.#ofNextTurn = [];
     const count = this.events.take();
@@ -191,7 +213,14 @@ export class NativeLoop {
       watch.watcher.onReady(this.events.readyAt(i));
     }
     for (const task of tasks) task.run();
-  };
+  }
+
+  #endTurn(): void {
+    if (this.#atTurnEnd.length === 0) return;
+    const all = this.#atTurnEnd;
+    this.#atTurnEnd = [];
+    for (const run of all) run();
+  }
 
   #closeAll(): void {
     for (const watch of this.#watches) {
