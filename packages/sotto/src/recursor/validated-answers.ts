@@ -39,7 +39,7 @@ import type { DelegationCache } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
-import { assertNever, type Outcome, type Sought, soughtKey, withSets } from "./outcome.ts";
+import { assertNever, lastName, type Outcome, type Sought, soughtKey, withSets } from "./outcome.ts";
 import { withTtlMax, withTtlsMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
@@ -530,12 +530,6 @@ function evidenceOf(outcome: Outcome): Evidence {
     default:
       return assertNever(outcome);
   }
-}
-
-/** The name that the chain of aliases leads to. */
-function lastName(sought: Sought, chain: readonly RRset[]): Name {
-  const last = chain.findLast(({ type }) => type === RRType.CNAME);
-  return last === undefined ? sought.name : new NameClass(last.rdatas[0] ?? NameClass.root.wire);
 }
 
 function knownVerdict(security: CachedSecurity | undefined, ttlSeconds: number): Verdict | undefined {
