@@ -361,6 +361,43 @@ contract("datagrams go there and back, and a connected socket hears of a closed 
   await client.close();
 });
 
+contract("a connected socket hears its peer only, all of it, and large datagrams whole", async (subject) => {
+  const { network, address } = subject;
+  const local = { address, port: 0 };
+  const octetsOf = (i: number): number => (i === 7 ? 20_000 : 10);
+  const echo: DatagramSocket = await network.bindDatagram(
+    { local, connectTo: undefined, reusePort: false },
+    {
+      onMessage: ([i = 0], from) => echo.send(new Uint8Array(octetsOf(i)).fill(i), from),
+      onError: () => undefined,
+    },
+  );
+  const heard: number[][] = [];
+  const all = Promise.withResolvers<void>();
+  const client = await network.bindDatagram(
+    { local, connectTo: echo.local, reusePort: false, isBackground: true },
+    {
+      onMessage: (octets) => {
+        heard.push([octets[0] ?? 0, octets.length]);
+        if (heard.length === 40) all.resolve();
+      },
+      onError: () => undefined,
+    },
+  );
+  const stranger = await network.bindDatagram(
+    { local, connectTo: undefined, reusePort: false },
+    { onMessage: () => undefined, onError: () => undefined },
+  );
+  stranger.send(Uint8Array.of(255), client.local);
+  for (let i = 0; i < 40; i++) client.send(Uint8Array.of(i), echo.local);
+  await subject.until(all.promise);
+  await Promise.all([client.close(), client.close(), echo.close(), stranger.close()]);
+  assert.deepEqual(
+    heard,
+    Array.from({ length: 40 }, (_, i) => [i, octetsOf(i)]),
+  );
+});
+
 contract("a datagram that was sent before its socket is closed still leaves", async (subject) => {
   // Answers that wait for a drain are the last thing that a listener sends before it closes.
   const { network, address } = subject;

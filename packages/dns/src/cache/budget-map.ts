@@ -35,6 +35,8 @@ interface Slot<Entry> {
 export class BudgetMap<Entry extends BudgetEntry> {
   readonly bytesMax: number;
   readonly #entries = new Map<string, Slot<Entry>>();
+  /** Goes from the oldest entry on: a fresh one would step over all that have left since V8 last made the map anew. */
+  #oldest: MapIterator<[string, Slot<Entry>]> | undefined = undefined;
   #bytes = 0;
   #evictions = 0;
 
@@ -71,8 +73,8 @@ export class BudgetMap<Entry extends BudgetEntry> {
 
   /** Ends: each turn takes one entry away or the mark of one that is used. */
   #makeRoom(bytes: number): void {
-    for (const [key, slot] of this.#entries) {
-      if (this.#bytes + bytes <= this.bytesMax) return;
+    while (this.#bytes + bytes > this.bytesMax) {
+      const [key, slot] = this.#takeOldest();
       this.#entries.delete(key);
       if (slot.isUsed) {
         slot.isUsed = false;
@@ -82,6 +84,15 @@ export class BudgetMap<Entry extends BudgetEntry> {
       this.#bytes -= slot.entry.bytes;
       this.#evictions++;
     }
+  }
+
+  /** All that comes before it has left or stands behind it now. */
+  #takeOldest(): readonly [string, Slot<Entry>] {
+    this.#oldest ??= this.#entries.entries();
+    const { value } = this.#oldest.next();
+    if (value !== undefined) return value;
+    this.#oldest = undefined;
+    return this.#takeOldest();
   }
 
   delete(key: string): void {

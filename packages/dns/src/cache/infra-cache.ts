@@ -38,7 +38,7 @@ export class InfraCache {
 
   /** True when a reply or a silence of this server is remembered. */
   isKnown(address: string): boolean {
-    return this.#find(address) !== undefined;
+    return this.#find(address, this.#clock.nowMs()) !== undefined;
   }
 
   /**
@@ -46,16 +46,17 @@ export class InfraCache {
    * a row. The penalty halves every {@link PENALTY_HALF_LIFE_MS}, so that a server that came back is tried again.
    */
   expectedMs(address: string): number {
-    const server = this.#find(address);
+    const nowMs = this.#clock.nowMs();
+    const server = this.#find(address, nowMs);
     if (server === undefined) return RTT_UNKNOWN_MS;
-    const ageMs = this.#clock.nowMs() - server.usedAtMs;
+    const ageMs = nowMs - server.usedAtMs;
     const silences = Math.max(0, server.silences - ageMs / PENALTY_HALF_LIFE_MS);
     return Math.min(server.srttMs * 2 ** silences, EXPECTED_MS_MAX);
   }
 
   /** How long to wait before turning to another server: smoothed round trip plus four deviations (RFC 6298 §2). */
   patienceMs(address: string): number {
-    const server = this.#find(address);
+    const server = this.#find(address, this.#clock.nowMs());
     if (server === undefined) return RTT_UNKNOWN_MS;
     const patienceMs = (server.srttMs + 4 * server.rttvarMs) * 2 ** Math.min(server.silences, SILENCES_MAX);
     return Math.min(Math.max(patienceMs, PATIENCE_MS_MIN), PATIENCE_MS_MAX);
@@ -63,29 +64,33 @@ export class InfraCache {
 
   /** A reply came after `rttMs` (RFC 6298 §2.2, §2.3). */
   noteReply(address: string, rttMs: number): void {
-    const server = this.#find(address);
+    const nowMs = this.#clock.nowMs();
+    const server = this.#find(address, nowMs);
     if (server === undefined || !server.isMeasured) {
-      this.#keep(address, { srttMs: rttMs, rttvarMs: rttMs / 2, silences: 0, isMeasured: true });
+      this.#keep(address, nowMs, { srttMs: rttMs, rttvarMs: rttMs / 2, silences: 0, isMeasured: true });
       return;
     }
     const rttvarMs = 0.75 * server.rttvarMs + 0.25 * Math.abs(server.srttMs - rttMs);
-    this.#keep(address, { srttMs: 0.875 * server.srttMs + 0.125 * rttMs, rttvarMs, silences: 0 });
+    this.#keep(address, nowMs, { srttMs: 0.875 * server.srttMs + 0.125 * rttMs, rttvarMs, silences: 0 });
   }
 
   /** No reply within the patience, or the address cannot be reached. */
   noteSilence(address: string): void {
-    const silences = (this.#find(address)?.silences ?? 0) + 1;
-    this.#keep(address, { silences: Math.min(silences, SILENCES_MAX) });
+    const nowMs = this.#clock.nowMs();
+    const silences = (this.#find(address, nowMs)?.silences ?? 0) + 1;
+    this.#keep(address, nowMs, { silences: Math.min(silences, SILENCES_MAX) });
   }
 
   edns(address: string): EdnsSupport {
-    const server = this.#find(address);
-    return server === undefined || server.ednsUntilMs <= this.#clock.nowMs() ? "unknown" : server.edns;
+    const nowMs = this.#clock.nowMs();
+    const server = this.#find(address, nowMs);
+    return server === undefined || server.ednsUntilMs <= nowMs ? "unknown" : server.edns;
   }
 
   /** `memoryMs` is how long to believe it; absent: {@link EDNS_MEMORY_MS}. */
   noteEdns(address: string, edns: EdnsSupport, memoryMs: number = EDNS_MEMORY_MS): void {
-    this.#keep(address, { edns, ednsUntilMs: this.#clock.nowMs() + memoryMs });
+    const nowMs = this.#clock.nowMs();
+    this.#keep(address, nowMs, { edns, ednsUntilMs: nowMs + memoryMs });
   }
 
   /** Why the server is no use for the zone; undefined when nothing is known against it. */
@@ -107,16 +112,15 @@ export class InfraCache {
     this.#lame.clear();
   }
 
-  #find(address: string): ServerRecord | undefined {
+  #find(address: string, nowMs: number): ServerRecord | undefined {
     const server = this.#servers.get(address);
-    if (server === undefined || this.#clock.nowMs() - server.usedAtMs < SERVER_MEMORY_MS) return server;
+    if (server === undefined || nowMs - server.usedAtMs < SERVER_MEMORY_MS) return server;
     this.#servers.delete(address);
     return undefined;
   }
 
-  #keep(address: string, changes: Partial<ServerRecord>): void {
-    const known = this.#find(address);
-    const usedAtMs = this.#clock.nowMs();
+  #keep(address: string, usedAtMs: number, changes: Partial<ServerRecord>): void {
+    const known = this.#find(address, usedAtMs);
     // A server that is asked all the time need not become the youngest each time.
     if (known !== undefined && usedAtMs - known.youngestAtMs < ORDER_MS) {
       Object.assign(known, changes, { usedAtMs });

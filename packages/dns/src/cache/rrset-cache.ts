@@ -90,6 +90,8 @@ export interface RRsetCacheOptions {
  */
 export class RRsetCache {
   readonly #names: BudgetMap<Known>;
+  /** Of which types there has been a validated set: most caches never see a DNAME, and every question looks for one. */
+  readonly #secureTypes = new Set<RRType>();
   readonly #clock: Clock;
   readonly #ttlSecondsMin: number;
   readonly #ttlSecondsMax: number;
@@ -125,16 +127,22 @@ export class RRsetCache {
     return entry?.kind === "rrset" && entry.trust >= trustMin;
   }
 
-  /** Whether an answer has shown that the name exists: one of that type, or that it has none. */
-  isKnownToExist(owner: Name, type: RRType): boolean {
+  /** Whether anything is known at the name, of whatever type and trust. */
+  isKnown(owner: Name): boolean {
+    return this.#names.find(owner.key, this.#clock.nowMs()) !== undefined;
+  }
+
+  /** Whether an answer has shown that the name with this key exists: one of that type, or that it has none. */
+  isKnownToExist(key: string, type: RRType): boolean {
     const nowMs = this.#clock.nowMs();
-    const known = this.#names.find(owner.key, nowMs);
+    const known = this.#names.find(key, nowMs);
     const entry = entryIn(known, type, nowMs) ?? entryIn(known, NXDOMAIN_SLOT, nowMs);
     return entry?.kind === "rrset" ? entry.trust >= Trust.Answer : entry?.answer.kind === "nodata";
   }
 
   /** The validated set of that type at the closest name above that has one. */
   findSecureAbove(owner: Name, type: RRType): CachedRRset | undefined {
+    if (!this.#secureTypes.has(type)) return undefined;
     const nowMs = this.#clock.nowMs();
     const { wire, key } = owner;
     for (let at = (wire[0] ?? 0) + 1; at < wire.length; at += (wire[at] ?? 0) + 1) {
@@ -157,7 +165,7 @@ export class RRsetCache {
     const ownSeconds = Math.min(ttlSecondsAt(rrset, nowMs), ttlWithProofs(rrset, rrset.proofs));
     const ttlSeconds = Math.min(Math.max(ownSeconds, this.#ttlSecondsMin), this.#ttlSecondsMax);
     const kept: RRset = { ...rrset, ttlSeconds, asOfMs: undefined };
-    if (trust >= Trust.Answer) this.#forget(rrset.owner, NXDOMAIN_SLOT);
+    if (known !== undefined && trust >= Trust.Answer) this.#forget(rrset.owner, NXDOMAIN_SLOT);
     if (ttlSeconds === 0) {
       this.#forget(rrset.owner, rrset.type);
       return kept;
@@ -306,6 +314,7 @@ export class RRsetCache {
     const nowMs = this.#clock.nowMs();
     const entries: Entry[] = [entry];
     let { bytes, expiresAtMs } = entry;
+    if (entry.kind === "rrset" && entry.security === "secure") this.#secureTypes.add(entry.slot);
     for (const other of this.#names.find(owner.key, nowMs)?.entries ?? []) {
       if (other.slot === entry.slot || other.expiresAtMs <= nowMs || entries.length >= ENTRIES_PER_NAME_MAX)
         continue;

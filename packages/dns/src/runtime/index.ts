@@ -36,4 +36,5 @@ export type {
 export type { Random } from "./random.ts";
 export type { Runtime } from "./runtime.ts";
 export { SharedTimer, type SharedTimerOptions } from "./shared-timer.ts";
+export { SharedWaits, type SharedWaitsOptions, type Wait } from "./shared-waits.ts";
 export { Stop, type StopSignal, stopWith } from "./stop-signal.ts";

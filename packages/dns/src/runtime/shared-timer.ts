@@ -6,6 +6,8 @@ export interface SharedTimerOptions {
   readonly name: string;
   /** Ends what is due at that time, and gives when the next one is: Infinity when none is. Walks over all of them. */
   readonly sweep: (nowMs: number) => number;
+  /** As for `Clock.startTimer`. Default false. */
+  readonly isBackground?: boolean;
 }
 
 /** Its owner keeps the waits; it knows only when the first of them may be due, which can be too early. */
@@ -36,7 +38,8 @@ export class SharedTimer {
   #arm(dueMs: number, nowMs: number): void {
     this.#timer?.cancel();
     this.#firesAtMs = dueMs;
-    this.#timer = this.#clock.startTimer(this.#options.name, Math.max(0, dueMs - nowMs), () => this.#fire());
+    const { name, isBackground } = this.#options;
+    this.#timer = this.#clock.startTimer(name, Math.max(0, dueMs - nowMs), () => this.#fire(), isBackground);
   }
 
   #fire(): void {

@@ -134,14 +134,15 @@ export class UdpClient {
     if (reply.rcode === Rcode.BadCookie && request.cookies === true) return "bad cookie";
     if (reply.lacksCookie || reply.hasOtherCase) return "truncated";
     if (reply.isTruncated && request.ignoreTruncation !== true) return "truncated";
-    const octets = reply.octets.slice();
+    const octets = reply.isOwn ? reply.octets : reply.octets.slice();
     const message = decodeReply(octets, request.question);
     if (!message.ok) throw malformed(request, message.problem);
     return { message: message.value, octets, facts: clearFacts(request, "udp", reply) };
   }
 
   #placeOf(server: Endpoint): string {
-    if (server !== this.#latest) {
+    const latest = this.#latest;
+    if (server !== latest && (server.address !== latest?.address || server.port !== latest.port)) {
       this.#latest = server;
       this.#latestPlace = `${server.address}|${server.port}`;
     }

@@ -38,6 +38,8 @@ export interface UdpQuery {
 /** A datagram that matches the query. */
 export interface UdpReply {
   readonly octets: Uint8Array;
+  /** They are nobody else's and stay. */
+  readonly isOwn: boolean;
   /** Octets of the query. */
   readonly queryOctets: number;
   readonly rcode: number;
@@ -145,6 +147,7 @@ export class UdpExchange implements UdpWaiter {
     const nowMs = this.#runtime.clock.nowMs();
     const reply = {
       octets: this.#query.mixesCase ? this.#respelled(octets, view) : octets,
+      isOwn: this.#query.mixesCase,
       queryOctets: this.#octets.length,
       rcode: view.rcode,
       isTruncated: view.isTruncated,

@@ -32,6 +32,7 @@ export * from "./message-from-json.ts";
 export * from "./message-json.ts";
 export * from "./message-view.ts";
 export * from "./name.ts";
+export { NamesAbove } from "./names-above.ts";
 export * from "./octets.ts";
 export * from "./parsed.ts";
 export * from "./prefix-trie.ts";

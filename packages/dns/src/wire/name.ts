@@ -88,6 +88,13 @@ export class Name {
     return this === other || (this.wire.length === other.wire.length && this.#endsWith(other.wire));
   }
 
+  /** The {@link key} of the last `count` labels, which is made faster than their name; the whole key when there are no more. */
+  suffixKey(count: number): string {
+    let at = 0;
+    for (let drop = this.labelCount - count; drop > 0; drop--) at += (this.wire[at] ?? 0) + 1;
+    return at === 0 ? this.key : this.key.substring(at);
+  }
+
   /** True for the name itself and everything beneath `ancestor`. */
   isAtOrBelow(ancestor: Name): boolean {
     const skip = this.wire.length - ancestor.wire.length;
@@ -157,8 +164,15 @@ export class Name {
 
   /** Same name with all ASCII letters in lower case (canonical form, RFC 4034 §6.2). */
   toLowerCase(): Name {
-    const wire = this.wire.map(lowerOctet);
-    return new Name(wire);
+    const { wire } = this;
+    let upperAt = 0;
+    while (upperAt < wire.length && LOWER[wire[upperAt] ?? 0] === wire[upperAt]) upperAt++;
+    if (upperAt === wire.length) return this;
+    const octets = newOctets(wire.length);
+    for (let i = 0; i < wire.length; i++) octets[i] = LOWER[wire[i] ?? 0] ?? 0;
+    const name = new Name(octets);
+    name.#key = this.#key;
+    return name;
   }
 
   /** Canonical order: by labels from the right, octets as unsigned, lower case (RFC 4034 §6.1). */

@@ -177,7 +177,7 @@ export interface Config {
   readonly upstreamConnections: UpstreamConnections;
   /** Undefined: not a stub, which alone has portals. */
   readonly portal: PortalConfig | undefined;
-  /** What carries the listeners. */
+  /** What carries the listeners, and queries to servers over UDP. */
   readonly engine: "node" | "native";
   /** Absolute; undefined: no control channel. */
   readonly controlSocket: string | undefined;

@@ -467,7 +467,7 @@ export const settings = z.strictObject({
     .meta({ description: "Where to listen. Default: loopback only." }),
   engine: z.enum(["node", "native"]).default("node").meta({
     description:
-      "What carries the listeners. node: Node's own sockets and TLS, everywhere. native: epoll, and the OpenSSL inside Node, called directly: less CPU time over UDP and in handshakes, less memory per connection; Linux with Node 26, elsewhere it is node, which the log says. Read at start.",
+      "What carries the listeners, and queries to servers over UDP. node: Node's own sockets and TLS, everywhere. native: epoll, and the OpenSSL inside Node, called directly: less CPU time over UDP and in handshakes, less memory per connection; Linux with Node 26, elsewhere it is node, which the log says. Read at start.",
   }),
   access: access.prefault({}).meta({ description: "Who may ask." }),
   identity: identity.prefault({}).meta({ description: "What the server tells about itself." }),

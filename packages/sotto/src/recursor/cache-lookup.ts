@@ -20,17 +20,18 @@ export function findInCache(
   type: RRType,
   hasNxdomainCut: boolean,
 ): CacheFinding | undefined {
+  const isKnown = rrsets.isKnown(name);
   if (type !== RRType.ANY && type !== RRType.RRSIG) {
-    const exact = rrsets.find(name, type);
+    const exact = isKnown ? rrsets.find(name, type) : undefined;
     const before = exact === undefined ? undefined : dnameBehind(rrsets, exact);
     if (exact !== undefined && before !== undefined) return { kind: "answer", before, rrsets: [exact] };
-    const alias = findAlias(rrsets, name, type);
+    const alias = findAlias(rrsets, name, type, isKnown);
     if (alias !== undefined) return alias;
     const made = type === RRType.CNAME ? fromDname(rrsets, name) : undefined;
     const dname = made && dnameBehind(rrsets, made);
     if (made !== undefined && dname !== undefined) return { kind: "answer", before: dname, rrsets: [made] };
   }
-  const answer = rrsets.findNegative(name, type);
+  const answer = isKnown ? rrsets.findNegative(name, type) : undefined;
   // RFC 4035 §3.1.4.1: a DS is the zone's above; that a zone denies its own name says nothing about it.
   const isFromBelow =
     type === RRType.DS && answer?.kind === "nxdomain" && answer.fromZone?.equals(name) === true;
@@ -47,10 +48,10 @@ function findNxdomainAbove(rrsets: RRsetCache, name: Name): CacheFinding | undef
   return undefined;
 }
 
-function findAlias(rrsets: RRsetCache, name: Name, type: RRType): CacheFinding | undefined {
+function findAlias(rrsets: RRsetCache, name: Name, type: RRType, isKnown: boolean): CacheFinding | undefined {
   // CNAME and NSEC themselves live beside a CNAME (RFC 4034 §4); DS belongs to the zone above, where the name is no alias.
   if (type === RRType.CNAME || type === RRType.NSEC || type === RRType.DS) return undefined;
-  const alias = rrsets.find(name, RRType.CNAME) ?? fromDname(rrsets, name);
+  const alias = (isKnown ? rrsets.find(name, RRType.CNAME) : undefined) ?? fromDname(rrsets, name);
   const before = alias === undefined ? undefined : dnameBehind(rrsets, alias);
   if (alias === undefined || before === undefined) return undefined;
   return { kind: "alias", chain: [...before, alias], alias };

@@ -1,6 +1,6 @@
 /** Zones whose servers the configuration gives: authoritative ones (stub zones) or resolvers (forward zones). */
 import type { Responder } from "@sotto/dns/transport";
-import type { Name } from "@sotto/dns/wire";
+import { type Name, NamesAbove } from "@sotto/dns/wire";
 import type { Delegation } from "./delegation.ts";
 
 /** Authoritative servers of a zone. */
@@ -37,7 +37,7 @@ export type ConfiguredZone =
     };
 
 export class ConfiguredZones {
-  readonly #zones = new Map<string, ConfiguredZone>();
+  readonly #zones = new NamesAbove<ConfiguredZone>();
 
   constructor(stubs: readonly StubZone[], forwards: readonly ForwardedZone[]) {
     for (const { name, servers, fallsBack = false } of stubs) {
@@ -51,19 +51,15 @@ export class ConfiguredZones {
           isConfigured: true,
         })),
       };
-      this.#zones.set(name.key, { kind: "stub", name, delegation, fallsBack });
+      this.#zones.set(name, { kind: "stub", name, delegation, fallsBack });
     }
     for (const { name, responder, fallsBack = false, patienceMs = 0 } of forwards)
-      this.#zones.set(name.key, { kind: "forward", name, responder, fallsBack, patienceMs });
+      this.#zones.set(name, { kind: "forward", name, responder, fallsBack, patienceMs });
   }
 
   /** The zone that counts for a name: the longest that is not among the failed ones. */
   closest(name: Name, failed: ReadonlySet<ConfiguredZone>): ConfiguredZone | undefined {
     if (this.#zones.size === 0) return undefined;
-    for (let zone = name; ; zone = zone.parent()) {
-      const known = this.#zones.get(zone.key);
-      const found = known !== undefined && failed.has(known) ? undefined : known;
-      if (found !== undefined || zone.isRoot) return found;
-    }
+    return this.#zones.closest(name, failed.size === 0 ? undefined : (zone) => !failed.has(zone));
   }
 }

@@ -40,6 +40,8 @@ export interface Delegation {
 export class DelegationCache {
   readonly #entries: BudgetMap<DelegationEntry>;
   readonly #clock: Clock;
+  /** 1 for the lengths, in octets, of zones that have been here: other names are no zones, and need not be looked for. */
+  readonly #hasLength = new Uint8Array(256);
 
   constructor(bytesMax: number, clock: Clock) {
     this.#entries = new BudgetMap(bytesMax);
@@ -58,6 +60,7 @@ export class DelegationCache {
     const nowMs = this.#clock.nowMs();
     const { wire, key } = name;
     for (let at = 0; at < wire.length - 1; at += (wire[at] ?? 0) + 1) {
+      if (this.#hasLength[wire.length - at] === 0) continue;
       const entry = this.#entries.find(key.substring(at), nowMs);
       if (entry !== undefined && entry.expiresAtMs - nowMs > leewayMs) return current(entry, nowMs);
     }
@@ -102,6 +105,7 @@ export class DelegationCache {
       const expiresAtMs = nowMs + lifeMs;
       const aboutKeys = delegation.ds === undefined ? (delegation.noDs ?? []) : [delegation.ds];
       const keysMs = Math.min(...aboutKeys.map((rrset) => rrset.ttlSeconds)) * 1000;
+      this.#hasLength[delegation.zone.wire.length] = 1;
       this.#entries.store(delegation.zone.key, {
         delegation,
         bytes: bytesOf(delegation),
@@ -155,6 +159,17 @@ function bytesOf(delegation: Delegation): number {
  */
 export function zoneSideName(sought: Sought): Name {
   return sought.type === RRType.DS ? sought.name.parent() : sought.name;
+}
+
+/**
+ * A cut whose servers all lie below it and have no address cannot be asked for its servers' names, which is what runs below the
+ * first and some questions are about: whoever is above it may know them, or has glue by now.
+ */
+export function isStuck({ zone, servers }: Delegation, side: Name, depth: number): boolean {
+  return (
+    (depth > 0 || servers.some(({ name }) => name.equals(side))) &&
+    servers.every(({ name, addresses }) => addresses.length === 0 && name.isAtOrBelow(zone))
+  );
 }
 
 /** One object, one name, one array on V8, rounded up. */

@@ -2,9 +2,9 @@
  * One question at the servers of one zone: several exchanges may be under way, because a server that is slow is not
  * given up when the next one is asked. Whatever arrives is handed out one by one; closing ends everything.
  */
-import { type Clock, DnsError, Stop } from "@sotto/dns/runtime";
+import { DnsError, type SharedWaits, Stop, type Wait } from "@sotto/dns/runtime";
 import type { ExchangeResult, Exchanger } from "@sotto/dns/transport";
-import { makeEdns, type Question } from "@sotto/dns/wire";
+import type { Edns, Question } from "@sotto/dns/wire";
 import type { Candidate } from "./server-selection.ts";
 
 /** What the recursor needs of the client transport. */
@@ -32,22 +32,27 @@ export interface InquiryOptions {
   readonly port: number;
   readonly cookies: boolean;
   readonly mixCase: boolean;
-  readonly ednsPayloadOctets: number;
+  /** DO, and the largest UDP reply. */
+  readonly edns: Edns;
 }
 
-export class Inquiry {
+export class Inquiry implements Wait {
+  dueMs = 0;
+  waitIndex = -1;
   readonly #exchange: Exchange;
-  readonly #clock: Clock;
+  /** Of all inquiries. */
+  readonly #waits: SharedWaits;
   readonly #options: InquiryOptions;
   readonly #stop = new Stop();
   readonly #arrivals: Arrival[] = [];
   #underWay = 0;
-  #wake: () => void = () => undefined;
+  /** Undefined: nobody waits. */
+  #wake: ((arrival: Arrival | undefined) => void) | undefined = undefined;
 
-  constructor(exchange: Exchange, options: InquiryOptions, clock: Clock) {
+  constructor(exchange: Exchange, options: InquiryOptions, waits: SharedWaits) {
     this.#exchange = exchange;
     this.#options = options;
-    this.#clock = clock;
+    this.#waits = waits;
   }
 
   /** True while an attempt has not arrived or an arrival has not been taken. */
@@ -68,9 +73,7 @@ export class Inquiry {
         // CD keeps a forwarder that we were led to from hiding what a validator wants to see (RFC 6840 §5.9).
         checkingDisabled: recursionDesired,
         authenticData: false,
-        edns: withEdns
-          ? makeEdns({ dnssecOk: true, udpPayloadOctets: this.#options.ednsPayloadOctets })
-          : undefined,
+        edns: withEdns ? this.#options.edns : undefined,
         deadlineMs,
         signal: this.#stop,
         // TC is handled by the resolution itself, so that TCP has its own time and its own step in the trace.
@@ -84,38 +87,58 @@ export class Inquiry {
       );
   }
 
+  /** The next arrival, when one is there. */
+  take(): Arrival | undefined {
+    return this.#arrivals.shift();
+  }
+
   /**
-   * The next arrival; undefined when none came within `waitMs` or before `until` settled. Without `until`, also when
-   * nothing is under way.
+   * Waits for the next arrival when {@link take} gave none: `wake` is called later, with undefined when none came within `waitMs`
+   * or before the inquiry was closed. False when nothing is under way that could come.
    */
-  next(waitMs: number, until?: Promise<unknown>): Promise<Arrival | undefined> {
-    const ready = this.#arrivals.shift();
-    if (ready !== undefined || (this.#underWay === 0 && until === undefined)) return Promise.resolve(ready);
+  await(waitMs: number, wake: (arrival: Arrival | undefined) => void): boolean {
+    if (this.#underWay === 0) return false;
+    this.#wake = wake;
+    this.#waits.add(this, waitMs);
+    return true;
+  }
+
+  /** The next arrival; undefined when none came within `waitMs` or before `until` settled. */
+  next(waitMs: number, until: Promise<unknown>): Promise<Arrival | undefined> {
+    const ready = this.take();
+    if (ready !== undefined) return Promise.resolve(ready);
     return new Promise((resolve) => {
-      let isSettled = false;
+      this.#wake = resolve;
+      this.#waits.add(this, waitMs);
       const settle = (): void => {
-        if (isSettled) return;
-        isSettled = true;
-        timer.cancel();
-        this.#wake = () => undefined;
-        resolve(this.#arrivals.shift());
+        if (this.#wake === resolve) this.#settle();
       };
-      const timer = this.#clock.startTimer("recursor patience", Math.max(0, waitMs), settle);
-      this.#wake = settle;
-      until?.then(settle, settle);
+      until.then(settle, settle);
     });
+  }
+
+  onDue(): void {
+    this.#settle();
+  }
+
+  #settle(): void {
+    const wake = this.#wake;
+    if (wake === undefined) return;
+    this.#wake = undefined;
+    this.#waits.remove(this);
+    wake(this.#arrivals.shift());
   }
 
   /** Gives up everything under way. */
   close(): void {
     if (this.#underWay > 0) this.#stop.abort(CLOSED);
-    this.#wake();
+    this.#settle();
   }
 
   #arrive(arrival: Arrival): void {
     this.#underWay--;
     this.#arrivals.push(arrival);
-    this.#wake();
+    this.#settle();
   }
 }
 

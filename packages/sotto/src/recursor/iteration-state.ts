@@ -1,6 +1,6 @@
 /** The states of a resolution, and what all resolutions share. */
 import type { InfraCache, RRset, RRsetCache } from "@sotto/dns/cache";
-import type { Runtime } from "@sotto/dns/runtime";
+import type { Runtime, SharedWaits } from "@sotto/dns/runtime";
 import type { Message, Name } from "@sotto/dns/wire";
 import type { ConfiguredZone, ConfiguredZones } from "./configured-zones.ts";
 import type { Delegation, DelegationCache } from "./delegation.ts";
@@ -40,6 +40,8 @@ export interface Shared {
   readonly minimisation: MinimisationMode;
   readonly configured: ConfiguredZones;
   readonly asking: InquiryOptions;
+  /** Of all inquiries. */
+  readonly patience: SharedWaits;
   readonly families: readonly AddressFamily[];
   readonly runtime: Runtime;
 }
@@ -60,6 +62,13 @@ export type State =
       readonly work: ZoneWork;
       readonly attempt: Attempt | undefined;
       readonly patienceMs: number;
+    }
+  | {
+      readonly kind: "waited";
+      readonly work: ZoneWork;
+      readonly attempt: Attempt | undefined;
+      /** Undefined: nothing came in time. */
+      readonly arrival: Arrival | undefined;
     }
   | { readonly kind: "read"; readonly work: ZoneWork; readonly arrival: Arrival }
   | { readonly kind: "done"; readonly outcome: Outcome };

@@ -4,11 +4,11 @@
  */
 import { type RRset, Trust } from "@sotto/dns/cache";
 import { DnsError, Stop } from "@sotto/dns/runtime";
-import type { ExchangeResult } from "@sotto/dns/transport";
-import { type Message, Name, RRClass, RRType } from "@sotto/dns/wire";
+import { type Message, Name, RRType } from "@sotto/dns/wire";
+import { ATTEMPT_MS_MAX, makeAttempt, noteReply, patienceFor } from "./attempt.ts";
 import { findInCache } from "./cache-lookup.ts";
 import type { ConfiguredZone } from "./configured-zones.ts";
-import { type Delegation, zoneSideName } from "./delegation.ts";
+import { type Delegation, isStuck, zoneSideName } from "./delegation.ts";
 import { askForwarder } from "./forwarding.ts";
 import { type Arrival, type Attempt, Inquiry } from "./inquiry.ts";
 import type { Sending, Shared, State } from "./iteration-state.ts";
@@ -38,9 +38,12 @@ export class Iteration {
   #minimisation: QnameMinimisation;
   /** What the servers are asked now: the question, or a shorter name (RFC 9156). */
   #asked: Sought;
-  readonly #stop = new Stop();
-  readonly #failedZones = new Set<ConfiguredZone>();
+  /** Of what is forwarded. */
+  #stop: Stop | undefined = undefined;
+  #failedZones: ReadonlySet<ConfiguredZone> = NONE_FAILED;
   #isStopped = false;
+  #settle: (outcome: Outcome) => void = () => undefined;
+  #fail: (problem: unknown) => void = () => undefined;
 
   constructor(run: Work, shared: Shared) {
     this.#run = run;
@@ -57,21 +60,48 @@ export class Iteration {
     return new QnameMinimisation(sought, minimisation, rrsets);
   }
 
-  /** Resolves the question of the run. */
-  async resolve(): Promise<Outcome> {
-    let state: State = { kind: "cache" };
+  /** Resolves the question of the run. From a reply to the outcome there is nothing that waits for another turn. */
+  resolve(): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#fail = reject;
+      this.#goOn(CACHE);
+    });
+  }
+
+  #goOn(from: State): void {
     try {
-      while (state.kind !== "done") state = this.#stopped() ?? (await this.#step(state));
-    } finally {
+      // Between states that follow each other at once no time goes by.
+      let state = (from.kind === "done" ? undefined : this.#stopped()) ?? from;
+      while (state.kind !== "done") {
+        const next: Step = this.#step(state);
+        // It goes on when something has come.
+        if (next === undefined) return;
+        if (next instanceof Promise) {
+          next.then(
+            (later) => this.#goOn(later),
+            (bug: unknown) => this.#break(bug),
+          );
+          return;
+        }
+        state = next;
+      }
       this.#inquiry?.close();
+      this.#settle(state.outcome);
+    } catch (bug) {
+      this.#break(bug);
     }
-    return state.outcome;
+  }
+
+  #break(bug: unknown): void {
+    this.#inquiry?.close();
+    this.#fail(bug);
   }
 
   /** Ends the resolution soon, without an answer: the recursor is being closed. */
   stop(): void {
     this.#isStopped = true;
-    this.#stop.abort();
+    this.#stop?.abort();
     this.#inquiry?.close();
   }
 
@@ -83,7 +113,7 @@ export class Iteration {
     return undefined;
   }
 
-  #step(state: Exclude<State, { kind: "done" }>): State | Promise<State> {
+  #step(state: Exclude<State, { kind: "done" }>): Step {
     switch (state.kind) {
       case "cache":
         return this.#lookInCache();
@@ -99,6 +129,8 @@ export class Iteration {
         return this.#send(state.work, state.sending);
       case "wait":
         return this.#wait(state);
+      case "waited":
+        return this.#afterWait(state.work, state.attempt, state.arrival);
       case "read":
         return this.#read(state.work, state.arrival);
       default:
@@ -151,7 +183,9 @@ export class Iteration {
     const side = zoneSideName({ name: this.#current, type: this.#type });
     const zone = configured.closest(side, this.#failedZones);
     if (zone?.kind === "forward") return { kind: "forward", zone };
-    const cut = this.#usableCut(delegations.findClosest(side, this.#run.leewayMs), side);
+    const found = delegations.findClosest(side, this.#run.leewayMs);
+    const isForServers = found !== undefined && isStuck(found, side, this.#run.depth);
+    const cut = isForServers ? delegations.findClosest(found.zone.parent()) : found;
     // What was learnt below a configured zone is nearer; what was learnt above it or at it does not count.
     if (zone !== undefined) return this.#begin(cut?.zone.isBelow(zone.name) === true ? cut : zone.delegation);
     const known = cut ?? roots.primed;
@@ -162,23 +196,12 @@ export class Iteration {
     return this.#begin(roots.hints);
   }
 
-  /**
-   * A cut whose servers all lie below it and have no address cannot be asked for its servers' names: whoever is above it
-   * may know them, or has glue by now.
-   */
-  #usableCut(cut: Delegation | undefined, side: Name): Delegation | undefined {
-    const isStuck =
-      cut !== undefined &&
-      (this.#run.depth > 0 || cut.servers.some(({ name }) => name.equals(side))) &&
-      cut.servers.every(({ name, addresses }) => addresses.length === 0 && name.isAtOrBelow(cut.zone));
-    return isStuck ? this.#shared.delegations.findClosest(cut.zone.parent()) : cut;
-  }
-
   /** Asks whoever is configured for everything below a name. */
   async #forward(zone: ConfiguredZone & { kind: "forward" }): Promise<State> {
     const { quota } = this.#run;
     if (!quota.takeQuery()) return this.#trace.failed("quota");
     const sought = { name: this.#current, type: this.#type };
+    this.#stop ??= new Stop();
     const context = { deadlineMs: quota.deadlineMs, signal: this.#stop };
     const said = await askForwarder(zone, sought, context, this.#shared);
     if (said.kind === "failed") {
@@ -198,13 +221,13 @@ export class Iteration {
   /** Goes on without the servers of a configured zone, when the configuration allows that. */
   #fallBack(zone: ConfiguredZone | undefined): State | undefined {
     if (zone?.fallsBack !== true) return undefined;
-    this.#failedZones.add(zone);
+    this.#failedZones = new Set([...this.#failedZones, zone]);
     return { kind: "locate" };
   }
 
   /** `knownLabels`: names of so many labels are known to lie in the zone. */
   #begin(delegation: Delegation, knownLabels = 0): State {
-    const { families, infra, runtime, exchange, asking } = this.#shared;
+    const { families, infra, runtime, exchange, asking, patience } = this.#shared;
     this.#inquiry?.close();
     const selection = new ServerSelection(
       delegation,
@@ -213,7 +236,7 @@ export class Iteration {
       runtime.random,
       this.#run.avoid ?? NOBODY,
     );
-    const inquiry = new Inquiry(exchange, asking, runtime.clock);
+    const inquiry = new Inquiry(exchange, asking, patience);
     this.#inquiry = inquiry;
     this.#asked = this.#minimisation.next(delegation.zone, knownLabels);
     return { kind: "choose", work: new ZoneWork(selection, inquiry) };
@@ -285,32 +308,24 @@ export class Iteration {
   #send(work: ZoneWork, sending: Sending): State {
     if (!this.#run.quota.takeQuery()) return this.#trace.failed("quota");
     const nowMs = this.#shared.runtime.clock.nowMs();
-    const { candidate, withEdns, transport } = sending;
-    const isFirst = candidate.state === "fresh";
-    if (isFirst) candidate.askedAtMs = nowMs;
-    candidate.state = "asked";
-    if (!withEdns) candidate.wasAskedPlain = true;
-    const attempt: Attempt = {
-      ...sending,
-      question: { ...this.#asked, class: RRClass.IN },
-      startedAtMs: nowMs,
-      deadlineMs: Math.min(
-        nowMs + ATTEMPT_MS_MAX,
-        transport === "udp" && !isFirst
-          ? candidate.askedAtMs + SILENT_SERVER_MS_MAX
-          : Number.POSITIVE_INFINITY,
-        this.#run.quota.deadlineMs,
-      ),
-    };
+    const attempt = makeAttempt(sending, this.#asked, nowMs, this.#run.quota.deadlineMs);
     work.inquiry.start(attempt);
-    const patienceMs =
-      transport === "tcp" ? TCP_PATIENCE_MS : this.#shared.infra.patienceMs(candidate.address);
+    const patienceMs = patienceFor(attempt, this.#shared.infra);
     return { kind: "wait", work, attempt, patienceMs };
   }
 
-  async #wait({ work, attempt, patienceMs }: State & { kind: "wait" }): Promise<State> {
+  #wait({ work, attempt, patienceMs }: State & { kind: "wait" }): Step {
     const waitMs = Math.min(patienceMs, this.#remainingMs());
-    const arrival = await (attempt === undefined ? work.waitForAnything(waitMs) : work.inquiry.next(waitMs));
+    if (attempt === undefined && work.looksUp)
+      return work.waitForAnything(waitMs).then((arrival) => this.#afterWait(work, attempt, arrival));
+    const ready = work.inquiry.take();
+    const waits =
+      ready === undefined &&
+      work.inquiry.await(waitMs, (arrival) => this.#goOn({ kind: "waited", work, attempt, arrival }));
+    return waits ? undefined : this.#afterWait(work, attempt, ready);
+  }
+
+  #afterWait(work: ZoneWork, attempt: Attempt | undefined, arrival: Arrival | undefined): State {
     if (arrival !== undefined) return { kind: "read", work, arrival };
     if (attempt !== undefined) {
       if (attempt.transport === "udp") this.#shared.infra.noteSilence(attempt.candidate.address);
@@ -322,7 +337,7 @@ export class Iteration {
   #read(work: ZoneWork, arrival: Arrival): State | Promise<State> {
     const { attempt } = arrival;
     if (arrival.kind === "failure") return this.#readFailure(work, attempt, arrival.problem);
-    this.#noteServer(attempt, arrival.result);
+    noteReply(this.#shared.infra, attempt, arrival.result);
     const { delegation } = work.selection;
     const { zone } = delegation;
     const { admit, trustsAllGlue, isSigned } = this.#shared;
@@ -398,6 +413,7 @@ export class Iteration {
     const { infra, delegations } = this.#shared;
     const { zone } = work.selection.delegation;
     const { candidate } = attempt;
+    this.#run.sources ??= new Set();
     this.#run.sources.add(candidate.address);
     switch (scrubbed.kind) {
       case "child side":
@@ -516,16 +532,6 @@ export class Iteration {
     return { kind: "choose", work };
   }
 
-  #noteServer(attempt: Attempt, result: ExchangeResult): void {
-    const { infra } = this.#shared;
-    const { address } = attempt.candidate;
-    // From the last sending: a lost datagram must not make the server look slow.
-    if (attempt.transport === "udp") infra.noteReply(address, result.facts.exchangeMs);
-    if (attempt.withEdns && result.message.edns !== undefined) infra.noteEdns(address, "works");
-    const wasSilentWithEdns = !attempt.withEdns && infra.edns(address) === "unknown";
-    if (wasSilentWithEdns) infra.noteEdns(address, "none", EDNS_SILENCE_MEMORY_MS);
-  }
-
   /** An NSEC may also deny a DS at its owner, which saves asking for it; validation decides what it is worth. */
   #keepProofs(scrubbed: Scrubbed): void {
     const proofs =
@@ -575,7 +581,12 @@ export class Iteration {
   }
 }
 
+/** What comes next; undefined: it goes on by itself. */
+type Step = State | Promise<State> | undefined;
+
+const CACHE: State = { kind: "cache" };
 const NOBODY: ReadonlySet<string> = new Set();
+const NONE_FAILED: ReadonlySet<ConfiguredZone> = new Set();
 
 /** Thrown inside one look-up so that the other family is waited for; never leaves this file. */
 class NoAddress extends Error {}
@@ -584,16 +595,5 @@ function isRootNs(sought: Sought): boolean {
   return sought.type === primingQuestion.type && sought.name.isRoot;
 }
 
-/**
- * How long one exchange may take. Servers that need three seconds exist; a dead server must still be reported before
- * the usual client gives up after five.
- */
-const ATTEMPT_MS_MAX = 4000;
-/** The second try, without EDNS, included. */
-const SILENT_SERVER_MS_MAX = 4700;
-/** A handshake and a reply from the other side of the earth, with one loss; then another server is asked as well. */
-const TCP_PATIENCE_MS = 1500;
 /** An honest address comes within two or three round trips; then the next server is looked up as well. */
 const LOOK_UP_PATIENCE_MS = 1000;
-/** Silence may have been loss, so it is not held against a server for long. */
-const EDNS_SILENCE_MEMORY_MS = 300_000;

@@ -93,20 +93,22 @@ test("the number of runs is bounded and one more is turned away at once", async 
 
 test("a client that joined a run which starved for another question gets a run of its own", async () => {
   const depths: number[] = [];
+  const starving = Promise.withResolvers<void>();
   const mesh: Mesh = new Mesh(
     async (run: Omit<Run, "outcome">) => {
       if (run.sought === a) return (await mesh.askFor(run, b, 5)) ?? nothing;
       depths.push(run.depth);
+      if (run.depth > 0) await starving.promise;
       return run.depth > 0 ? failed("quota", true) : nothing;
     },
     1000,
     new SimClock(),
   );
   const forA = askMesh(mesh, a);
-  await Promise.resolve();
-  await Promise.resolve();
   assert.equal(mesh.size, 2);
-  assert.equal(await askMesh(mesh, b), nothing);
+  const forB = askMesh(mesh, b);
+  starving.resolve();
+  assert.equal(await forB, nothing);
   assert.equal((await forA).kind, "failed");
   assert.deepEqual(depths, [1, 0]);
 });

@@ -7,7 +7,6 @@ import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache, type OnFailure } from "./failure-cache.ts";
 import type { Outcome, Sought } from "./outcome.ts";
-import { soughtKey } from "./outcome.ts";
 import { DEPTH_MAX, Quota } from "./quota.ts";
 
 /** One resolution under way. */
@@ -19,10 +18,10 @@ export interface Run {
   /** The client question that this work is for, for people. */
   readonly clientSought: Sought;
   readonly outcome: Promise<Outcome>;
-  /** The runs this one waits for now. */
-  readonly waitsFor: Set<Run>;
-  /** Addresses of servers whose replies were used. */
-  readonly sources: Set<string>;
+  /** The runs this one waits for now; made by the mesh when it waits for the first. */
+  waitsFor: Set<Run> | undefined;
+  /** Addresses of servers whose replies were used; made when there is one. */
+  sources: Set<string> | undefined;
   /** Denials that came along on the way; they may prove more than they were sent for. */
   readonly proofs: RRset[];
   /** Servers that are not asked because what they said was bogus; with it nothing is taken from the cache. */
@@ -51,8 +50,7 @@ export class Mesh {
   readonly #resolve: Resolve;
   readonly #clock: Clock;
   readonly #deadlineMs: number;
-  readonly #runs = new Map<string, Run>();
-  #repeats = 0;
+  readonly #runs = new Runs();
 
   /** `deadlineMs` is the longest time for one run, milliseconds. */
   constructor(resolve: Resolve, deadlineMs: number, clock: Clock, onFailure: OnFailure = () => undefined) {
@@ -70,8 +68,7 @@ export class Mesh {
 
   /** Resolves when nothing is under way any more; new work should have been stopped. */
   async settled(): Promise<void> {
-    while (this.#runs.size > 0)
-      await Promise.allSettled(Array.from(this.#runs.values(), (run) => run.outcome));
+    while (this.#runs.size > 0) await Promise.allSettled(this.#runs.all().map((run) => run.outcome));
   }
 
   /** Begins work for a client's question, with a purse of its own. */
@@ -82,8 +79,8 @@ export class Mesh {
       quota,
       depth: -1,
       clientSought: sought,
-      waitsFor: new Set(),
-      sources: new Set(),
+      waitsFor: undefined,
+      sources: undefined,
       proofs: [],
       avoid: undefined,
       leewayMs: 0,
@@ -91,24 +88,29 @@ export class Mesh {
   }
 
   /** Answers a client's work: joins the run for the question or starts one. */
-  async ask(work: Work): Promise<Answered> {
+  ask(work: Work): Promise<Answered> {
     const { sought } = work;
-    const joined = this.#runs.get(soughtKey(sought));
-    const answering = this.#answerFor(work, sought, DEPTH_MAX);
-    if (answering === undefined) return { outcome: busy, sources: work.sources, proofs: [] };
+    const joined = this.#runs.find(sought);
+    const answering = this.#answerFor(work, sought, DEPTH_MAX, joined);
+    if (answering === undefined) return Promise.resolve({ outcome: busy, sources: NOBODY, proofs: [] });
+    return joined === undefined || joined.depth === 0 ? answering : this.#unlessStarved(work, answering);
+  }
+
+  /** A run of somebody else's question may have been starved by it: that must not be this client's answer. */
+  async #unlessStarved(work: Work, answering: Promise<Answered>): Promise<Answered> {
     const answered = await answering;
-    // The run belonged to somebody else's question and was starved by it: that must not be this client's answer.
     const { outcome } = answered;
-    const wasStarved =
-      joined !== undefined && joined.depth > 0 && outcome.kind === "failed" && outcome.isCircumstantial;
+    const wasStarved = outcome.kind === "failed" && outcome.isCircumstantial;
     if (!wasStarved) return answered;
-    return (await this.#answerFor(work, sought, DEPTH_MAX)) ?? answered;
+    return (await this.#answerFor(work, work.sought, DEPTH_MAX)) ?? answered;
   }
 
   /** Asks for something that nobody waits for, with a purse of its own. */
   prime(sought: Sought): void {
-    if (this.#runs.has(soughtKey(sought)) || this.failures.find(sought) !== undefined) return;
-    this.#start(childOf(this.begin(sought), sought, undefined), soughtKey(sought));
+    if (this.#runs.find(sought) !== undefined || this.failures.find(sought) !== undefined) return;
+    const run = this.#add(new Running(this.begin(sought), sought, undefined, 0));
+    // What somebody waits for goes first.
+    if (run !== undefined) queueMicrotask(() => this.#start(run));
   }
 
   /** Resolves a question again, past the cache and past the servers in `avoid`. */
@@ -119,9 +121,8 @@ export class Mesh {
     leewayMs = 0,
   ): Promise<Answered | undefined> {
     if (parent.depth >= DEPTH_MAX) return undefined;
-    const key = `again ${++this.#repeats}`;
-    const run = this.#start({ ...childOf(parent, sought, avoid), leewayMs }, key);
-    return run === undefined ? undefined : this.#wait(parent, run);
+    const run = this.#add(new Running(parent, sought, avoid, leewayMs));
+    return run && this.#startFor(parent, run);
   }
 
   /**
@@ -137,46 +138,65 @@ export class Mesh {
     return this.#answerFor(parent, sought, DEPTH_MAX);
   }
 
-  #answerFor(parent: Work, sought: Sought, depthMax: number): Promise<Answered> | undefined {
+  #answerFor(
+    parent: Work,
+    sought: Sought,
+    depthMax: number,
+    joined = this.#runs.find(sought),
+  ): Promise<Answered> | undefined {
     const cached = this.failures.find(sought);
     if (cached !== undefined) return Promise.resolve({ outcome: cached, sources: NOBODY, proofs: [] });
-    const key = soughtKey(sought);
-    const joined = this.#runs.get(key);
     if (joined !== undefined && waitsOn(joined, parent)) return undefined;
     if (joined === undefined && parent.depth >= depthMax) return undefined;
-    const run = joined ?? this.#start(childOf(parent, sought, undefined), key);
-    return run === undefined ? undefined : this.#wait(parent, run);
+    if (joined !== undefined) return this.#wait(parent, joined);
+    const run = this.#add(new Running(parent, sought, undefined, parent.leewayMs));
+    return run && this.#startFor(parent, run);
   }
 
-  async #wait(parent: Work, run: Run): Promise<Answered> {
-    parent.waitsFor.add(run);
-    try {
-      return { outcome: await run.outcome, sources: run.sources, proofs: run.proofs };
-    } finally {
-      parent.waitsFor.delete(run);
-    }
+  /** That somebody waits for it has to be known before it can ask for others. */
+  #startFor(parent: Work, run: Running): Promise<Answered> {
+    const answering = this.#wait(parent, run);
+    this.#start(run);
+    return answering;
   }
 
-  #start(parts: Work, key: string): Run | undefined {
+  #wait(parent: Work, run: Run): Promise<Answered> {
+    // Nobody waits for a client's work, so that it cannot be in a circle.
+    if (parent.depth >= 0) parent.waitsFor ??= new Set();
+    const { waitsFor } = parent;
+    waitsFor?.add(run);
+    return run.outcome.then(
+      (outcome) => {
+        waitsFor?.delete(run);
+        return { outcome, sources: run.sources ?? NOBODY, proofs: run.proofs };
+      },
+      (problem: unknown) => {
+        waitsFor?.delete(run);
+        throw problem;
+      },
+    );
+  }
+
+  #add(run: Running): Running | undefined {
     if (this.#runs.size >= RUNS_MAX) return undefined;
-    const outcome = this.#work(parts, key);
-    // A bug reaches whoever waits; when nobody does any more it must not end the process.
-    outcome.catch(() => undefined);
-    const run: Run = { ...parts, outcome };
-    this.#runs.set(key, run);
+    this.#runs.add(run);
     return run;
   }
 
-  async #work(parts: Work, key: string): Promise<Outcome> {
-    // It begins in a later turn, so that the run is in the table before it can ask for others.
-    await undefined;
-    try {
-      const settled = await this.#resolve(parts);
-      this.#remember(parts, settled);
-      return settled;
-    } finally {
-      this.#runs.delete(key);
-    }
+  #start(run: Running): void {
+    this.#resolve(run).then(
+      (settled) => {
+        this.#runs.delete(run);
+        this.#remember(run, settled);
+        run.settle(settled);
+      },
+      (problem: unknown) => {
+        this.#runs.delete(run);
+        // A bug reaches whoever waits; when nobody does any more it must not end the process.
+        run.outcome.catch(() => undefined);
+        run.fail(problem);
+      },
+    );
   }
 
   #remember(run: Work, outcome: Outcome): void {
@@ -190,18 +210,81 @@ export class Mesh {
   }
 }
 
-function childOf(parent: Work, sought: Sought, avoid: ReadonlySet<string> | undefined): Work {
-  return {
-    sought,
-    quota: parent.quota,
-    depth: parent.depth + 1,
-    clientSought: parent.clientSought,
-    waitsFor: new Set(),
-    sources: new Set(),
-    proofs: [],
-    avoid,
-    leewayMs: parent.leewayMs,
-  };
+/** A run for another one or for a client's work. */
+class Running implements Run {
+  readonly sought: Sought;
+  readonly quota: Quota;
+  readonly depth: number;
+  readonly clientSought: Sought;
+  readonly outcome: Promise<Outcome>;
+  waitsFor: Set<Run> | undefined = undefined;
+  sources: Set<string> | undefined = undefined;
+  readonly proofs: RRset[] = [];
+  readonly avoid: ReadonlySet<string> | undefined;
+  readonly leewayMs: number;
+  /** Another one for the same name. */
+  next: Running | undefined = undefined;
+  settle: (outcome: Outcome) => void = () => undefined;
+  fail: (problem: unknown) => void = () => undefined;
+
+  constructor(parent: Work, sought: Sought, avoid: ReadonlySet<string> | undefined, leewayMs: number) {
+    this.sought = sought;
+    this.quota = parent.quota;
+    this.depth = parent.depth + 1;
+    this.clientSought = parent.clientSought;
+    this.avoid = avoid;
+    this.leewayMs = leewayMs;
+    this.outcome = new Promise((resolve, reject) => {
+      this.settle = resolve;
+      this.fail = reject;
+    });
+  }
+}
+
+/** Those that may be joined, by name: few names are asked for two types at once, and a key of both would be made for each look. */
+class Runs {
+  readonly #byName = new Map<string, Running>();
+  /** Those that nobody joins: they are asked again, past the cache. */
+  readonly #alone = new Set<Running>();
+  #count = 0;
+
+  get size(): number {
+    return this.#count;
+  }
+
+  find({ name, type }: Sought): Running | undefined {
+    let run = this.#byName.get(name.key);
+    while (run !== undefined && run.sought.type !== type) run = run.next;
+    return run;
+  }
+
+  add(run: Running): void {
+    this.#count++;
+    if (run.avoid !== undefined) {
+      this.#alone.add(run);
+      return;
+    }
+    const { key } = run.sought.name;
+    run.next = this.#byName.get(key);
+    this.#byName.set(key, run);
+  }
+
+  delete(run: Running): void {
+    this.#count--;
+    if (this.#alone.delete(run)) return;
+    const { key } = run.sought.name;
+    const first = this.#byName.get(key);
+    if (first === run && run.next === undefined) this.#byName.delete(key);
+    else if (first === run && run.next !== undefined) this.#byName.set(key, run.next);
+    else for (let one = first; one !== undefined; one = one.next) if (one.next === run) one.next = run.next;
+  }
+
+  all(): Running[] {
+    const all = [...this.#alone];
+    for (const first of this.#byName.values())
+      for (let run: Running | undefined = first; run !== undefined; run = run.next) all.push(run);
+    return all;
+  }
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -211,10 +294,10 @@ function waitsOn(run: Run, parent: Work): boolean {
   const seen = new Set<Run>();
   const toVisit = [run];
   for (let next = toVisit.pop(); next !== undefined; next = toVisit.pop()) {
-    if (next.waitsFor === parent.waitsFor) return true;
+    if (next === parent) return true;
     if (seen.has(next)) continue;
     seen.add(next);
-    toVisit.push(...next.waitsFor);
+    if (next.waitsFor !== undefined) toVisit.push(...next.waitsFor);
   }
   return false;
 }

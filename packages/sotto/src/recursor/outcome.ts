@@ -43,6 +43,16 @@ export type Outcome =
       readonly extendedErrors: readonly ExtendedError[];
     };
 
+/** The same outcome with other sets, in the same order. */
+export function withSets<T extends Exclude<Outcome, { kind: "failed" }>>(
+  outcome: T,
+  sets: readonly RRset[],
+): T {
+  const chain = sets.slice(0, outcome.chain.length);
+  if (outcome.kind !== "answer") return { ...outcome, chain };
+  return { ...outcome, chain, rrsets: sets.slice(chain.length) };
+}
+
 /** For maps of questions. */
 export function soughtKey(sought: Sought): string {
   return String.fromCharCode(sought.type) + sought.name.key;

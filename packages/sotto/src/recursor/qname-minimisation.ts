@@ -57,10 +57,9 @@ export class QnameMinimisation {
       count += this.#stride(labels - count)
     ) {
       this.#steps++;
-      const name = this.#name.suffix(count);
       // RFC 9156 §2.1: A is what everybody asks for, so it tells least and works best.
-      const shorter: Sought = { name, type: this.#type };
-      if (!this.#rrsets.isKnownToExist(name, this.#type)) return shorter;
+      if (!this.#rrsets.isKnownToExist(this.#name.suffixKey(count), this.#type))
+        return { name: this.#name.suffix(count), type: this.#type };
     }
     return this.#sought;
   }

@@ -13,12 +13,13 @@ import {
   TrustAnchors,
   Validator,
 } from "@sotto/dns/dnssec";
-import type { Runtime } from "@sotto/dns/runtime";
+import { type Runtime, SharedWaits, type StopSignal, type Wait } from "@sotto/dns/runtime";
 import type { Query, QueryContext, Reply, Responder } from "@sotto/dns/transport";
 import {
   EdeCode,
   isMetaType,
   type MessageView,
+  makeEdns,
   type Name,
   Name as NameClass,
   type Parsed,
@@ -141,10 +142,13 @@ export class Recursor implements Responder {
   readonly #forwardPatienceMs: number;
   readonly #reports: ErrorReports | undefined;
   readonly #iterations = new Set<Iteration>();
+  /** Until their time is up. */
+  readonly #clients: SharedWaits;
   #isClosed = false;
 
   constructor(options: RecursorOptions, exchange: Exchange, runtime: Runtime) {
     const { clock } = runtime;
+    this.#clients = new SharedWaits({ name: "recursor client deadline" }, clock);
     const isUnwanted = options.isUnwanted ?? (() => false);
     const cacheBytesMax = options.cacheBytesMax ?? CACHE_BYTES_DEFAULT;
     const delegationBytes = Math.floor(cacheBytesMax / DELEGATION_SHARE);
@@ -171,6 +175,7 @@ export class Recursor implements Responder {
       isSigned: (delegation) => this.#validator?.expectsSignatures(delegation.zone, delegation.ds) === true,
       admit: (message, delegation) => {
         this.#reports?.noteReply(delegation.zone, message);
+        if (options.isUnwanted === undefined) return message;
         return withoutUnwanted(message, isUnwanted, this.#shared.isSigned(delegation));
       },
       admitForwarded: (message, name) => withoutUnwanted(message, isUnwanted, isValidated(name)),
@@ -190,8 +195,12 @@ export class Recursor implements Responder {
         port: options.port ?? 53,
         cookies: options.cookies ?? true,
         mixCase: options.caseRandomisation ?? false,
-        ednsPayloadOctets: options.ednsPayloadOctets ?? UDP_PAYLOAD_OCTETS_DEFAULT,
+        edns: makeEdns({
+          dnssecOk: true,
+          udpPayloadOctets: options.ednsPayloadOctets ?? UDP_PAYLOAD_OCTETS_DEFAULT,
+        }),
       },
+      patience: new SharedWaits({ name: "recursor patience" }, clock),
       minimisation: options.qnameMinimisation ?? "relaxed",
       families: options.families ?? ["ipv4", "ipv6"],
     };
@@ -234,10 +243,9 @@ export class Recursor implements Responder {
   }
 
   /** Answers one query. What cannot be found out is SERVFAIL with extended errors, in time for the client. */
-  async respond(query: Query, context: QueryContext): Promise<Reply> {
-    const { view } = query;
+  respond({ view }: Query, context: QueryContext): Promise<Reply> {
     const refused = refusal(view);
-    if (refused !== undefined) return refused;
+    if (refused !== undefined) return Promise.resolve(refused);
     // How a client spells a name is nobody's business, and the same question is asked once (RFC 4343 §3).
     const sought: Sought = { name: view.qname.toLowerCase(), type: view.qtype };
     // Who may ask without RD is the server's to say; nothing is asked of others for it (RFC 1034 §4.3.1).
@@ -247,9 +255,12 @@ export class Recursor implements Responder {
         : context.isRefresh === true
           ? this.#answers.refresh(sought)
           : this.#answers.ask(sought, view.checkingDisabled);
-    const answer = await this.#patiently(judge, context);
-    if (this.#failsSentinel(view, answer)) return emptyReply(view, Rcode.ServFail, []);
-    return replyOf(withRemainingTtls(answer, this.#shared.runtime.clock.nowMs()), view);
+    const answer =
+      this.#forwardPatienceMs === 0 ? this.#untilDeadline(judge(), context) : this.#patiently(judge, context);
+    return answer.then((judged) => {
+      if (this.#failsSentinel(view, judged)) return emptyReply(view, Rcode.ServFail, []);
+      return replyOf(withRemainingTtls(judged, this.#shared.runtime.clock.nowMs()), view);
+    });
   }
 
   /** Asks for the keys of a zone, past the cache and whatever the validator thinks of them. */
@@ -333,13 +344,16 @@ export class Recursor implements Responder {
     await this.#shared.mesh.settled();
   }
 
-  async #resolve(run: Work): Promise<Outcome> {
+  #resolve(run: Work): Promise<Outcome> {
     const iteration = new Iteration(run, this.#shared);
     this.#iterations.add(iteration);
     if (this.#isClosed) iteration.stop();
-    try {
-      return await iteration.resolve();
-    } catch (cause) {
+    const end = (outcome: Outcome): Outcome => {
+      this.#iterations.delete(iteration);
+      return outcome;
+    };
+    return iteration.resolve().then(end, (cause: unknown) => {
+      this.#iterations.delete(iteration);
       // Only a bug comes here. Whoever waits gets it as it is; the event tells those who watch.
       const question = soughtText(run.sought);
       const details = {
@@ -350,15 +364,12 @@ export class Recursor implements Responder {
       };
       this.#shared.runtime.events.publish("recursor.failed", { ...details, queries: run.quota.queries });
       throw cause;
-    } finally {
-      this.#iterations.delete(iteration);
-    }
+    });
   }
 
   /** Who joined others that had waited longer for a forwarder, and gave up, goes on waiting for as long as they did. */
   async #patiently(judge: () => Promise<JudgedOutcome>, context: QueryContext): Promise<JudgedOutcome> {
     const { clock } = this.#shared.runtime;
-    if (this.#forwardPatienceMs === 0) return this.#untilDeadline(judge(), context);
     const untilMs = clock.nowMs() + this.#forwardPatienceMs;
     let answer = await this.#untilDeadline(judge(), context);
     for (let i = 0; i < WAITS_MAX && isForwarderAway(answer) && clock.nowMs() < untilMs; i++) {
@@ -371,33 +382,53 @@ export class Recursor implements Responder {
 
   /** The outcome, or a failure when the client's time is up or it has gone: the run goes on for the cache. */
   #untilDeadline(outcome: Promise<JudgedOutcome>, context: QueryContext): Promise<JudgedOutcome> {
-    const { clock } = this.#shared.runtime;
-    const { signal, deadlineMs } = context;
+    const waitMs = context.deadlineMs - REPLY_MARGIN_MS - this.#shared.runtime.clock.nowMs();
     // One promise where a race of two makes six.
     return new Promise((resolve, reject) => {
-      const end = (): void => {
-        timer.cancel();
-        signal.removeEventListener("abort", giveUp);
-      };
-      const giveUp = (): void => {
-        end();
-        resolve(tooLate);
-      };
-      const waitMs = Math.max(0, deadlineMs - REPLY_MARGIN_MS - clock.nowMs());
-      const timer = clock.startTimer("recursor client deadline", waitMs, giveUp);
-      if (signal.aborted) giveUp();
-      else signal.addEventListener("abort", giveUp, { once: true });
+      const client = new WaitingClient(resolve, context.signal, this.#clients);
+      client.begin(waitMs);
       outcome.then(
-        (judged) => {
-          end();
-          resolve(judged);
-        },
+        (judged) => client.end(judged),
         (problem: unknown) => {
-          end();
           reject(problem);
+          client.end(tooLate);
         },
       );
     });
+  }
+}
+
+/** Somebody who waits for an outcome for as long as its time is not up, and it is still there. */
+class WaitingClient implements Wait {
+  dueMs = 0;
+  waitIndex = -1;
+  readonly #resolve: (judged: JudgedOutcome) => void;
+  readonly #signal: StopSignal;
+  readonly #all: SharedWaits;
+
+  constructor(resolve: (judged: JudgedOutcome) => void, signal: StopSignal, all: SharedWaits) {
+    this.#resolve = resolve;
+    this.#signal = signal;
+    this.#all = all;
+  }
+
+  begin(waitMs: number): void {
+    this.#all.add(this, waitMs);
+    if (this.#signal.aborted) this.#giveUp();
+    else this.#signal.addEventListener("abort", this.#giveUp, { once: true });
+  }
+
+  readonly #giveUp = (): void => this.end(tooLate);
+
+  onDue(): void {
+    this.#giveUp();
+  }
+
+  /** Again: nothing. */
+  end(judged: JudgedOutcome): void {
+    this.#all.remove(this);
+    this.#signal.removeEventListener("abort", this.#giveUp);
+    this.#resolve(judged);
   }
 }
 

@@ -5,6 +5,7 @@
 import { type RRset, ttlSecondsAt } from "@sotto/dns/cache";
 import type { Runtime } from "@sotto/dns/runtime";
 import { RRType } from "@sotto/dns/wire";
+import type { Outcome } from "./outcome.ts";
 import type { FoundRRset, Scrubbed } from "./scrubber.ts";
 import type { JudgedOutcome } from "./validated-answers.ts";
 
@@ -72,4 +73,18 @@ export function withTtlMax(rrset: RRset, ttlSecondsMax: number): RRset {
   if (rrset.ttlSeconds <= ttlSecondsMax) return rrset;
   const proofs = rrset.proofs.map((proof) => withTtlMax(proof, ttlSecondsMax));
   return { ...rrset, ttlSeconds: ttlSecondsMax, asOfMs: undefined, proofs };
+}
+
+/** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
+export function withTtlsMax<T extends Exclude<Outcome, { kind: "failed" }>>(
+  outcome: T,
+  ttlSecondsMax: number,
+): T {
+  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
+  const chain = outcome.chain.map(cap);
+  if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
+  if (outcome.kind !== "negative") return { ...outcome, chain };
+  const { answer } = outcome;
+  const soa = answer.soa === undefined ? undefined : cap(answer.soa);
+  return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
 }

@@ -12,52 +12,68 @@ import {
 
 /** Sets by owner and type, in the order of the reply. */
 export class RRsetTable {
-  readonly #rrsets = new Map<string, Building>();
+  readonly #rrsets: GrowingRRset[] = [];
+  /** Undefined while there are so few that looking at all of them costs less than a key. */
+  #byKey: Map<string, GrowingRRset> | undefined = undefined;
+  /** Contents of sets with more than one record. */
+  #seen: Map<RRset, Set<string>> | undefined = undefined;
 
   get size(): number {
-    return this.#rrsets.size;
+    return this.#rrsets.length;
   }
 
   get(owner: Name, type: RRType): RRset | undefined {
-    return this.#rrsets.get(keyOf(owner, type))?.rrset;
+    return this.#find(owner, type);
+  }
+
+  #find(owner: Name, type: RRType): GrowingRRset | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(keyOf(owner, type));
+    for (const rrset of this.#rrsets) if (rrset.type === type && rrset.owner.equals(owner)) return rrset;
+    return undefined;
   }
 
   all(): readonly RRset[] {
-    return Array.from(this.#rrsets.values(), (building) => building.rrset);
+    return this.#rrsets;
   }
 
   atOwner(owner: Name): readonly RRset[] {
-    return this.all().filter((rrset) => rrset.owner.equals(owner));
+    return this.#rrsets.filter((rrset) => rrset.owner.equals(owner));
   }
 
   hasType(type: RRType): boolean {
-    for (const { rrset } of this.#rrsets.values()) if (rrset.type === type) return true;
+    for (const rrset of this.#rrsets) if (rrset.type === type) return true;
     return false;
   }
 
   /** Adds a record to its set; a record that is there twice counts once (RFC 2181 §5). */
   add(record: ResourceRecord, fromZone: Name): void {
-    const key = keyOf(record.owner, record.type);
-    let building = this.#rrsets.get(key);
-    if (building === undefined) {
-      building = { rrset: startRRset(record, fromZone), seen: undefined };
-      this.#rrsets.set(key, building);
+    const rrset = this.#find(record.owner, record.type);
+    if (rrset === undefined) {
+      this.#start(startRRset(record, fromZone));
       return;
     }
-    const { rrset } = building;
     // RFC 2181 §5.2: one TTL per set, the smallest when they differ.
     rrset.ttlSeconds = Math.min(rrset.ttlSeconds, record.ttl);
     // Most sets have one record, and nothing to compare it with.
-    building.seen ??= new Set(rrset.rdatas.map((rdata) => latin1.decode(rdata)));
+    this.#seen ??= new Map();
+    const seen = this.#seen.get(rrset) ?? new Set(rrset.rdatas.map((rdata) => latin1.decode(rdata)));
+    this.#seen.set(rrset, seen);
     const content = latin1.decode(record.rdata);
-    if (building.seen.has(content)) return;
-    building.seen.add(content);
+    if (seen.has(content)) return;
+    seen.add(content);
     rrset.rdatas.push(record.rdata);
+  }
+
+  #start(rrset: GrowingRRset): void {
+    this.#rrsets.push(rrset);
+    if (this.#rrsets.length > FEW)
+      this.#byKey ??= new Map(this.#rrsets.map((known) => [keyOf(known.owner, known.type), known]));
+    this.#byKey?.set(keyOf(rrset.owner, rrset.type), rrset);
   }
 
   /** Puts a signature beside the set it covers; without such a set it is dropped. */
   addSignature(record: ResourceRecord): void {
-    const rrset = this.#rrsets.get(keyOf(record.owner, uint16At(record.rdata, 0)))?.rrset;
+    const rrset = this.#find(record.owner, uint16At(record.rdata, 0));
     if (rrset !== undefined && rrset.signatures.length < SIGNATURES_MAX) rrset.signatures.push(record.rdata);
   }
 }
@@ -96,19 +112,12 @@ function reachesOut({ rdata }: ResourceRecord, zone: Name): boolean {
 
 /** The sets that deny: NSEC and NSEC3, signed ones only. */
 export function proofsOf(authorities: RRsetTable): RRset[] {
-  return authorities
+  const proofs = authorities
     .all()
     .filter(
       ({ type, signatures }) => signatures.length > 0 && (type === RRType.NSEC || type === RRType.NSEC3),
-    )
-    .slice(0, PROOFS_MAX);
-}
-
-/** A set that is being put together; `seen` does not outlive the table. */
-interface Building {
-  readonly rrset: GrowingRRset;
-  /** Contents of its records; undefined while there is one. */
-  seen: Set<string> | undefined;
+    );
+  return proofs.length > PROOFS_MAX ? proofs.slice(0, PROOFS_MAX) : proofs;
 }
 
 interface GrowingRRset extends RRset {
@@ -137,6 +146,8 @@ function keyOf(owner: Name, type: RRType): string {
 /** One character per octet, none lost: equal texts mean equal octets. */
 const latin1 = new TextDecoder("latin1");
 
+/** An answer has one or two, a denial four. */
+const FEW = 8;
 /** A reply to ANY for a well-equipped apex has about 30 sets; a chain of aliases has one per link. */
 const RRSETS_PER_SECTION_MAX = 256;
 /** Two algorithms in the middle of a roll make four; every signature costs a validator work (KeyTrap). */

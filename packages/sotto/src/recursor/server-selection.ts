@@ -45,7 +45,8 @@ export class ServerSelection {
   readonly #infra: InfraCache;
   readonly #random: Random;
   readonly #avoid: ReadonlySet<string>;
-  readonly #candidates = new Map<string, Candidate>();
+  /** As many as a referral can bring, and some that were looked up. */
+  readonly #candidates: Candidate[] = [];
   readonly #namesToLookUp: Name[] = [];
   readonly #added: Name[] = [];
   #lookUps = 0;
@@ -76,10 +77,12 @@ export class ServerSelection {
 
   /** Adds addresses of a server; false when none is of a usable family. */
   addAddresses(serverName: Name, addresses: readonly string[], port?: number): boolean {
-    const usable = addresses.filter((address) => this.#families.includes(familyOf(address)));
-    for (const address of usable) {
-      if (this.#candidates.has(address)) continue;
-      this.#candidates.set(address, {
+    let isUsable = false;
+    for (const address of addresses) {
+      if (!this.#families.includes(familyOf(address))) continue;
+      isUsable = true;
+      if (this.#candidates.some((known) => known.address === address)) continue;
+      this.#candidates.push({
         serverName,
         address,
         port,
@@ -88,7 +91,7 @@ export class ServerSelection {
         wasAskedPlain: false,
       });
     }
-    return usable.length > 0;
+    return isUsable;
   }
 
   /** Names of the servers known so far. */
@@ -104,7 +107,7 @@ export class ServerSelection {
 
   /** True when addresses are there that nobody asked yet. */
   get hasFresh(): boolean {
-    return [...this.#candidates.values()].some(({ state }) => state === "fresh");
+    return this.#candidates.some(({ state }) => state === "fresh");
   }
 
   /**
@@ -142,7 +145,7 @@ export class ServerSelection {
   /** The server that has been silent longest and is not known to understand EDNS. */
   #silent(): Candidate | undefined {
     let longest: Candidate | undefined;
-    for (const candidate of this.#candidates.values()) {
+    for (const candidate of this.#candidates) {
       const mayNeedPlain =
         candidate.state === "asked" &&
         !candidate.wasAskedPlain &&
@@ -165,7 +168,7 @@ export class ServerSelection {
   }
 
   #soonest(isEligible: (candidate: Candidate) => boolean): Candidate | undefined {
-    const eligible = [...this.#candidates.values()].filter(isEligible);
+    const eligible = this.#candidates.filter(isEligible);
     if (eligible.length === 0) return undefined;
     if (this.#random.below(EXPLORE_ONE_IN) === 0) return eligible[this.#random.below(eligible.length)];
     let best: Candidate | undefined;

@@ -39,8 +39,8 @@ import type { DelegationCache } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
-import { assertNever, type Outcome, type Sought, soughtKey } from "./outcome.ts";
-import { withTtlMax } from "./remaining-ttls.ts";
+import { assertNever, type Outcome, type Sought, soughtKey, withSets } from "./outcome.ts";
+import { withTtlMax, withTtlsMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
 
@@ -218,12 +218,21 @@ export class ValidatedAnswers {
     const known = this.#bogus.find(sought);
     if (known !== undefined)
       return Promise.resolve({ outcome: known, security: "bogus", extendedErrors: [] });
+    // The mesh joins those who ask the same; only what is done besides has to be done once.
+    if (validator === undefined) return this.#unvalidated(sought);
     const key = soughtKey(sought);
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
-    const started = this.#resolve(sought, validator, undefined).finally(() => this.#underWay.delete(key));
+    const started = this.#resolve(sought, validator, undefined);
+    const forget = (): void => void this.#underWay.delete(key);
+    started.then(forget, forget);
     this.#underWay.set(key, started);
     return started;
+  }
+
+  #unvalidated(sought: Sought): Promise<JudgedOutcome> {
+    const { mesh } = this.#parts;
+    return mesh.ask(mesh.begin(sought)).then(({ outcome }) => asTold(outcome));
   }
 
   /** Forgets what is remembered about a name and all below it. */
@@ -240,14 +249,14 @@ export class ValidatedAnswers {
   ): Promise<JudgedOutcome> {
     const { mesh } = this.#parts;
     const work = mesh.begin(sought);
-    const session = new Session(work, this.#parts);
     const first =
       refreshLeewayMs === undefined
         ? await mesh.ask(work)
         : await mesh.askAgain(work, sought, NOBODY, refreshLeewayMs);
     if (first === undefined) return unjudged(BUSY);
     let answered = first;
-    if (validator === undefined) return { ...unjudged(answered.outcome), security: wordOf(answered.outcome) };
+    if (validator === undefined) return asTold(answered.outcome);
+    const session = new Session(work, this.#parts);
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       const { outcome } = answered;
@@ -535,11 +544,9 @@ function unjudged(outcome: Outcome): JudgedOutcome {
   return { outcome, security: "indeterminate", extendedErrors: [] };
 }
 
-/** The same outcome with other sets, in the same order. */
-function withSets<T extends Found>(outcome: T, sets: readonly RRset[]): T {
-  const chain = sets.slice(0, outcome.chain.length);
-  if (outcome.kind !== "answer") return { ...outcome, chain };
-  return { ...outcome, chain, rrsets: sets.slice(chain.length) };
+/** Not validated, and as secure as somebody says who is believed. */
+function asTold(outcome: Outcome): JudgedOutcome {
+  return { outcome, security: wordOf(outcome), extendedErrors: [] };
 }
 
 /** A client that validates needs the denials by which we found out that nothing is signed here. */
@@ -550,25 +557,13 @@ function withProofs(outcome: Found, { status }: Verdict, hints: readonly RRset[]
   return { ...outcome, answer: { ...answer, proofs: [...answer.proofs, ...more] } };
 }
 
-/** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
-function withTtlsMax<T extends Found>(outcome: T, ttlSecondsMax: number): T {
-  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
-  const chain = outcome.chain.map(cap);
-  if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
-  if (outcome.kind !== "negative") return { ...outcome, chain };
-  const { answer } = outcome;
-  const soa = answer.soa === undefined ? undefined : cap(answer.soa);
-  return { ...outcome, chain, answer: { ...answer, soa, proofs: answer.proofs.map(cap) } };
-}
-
 /** Secure when every part was said to be so by a forwarder that is believed. */
 function wordOf(outcome: Outcome): CachedSecurity {
   if (outcome.kind === "failed" || outcome.kind === "overflow") return "indeterminate";
   const found = outcome.kind === "answer" ? outcome.rrsets : [outcome.answer];
-  const parts = [...outcome.chain.filter(({ synthesizedFrom }) => synthesizedFrom === undefined), ...found];
-  return parts.length > 0 && parts.every(({ security }) => security === "secure")
-    ? "secure"
-    : "indeterminate";
+  if (!areSecure(found)) return "indeterminate";
+  const own = outcome.chain.filter(({ synthesizedFrom }) => synthesizedFrom === undefined);
+  return own.length + found.length > 0 && areSecure(own) ? "secure" : "indeterminate";
 }
 
 /** Only what was validated is told to be so. */
@@ -577,8 +572,11 @@ function securityOf(found: CacheFinding | undefined): CachedSecurity {
   const sets = found.kind === "answer" ? [...found.before, ...found.rrsets] : [];
   if (found.kind === "alias") sets.push(...found.chain);
   const all = found.kind === "negative" ? [found.answer] : sets;
-  return all.every(({ security }) => security === "secure") ? "secure" : "indeterminate";
+  return areSecure(all) ? "secure" : "indeterminate";
 }
+
+const areSecure = (all: readonly Pick<RRset, "security">[]): boolean =>
+  all.every((one) => one.security === "secure");
 
 const NOT_CACHED: Outcome = {
   kind: "negative",

@@ -11,7 +11,8 @@ export class ZoneWork {
   lastResort: Scrubbed | undefined = undefined;
   /** How often other sources than the delegation have been looked at for servers. */
   widened = 0;
-  readonly #lookUps = new Set<Promise<void>>();
+  /** Undefined until there is one. */
+  #lookUps: Set<Promise<void>> | undefined = undefined;
 
   constructor(selection: ServerSelection, inquiry: Inquiry) {
     this.selection = selection;
@@ -20,7 +21,7 @@ export class ZoneWork {
 
   /** True while a reply or an address may still come. */
   get isOpen(): boolean {
-    return this.inquiry.isOpen || this.#lookUps.size > 0;
+    return this.inquiry.isOpen || this.looksUp;
   }
 
   /**
@@ -32,17 +33,24 @@ export class ZoneWork {
     return this.inquiry.next(waitMs, Promise.any(lookUps));
   }
 
-  /** Waits for whatever is under way. */
+  /** Waits for a reply, or for one of the look-ups that are under way. */
   waitForAnything(waitMs: number): Promise<Arrival | undefined> {
-    return this.inquiry.next(waitMs, this.#lookUps.size > 0 ? Promise.race(this.#lookUps) : undefined);
+    return this.inquiry.next(waitMs, Promise.race(this.#lookUps ?? []));
+  }
+
+  /** True while addresses are looked up. */
+  get looksUp(): boolean {
+    return this.#lookUps !== undefined && this.#lookUps.size > 0;
   }
 
   #track(lookUp: Promise<void>): void {
+    this.#lookUps ??= new Set();
+    const all = this.#lookUps;
     const done = lookUp
       .catch(() => undefined)
       .then(() => {
-        this.#lookUps.delete(done);
+        all.delete(done);
       });
-    this.#lookUps.add(done);
+    all.add(done);
   }
 }

@@ -4,7 +4,7 @@
  * outcome, which is counted.
  */
 import type { MessageCache } from "@sotto/dns/cache";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, SharedWaits, type Wait } from "@sotto/dns/runtime";
 import type { MessageHandler, Query, QueryChannel, Reply, Responder } from "@sotto/dns/transport";
 import {
   EdeCode,
@@ -57,6 +57,8 @@ export class QueryService implements MessageHandler {
   readonly #runtime: Runtime;
   readonly #view = new MessageView();
   readonly #writer = new OctetWriter(4096);
+  /** Queries in the pipeline. */
+  readonly #late: SharedWaits;
   #pending = 0;
   #whenIdle: (() => void)[] = [];
 
@@ -73,6 +75,7 @@ export class QueryService implements MessageHandler {
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
     this.#prefetches = options.prefetch ?? true;
     this.#runtime = runtime;
+    this.#late = new SharedWaits({ name: "query-deadline", isBackground: true }, runtime.clock);
   }
 
   /** What became of all messages so far. */
@@ -136,29 +139,45 @@ export class QueryService implements MessageHandler {
   }
 
   /** Never rejects. `octets` are the query's own. */
-  async #throughPipeline(octets: Uint8Array, channel: QueryChannel): Promise<Uint8Array | undefined> {
-    const { clock } = this.#runtime;
+  #throughPipeline(octets: Uint8Array, channel: QueryChannel): Promise<Uint8Array | undefined> {
     const view = new MessageView();
     view.reset(octets);
-    const context = new PipelineContext(clock.nowMs() + this.#deadlineMs);
-    const late = Promise.withResolvers<undefined>();
-    const giveUp = (): void => {
-      context.abort();
-      late.resolve(undefined);
-    };
-    const timer = clock.startTimer("query-deadline", this.#deadlineMs + DEADLINE_GRACE_MS, giveUp, true);
+    const context = new PipelineContext(this.#runtime.clock.nowMs() + this.#deadlineMs);
     this.#pending++;
-    try {
+    return new Promise((resolve) => {
+      const pending = new PendingQuery(context, () => {
+        this.#settle();
+        resolve(this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_LATE));
+      });
+      const end = (answer: () => Uint8Array | undefined): void => {
+        if (pending.isOver) return;
+        pending.isOver = true;
+        this.#late.remove(pending);
+        this.#settle();
+        resolve(answer());
+      };
+      this.#late.add(pending, this.#deadlineMs + DEADLINE_GRACE_MS);
       const query: Query = { octets, view, origin: channel.origin };
-      const reply = await Promise.race([this.#responder.respond(query, context), late.promise]);
-      return reply === undefined
-        ? this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_LATE)
-        : this.#finish(query, channel, reply);
+      this.#respond(query, context).then(
+        (reply) => end(() => this.#finishOrFail(query, channel, reply)),
+        (error: unknown) => end(() => this.#fail(view, channel, error)),
+      );
+    });
+  }
+
+  #respond(query: Query, context: PipelineContext): Promise<Reply> {
+    try {
+      return this.#responder.respond(query, context);
     } catch (error) {
-      return this.#fail(view, channel, error);
-    } finally {
-      timer.cancel();
-      this.#settle();
+      return Promise.reject(error);
+    }
+  }
+
+  #finishOrFail(query: Query, channel: QueryChannel, reply: Reply): Uint8Array | undefined {
+    try {
+      return this.#finish(query, channel, reply);
+    } catch (error) {
+      return this.#fail(query.view, channel, error);
     }
   }
 
@@ -213,6 +232,27 @@ export class QueryService implements MessageHandler {
       // The same bug once more, already published and counted: no answer is all that is left.
       return undefined;
     }
+  }
+}
+
+/** A query in the pipeline, until its time is up. */
+class PendingQuery implements Wait {
+  dueMs = 0;
+  waitIndex = -1;
+  isOver = false;
+  readonly #context: PipelineContext;
+  readonly #onLate: () => void;
+
+  constructor(context: PipelineContext, onLate: () => void) {
+    this.#context = context;
+    this.#onLate = onLate;
+  }
+
+  onDue(): void {
+    this.#context.abort();
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#onLate();
   }
 }
 

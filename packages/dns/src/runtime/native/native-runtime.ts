@@ -1,4 +1,4 @@
-/** The real world with the native engine for listeners, where there is one; all else is the portable engine's. */
+/** The real world with the native engine for listeners and datagrams, where there is one; all else is the portable engine's. */
 import type { Socket } from "node:net";
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
@@ -6,6 +6,7 @@ import type { AcceptedConnections } from "../node/accepted-connections.ts";
 import { ChannelEvents } from "../node/channel-events.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
 import type { Runtime } from "../runtime.ts";
+import { openNativeClientDatagram } from "./native-client-datagram.ts";
 import { openNativeDatagram } from "./native-datagram.ts";
 import { type AcceptedDescriptor, openNativeListener } from "./native-listener.ts";
 import { type NativeLoop, nativeLoop } from "./native-loop.ts";
@@ -17,7 +18,7 @@ export interface NativeRuntime extends Runtime {
 }
 
 /**
- * As `nodeRuntime`, with listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
+ * As `nodeRuntime`, with UDP sockets and listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
  * by `engineProblem`, and by the event `runtime.engine-unavailable`. `sockets` and `descriptors`: connections may go to other threads and come
  * from them, those of the portable engine (HTTP is always its) and those of this one.
  */
@@ -56,6 +57,6 @@ function nativeNetwork(
     bindDatagram: (options, handlers) =>
       options.connectTo === undefined
         ? openNativeDatagram(loop, options, handlers)
-        : portable.bindDatagram(options, handlers),
+        : openNativeClientDatagram(loop, options.connectTo, options, handlers),
   };
 }

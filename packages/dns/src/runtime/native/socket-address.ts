@@ -10,6 +10,13 @@ export const AF_INET6 = 10;
 
 /** Writes an endpoint at `at`; gives its octets, 0 for what is no address. IPv6 sockets want IPv4 addresses mapped (RFC 4291 §2.5.5.2). */
 export function encodeEndpoint(view: DataView, at: number, endpoint: Endpoint, isIpv6: boolean): number {
+  const number = isIpv6 ? -1 : ipv4Number(endpoint.address);
+  if (number >= 0) {
+    view.setUint16(at, AF_INET, true);
+    view.setUint16(at + 2, endpoint.port);
+    view.setUint32(at + 4, number);
+    return IPV4_OCTETS;
+  }
   const [text = "", zone] = endpoint.address.split("%");
   const parsed = tryParseAddress(text);
   if (!parsed.ok) return 0;
@@ -26,6 +33,29 @@ export function encodeEndpoint(view: DataView, at: number, endpoint: Endpoint, i
   writeIpv6(view, at + 8, octets);
   view.setUint32(at + 24, zone === undefined ? 0 : zoneIndex(zone), true);
   return ADDRESS_OCTETS_MAX;
+}
+
+/** The number of a dotted quad as {@link ipv4Text} writes it, without an object; -1 for other texts, which may be addresses as well. */
+function ipv4Number(text: string): number {
+  let number = 0;
+  let part = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || ++dots > 3) return -1;
+      number = number * 256 + part;
+      part = 0;
+      digits = 0;
+      continue;
+    }
+    if (code < DIGIT_0 || code > DIGIT_0 + 9 || (digits > 0 && part === 0)) return -1;
+    part = part * 10 + code - DIGIT_0;
+    digits++;
+    if (part > 255) return -1;
+  }
+  return digits > 0 && dots === 3 ? number * 256 + part : -1;
 }
 
 /** Writes the 16 octets of an address, an IPv4 one mapped. */
@@ -70,3 +100,5 @@ function zoneIndex(zone: string): number {
 }
 
 const IPV4_OCTETS = 16;
+const DOT = 0x2e;
+const DIGIT_0 = 0x30;

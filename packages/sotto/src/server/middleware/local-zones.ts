@@ -8,6 +8,7 @@ import {
   EdeCode,
   makeMessage,
   type Name,
+  NamesAbove,
   parseName,
   Rcode,
   type ResourceRecord,
@@ -59,7 +60,8 @@ export function localZones(options: LocalZonesOptions): Middleware {
   const zones = builtinZones(options);
   for (const { name, kind } of options.zones ?? []) {
     const soa = options.records.find(({ owner, type }) => type === RRType.SOA && owner.equals(name));
-    zones.set(name.key, { name, kind, soa });
+    // What holds for everything is not local.
+    if (!name.isRoot) zones.set(name, { name, kind, soa });
   }
   const own = new Map<string, ResourceRecord[]>();
   for (const record of options.records)
@@ -70,7 +72,7 @@ export function localZones(options: LocalZonesOptions): Middleware {
     return {
       respond(query, context) {
         const { qname, qtype } = query.view;
-        const zone = findZone(zones, qname);
+        const zone = zones.closest(qname);
         const reply = zone === undefined ? undefined : configuredReply(query, zone, own);
         if (reply === "pass on") return next.respond(query, context);
         if (reply !== undefined) return Promise.resolve(reply);
@@ -89,14 +91,14 @@ export function localZones(options: LocalZonesOptions): Middleware {
   };
 }
 
-function builtinZones(options: LocalZonesOptions): Map<string, Zone> {
-  const zones = new Map<string, Zone>();
+function builtinZones(options: LocalZonesOptions): NamesAbove<Zone> {
+  const zones = new NamesAbove<Zone>();
   if (!options.builtin) return zones;
   const except = new Set(options.except.map((name) => name.key));
   for (const { name: text, kind, pointer } of BUILTIN_ZONES) {
     const name = parseName(text);
     if (except.has(name.key)) continue;
-    zones.set(name.key, {
+    zones.set(name, {
       name,
       kind,
       soa: soaOf(name),
@@ -113,14 +115,6 @@ function parentsOf(records: readonly ResourceRecord[]): Set<string> {
     for (let name = owner.parent(); !name.isRoot; name = name.parent()) parents.add(name.key);
   }
   return parents;
-}
-
-function findZone(zones: ReadonlyMap<string, Zone>, qname: Name): Zone | undefined {
-  for (let name = qname; !name.isRoot; name = name.parent()) {
-    const zone = zones.get(name.key);
-    if (zone !== undefined) return zone;
-  }
-  return undefined;
 }
 
 function ownReply(query: Query, records: readonly ResourceRecord[], zone: Zone | undefined): Reply {

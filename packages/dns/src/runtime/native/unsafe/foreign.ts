@@ -51,6 +51,7 @@ const SIGNATURES = {
   malloc: { arguments: [WORD], return: WORD },
   socket: { arguments: [INT, INT, INT], return: INT },
   bind: { arguments: [INT, WORD, UINT], return: INT },
+  connect: { arguments: [INT, WORD, UINT], return: INT },
   listen: { arguments: [INT, INT], return: INT },
   accept4: { arguments: [ANY, ANY, ANY, ANY], return: INT },
   getsockname: { arguments: [INT, WORD, WORD], return: INT },

@@ -85,6 +85,12 @@ export class Sockets {
     return Failed;
   }
 
+  /** Gives a datagram socket its only peer; false when the system refuses. */
+  connect(fd: number, peer: Endpoint): boolean {
+    const octets = encodeEndpoint(this.#address.view, 0, peer, peer.address.includes(":"));
+    return this.#result(this.#foreign.calls.connect(fd, this.#address.address, octets)) === 0;
+  }
+
   /** Accepted connections have TCP_NODELAY from here. */
   listen(fd: number, backlog: number): boolean {
     this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);

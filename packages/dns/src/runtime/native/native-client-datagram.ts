@@ -1,0 +1,137 @@
+/**
+ * UDP sockets that are connected to one peer. What is sent in a turn leaves at its end, so that a peer that sleeps is woken once;
+ * what has come is read without a callback of libuv for each datagram, and without memory of its own.
+ */
+import { DnsError } from "../dns-error.ts";
+import type { DatagramHandlers, DatagramOptions, DatagramSocket, Endpoint } from "../network.ts";
+import { endpointText, toDnsError } from "../node/system-problem.ts";
+import { type NativeLoop, type TurnEnd, Watch, type Watcher } from "./native-loop.ts";
+import { Ready } from "./unsafe/event-set.ts";
+import { Blocked } from "./unsafe/sockets.ts";
+
+/** Binds and connects. Rejects with a `DnsError`. */
+export async function openNativeClientDatagram(
+  loop: NativeLoop,
+  peer: Endpoint,
+  options: DatagramOptions,
+  handlers: DatagramHandlers,
+): Promise<DatagramSocket> {
+  const { sockets } = loop;
+  const fd = sockets.open("udp", options);
+  if (fd < 0 || !sockets.connect(fd, peer)) {
+    const problem = sockets.lastProblem(fd < 0 ? "bind" : "connect", fd < 0 ? options.local : peer);
+    if (fd >= 0) sockets.close(fd);
+    throw toDnsError(problem, whatOf(peer), "connect");
+  }
+  // What came between binding and connecting may be anybody's.
+  for (let i = 0; i < STRANGERS_MAX && sockets.read(fd) >= 0; i++);
+  return new NativeClientDatagram(loop, fd, peer, options, handlers);
+}
+
+class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
+  readonly local: Endpoint;
+  readonly #loop: NativeLoop;
+  readonly #watch: Watch;
+  readonly #peer: Endpoint;
+  readonly #handlers: DatagramHandlers;
+  readonly #isBackground: boolean;
+  /** For the end of the turn, or for when the system has room. */
+  #waiting: Uint8Array[] = [];
+  #isFlushPlanned = false;
+  #isClosed = false;
+
+  constructor(
+    loop: NativeLoop,
+    fd: number,
+    peer: Endpoint,
+    options: DatagramOptions,
+    handlers: DatagramHandlers,
+  ) {
+    this.#loop = loop;
+    this.#watch = new Watch(loop, fd, this);
+    this.#peer = peer;
+    this.#handlers = handlers;
+    this.#isBackground = options.isBackground === true;
+    this.local = loop.sockets.localOf(fd) ?? options.local;
+    if (!this.#watch.want(Ready.In)) {
+      this.#watch.close("orderly");
+      throw toDnsError(loop.events.problem, whatOf(peer), "connect");
+    }
+    if (!this.#isBackground) loop.events.hold();
+  }
+
+  /** `octets` must not change in this turn. */
+  send(octets: Uint8Array): void {
+    if (this.#isClosed) return;
+    if (this.#waiting.length >= WAITING_MAX) {
+      this.#tell(new DnsError("ERR_QUOTA_EXCEEDED", "the system takes no more datagrams"));
+      return;
+    }
+    this.#waiting.push(octets);
+    if (this.#isFlushPlanned) return;
+    this.#isFlushPlanned = true;
+    this.#loop.thisTurn(this);
+  }
+
+  turnEnds(): void {
+    this.#isFlushPlanned = false;
+    const waiting = this.#waiting;
+    const { sockets } = this.#loop;
+    let left = 0;
+    for (; left < waiting.length && !this.#isClosed; left++) {
+      const octets = waiting[left] ?? NOTHING;
+      sockets.output.set(octets);
+      const sent = sockets.writeOutput(this.#watch.fd, octets.length);
+      if (sent === Blocked) break;
+      if (sent < 0) this.#tell(sockets.lastProblem("send"));
+    }
+    this.#waiting = left >= waiting.length ? [] : waiting.slice(left);
+    if (!this.#isClosed) this.#watch.want(this.#waiting.length > 0 ? Ready.In | Ready.Out : Ready.In);
+  }
+
+  #tell(problem: Error): void {
+    if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, whatOf(this.#peer), "query"));
+  }
+
+  onReady(ready: number): void {
+    if ((ready & Ready.Out) !== 0) this.turnEnds();
+    if ((ready & ~Ready.Out) !== 0) this.#read();
+  }
+
+  /** Other sockets have their turn in between: what is left here is told again. */
+  #read(): void {
+    const { sockets } = this.#loop;
+    for (let i = 0; i < READS_PER_TURN && !this.#isClosed; i++) {
+      const octets = sockets.read(this.#watch.fd);
+      if (octets === Blocked) return;
+      if (octets < 0) this.#tell(sockets.lastProblem("recv"));
+      else this.#handlers.onMessage(sockets.input.subarray(0, octets), this.#peer, this);
+    }
+  }
+
+  abandon(): void {
+    this.#isClosed = true;
+  }
+
+  /** What was sent before leaves first, as far as the system has room: who closes waits for no reply. */
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.turnEnds();
+    this.#isClosed = true;
+    this.#watch.close("orderly");
+    if (!this.#isBackground) this.#loop.events.release();
+    return Promise.resolve();
+  }
+}
+
+function whatOf(peer: Endpoint): string {
+  return `UDP socket to ${endpointText(peer)}`;
+}
+
+const NOTHING = new Uint8Array(0);
+/** More than come to a fresh port in the microseconds before it is connected; what a flood brings beyond is for the ids to tell. */
+const STRANGERS_MAX = 64;
+/** Before others have their turn. */
+const READS_PER_TURN = 16;
+/** As many as a recursor puts on one socket (decision 22), twice over; more are told and not sent. */
+const WAITING_MAX = 256;
