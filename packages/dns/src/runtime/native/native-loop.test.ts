@@ -55,3 +55,16 @@ test("what fails does not take with it what was planned beside it", {
   const { stdout } = spawnSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" });
   assert.deepEqual(stdout.trim().split("\n"), ["failed", "this turn", "failed", "failed", "next turn"]);
 });
+
+// A worker may be without the engine that gave it a connection: its client waited for as long as the process lived.
+test("a connection on its way is closed also where there is no engine", () => {
+  const script = `
+    import { fstatSync, openSync } from "node:fs";
+    import { closeDescriptor } from "./native-runtime.ts";
+    const fd = openSync("native-runtime.ts");
+    closeDescriptor(fd);
+    try { fstatSync(fd); } catch ({ code }) { console.log(code); }`;
+  const args = ["--conditions=source", "--no-experimental-ffi", "--input-type=module", "-e", script];
+  const { stdout } = spawnSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" });
+  assert.equal(stdout, "EBADF\n");
+});
