@@ -91,6 +91,17 @@ test("what is longer than any datagram is told, not thrown", { skip }, async (co
   assert.match((await told.promise).message, /EMSGSIZE/);
 });
 
+// A front end asks one backend for all its clients, and more than waited had become of a turn's queries: all that stood on the socket failed.
+test("as many as are sent in a turn leave", { skip }, async (context) => {
+  const { socket: ear, heard, end } = await openEar(context);
+  const told: Error[] = [];
+  const socket = await open(context, ear.local, { onError: (problem) => told.push(problem) });
+  for (let i = 0; i < 600; i++) socket.send(Uint8Array.of(1), ear.local);
+  socket.send(Uint8Array.of(END), ear.local);
+  await end;
+  assert.deepEqual([heard.length, told], [600, []]);
+});
+
 test("what waits for room leaves as it was when it was sent", { skip }, async (context) => {
   const { socket: ear, heard, end } = await openEar(context);
   let hasRoom = false;

@@ -47,6 +47,8 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
   /** For the end of the turn, or for when the system has room. */
   #waiting: Uint8Array[] = [];
   #isFlushPlanned = false;
+  /** The system takes no more for now, and an event will tell when it does. */
+  #isBlocked = false;
   #isClosed = false;
 
   constructor(
@@ -72,14 +74,18 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
   /** `octets` must not change in this turn. Who is told of a failure may send and close. */
   send(octets: Uint8Array): void {
     if (this.#isClosed) return;
-    if (this.#waiting.length >= WAITING_MAX) {
-      this.#tell(new DnsError("ERR_QUOTA_EXCEEDED", "the system takes no more datagrams"));
+    if (this.#isBlocked) {
+      // Beyond this turn octets are whoever's sent them.
+      if (this.#waiting.length < WAITING_MAX) this.#waiting.push(octets.slice());
+      else this.#tell(new DnsError("ERR_QUOTA_EXCEEDED", "the system takes no more datagrams"));
       return;
     }
     this.#waiting.push(octets);
-    if (this.#isFlushPlanned) return;
-    this.#isFlushPlanned = true;
-    this.#loop.thisTurn(this);
+    if (this.#waiting.length >= TOGETHER_MAX) this.turnEnds();
+    else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      this.#loop.thisTurn(this);
+    }
   }
 
   turnEnds(): void {
@@ -92,17 +98,14 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
       const sent = sockets.send(this.#watch.fd, octets);
       if (sent === Blocked) {
         this.#waiting.unshift(octets);
-        this.#keepWaiting();
+        if (!this.#isBlocked) this.#waiting = this.#waiting.map((one) => one.slice());
+        this.#isBlocked = true;
         break;
       }
+      this.#isBlocked = false;
       if (sent < 0) this.#tell(sockets.lastProblem("send"));
     }
-    if (!this.#isClosed) this.#watch.want(this.#waiting.length > 0 ? Ready.In | Ready.Out : Ready.In);
-  }
-
-  /** Beyond this turn octets are whoever's sent them. */
-  #keepWaiting(): void {
-    this.#waiting = this.#waiting.map((octets) => octets.slice());
+    if (!this.#isClosed) this.#watch.want(this.#isBlocked ? Ready.In | Ready.Out : Ready.In);
   }
 
   #tell(problem: Error): void {
@@ -148,5 +151,7 @@ function whatOf(peer: Endpoint): string {
 const STRANGERS_MAX = 1024;
 /** Before others have their turn. */
 const READS_PER_TURN = 16;
-/** As many as a recursor puts on one socket (decision 22), twice over; more are told and not sent. */
-const WAITING_MAX = 256;
+/** As many wait for the end of a turn; with more the turn is long enough. */
+const TOGETHER_MAX = 256;
+/** For room in the system: as many queries as a front end puts on one socket, some 100 octets each; more are told and not sent. */
+const WAITING_MAX = 4096;
