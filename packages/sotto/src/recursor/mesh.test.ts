@@ -134,6 +134,30 @@ test("failures of a question are cached, those of circumstances are not [9520-3-
   }
 });
 
+test("runs for several types of a name are joined each by its own, and end in any order", async () => {
+  const types = [RRType.A, RRType.AAAA, RRType.MX, RRType.TXT];
+  const started: RRType[] = [];
+  const finish = new Map<RRType, () => void>();
+  const mesh = new Mesh(
+    (run) => {
+      started.push(run.sought.type);
+      return new Promise((resolve) => finish.set(run.sought.type, () => resolve(nothing)));
+    },
+    1000,
+    new SimClock(),
+  );
+  const ask = (type: RRType): Promise<Outcome> => askMesh(mesh, { name: a.name, type });
+  const all = [...types, ...types].map(ask);
+  assert.deepEqual([started, mesh.size], [types, 4]);
+  for (const [i, type] of [RRType.AAAA, RRType.A, RRType.TXT, RRType.MX].entries()) {
+    finish.get(type)?.();
+    await all[types.indexOf(type)];
+    assert.equal(mesh.size, 3 - i);
+  }
+  await Promise.all(all);
+  assert.equal(started.length, 4);
+});
+
 async function askMesh(mesh: Mesh, sought: Sought): Promise<Outcome> {
   return (await mesh.ask(mesh.begin(sought))).outcome;
 }
