@@ -84,8 +84,8 @@ async function warmUp(
 ): Promise<void> {
   for (const step of steps) {
     signal.throwIfAborted();
-    // New names stay new, and memory is measured from the start of the server.
-    if (!isOfMemory(step.test) && step.test.key !== "cold") await meter.measure(step, options);
+    // Memory is measured from the start of the server.
+    if (!isOfMemory(step.test)) await meter.measure(step, options);
   }
 }
 

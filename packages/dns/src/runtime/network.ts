@@ -83,6 +83,11 @@ export interface ByteStream {
   end(): void;
   /** Aborts at once with a reset. */
   reset(): void;
+  /**
+   * Tells the peer at once what has arrived, instead of when there is something to send or 40 ms have passed: it may wait with its
+   * next octets until then (Nagle's algorithm). Absent where nobody asked for it, or it cannot be had.
+   */
+  acknowledge?(): void;
   /** Whether the process may end although the stream is open; at first it may not. Absent where there is no process. */
   setBackground?(isBackground: boolean): void;
   /** Stops reading, so that the peer's window fills. */
@@ -132,6 +137,8 @@ export interface ConnectOptions {
    * and the server agree (RFC 7413). Where it cannot be had the connection is an ordinary one.
    */
   readonly fastOpen?: boolean | undefined;
+  /** Asks for {@link ByteStream.acknowledge}. Absent: false. */
+  readonly acknowledges?: boolean | undefined;
 }
 
 /** The stage at which an outgoing stream failed; messages for people name it. */

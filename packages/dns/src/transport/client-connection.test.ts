@@ -29,6 +29,21 @@ test("replies may be cut at every octet, and at every pair of octets [1035-4.2.2
   }
 });
 
+test("a reply that is borrowed is the octets it came in", () => {
+  const bench = new Bench();
+  const memories: ArrayBufferLike[] = [];
+  bench.ask("www.example.", {
+    borrowsReply: true,
+    settle: (outcome) => {
+      assert.equal(outcome.kind, "reply");
+      memories.push(outcome.octets.buffer);
+    },
+  });
+  const wire = frameMessage(replyTo(only(bench.sent())));
+  bench.receive(wire);
+  assert.deepEqual(memories, [wire.buffer]);
+});
+
 test("a reply belongs to its receiver: the octets it came in may be used again", () => {
   const bench = new Bench();
   const { outcomes } = bench.ask("www.example.");

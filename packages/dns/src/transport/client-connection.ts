@@ -15,7 +15,8 @@ import {
 import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
 import { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";
-import { hasQuestion } from "./reply-match.ts";
+import { FlightTable, type TableFlight } from "./flight-table.ts";
+import { echoesQuestion } from "./reply-match.ts";
 
 /** What a connection does to its surroundings. Calls never come back into the connection within the same call. */
 export interface ConnectionHost {
@@ -45,20 +46,24 @@ const NEXT_STATES: Readonly<Record<ConnectionState, readonly ConnectionState[]>>
   closed: [],
 };
 
-interface Flight {
-  /** {@link NO_QUERY} once it is answered: the map of flights keeps what went through it alive until the next full collection. */
+/** A query from when it is given until it is answered. */
+class Flight implements TableFlight<Flight> {
+  /** {@link NO_QUERY} once it is answered: what has grown old with it would keep it alive until the next full collection. */
   query: ConnectionQuery;
-  readonly sentAtMs: number;
+  readonly isReused: boolean;
+  id = -1;
+  nth = 0;
+  next: Flight | undefined = undefined;
+  sentAtMs = 0;
   /** The query's deadline, or an earlier one on a connection that has yet to show that it works. */
-  dueMs: number;
-  readonly isReused: boolean;
+  dueMs = 0;
   /** False once nobody waits: the id stays taken until the late reply or the end of the connection. */
-  isAwaited: boolean;
-}
+  isAwaited = true;
 
-interface Waiting {
-  readonly query: ConnectionQuery;
-  readonly isReused: boolean;
+  constructor(query: ConnectionQuery, isReused: boolean) {
+    this.query = query;
+    this.isReused = isReused;
+  }
 }
 
 /** Counters of one connection. */
@@ -84,8 +89,9 @@ export class ClientConnection {
   readonly #random: Random;
   readonly #reader = new FrameReader();
   readonly #view = new MessageView();
-  readonly #flights = new Map<number, Flight>();
-  #queue: Waiting[] = [];
+  readonly #flights = new FlightTable<Flight>();
+  /** What has not been sent. */
+  #queue: Flight[] = [];
   #state: ConnectionState = "connecting";
   #awaited = 0;
   #isBlocked = false;
@@ -120,6 +126,12 @@ export class ClientConnection {
     return this.#awaited + this.#queue.length;
   }
 
+  /** Queries that leave together when this turn ends; 0 while they wait for something else, or some were not answered in time. */
+  get gathered(): number {
+    const isWell = this.#state === "open" && !this.#isBlocked && this.#flights.size === this.#awaited;
+    return this.#isFlushRequested && isWell ? this.#queue.length : 0;
+  }
+
   /** True when another query would be sent at once. */
   get hasRoom(): boolean {
     return this.#queue.length === 0 && this.#flights.size < this.#limits.inFlightMax && !this.#isBlocked;
@@ -132,7 +144,7 @@ export class ClientConnection {
 
   /** Message ids that must not be used for another query now (RFC 7766 §6.2.1). */
   get takenIds(): number[] {
-    return [...this.#flights.keys()];
+    return this.#flights.values().map(({ id }) => id);
   }
 
   /** How long the connection may now stay without queries, milliseconds. */
@@ -167,7 +179,7 @@ export class ClientConnection {
       query.settle({ kind: "refused" });
       return;
     }
-    this.#queue.push({ query, isReused: this.counters.sent > 0 });
+    this.#queue.push(new Flight(query, this.counters.sent > 0));
     this.#wantTimer(query.deadlineMs);
     this.#wantFlush();
   }
@@ -192,27 +204,34 @@ export class ClientConnection {
     const { inFlightMax, queriesMax } = this.#limits;
     const room = Math.min(inFlightMax - this.#flights.size, queriesMax - this.counters.sent);
     if (room <= 0 || this.#queue.length === 0) return;
-    const leaving = this.#queue.splice(0, room);
+    const leaving = this.#takeFirst(room);
     let octets = 0;
     for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;
     const batch = new Uint8Array(octets);
     const patienceMs = this.#patienceMs(nowMs);
     this.#silentSinceMs ??= nowMs;
     let at = 0;
-    for (const { query, isReused } of leaving) {
+    for (const flight of leaving) {
+      const { query } = flight;
       const id = this.#freshId();
       setUint16(batch, at, query.octets.length);
       batch.set(query.octets, at + FRAME_PREFIX_OCTETS);
       setUint16(batch, at + FRAME_PREFIX_OCTETS, id);
       at += FRAME_PREFIX_OCTETS + query.octets.length;
-      const dueMs =
+      flight.sentAtMs = nowMs;
+      flight.dueMs =
         query.isPatient === true ? query.deadlineMs : Math.min(query.deadlineMs, nowMs + patienceMs);
-      this.#flights.set(id, { query, sentAtMs: nowMs, dueMs, isReused, isAwaited: true });
-      this.#wantTimer(dueMs);
+      this.#flights.add(id, flight);
+      this.#wantTimer(flight.dueMs);
       this.#awaited++;
     }
     this.counters.sent += leaving.length;
     this.#isBlocked = !this.#host.write(batch);
+  }
+
+  /** So many of what waits, at most. */
+  #takeFirst(count: number): Flight[] {
+    return this.#queue.length > count ? this.#queue.splice(0, count) : this.#takeQueue();
   }
 
   /** A server may be slow, but a connection has to show that it is there: sooner after a pause, later when the last reply took long. */
@@ -309,9 +328,9 @@ export class ClientConnection {
 
   /** What was sent into the same silence later need not wait as long to go on over a fresh connection. */
   #giveUpWaiting(nowMs: number): void {
-    const others = [...this.#flights.values()].filter(
-      ({ isAwaited, query }) => isAwaited && query.isPatient !== true,
-    );
+    const others = this.#flights
+      .values()
+      .filter(({ isAwaited, query }) => isAwaited && query.isPatient !== true);
     for (const flight of others) this.#abandon(flight, nowMs);
     this.drain(nowMs);
     this.#goOn(nowMs);
@@ -349,7 +368,7 @@ export class ClientConnection {
       this.#loseAll(undefined);
       return false;
     }
-    this.#flights.delete(this.#view.id);
+    this.#flights.remove(flight);
     const { query } = flight;
     flight.query = NO_QUERY;
     if (!flight.isAwaited) {
@@ -367,7 +386,8 @@ export class ClientConnection {
     }
     this.#noteKeepalive(query, nowMs);
     const { sentAtMs, isReused } = flight;
-    query.settle({ kind: "reply", octets: message.slice(), sentAtMs, receivedAtMs: nowMs, isReused });
+    const octets = query.borrowsReply === true ? message : message.slice();
+    query.settle({ kind: "reply", octets, sentAtMs, receivedAtMs: nowMs, isReused });
     return this.#reads;
   }
 
@@ -380,7 +400,7 @@ export class ClientConnection {
   #isReplyTo(flight: Flight, problem: string | undefined): boolean {
     const view = this.#view;
     if (view.octets.length < 12 || !view.isResponse || view.opcode !== 0) return false;
-    return problem !== undefined || view.questionCount === 0 || hasQuestion(view, flight.query.question);
+    return problem !== undefined || view.questionCount === 0 || echoesQuestion(view, flight.query.octets);
   }
 
   #noteKeepalive(query: ConnectionQuery, nowMs: number): void {
@@ -424,7 +444,7 @@ export class ClientConnection {
     this.#host.end();
   }
 
-  #takeQueue(): Waiting[] {
+  #takeQueue(): Flight[] {
     const waiting = this.#queue;
     this.#queue = [];
     return waiting;
@@ -432,7 +452,7 @@ export class ClientConnection {
 
   #loseAll(problem: Error | undefined): void {
     const unsent = this.#takeQueue();
-    const sent = [...this.#flights.values()].filter((flight) => flight.isAwaited);
+    const sent = this.#flights.values().filter((flight) => flight.isAwaited);
     this.#flights.clear();
     this.#awaited = 0;
     const repliesServed = this.counters.served;
@@ -443,7 +463,7 @@ export class ClientConnection {
     this.#lose(unsent, problem);
   }
 
-  #lose(unsent: readonly Waiting[], problem: Error | undefined): void {
+  #lose(unsent: readonly Flight[], problem: Error | undefined): void {
     const repliesServed = this.counters.served;
     for (const { query } of unsent)
       query.settle({ kind: "lost", wasSent: false, repliesServed, wasPassedOver: false, problem });
@@ -453,7 +473,7 @@ export class ClientConnection {
   #freshId(): number {
     for (;;) {
       const id = this.#random.uint16();
-      if (!this.#flights.has(id)) return id;
+      if (this.#flights.get(id) === undefined) return id;
     }
   }
 

@@ -41,6 +41,8 @@ export interface LinkOptions {
   readonly fastOpen: boolean;
   /** Queries wait until all that has arrived was looked at, and leave together (`Clock.afterArrivals`). Absent: false. */
   readonly gathers?: boolean | undefined;
+  /** While queries wait, what has arrived is acknowledged at once: servers keep further answers until it is. Absent: false. */
+  readonly acknowledges?: boolean | undefined;
   /**
    * Over TLS what leaves together shares records, which costs a third; NSD 4.6 then answers late (see {@link ClientLink.write}).
    * Absent: false.
@@ -82,6 +84,8 @@ export class ClientLink implements ConnectionHost {
   #isAwaited = false;
   /** The process must not end before it. */
   #holds = true;
+  /** Octets have arrived that the peer has no acknowledgement of yet, as far as we know. */
+  #owes = false;
   #facts: LinkFacts | undefined = undefined;
 
   constructor(options: LinkOptions, runtime: Runtime) {
@@ -103,6 +107,11 @@ export class ClientLink implements ConnectionHost {
 
   get pending(): number {
     return this.#machine.pending;
+  }
+
+  /** See {@link ClientConnection.gathered}. */
+  get gathered(): number {
+    return this.#machine.gathered;
   }
 
   /** Replies that came over this connection. */
@@ -178,6 +187,7 @@ export class ClientLink implements ConnectionHost {
       handshakeTimeoutMs,
       signal: this.#abort.signal,
       fastOpen: this.#options.fastOpen,
+      acknowledges: this.#options.acknowledges,
       onConnected: () => {
         connectedAtMs = clock.nowMs();
       },
@@ -211,6 +221,7 @@ export class ClientLink implements ConnectionHost {
       onData: (octets) => {
         machine.receive(octets, clock.nowMs());
         this.#holdProcess();
+        this.#oweAcknowledgement(stream);
       },
       onEnd: () => machine.peerEnded(clock.nowMs()),
       onClose: (problem) => {
@@ -224,6 +235,20 @@ export class ClientLink implements ConnectionHost {
       },
     });
   }
+
+  /** What is written in this turn carries it; otherwise it goes by itself when all that has arrived was looked at. */
+  #oweAcknowledgement(stream: ByteStream): void {
+    if (this.#owes || this.#options.acknowledges !== true || stream.acknowledge === undefined) return;
+    if (this.#machine.pending === 0) return;
+    this.#owes = true;
+    this.#atTurnEnd(this.#acknowledge);
+  }
+
+  readonly #acknowledge = (): void => {
+    // What is gathered leaves in this turn, too.
+    if (this.#owes && !this.#isGone && this.#machine.gathered === 0) this.#stream?.acknowledge?.();
+    this.#owes = false;
+  };
 
   /** A program that has what it asked for should end, and not wait until its connections have been idle long enough. */
   #holdProcess(): void {
@@ -265,6 +290,7 @@ export class ClientLink implements ConnectionHost {
   // What the machine asks of its surroundings.
 
   write(octets: Uint8Array): boolean {
+    this.#owes = false;
     const stream = this.#stream;
     if (stream?.security === undefined || this.#options.joinsRecords === true)
       return stream?.write(octets) ?? false;
@@ -303,9 +329,15 @@ export class ClientLink implements ConnectionHost {
   }
 
   requestFlush(): void {
-    const { clock } = this.#runtime;
-    if (this.#options.gathers === true && clock.afterArrivals !== undefined) clock.afterArrivals(this.#flush);
+    if (this.#options.gathers === true) this.#atTurnEnd(this.#flush);
     else queueMicrotask(this.#flush);
+  }
+
+  /** When all that has arrived was looked at, where the clock knows when that is. */
+  #atTurnEnd(run: () => void): void {
+    const { clock } = this.#runtime;
+    if (clock.afterArrivals === undefined) queueMicrotask(run);
+    else clock.afterArrivals(run);
   }
 
   readonly #flush = (): void => this.#machine.flush(this.#runtime.clock.nowMs());

@@ -12,6 +12,8 @@ export interface ConnectionQuery {
   readonly asksKeepalive: boolean;
   /** It has left one silent connection already, so that it is probably slow itself: it waits to the end on this one. */
   readonly isPatient?: boolean;
+  /** A reply's octets are wanted as a view that is valid during `settle` only, and that may be changed. Absent: false. */
+  readonly borrowsReply?: boolean;
   /** Called exactly once per connection that took the query, unless the query is cancelled. */
   settle(outcome: QueryOutcome): void;
 }
@@ -20,7 +22,7 @@ export interface ConnectionQuery {
 export type QueryOutcome =
   | {
       readonly kind: "reply";
-      /** The message with the connection's id; the receiver owns the octets. */
+      /** The message with the connection's id; the receiver owns the octets, unless it borrows them. */
       readonly octets: Uint8Array;
       readonly sentAtMs: number;
       readonly receivedAtMs: number;

@@ -22,7 +22,7 @@ export {
   type ServerLimits,
   type SessionLimits,
 } from "./limits.ts";
-export type { AnswerParts, MessageHandler, QueryChannel } from "./message-handler.ts";
+export type { AnswerParts, LaterAnswer, MessageHandler, QueryChannel } from "./message-handler.ts";
 export { hasQuestion } from "./reply-match.ts";
 export type {
   AskedQuestion,

@@ -18,11 +18,19 @@ export interface AnswerParts {
   whenRoom(call: (isThere: boolean) => void): void;
 }
 
+/**
+ * An answer that is still to come, in octets of its own: a promise, or something simpler that calls as soon as it knows, perhaps within
+ * `then`, and not in a microtask. Whoever waits calls `then` once.
+ */
+export interface LaterAnswer {
+  then(call: (answer: Uint8Array | undefined) => void): unknown;
+}
+
 /** Answers messages; implemented by the server and by fakes. */
 export interface MessageHandler {
   /**
    * Takes one message without length prefix, valid during the call only. Octets answer at once and may be a view that is
-   * valid until the next call; undefined means no answer; a promise answers later. Never throws, never rejects.
+   * valid until the next call; undefined means no answer; what is to come answers later. Never throws, never rejects.
    */
-  answer(octets: Uint8Array, channel: QueryChannel): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  answer(octets: Uint8Array, channel: QueryChannel): Uint8Array | undefined | LaterAnswer;
 }

@@ -402,6 +402,35 @@ test("a connection past its time is told to go, answers what it is asked, and en
   assert.equal(endless.nowMs, 8000);
 });
 
+/** What waits is called by the test. */
+function laterBy(wait: (call: (answer: Uint8Array) => void) => void): MessageHandler {
+  // biome-ignore lint/suspicious/noThenProperty: as simple as a LaterAnswer may be.
+  return { answer: () => ({ then: wait }) };
+}
+
+test("an answer that comes as soon as it is waited for leaves with the others of the turn", async () => {
+  const bench = new Bench(
+    {},
+    laterBy((call) => call(query(7))),
+  );
+  bench.connection.receive(joined(1, 2));
+  await bench.settle();
+  assert.equal(bench.connection.inFlight, 0);
+  assert.deepEqual([bench.writes.length, bench.replies()], [1, [7, 7]]);
+});
+
+test("answers of several connections that come by turns are one write for each", async () => {
+  const calls: ((answer: Uint8Array) => void)[] = [];
+  const handler = laterBy((call) => void calls.push(call));
+  const [one, other] = [new Bench({}, handler), new Bench({}, handler)];
+  for (const bench of [one, other, one, other]) bench.connection.receive(joined(1));
+  for (const [nth, call] of calls.entries()) call(query(nth));
+  await one.settle();
+  await other.settle();
+  assert.deepEqual([one.writes.length, other.writes.length], [1, 1]);
+  assert.equal(`${one.replies()} and ${other.replies()}`, "0,2 and 1,3");
+});
+
 const tellsKeepalive: MessageHandler = {
   answer: (octets, channel) => {
     channel.keepaliveUnits();

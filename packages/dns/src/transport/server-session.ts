@@ -113,8 +113,10 @@ export class ServerSession implements ServerConnectionHost, ServedSession, Strea
     this.#stream.resume();
   }
 
+  /** Answers of one client come with pieces of several backends' connections: when all pieces were looked at they leave together. */
   defer(run: () => void): void {
-    queueMicrotask(run);
+    if (this.#clock.afterArrivals === undefined) queueMicrotask(run);
+    else this.#clock.afterArrivals(run);
   }
 
   setTimer(delayMs: number | undefined): void {

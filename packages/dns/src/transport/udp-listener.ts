@@ -1,7 +1,7 @@
 /** A UDP listener: one datagram, one answer. */
 import type { DatagramSocket, Endpoint, ProxyOptions, Runtime } from "@sotto/dns/runtime";
 import { copyToSend, readProxyHeader } from "@sotto/dns/wire";
-import type { MessageHandler, QueryChannel } from "./message-handler.ts";
+import type { LaterAnswer, MessageHandler, QueryChannel } from "./message-handler.ts";
 import type { QueryOrigin } from "./responder.ts";
 
 export interface UdpListenerOptions {
@@ -120,7 +120,7 @@ export class UdpListener {
     }
   }
 
-  #sendLater(answer: Promise<Uint8Array | undefined>, from: Endpoint, via: DatagramSocket): void {
+  #sendLater(answer: LaterAnswer, from: Endpoint, via: DatagramSocket): void {
     if (this.#inFlight >= this.#inFlightMax) {
       this.counters.droppedBusy++;
       return;

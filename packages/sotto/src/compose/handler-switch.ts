@@ -9,10 +9,7 @@ export class HandlerSwitch implements MessageHandler {
     this.current = first;
   }
 
-  answer(
-    octets: Uint8Array,
-    channel: QueryChannel,
-  ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  answer(octets: Uint8Array, channel: QueryChannel): ReturnType<MessageHandler["answer"]> {
     return this.current.answer(octets, channel);
   }
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { MESSAGE_CACHE_BYTES_MIN, MessageCache } from "@sotto/dns/cache";
 import { DnsError } from "@sotto/dns/runtime";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
-import type { QueryChannel, Transport } from "@sotto/dns/transport";
+import type { LaterAnswer, QueryChannel, Transport } from "@sotto/dns/transport";
 import {
   EdeCode,
   EdnsOptionCode,
@@ -25,7 +25,8 @@ import {
   tryReadKeepalive,
 } from "@sotto/dns/wire";
 import type { ForwardQuery } from "./backends/index.ts";
-import { type FrontPool, FrontService, type FrontServiceOptions } from "./front-service.ts";
+import type { FrontPool } from "./front-pool.ts";
+import { FrontService, type FrontServiceOptions } from "./front-service.ts";
 import type { Verdict } from "./rules/index.ts";
 
 const PASS: Verdict = {
@@ -141,8 +142,13 @@ function channelOf(transport: Transport, address = "127.0.0.1"): QueryChannel {
   };
 }
 
+/** It waits for a backend. */
+function isLater(answer: ReturnType<ReturnType<typeof open>["ask"]>): answer is LaterAnswer {
+  return answer !== undefined && !(answer instanceof Uint8Array);
+}
+
 async function decoded(answer: ReturnType<ReturnType<typeof open>["ask"]>): Promise<Message> {
-  const octets = answer instanceof Promise ? await answer : answer;
+  const octets = isLater(answer) ? await answer : answer;
   assert.ok(octets !== undefined, "no answer");
   const message = tryDecodeMessage(octets);
   assert.ok(message.ok);
@@ -165,7 +171,7 @@ function edeOf({ edns }: Message): number | undefined {
 test("the client's id, case and connection, whatever the backend says of its own [7828-3.4-a 8467-4.1-b]", async () => {
   const { ask, first } = open();
   const answer = ask(queryOctets({ edns: makeEdns({ options: [makePadding(10)] }) }));
-  assert.ok(answer instanceof Promise);
+  assert.ok(isLater(answer));
   first.reply();
   const octets = await answer;
   assert.equal((octets?.length ?? 0) % 468, 0);
@@ -215,7 +221,7 @@ test("answers for one client are asked for each time", async () => {
     assert.equal((await decoded(answer)).answers.length, 1);
   }
   const other = ask();
-  assert.ok(other instanceof Promise, "what was for a subnet is not for all");
+  assert.ok(isLater(other), "what was for a subnet is not for all");
 });
 
 test("a client subnet that cannot be read is FORMERR and reaches no backend, unless the rules take it out", async () => {
@@ -364,7 +370,7 @@ test("each way in which a rule ends a query", async () => {
   const truncating = open({ verdict: { end: "truncate" } });
   const truncated = await decoded(truncating.ask(queryOctets(), channelOf("udp")));
   assert.deepEqual([truncated.isTruncated, truncated.answers.length], [true, 0]);
-  assert.ok(truncating.ask(queryOctets(), channelOf("tcp")) instanceof Promise, "over streams it goes on");
+  assert.ok(isLater(truncating.ask(queryOctets(), channelOf("tcp"))), "over streams it goes on");
   const owner = parseName("www.example.");
   const record = { ...parseRecord("x. 60 IN A 198.51.100.7"), owner };
   const answer = { rcode: Rcode.NoError, answers: [record], authorities: [], ttl: 60 };

@@ -2,10 +2,10 @@
  * The front end as listeners see it: octets in, octets out. What a rule or the packet cache decides is answered in the call;
  * everything else goes to a pool of backends, and each query has exactly one outcome, whatever becomes of them.
  */
-import type { MessageCache } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
+import type { LaterAnswer, MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import {
+  copyToSend,
   EdeCode,
   type ExtendedError,
   encodeMessage,
@@ -30,23 +30,11 @@ import {
 } from "../server/index.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
-import type { BackendPool, ForwardOutcome } from "./backends/index.ts";
+import type { ForwardOutcome } from "./backends/index.ts";
+import type { FrontPool } from "./front-pool.ts";
 import { FrontTransfers } from "./front-transfers.ts";
+import { PassedQuery, type PassedQueryHost } from "./passed-query.ts";
 import type { RuleSet, RuleSubject, Verdict } from "./rules/index.ts";
-
-/** Backends with what is remembered of their answers. */
-export interface FrontPool {
-  readonly name: string;
-  readonly backends: Pick<BackendPool, "forward" | "isDown" | "openTransfer">;
-  /** Undefined: nothing is kept. */
-  readonly cache: MessageCache | undefined;
-  /** How long after its end an answer may still be given while all backends are down, seconds (RFC 8767). */
-  readonly staleSeconds: number;
-  /** EDNS options that go through to and from its backends; those between neighbours must not be among them. */
-  readonly passedOptions: ReadonlySet<number>;
-  /** What backends say with AD is passed on. False: a path that anybody may change tells nothing (RFC 4035 §4.9.3). */
-  readonly passesAuthenticData: boolean;
-}
 
 export interface FrontServiceOptions extends Omit<QueryGateOptions, "takesTransfers"> {
   /** Who may have zone transfers, prefixes as text; nobody else. */
@@ -77,7 +65,7 @@ export interface FrontCounters {
 
 type Answer = Uint8Array | undefined;
 
-export class FrontService {
+export class FrontService implements PassedQueryHost {
   readonly counters: FrontCounters = {
     forwarded: 0,
     stale: 0,
@@ -91,7 +79,8 @@ export class FrontService {
   readonly #pool: FrontPool;
   readonly #pendingMax: number;
   readonly #runtime: Runtime;
-  readonly #view = new MessageView();
+  /** Of the message that is looked at. */
+  #view = new MessageView();
   readonly #replies = new BackendReplyReader();
   readonly #transfers: FrontTransfers;
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
@@ -131,7 +120,7 @@ export class FrontService {
     return { answer: (octets, channel) => this.#answer(octets, channel, listener) };
   }
 
-  #answer(octets: Uint8Array, channel: QueryChannel, listener: string): Answer | Promise<Answer> {
+  #answer(octets: Uint8Array, channel: QueryChannel, listener: string): Answer | LaterAnswer {
     const view = this.#view;
     try {
       const stopped = this.#gate.check(view, octets, channel);
@@ -200,7 +189,7 @@ export class FrontService {
     );
   }
 
-  #goOn(verdict: Verdict, channel: QueryChannel): Answer | Promise<Answer> {
+  #goOn(verdict: Verdict, channel: QueryChannel): Answer | LaterAnswer {
     const view = this.#view;
     const pool = verdict.pool === undefined ? this.#pool : this.#options.pools.get(verdict.pool);
     if (pool === undefined) throw new RangeError(`there is no pool ${verdict.pool}`);
@@ -214,12 +203,28 @@ export class FrontService {
     }
     if (this.#pending >= this.#pendingMax)
       return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
-    const own = new MessageView();
-    own.reset(view.octets.slice());
-    const way: Way = { pool, view: own, channel, verdict: keep(verdict), mayShare };
-    for (const name of verdict.tees) this.#tee(name, way);
+    const { delayMs, tees } = verdict;
+    const parts = {
+      pool,
+      view: this.#keepView(),
+      channel,
+      edits: keptEdits(verdict.edits),
+      delayMs,
+      mayShare,
+    };
+    const query = new PassedQuery(parts, this);
+    for (const name of tees) this.#tee(name, query);
     // Nobody has to wait to learn that there is nobody: checks find out when that changes.
-    return (way.verdict.delayMs === 0 ? this.#stale(way) : undefined) ?? this.#wait(way);
+    return (delayMs === 0 ? this.#stale(query) : undefined) ?? this.#wait(query);
+  }
+
+  /** What has been found out about the message stays true of a copy; the next message gets another view. */
+  #keepView(): MessageView {
+    const kept = this.#view;
+    kept.octets = copyToSend(kept.octets, 0, kept.octets.length);
+    this.#view = new MessageView();
+    this.#subject.view = this.#view;
+    return kept;
   }
 
   /** One copy and a few patched octets. */
@@ -244,10 +249,10 @@ export class FrontService {
   #refresh(pool: FrontPool, view: MessageView, edits: Verdict["edits"]): void {
     const own = new MessageView();
     own.reset(view.octets.slice());
-    const passed = pool.passedOptions;
-    this.#forward(pool, own, makeBackendQuery(own, edits, passed), undefined, (outcome) => {
+    const [passed, changes] = [pool.passedOptions, keptEdits(edits)];
+    this.#forward(pool, own, makeBackendQuery(own, edits, passed), (outcome) => {
       if (outcome.kind !== "reply") return;
-      const reply = this.#replies.read(outcome.octets, { view: own, changes: edits, passed });
+      const reply = this.#replies.read(outcome.octets, { view: own, changes, passed });
       if (reply.ok && isRenewal(reply.value.rcode)) this.#store(pool, own, reply.value);
     });
   }
@@ -269,77 +274,77 @@ export class FrontService {
     );
   }
 
-  /** Never rejects. */
-  #wait(way: Way): Promise<Answer> {
+  /** Its answer, when there is one already. */
+  #wait(query: PassedQuery): Answer | LaterAnswer {
     this.#pending++;
-    return new Promise((resolve) => {
-      let isDone = false;
-      const done = (answer: Answer): void => {
-        if (isDone) return;
-        isDone = true;
-        resolve(answer);
-        this.#pending--;
-        if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
-      };
-      const { delayMs } = way.verdict;
-      if (delayMs === 0) return this.#ask(way, done);
+    if (query.delayMs === 0) this.#ask(query);
+    else {
       this.counters.delayed++;
-      this.#runtime.clock.startTimer("front delay", delayMs, () => this.#ask(way, done), true);
-    });
+      this.#runtime.clock.startTimer("front delay", query.delayMs, () => this.#ask(query), true);
+    }
+    return query;
   }
 
-  #ask(way: Way, done: (answer: Answer) => void): void {
-    const guarded = (where: string, run: () => void): void => {
-      try {
-        run();
-      } catch (error) {
-        done(this.#bug(where, error, way.view, way.channel));
-      }
-    };
-    guarded("query to backends", () => {
-      const query = makeBackendQuery(way.view, way.verdict.edits, way.pool.passedOptions);
-      this.#forward(way.pool, way.view, query, way.channel, (outcome) =>
-        guarded("reply of a backend", () => this.#take(way, outcome, done)),
-      );
-    });
+  #done(query: PassedQuery, answer: Answer): void {
+    if (!query.answer(answer)) return;
+    this.#pending--;
+    if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
   }
 
+  #ask(query: PassedQuery): void {
+    try {
+      query.octets = makeBackendQuery(query.view, query.edits, query.pool.passedOptions);
+      query.deadlineMs = this.#runtime.clock.nowMs() + this.#options.deadlineMs;
+      this.counters.forwarded++;
+      query.pool.backends.forward(query);
+    } catch (error) {
+      this.#done(query, this.#bug("query to backends", error, query.view, query.channel));
+    }
+  }
+
+  /** A query whose answer no client waits for. */
   #forward(
     { backends }: FrontPool,
     view: MessageView,
     octets: Uint8Array,
-    channel: QueryChannel | undefined,
     settle: (outcome: ForwardOutcome) => void,
   ): void {
-    const { remote: client, local } = channel?.origin ?? NOBODY;
+    const { remote: client, local } = NOBODY;
     const deadlineMs = this.#runtime.clock.nowMs() + this.#options.deadlineMs;
     this.counters.forwarded++;
     backends.forward({ octets, question: view.question, deadlineMs, client, local, settle });
   }
 
-  #take(way: Way, outcome: ForwardOutcome, done: (answer: Answer) => void): void {
-    const { pool, view, channel } = way;
-    if (outcome.kind === "failed") {
-      done(this.#stale(way) ?? this.#fail(way, EdeCode.NoReachableAuthority, outcome.problem.message));
-      return;
+  settled(query: PassedQuery, outcome: ForwardOutcome): void {
+    if (query.isAnswered) return;
+    let answer: Answer;
+    try {
+      answer = this.#take(query, outcome);
+    } catch (error) {
+      answer = this.#bug("reply of a backend", error, query.view, query.channel);
     }
-    const passed = pool.passedOptions;
-    const reply = this.#replies.read(outcome.octets, { view, changes: way.verdict.edits, passed });
+    this.#done(query, answer);
+  }
+
+  #take(query: PassedQuery, outcome: ForwardOutcome): Answer {
+    const { pool, view, channel, edits: changes } = query;
+    if (outcome.kind === "failed")
+      return this.#stale(query) ?? this.#fail(query, EdeCode.NoReachableAuthority, outcome.problem.message);
+    const reply = this.#replies.read(outcome.octets, { view, changes, passed: pool.passedOptions });
     if (!reply.ok) {
       this.counters.unusable++;
       this.#runtime.events.publish("front.reply.unusable", {
         backend: outcome.backend,
         problem: reply.problem,
       });
-      done(this.#fail(way, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`));
-      return;
+      return this.#fail(query, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`);
     }
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
-    if (way.mayShare) this.#store(pool, view, reply.value);
+    if (query.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
-    done(this.#gate.count(counted, channel, answer));
+    return this.#gate.count(counted, channel, answer);
   }
 
   #store(
@@ -358,7 +363,7 @@ export class FrontService {
   }
 
   /** RFC 8767 §5: an old answer, when there is nobody who could give a new one. */
-  #stale({ pool, view, channel, mayShare }: Way): Uint8Array | undefined {
+  #stale({ pool, view, channel, mayShare }: PassedQuery): Uint8Array | undefined {
     if (pool.staleSeconds === 0 || !mayShare || !pool.backends.isDown) return undefined;
     const nowMs = this.#runtime.clock.nowMs();
     // Somebody else may have been answered meanwhile.
@@ -373,22 +378,16 @@ export class FrontService {
     return this.#gate.count("answered from cache", channel, answer);
   }
 
-  #fail({ view, channel }: Way, code: EdeCode, text: string): Uint8Array {
+  #fail({ view, channel }: PassedQuery, code: EdeCode, text: string): Uint8Array {
     return this.#gate.refuse("failed", view, channel, Rcode.ServFail, [{ code, text }]);
   }
 
   /** A copy for a pool whose answer nobody waits for. */
-  #tee(name: string, { view, verdict }: Way): void {
+  #tee(name: string, { view, edits }: PassedQuery): void {
     const pool = this.#options.pools.get(name);
     if (pool === undefined) return;
     this.counters.teed++;
-    this.#forward(
-      pool,
-      view,
-      makeBackendQuery(view, verdict.edits, pool.passedOptions),
-      undefined,
-      () => undefined,
-    );
+    this.#forward(pool, view, makeBackendQuery(view, edits, pool.passedOptions), () => undefined);
   }
 
   #log({ rule, tags }: Verdict, pool: FrontPool, { origin }: QueryChannel): void {
@@ -417,25 +416,14 @@ export class FrontService {
   }
 }
 
-/** A query on its way to backends. */
-interface Way {
-  readonly pool: FrontPool;
-  /** Of octets of its own. */
-  readonly view: MessageView;
-  readonly channel: QueryChannel;
-  readonly verdict: Pick<Verdict, "edits" | "delayMs">;
-  /** Its answer is for everybody who asks the same. */
-  readonly mayShare: boolean;
-}
-
 /** SERVFAIL and refusals would take the place of an answer that still lives. */
 function isRenewal(rcode: Rcode): boolean {
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
 /** A verdict is valid until the next query. */
-function keep({ edits, delayMs }: Verdict): Way["verdict"] {
-  return { edits: edits.length === 0 ? NO_EDITS : [...edits], delayMs };
+function keptEdits(edits: Verdict["edits"]): Verdict["edits"] {
+  return edits.length === 0 ? NO_EDITS : [...edits];
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -3,9 +3,9 @@ export {
   type Balancing,
   type PoolStatus,
 } from "./backends/index.ts";
+export type { FrontPool } from "./front-pool.ts";
 export {
   type FrontCounters,
-  type FrontPool,
   FrontService,
   type FrontServiceOptions,
 } from "./front-service.ts";

@@ -43,6 +43,7 @@ test("what fails does not take with it what was planned beside it", {
     loop.nextTurn({ run: fail });
     loop.nextTurn({ run: fail });
     loop.nextTurn({ run: say("next turn") });
+    loop.nextTurn({ run: () => [fail, say("end of turn")].forEach((run) => loop.atTurnEnd(run)) });
     loop.thisTurn({ turnEnds: fail });
     loop.thisTurn({ turnEnds: say("this turn") });`;
   const args = [
@@ -53,7 +54,15 @@ test("what fails does not take with it what was planned beside it", {
     script,
   ];
   const { stdout } = spawnSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" });
-  assert.deepEqual(stdout.trim().split("\n"), ["failed", "this turn", "failed", "failed", "next turn"]);
+  assert.deepEqual(stdout.trim().split("\n"), [
+    "failed",
+    "this turn",
+    "failed",
+    "failed",
+    "next turn",
+    "failed",
+    "end of turn",
+  ]);
 });
 
 // A worker may be without the engine that gave it a connection: its client waited for as long as the process lived.

@@ -103,6 +103,8 @@ export class NativeLoop {
   #ofNextTurn: Task[] = [];
   #ofThisTurn: TurnEnd[] = [];
   #isFlushQueued = false;
+  #isInTurn = false;
+  #atTurnEnd: (() => void)[] = [];
 
   constructor(foreign: Foreign, arch: string) {
     this.foreign = foreign;
@@ -134,6 +136,16 @@ export class NativeLoop {
   /** Counts turns; whoever may do only so much in one can tell when the next has begun. */
   get turn(): number {
     return this.#turnNumber;
+  }
+
+  /** True while events are handled. */
+  get isInTurn(): boolean {
+    return this.#isInTurn;
+  }
+
+  /** When all events of this turn have been handled; only while there is one. */
+  atTurnEnd(run: () => void): void {
+    this.#atTurnEnd.push(run);
   }
 
   /** In the next turn, whether or not an event comes. */
@@ -188,6 +200,16 @@ export class NativeLoop {
     // First: what fails in this turn must not be the end of all.
     this.#immediate = this.#awaitTurn();
     this.#turnNumber++;
+    this.#isInTurn = true;
+    try {
+      this.#handleTurn();
+    } finally {
+      this.#isInTurn = false;
+      this.#endTurn();
+    }
+  };
+
+  #handleTurn(): void {
     const tasks = this.#ofNextTurn;
     this.#ofNextTurn = [];
     let done = 0;
@@ -198,7 +220,7 @@ export class NativeLoop {
       // As above; of events the set tells again.
       if (done < tasks.length) for (const task of tasks.slice(done)) this.nextTurn(task);
     }
-  };
+  }
 
   #handleEvents(): void {
     const count = this.events.take();
@@ -206,6 +228,18 @@ export class NativeLoop {
       const watch = this.#watches[this.events.slotAt(i)];
       if (watch === undefined || watch.generation !== this.events.generationAt(i)) continue;
       watch.watcher.onReady(this.events.readyAt(i));
+    }
+  }
+
+  #endTurn(): void {
+    if (this.#atTurnEnd.length === 0) return;
+    const all = this.#atTurnEnd;
+    this.#atTurnEnd = [];
+    let done = 0;
+    try {
+      for (; done < all.length; ) all[done++]?.();
+    } finally {
+      if (done < all.length) for (const run of all.slice(done)) this.nextTurn({ run });
     }
   }
 

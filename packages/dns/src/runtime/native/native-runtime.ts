@@ -8,6 +8,7 @@ import { ChannelEvents } from "../node/channel-events.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
 import type { Runtime } from "../runtime.ts";
 import { openNativeClientDatagram } from "./native-client-datagram.ts";
+import { NativeClock } from "./native-clock.ts";
 import { openNativeDatagram } from "./native-datagram.ts";
 import { type AcceptedDescriptor, openNativeListener } from "./native-listener.ts";
 import { type NativeLoop, nativeLoop } from "./native-loop.ts";
@@ -36,6 +37,7 @@ export function nativeRuntime(
   }
   return {
     ...portable,
+    clock: new NativeClock(loop),
     network: nativeNetwork(loop, portable.network, descriptors),
     engineProblem: undefined,
   };

@@ -3,7 +3,7 @@
  * missing, connections and listeners are ordinary ones and the status says why.
  */
 import { readFileSync } from "node:fs";
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import { systemCalls } from "./system-calls.ts";
 
 /** Asks for Fast Open on a server that listens, and tells what became of the wish; `queue` as in RFC 7413 §4.2. */
@@ -24,9 +24,9 @@ export async function askFastOpenOn(fd: number, queue: number): Promise<string> 
   return failed ? "the system refused the socket option" : kernelStatus(SERVER_BIT);
 }
 
-/** Node keeps it in an inner handle: the same from 22 to 26. */
-function descriptorOf(server: Server): number | undefined {
-  const handle: unknown = Reflect.get(server, "_handle");
+/** Node keeps it in an inner handle: the same from 22 to 26. Undefined where it does not, and once it is closed. */
+export function descriptorOf(socket: Server | Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, "_handle");
   const fd: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
   return typeof fd === "number" && fd >= 0 ? fd : undefined;
 }

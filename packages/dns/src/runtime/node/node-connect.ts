@@ -13,7 +13,8 @@ import type {
 } from "../network.ts";
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
-import { NodeStream } from "./node-stream.ts";
+import { NodeStream, type StreamTools } from "./node-stream.ts";
+import { promptAcknowledgement } from "./prompt-acknowledgement.ts";
 import { endpointText, toDnsError, unreadable } from "./system-problem.ts";
 import { TLS_SUITES } from "./tls-suites.ts";
 
@@ -27,7 +28,10 @@ export async function openStream(options: ConnectOptions): Promise<ByteStream> {
     allowHalfOpen: true,
     ...(fast === undefined ? {} : { fd: fast, readable: true, writable: true }),
   });
-  const reader = fast === undefined ? undefined : await fastOpenReader(fast, tcp);
+  const tools: StreamTools = {
+    readFastOpen: fast === undefined ? undefined : await fastOpenReader(fast, tcp),
+    acknowledge: options.acknowledges === true ? await promptAcknowledgement() : undefined,
+  };
   tcp.connect({
     host: remote.address,
     port: remote.port,
@@ -36,9 +40,9 @@ export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   tcp.setNoDelay(true);
   tcp.pause();
   await settled(tcp, "connect", "connect", remote, options.connectTimeoutMs, signal);
-  if (tls === undefined) return new NodeStream(tcp, undefined, undefined, reader);
+  if (tls === undefined) return new NodeStream(tcp, undefined, undefined, tools);
   options.onConnected?.();
-  return secure(tcp, tls, options, reader);
+  return secure(tcp, tls, options, tools);
 }
 
 /** Tells whether data went with the SYN, as long as the descriptor is this socket's. */
@@ -51,10 +55,10 @@ async function secure(
   tcp: Socket,
   tls: TlsClientOptions,
   options: ConnectOptions,
-  reader: (() => boolean | undefined) | undefined,
+  tools: StreamTools,
 ): Promise<ByteStream> {
   // A ClientHello with the post-quantum hybrid does not fit into one SYN.
-  const groups = tls.groups ?? (reader === undefined ? undefined : CLASSICAL_GROUPS);
+  const groups = tls.groups ?? (tools.readFastOpen === undefined ? undefined : CLASSICAL_GROUPS);
   let socket: TLSSocket;
   try {
     socket = connectTls({
@@ -104,7 +108,7 @@ async function secure(
   // Without this, Node joins writes that wait for an earlier one into one TLS record. What is written at once by our
   // clients must stay a record of its own: NSD 4.6 takes one message per record and leaves the others unanswered.
   Reflect.set(socket, "_writev", null);
-  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, reader);
+  const stream = new NodeStream(socket, readSecurity(socket, tls, options.remote), undefined, tools);
   for (const session of sessions) socket.emit("session", session);
   return stream;
 }

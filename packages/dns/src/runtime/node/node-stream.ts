@@ -1,6 +1,7 @@
 /** A `ByteStream` over one of Node's sockets, clear or TLS. */
 import type { Socket } from "node:net";
 import type { ByteStream, ChannelSecurity, Endpoint, StreamHandlers } from "../network.ts";
+import type { Acknowledge } from "./prompt-acknowledgement.ts";
 import { readShared } from "./shared-reads.ts";
 import { endpointText, toDnsError } from "./system-problem.ts";
 
@@ -10,6 +11,16 @@ const NO_HANDLERS: StreamHandlers = {
   onClose: () => undefined,
   onDrain: () => undefined,
 };
+
+/** What the system can do for a socket beyond what Node knows. */
+export interface StreamTools {
+  /** Whether data went with the SYN. Undefined: nobody asked for it. */
+  readonly readFastOpen: (() => boolean | undefined) | undefined;
+  /** For {@link ByteStream.acknowledge}. Undefined: nobody asked for it, or it cannot be had. */
+  readonly acknowledge: Acknowledge | undefined;
+}
+
+const NO_TOOLS: StreamTools = { readFastOpen: undefined, acknowledge: undefined };
 
 /** Where a socket has its stream. */
 const STREAM = Symbol("stream");
@@ -21,8 +32,7 @@ export class NodeStream implements ByteStream {
   readonly remote: Endpoint;
   readonly security: ChannelSecurity | undefined;
   readonly #socket: Socket;
-  readonly #fastOpenReader: (() => boolean | undefined) | undefined;
-  readonly #isAccepted: boolean;
+  readonly #tools: StreamTools;
   #handlers: StreamHandlers = NO_HANDLERS;
   #problem: Error | undefined = undefined;
   /** Tickets that came before there were handlers. */
@@ -33,11 +43,11 @@ export class NodeStream implements ByteStream {
     socket: Socket,
     security: ChannelSecurity | undefined,
     ends?: { readonly local: Endpoint; readonly remote: Endpoint },
-    fastOpenReader?: () => boolean | undefined,
+    tools: StreamTools = NO_TOOLS,
   ) {
     this.#socket = socket;
     this.security = security;
-    this.#fastOpenReader = fastOpenReader;
+    this.#tools = tools;
     this.local = ends?.local ?? { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
     this.remote = ends?.remote ?? {
       address: plainAddress(socket.remoteAddress ?? ""),
@@ -45,9 +55,8 @@ export class NodeStream implements ByteStream {
     };
     Reflect.set(socket, STREAM, this);
     socket.on("error", onError);
-    this.#isAccepted = ends !== undefined;
     // Clients get tickets; servers give them.
-    if (!this.#isAccepted)
+    if (ends === undefined)
       socket.on("session", (session: Buffer) => {
         if (this.#handlers === NO_HANDLERS) this.#sessions.push(session);
         else this.#handlers.onSession?.(session);
@@ -85,14 +94,14 @@ export class NodeStream implements ByteStream {
   }
 
   get fastOpen(): "used" | "not used" | undefined {
-    const wasUsed = this.#fastOpenReader?.();
+    const wasUsed = this.#tools.readFastOpen?.();
     return wasUsed === undefined ? undefined : wasUsed ? "used" : "not used";
   }
 
   setHandlers(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    if (!this.#isAccepted || !readShared(socket, onData)) socket.on("data", onData);
+    if (!readShared(socket, onData)) socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
@@ -118,6 +127,10 @@ export class NodeStream implements ByteStream {
     // libuv refuses a reset, and Node would keep the descriptor for ever.
     if (this.security === undefined && !this.#socket.writableEnded) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
+  }
+
+  acknowledge(): void {
+    this.#tools.acknowledge?.(this.#socket);
   }
 
   setBackground(isBackground: boolean): void {

@@ -1,8 +1,8 @@
 /**
- * One buffer that all sockets of listeners are read into. By itself Node makes an array with a backing store of its own for
+ * One buffer that all sockets are read into. By itself Node makes an array with a backing store of its own for
  * every piece that arrives and passes it through a stream, which costs more than to find an answer in the cache. A socket
- * that was made with the option `onread` is read into a given buffer instead; a server's sockets cannot be made so, but
- * they have the same fields. Where a Node has them no more, nothing is changed and the socket is read as a stream.
+ * that was made with the option `onread` is read into a given buffer instead; a server's sockets and those of TLS cannot be made so,
+ * but they have the same fields. Where a Node has them no more, nothing is changed and the socket is read as a stream.
  */
 import { Socket } from "node:net";
 

@@ -19,7 +19,7 @@ export type FailureKind =
 
 /** Who tries. */
 export interface AttemptOwner {
-  /** Called at most once, and not after {@link Attempt.isAwaited} was taken back; the octets are the receiver's own. */
+  /** Called at most once, and not after {@link Attempt.isAwaited} was taken back; the octets are valid during the call. */
   replied(attempt: Attempt, octets: Uint8Array, nowMs: number): void;
   /** The same. */
   failed(attempt: Attempt, kind: FailureKind, problem: DnsError, nowMs: number): void;
@@ -47,8 +47,9 @@ export class Attempt implements ConnectionQuery {
   readonly query: AttemptQuery;
   readonly owner: AttemptOwner;
   readonly carrier: AttemptCarrier;
-  readonly question: Question;
   readonly deadlineMs: number;
+  /** A client gets octets of its own anyway. */
+  readonly borrowsReply = true;
   /** As they leave, dressed for the transport. */
   octets: Uint8Array;
   asksKeepalive = false;
@@ -85,9 +86,12 @@ export class Attempt implements ConnectionQuery {
     this.query = query;
     this.owner = owner;
     this.carrier = carrier;
-    this.question = query.question;
     this.deadlineMs = query.deadlineMs;
     this.octets = query.octets;
+  }
+
+  get question(): Question {
+    return this.query.question;
   }
 
   /** From a connection. */

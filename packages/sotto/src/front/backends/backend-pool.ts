@@ -16,6 +16,7 @@ import { type Balancing, choose, hashQuestion } from "./balancing.ts";
 import type { ForwardQuery } from "./forward-query.ts";
 import { Forwarding, type ForwardingHost } from "./forwarding.ts";
 import { Latency } from "./latency.ts";
+import { LiveList } from "./live-list.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { TRANSFERS_MAX, type Transfer, type TransferHandlers } from "./transfer.ts";
 
@@ -32,8 +33,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
   readonly #budget: RetryBudget;
   readonly #latency = new Latency();
   #repliesNoted = 0;
-  /** A list whose gaps are filled by its last one. */
-  readonly #underWay: Forwarding[] = [];
+  readonly #underWay = new LiveList<Forwarding>();
   readonly #timer: SharedTimer;
   readonly #transfers = new Set<Transfer>();
   #whenIdle: (() => void)[] = [];
@@ -68,7 +68,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
     this.#budget.earn();
     const hash = this.#balancing === "hash" ? hashQuestion(query.question) : 0;
     const forwarding = new Forwarding(query, hash, this, nowMs);
-    forwarding.index = this.#underWay.push(forwarding) - 1;
+    this.#underWay.add(forwarding);
     forwarding.begin(nowMs);
   }
 
@@ -166,7 +166,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
     this.#isClosed = true;
     const nowMs = this.#runtime.clock.nowMs();
     const closing = this.#backends.map((backend) => backend.close());
-    for (const forwarding of [...this.#underWay]) forwarding.abandon(nowMs);
+    for (const forwarding of this.#underWay.values()) forwarding.abandon(nowMs);
     for (const transfer of [...this.#transfers]) transfer.fail(this.#refusal());
     this.#timer.rest();
     await Promise.all(closing);
@@ -238,21 +238,16 @@ export class BackendPool implements ForwardingHost, BackendHost {
   }
 
   remove(forwarding: Forwarding): void {
-    const last = this.#underWay.pop();
-    if (last !== undefined && last !== forwarding) {
-      last.index = forwarding.index;
-      this.#underWay[forwarding.index] = last;
-    }
+    this.#underWay.remove(forwarding);
     if (this.#whenIdle.length > 0) this.#noteIdle();
   }
 
   /** Looks at what is due; others may come and go meanwhile. */
   #sweep(nowMs: number): number {
-    const due = this.#underWay.filter(({ dueMs }) => dueMs <= nowMs);
-    for (const forwarding of due)
-      if (this.#underWay[forwarding.index] === forwarding) forwarding.onDue(nowMs);
+    for (const forwarding of this.#underWay.values())
+      if (forwarding.dueMs <= nowMs && this.#underWay.has(forwarding)) forwarding.onDue(nowMs);
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const { dueMs } of this.#underWay) nextMs = Math.min(nextMs, dueMs);
+    for (const { dueMs } of this.#underWay.values()) nextMs = Math.min(nextMs, dueMs);
     return Math.max(nextMs, nowMs + SWEEP_MS);
   }
 

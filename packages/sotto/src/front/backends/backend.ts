@@ -27,6 +27,7 @@ import { ClientLanes, proxyHeader } from "./client-lanes.ts";
 import { type DatagramHost, DatagramSockets } from "./datagram-sockets.ts";
 import { HealthCheck } from "./health-check.ts";
 import { Latency } from "./latency.ts";
+import { LiveList } from "./live-list.ts";
 import { QueryDresser } from "./query-dress.ts";
 import { type Sending, StreamLanes } from "./stream-lanes.ts";
 import { StreamMemory } from "./stream-memory.ts";
@@ -67,7 +68,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   readonly #latency = new Latency();
   readonly #dresser = new QueryDresser();
   readonly #memory = new StreamMemory();
-  readonly #inFlight: Attempt[] = [];
+  readonly #inFlight = new LiveList<Attempt>();
   readonly #queue: AttemptQueue;
   /** Of a UDP backend those that wait for a place over TCP, so that neither line waits for the other; else the same as `#queue`. */
   readonly #streamQueue: AttemptQueue;
@@ -225,27 +226,17 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     attempt.startedAtMs = nowMs;
     // First in the list: what is sent may be settled within the call.
     const isNew = attempt.index < 0;
-    if (isNew) attempt.index = this.#inFlight.push(attempt) - 1;
+    if (isNew) this.#inFlight.add(attempt);
     if (this.#datagrams !== undefined && !attempt.isOverTcp) this.#datagrams.send(attempt, nowMs);
     else {
       const sending = this.#streams.send(attempt, nowMs, isForced);
       if (sending !== "sent") {
-        this.#leave(attempt);
+        this.#inFlight.remove(attempt);
         return sending;
       }
     }
     if (isNew) this.counters.sent++;
     return "sent";
-  }
-
-  #leave(attempt: Attempt): void {
-    const { index } = attempt;
-    if (index < 0) return;
-    attempt.index = -1;
-    const last = this.#inFlight.pop();
-    if (last === undefined || last === attempt) return;
-    last.index = index;
-    this.#inFlight[index] = last;
   }
 
   #count(kind: FailureKind): FailureKind {
@@ -388,7 +379,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     if (rcode === Rcode.FormErr || rcode === Rcode.NotImp) {
       if (this.#goesOnPlainly(attempt, octets, nowMs)) return;
     } else if (attempt.provesPlain) this.#plainUntilMs = nowMs + PLAIN_MS;
-    this.#leave(attempt);
+    this.#inFlight.remove(attempt);
     this.counters.answered++;
     this.#latency.note(nowMs - attempt.startedAtMs);
     this.health.noteReply(nowMs);
@@ -413,7 +404,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   }
 
   #fail(attempt: Attempt, kind: FailureKind, problem: DnsError, nowMs: number): void {
-    this.#leave(attempt);
+    this.#inFlight.remove(attempt);
     this.counters.failures[kind]++;
     // Who was slow has been held against it already; that there is no TCP says nothing about UDP.
     if (((kind === "timeout" && !attempt.isSlow) || kind === "malformed") && !attempt.isOverTcp)
@@ -431,7 +422,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     const problem = this.#problem("ERR_CONNECTION_LOST", `it is ${state}: ${why}`);
     const waiting = this.#queue.takeAll();
     waiting.push(...this.#streamQueue.takeAll());
-    if (state === "down") for (const attempt of this.#inFlight) if (attempt.isAwaited) waiting.push(attempt);
+    if (state === "down")
+      for (const attempt of this.#inFlight.values()) if (attempt.isAwaited) waiting.push(attempt);
     for (const attempt of waiting) {
       // Checks go on, or it would stay down.
       if (!attempt.isAwaited || attempt.owner === this.#check) continue;

@@ -23,7 +23,7 @@ export interface ForwardQuery {
 export type ForwardOutcome =
   | {
       readonly kind: "reply";
-      /** The receiver's own; any id; the question is the query's. */
+      /** Valid during the call, in which they may be changed; any id; the question is the query's. */
       readonly octets: Uint8Array;
       readonly backend: string;
       /** Milliseconds from `forward` on. */

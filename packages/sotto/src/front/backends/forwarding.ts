@@ -39,7 +39,7 @@ export class Forwarding implements AttemptOwner {
   /** Of the question; for the pool. */
   readonly hash: number;
   /** Where the pool has it. */
-  index = 0;
+  index = -1;
   /** When to look at it, monotonic milliseconds. */
   dueMs = 0;
   readonly #host: ForwardingHost;
@@ -174,7 +174,7 @@ export class Forwarding implements AttemptOwner {
       });
       return;
     }
-    this.#fallback ??= { octets, backend: name };
+    this.#fallback ??= { octets: octets.slice(), backend: name };
     const next =
       this.#mayTry && nowMs < this.query.deadlineMs ? this.#host.pick(this, nowMs, false) : undefined;
     if (next !== undefined && this.#host.spendRetry() && this.#submit(next, nowMs)) return;

@@ -1,6 +1,7 @@
 /**
  * The connections to one backend over TCP or TLS: a few lanes, each with a connection when there is a use for it. A query takes the
- * lane with the fewest that wait. Never are there more connections than lanes, those that are still closing included.
+ * lane with the fewest that wait, and some that come in the same turn go with it: they share a write, and their replies share reads.
+ * Never are there more connections than lanes, those that are still closing included.
  */
 import type { DnsError, Runtime } from "@sotto/dns/runtime";
 import { type Authentication, ClientLink, type LinkTarget, type QueryOutcome } from "@sotto/dns/transport";
@@ -49,6 +50,8 @@ export class StreamLanes {
   readonly #runtime: Runtime;
   readonly #lanes: Lane[];
   readonly #dresses: readonly Dress[];
+  /** The lane of the latest query. */
+  #latest: Lane | undefined = undefined;
   #isClosed = false;
 
   constructor(options: StreamLanesOptions, runtime: Runtime) {
@@ -77,6 +80,11 @@ export class StreamLanes {
 
   /** `isForced` tries a connection in spite of failures, for checks. */
   send(attempt: Attempt, nowMs: number, isForced: boolean): Sending {
+    const latest = this.#latest;
+    if (latest?.link !== undefined && latest.given < latest.givenMax && isGathering(latest.link)) {
+      this.#give(attempt, latest, latest.link);
+      return "sent";
+    }
     let best: Lane | undefined;
     let bestPending = Number.POSITIVE_INFINITY;
     let free: Lane | undefined;
@@ -102,6 +110,7 @@ export class StreamLanes {
       best = free;
     }
     if (best?.link === undefined) return free === undefined ? "full" : "backed off";
+    this.#latest = best;
     this.#give(attempt, best, best.link);
     return "sent";
   }
@@ -169,6 +178,8 @@ export class StreamLanes {
         fastOpen: false,
         // Clients have a connection each, and their queries come one at a time.
         gathers: true,
+        // Several clients' queries wait on it, and none of them may wait for another client's next one.
+        acknowledges: true,
         joinsRecords: limits.joinsRecords,
         onTicket: (ticket) => memory.noteTicket(ticket),
         onFailed: (_link, problem) => {
@@ -208,6 +219,11 @@ function makeLane(): Lane {
   };
 }
 
+/** It has got queries in this turn, and there is room for one more. */
+function isGathering({ gathered, takesQueries }: ClientLink): boolean {
+  return gathered > 0 && gathered < GATHERED_MAX && takesQueries;
+}
+
 function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane): EarlyEnd | undefined {
   if (!outcome.wasSent) return undefined;
   if (outcome.wasPassedOver) return "passed over";
@@ -220,5 +236,10 @@ function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane):
 const OPEN_ANOTHER_AT = 4;
 /** Certificates are renewed while connections stay; a handshake a minute is next to nothing. */
 const PROVES_ANEW_MS = 60_000;
+/**
+ * Queries of one turn that share a write: one of so many costs little, and whoever answers in order, one thread per connection, is not given
+ * all that came at once on one of them.
+ */
+const GATHERED_MAX = 32;
 /** For checks, which come on top. */
 const SPARE = 2;
