@@ -102,6 +102,25 @@ test("as many as are sent in a turn leave", { skip }, async (context) => {
   assert.deepEqual([heard.length, told], [600, []]);
 });
 
+// Whoever sends is in the middle of something, and the portable engine never tells in the call.
+test("what cannot be sent is told after the call that sent it", { skip }, async (context) => {
+  const { socket: ear } = await openEar(context);
+  let isInCall = false;
+  const inCall: boolean[] = [];
+  const all = Promise.withResolvers<void>();
+  const socket = await open(context, ear.local, {
+    onError() {
+      inCall.push(isInCall);
+      if (inCall.length === 300) all.resolve();
+    },
+  });
+  isInCall = true;
+  for (let i = 0; i < 300; i++) socket.send(TOO_LARGE, ear.local);
+  isInCall = false;
+  await all.promise;
+  assert.ok(!inCall.includes(true));
+});
+
 test("what waits for room leaves as it was when it was sent", { skip }, async (context) => {
   const { socket: ear, heard, end } = await openEar(context);
   let hasRoom = false;

@@ -47,6 +47,7 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
   /** For the end of the turn, or for when the system has room. */
   #waiting: Uint8Array[] = [];
   #isFlushPlanned = false;
+  #isInSend = false;
   /** The system takes no more for now, and an event will tell when it does. */
   #isBlocked = false;
   #isClosed = false;
@@ -71,9 +72,15 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
     if (!this.#isBackground) loop.events.hold();
   }
 
-  /** `octets` must not change in this turn. Who is told of a failure may send and close. */
+  /** `octets` must not change in this turn. Who is told of a failure, which is not in this call, may send and close. */
   send(octets: Uint8Array): void {
     if (this.#isClosed) return;
+    this.#isInSend = true;
+    this.#sendSoon(octets);
+    this.#isInSend = false;
+  }
+
+  #sendSoon(octets: Uint8Array): void {
     if (this.#isBlocked) {
       // Beyond this turn octets are whoever's sent them.
       if (this.#waiting.length < WAITING_MAX) this.#waiting.push(octets.slice());
@@ -109,7 +116,8 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
   }
 
   #tell(problem: Error): void {
-    if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, whatOf(this.#peer), "query"));
+    if (this.#isInSend) queueMicrotask(() => this.#tell(problem));
+    else if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, whatOf(this.#peer), "query"));
   }
 
   onReady(ready: number): void {
