@@ -1,6 +1,8 @@
 /** Datagram sockets of the engine where something fails, or comes from somebody else. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
+import { DnsError } from "../dns-error.ts";
 import type { DatagramHandlers, DatagramSocket, Endpoint } from "../network.ts";
 import { nativeLoop } from "./native-loop.ts";
 import { nativeRuntime } from "./native-runtime.ts";
@@ -42,7 +44,7 @@ async function openEar(
 const END = 255;
 
 /** Puts another call in the place of one of the engine's, until the test is over. */
-function replace<Name extends "connect" | "writeOutput">(
+function replace<Name extends "connect" | "drop" | "writeOutput">(
   context: TestContext,
   name: Name,
   by: (original: Sockets[Name]) => Sockets[Name],
@@ -186,4 +188,15 @@ test("a socket that is opened while another one is heard touches nothing of what
   await sendStrangely(context);
   peer.send(Uint8Array.of(1, 2, 3), socket.local);
   assert.deepEqual(await seen.promise, [1, 2, 3]);
+});
+
+test("a socket that cannot be opened leaves no descriptor behind", { skip }, async (context) => {
+  const before = readdirSync("/proc/self/fd").length;
+  // Another family than its own; and strangers without end.
+  await assert.rejects(open(context, { address: "2001:db8::1", port: 53 }), DnsError.is);
+  replace(context, "drop", () => () => 1);
+  await assert.rejects(open(context, { ...LOCAL, port: 53 }), (error) =>
+    DnsError.is(error, "ERR_QUOTA_EXCEEDED"),
+  );
+  assert.equal(readdirSync("/proc/self/fd").length, before);
 });
