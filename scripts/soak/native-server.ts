@@ -1,6 +1,15 @@
 /** The server of scripts/native-soak.ts: listeners of the native engine that do what the first octet of a connection says. */
 
-import type { ByteStream, ListenHandlers, ListenOptions, StreamListener } from "@sotto/dns/runtime";
+import type {
+  ByteStream,
+  DatagramHandlers,
+  DatagramSocket,
+  Endpoint,
+  ListenHandlers,
+  ListenOptions,
+  Network,
+  StreamListener,
+} from "@sotto/dns/runtime";
 import { type AcceptedDescriptor, closeDescriptor, nativeRuntime } from "@sotto/dns/runtime/native";
 import { AcceptedConnections } from "@sotto/dns/runtime/node";
 import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
@@ -64,10 +73,7 @@ async function serve(tell: (message: unknown) => void): Promise<void> {
     { tls, proxy: { isTrusted, place: "inside tls" } },
   ] as const)
     listeners.push(await network.listen(options(parts), handlers));
-  const udp = await network.bindDatagram(
-    { local: { address: "0.0.0.0", port: 0 }, connectTo: undefined, reusePort: false },
-    { onMessage: (octets, from, via) => via.send(octets.slice(), from), onError: () => undefined },
-  );
+  const udp = await openDatagrams(network, counts);
   process.on("message", (message) => {
     if (message === "change") {
       // Contexts are freed while connections hold them, keys change under tickets.
@@ -89,6 +95,53 @@ async function serve(tell: (message: unknown) => void): Promise<void> {
   process.on("disconnect", () => process.exit(1));
   const ports = [...listeners.map(({ local }) => local.port), udp.local.port];
   tell(ports);
+}
+
+/** Answers datagrams at once, or after it has asked others, by their length. */
+async function openDatagrams(network: Network, counts: { open: number }): Promise<DatagramSocket> {
+  const any = { local: { address: "0.0.0.0", port: 0 }, reusePort: false };
+  const echoes: DatagramHandlers = {
+    onMessage: (octets, from, via) => via.send(octets.slice(), from),
+    onError: () => undefined,
+  };
+  const back = await network.bindDatagram({ ...any, connectTo: undefined }, echoes);
+  const closedOne = await network.bindDatagram({ ...any, connectTo: undefined }, echoes);
+  await closedOne.close();
+  const asked = [back, closedOne].map(({ local: { port } }) => ({ address: "127.0.0.1", port }));
+  return await network.bindDatagram(
+    { ...any, connectTo: undefined },
+    {
+      ...echoes,
+      onMessage(octets, from, via) {
+        const peer = asked[octets.length % 3];
+        const answer = octets.slice();
+        if (peer === undefined) via.send(answer, from);
+        else void askDatagram(network, peer, answer, counts).then(() => via.send(answer, from));
+      },
+    },
+  );
+}
+
+/** By a socket of its own, opened while another one is heard; answered, refused, or closed in the call that tells. */
+async function askDatagram(
+  network: Network,
+  peer: Endpoint,
+  octets: Uint8Array,
+  counts: { open: number },
+): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const options = { local: { address: "0.0.0.0", port: 0 }, connectTo: peer, reusePort: false };
+  counts.open++;
+  const end = (): void => {
+    void socket.close();
+    over.resolve();
+  };
+  const socket = await network.bindDatagram(options, { onMessage: end, onError: end });
+  socket.send(octets, peer);
+  const timer = setTimeout(end, 2000);
+  await over.promise;
+  clearTimeout(timer);
+  counts.open--;
 }
 
 function play(stream: ByteStream, closed: () => void): void {

@@ -37,6 +37,8 @@ export class BudgetMap<Entry extends BudgetEntry> {
   readonly #entries = new Map<string, Slot<Entry>>();
   /** Goes from the oldest entry on: a fresh one would step over all that have left since V8 last made the map anew. */
   #oldest: MapIterator<[string, Slot<Entry>]> | undefined = undefined;
+  /** Entries that were stored since it moved. */
+  #storedSince = 0;
   #bytes = 0;
   #evictions = 0;
 
@@ -66,6 +68,7 @@ export class BudgetMap<Entry extends BudgetEntry> {
     this.delete(key);
     if (entry.bytes > this.bytesMax) return false;
     if (this.#bytes + entry.bytes > this.bytesMax) this.#makeRoom(entry.bytes);
+    else if (++this.#storedSince > this.#entries.size / STANDING_PART) this.#oldest = undefined;
     this.#entries.set(key, { entry, isUsed: false });
     this.#bytes += entry.bytes;
     return true;
@@ -89,6 +92,7 @@ export class BudgetMap<Entry extends BudgetEntry> {
   /** All that comes before it has left or stands behind it now. */
   #takeOldest(): readonly [string, Slot<Entry>] {
     this.#oldest ??= this.#entries.entries();
+    this.#storedSince = 0;
     const { value } = this.#oldest.next();
     if (value !== undefined) return value;
     this.#oldest = undefined;
@@ -106,6 +110,7 @@ export class BudgetMap<Entry extends BudgetEntry> {
   deleteWhere(matches: (entry: Entry) => boolean): number {
     const before = this.#entries.size;
     for (const [key, { entry }] of this.#entries) if (matches(entry)) this.delete(key);
+    this.#oldest = undefined;
     return before - this.#entries.size;
   }
 
@@ -116,6 +121,13 @@ export class BudgetMap<Entry extends BudgetEntry> {
 
   clear(): void {
     this.#entries.clear();
+    this.#oldest = undefined;
     this.#bytes = 0;
   }
 }
+
+/**
+ * While the iterator stands still it keeps all tables that V8 has made anew since, with what was in them. After an eighth of the entries has
+ * been replaced it is given up, and a new one steps over what has left: some nanoseconds for each of those stores.
+ */
+const STANDING_PART = 8;

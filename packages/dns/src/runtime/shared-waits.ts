@@ -25,17 +25,19 @@ export class SharedWaits {
   readonly #timer: SharedTimer;
   /** Gaps are filled by the last one. */
   readonly #list: Wait[] = [];
+  /** Monotonic milliseconds before which nobody walks over it again. */
+  #restsUntilMs = 0;
 
   constructor({ name, isBackground = false }: SharedWaitsOptions, clock: Clock) {
     this.#clock = clock;
     this.#timer = new SharedTimer({ name, isBackground, sweep: (nowMs) => this.#endDue(nowMs) }, clock);
   }
 
-  /** Waits for so many milliseconds; a time that is over already ends in a later turn. */
+  /** Waits for so many milliseconds, and a few more among very many; a time that is over already ends in a later turn. */
   add(one: Wait, waitMs: number): void {
     one.dueMs = this.#clock.nowMs() + Math.max(0, waitMs);
     one.waitIndex = this.#list.push(one) - 1;
-    this.#timer.expect(one.dueMs);
+    this.#timer.expect(Math.max(one.dueMs, this.#restsUntilMs));
   }
 
   /** Waits no more; again: nothing. */
@@ -53,6 +55,7 @@ export class SharedWaits {
 
   #endDue(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY;
+    this.#restsUntilMs = nowMs + Math.floor(this.#list.length / WALKED_PER_MS_MAX);
     // They leave the list as they end.
     for (const one of [...this.#list]) {
       if (one.waitIndex < 0) continue;
@@ -63,6 +66,12 @@ export class SharedWaits {
       this.remove(one);
       one.onDue();
     }
-    return nextMs;
+    return Math.max(nextMs, this.#restsUntilMs);
   }
 }
+
+/**
+ * Looking at one takes about 5 ns, so that all walks together take 0.3 % of a processor. Ten thousand, which is
+ * what a server lets into its pipeline, end up to 20 ms late; fewer than 512 end in their time.
+ */
+const WALKED_PER_MS_MAX = 512;

@@ -18,6 +18,8 @@ class World {
   readonly runtime = this.world.runtimeOf(["192.0.2.253"]);
   readonly memory = new AuthorityEncryption(this.runtime.clock);
   readonly asked: string[] = [];
+  /** Clear queries that were given up after a late encrypted reply. */
+  clearGivenUp = 0;
   plans: { clear: Plan; tls: Plan } = { clear: { ms: 10 }, tls: { ms: 50 } };
   readonly exchange = new EncryptingExchange(
     { exchange: (request) => this.#answer(request) },
@@ -36,7 +38,9 @@ class World {
       const isLate = plan === undefined || plan.ms > leftMs;
       const ms = isLate ? leftMs : plan.ms;
       const failure = isLate ? new DnsError("ERR_TIMEOUT", "silence") : plan.fails;
+      let isOver = false;
       clock.startTimer("answer", ms, () => {
+        isOver = true;
         if (failure !== undefined) reject(failure);
         // Only the transport of the facts is looked at.
         else
@@ -46,7 +50,10 @@ class World {
             facts: { transport },
           } as ExchangeResult);
       });
-      request.signal?.addEventListener("abort", () => reject(new DnsError("ERR_ABORTED", "gave up")));
+      request.signal?.addEventListener("abort", () => {
+        if (!isOver) this.clearGivenUp++;
+        reject(new DnsError("ERR_ABORTED", "gave up"));
+      });
     });
   }
 
@@ -126,6 +133,50 @@ test("when the clear query fails as well, a late encrypted reply still counts", 
   await world.later(100);
   world.plans = { clear: { ms: 100, fails: REFUSED }, tls: { ms: 3000 } };
   assert.equal(await world.ask(), "tls after 3000 ms");
+});
+
+test("a late encrypted reply is taken when it comes, whatever the clear query waits for (seed 704260)", async () => {
+  // It lay there until the silent clear query had given up: seconds for the client, and for TTLs that did not count them.
+  for (const clear of [undefined, { ms: 5000 }, { ms: 4000, fails: REFUSED }]) {
+    const world = new World();
+    await world.ask();
+    await world.later(100);
+    world.plans = { clear, tls: { ms: 3000 } };
+    assert.equal(await world.ask(), "tls after 3000 ms");
+    assert.equal(world.clearGivenUp, 1, "nobody waits for it any more");
+    assert.equal(world.memory.counters.encrypted, 1);
+    await world.later(10_000);
+    assert.deepEqual(world.world.clock.pendingTimers, []);
+  }
+});
+
+test("an encrypted reply that comes after the clear one was taken counts for nothing", async () => {
+  for (const clear of [{ ms: 10 }, { ms: 10, fails: REFUSED }]) {
+    const world = new World();
+    await world.ask();
+    await world.later(100);
+    world.plans = { clear, tls: { ms: 3000 } };
+    const isTls = clear.fails !== undefined;
+    assert.equal(await world.ask(), isTls ? "tls after 3000 ms" : "udp after 1010 ms");
+    await world.later(10_000);
+    assert.equal(world.memory.counters.encrypted, isTls ? 1 : 0);
+    assert.equal(world.clearGivenUp, 0);
+  }
+});
+
+test("when both fail, the failure of the clear query is told, and a clear reply counts that comes after an encrypted failure", async () => {
+  for (const [clear, told] of [
+    [{ ms: 2500, fails: REFUSED }, "ERR_CONNECT_REFUSED after 3500 ms"],
+    [{ ms: 2500 }, "udp after 3500 ms"],
+  ] as const) {
+    const world = new World();
+    await world.ask();
+    await world.later(100);
+    world.plans = { clear, tls: { ms: 3000, fails: new DnsError("ERR_TLS_HANDSHAKE", "no") } };
+    assert.equal(await world.ask(), told);
+    await world.later(10_000);
+    assert.deepEqual(world.world.clock.pendingTimers, []);
+  }
 });
 
 test("whoever gives up is not asked for in clear", async () => {

@@ -2,7 +2,7 @@
  * Asks authorities over TLS where they can do it (RFC 9539): unauthenticated, against whoever only listens. A probe goes
  * beside the clear query and delays nothing; a server that stops answering encrypted is asked in clear after a second.
  */
-import { DnsError, type Runtime, type StopSignal } from "@sotto/dns/runtime";
+import { DnsError, type Runtime, Stop, type StopSignal, stopWith } from "@sotto/dns/runtime";
 import type { ExchangeRequest, ExchangeResult } from "@sotto/dns/transport";
 import type { AuthorityEncryption, EncryptionFailure } from "./authority-encryption.ts";
 import type { Exchange } from "./inquiry.ts";
@@ -75,9 +75,7 @@ export class EncryptingExchange implements Exchange {
       if (first === "nothing yet") this.#memory.noteSilence(server.address, sinceMs);
       this.#memory.counters.fellBack++;
       try {
-        const inClear = await this.#clear(request);
-        isAnswered.resolve(true);
-        return inClear;
+        return await this.#firstOf(secure, request, () => isAnswered.resolve(true));
       } catch (cause) {
         // Late is still better than never.
         const late = await this.#waitFor(secure, deadlineMs - clock.nowMs(), signal);
@@ -86,6 +84,27 @@ export class EncryptingExchange implements Exchange {
       }
     } finally {
       isAnswered.resolve(false);
+    }
+  }
+
+  /** Asks in clear, which is given up when the encrypted reply comes after all. */
+  async #firstOf(
+    secure: Promise<ExchangeResult | "failed">,
+    request: ExchangeRequest,
+    onAnswered: () => void,
+  ): Promise<ExchangeResult> {
+    const { signal } = request;
+    const stop = signal === undefined ? new Stop() : stopWith(signal);
+    const clear = this.#clear({ ...request, signal: stop }).then((result) => {
+      onAnswered();
+      return result;
+    });
+    const late = secure.then((result) => (result === "failed" ? clear : result));
+    try {
+      const first = await Promise.race([clear, late]);
+      return first.facts.transport === "tls" ? this.#counted(first) : first;
+    } finally {
+      stop.abort();
     }
   }
 

@@ -14,6 +14,7 @@ import {
   type Server,
   show,
 } from "./authorities.test-support.ts";
+import type { Exchange } from "./inquiry.ts";
 import { UPSTREAM_QUERIES_MAX } from "./quota.ts";
 import { Recursor } from "./recursor.ts";
 
@@ -103,4 +104,46 @@ test("whatever a zone's servers lie, others' names keep their answers, in time a
     await world.clock.runUntil(recursor.close());
     assert.deepEqual(world.clock.pendingTimers, [], `seed ${seed}`);
   }
+});
+
+test("replies that come in one turn, while servers are looked up that do not exist, do not end the process", async () => {
+  // Nobody listened to the second look-up: a reply was there already. Node ends a process for a failure that is nobody's.
+  const world = simRuntime(1);
+  const { clock } = world;
+  const held: (() => void)[] = [];
+  const cut = ["example. 3600 NS ns.test.", "example. 3600 NS ns2.test.", "example. 3600 NS ns3.test."];
+  const servers = new FakeAuthorities(
+    {
+      [ROOT]: (question) =>
+        question.includes("example.")
+          ? referral(
+              [...cut, "example. 3600 NS ns4.test."],
+              [`ns.test. 60 A ${LIAR}`, `ns2.test. 60 A ${BANK}`],
+            )
+          : { ...authoritative({ rcode: Rcode.NXDomain, authorities: [rr(". 300 SOA 60")] }), afterMs: 300 },
+      [LIAR]: () => ({ rcode: Rcode.ServFail, afterMs: 0 }),
+      [BANK]: () => ({ rcode: Rcode.ServFail, afterMs: 0 }),
+    },
+    clock,
+  );
+  const exchange: Exchange = {
+    exchange: (request) =>
+      request.server.address === ROOT
+        ? servers.exchange(request)
+        : new Promise((resolve, reject) => {
+            const reply = servers.exchange(request);
+            held.push(() => void reply.then(resolve, reject));
+          }),
+  };
+  const rootHints = [{ name: parseName("a.root."), address: ROOT }];
+  const recursor = new Recursor({ rootHints, families: ["ipv4"] }, exchange, world.runtimeOf(["192.0.2.1"]));
+  const context = { signal: new AbortController().signal, deadlineMs: 8000 };
+  const running = recursor.respond(queryOf("www.example.", RRType.A), context);
+  while (held.length < 2) await clock.advance(10);
+  // Both have been asked in vain, and the first of the others is looked up.
+  const asked = servers.log.length;
+  while (servers.log.length === asked) await clock.advance(10);
+  for (const release of held) release();
+  assert.equal((await clock.runUntil(running, 8000)).message.rcode, Rcode.ServFail);
+  await clock.runUntil(recursor.close());
 });

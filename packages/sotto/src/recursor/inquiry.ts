@@ -106,7 +106,11 @@ export class Inquiry implements Wait {
   /** The next arrival; undefined when none came within `waitMs` or before `until` settled. */
   next(waitMs: number, until: Promise<unknown>): Promise<Arrival | undefined> {
     const ready = this.take();
-    if (ready !== undefined) return Promise.resolve(ready);
+    if (ready !== undefined) {
+      // Nobody waits for it now, and what nobody waits for must not end the process when it fails.
+      until.catch(() => undefined);
+      return Promise.resolve(ready);
+    }
     return new Promise((resolve) => {
       this.#wake = resolve;
       this.#waits.add(this, waitMs);

@@ -158,6 +158,75 @@ test("runs for several types of a name are joined each by its own, and end in an
   assert.equal(started.length, 4);
 });
 
+test("types of one name are joined and end each for itself, however many are under way", async () => {
+  const soughts = Array.from({ length: 40 }, (_, i): Sought => ({ name: a.name, type: i + 1 }));
+  const running = new Map<RRType, (outcome: Outcome) => void>();
+  let runs = 0;
+  const mesh = new Mesh(
+    ({ sought }) => {
+      runs++;
+      return new Promise((resolve) => running.set(sought.type, resolve));
+    },
+    1000,
+    new SimClock(),
+  );
+  const asked = soughts.map((sought) => askMesh(mesh, sought));
+  // Every third ends, from both ends in turns, and is asked for again.
+  const ended = soughts.filter((_, i) => i % 3 === 0);
+  for (const [i, { type }] of ended.entries()) {
+    const { type: other } = ended[ended.length - 1 - i] ?? { type };
+    running.get(i % 2 === 0 ? type : other)?.(failed("busy", true));
+  }
+  for (const { type } of ended) running.get(type)?.(failed("busy", true));
+  await Promise.all(asked.filter((_, i) => i % 3 === 0));
+  assert.equal(mesh.size, 40 - ended.length);
+  asked.push(...soughts.map((sought) => askMesh(mesh, sought)));
+  assert.equal(runs, 40 + ended.length);
+  assert.equal(mesh.size, 40);
+  const settled = mesh.settled();
+  for (const resolve of running.values()) resolve(nothing);
+  await Promise.all(asked);
+  await settled;
+  assert.equal(mesh.size, 0);
+});
+
+test("types beyond a few are found without looking at all of the name", async () => {
+  // 4096 types of one name made a look-up 60 times as dear for whoever asked for the next one.
+  let looks = 0;
+  const soughtOf = (type: RRType): Sought => ({
+    name: a.name,
+    get type() {
+      looks++;
+      return type;
+    },
+  });
+  const mesh = new Mesh(() => new Promise(() => undefined), 1000, new SimClock());
+  for (let type = 1; type <= 1000; type++) void mesh.ask(mesh.begin(soughtOf(type)));
+  looks = 0;
+  void mesh.ask(mesh.begin({ name: a.name, type: 1001 }));
+  assert.ok(looks < 50, `${looks} looks`);
+});
+
+test("a bug in a resolution reaches who waits for it, and leaves no run that others would join for ever", async () => {
+  const bugs: [name: string, resolve: () => Promise<Outcome>, onFailure: () => void][] = [
+    ["thrown", raise, () => undefined],
+    ["rejected", () => Promise.reject(new Error("bug")), () => undefined],
+    ["behind the outcome", () => Promise.resolve(failed("no reachable authority", false)), raise],
+  ];
+  for (const [name, resolve, onFailure] of bugs) {
+    const mesh = new Mesh(resolve, 1000, new SimClock(), onFailure);
+    await assert.rejects(askMesh(mesh, a), /bug/, name);
+    assert.equal(mesh.size, 0, name);
+    mesh.prime(b);
+    await mesh.settled();
+    assert.equal(mesh.size, 0, name);
+  }
+});
+
+function raise(): never {
+  throw new Error("bug");
+}
+
 async function askMesh(mesh: Mesh, sought: Sought): Promise<Outcome> {
   return (await mesh.ask(mesh.begin(sought))).outcome;
 }

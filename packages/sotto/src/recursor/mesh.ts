@@ -6,7 +6,7 @@ import type { RRset } from "@sotto/dns/cache";
 import type { Clock } from "@sotto/dns/runtime";
 import { EdeCode } from "@sotto/dns/wire";
 import { FailureCache, type OnFailure } from "./failure-cache.ts";
-import type { Outcome, Sought } from "./outcome.ts";
+import { type Outcome, type Sought, soughtKey } from "./outcome.ts";
 import { DEPTH_MAX, Quota } from "./quota.ts";
 
 /** One resolution under way. */
@@ -184,19 +184,32 @@ export class Mesh {
   }
 
   #start(run: Running): void {
-    this.#resolve(run).then(
-      (settled) => {
-        this.#runs.delete(run);
-        this.#remember(run, settled);
-        run.settle(settled);
-      },
-      (problem: unknown) => {
-        this.#runs.delete(run);
-        // A bug reaches whoever waits; when nobody does any more it must not end the process.
-        run.outcome.catch(() => undefined);
-        run.fail(problem);
-      },
-    );
+    try {
+      this.#resolve(run).then(
+        (outcome) => this.#end(run, outcome),
+        (bug: unknown) => this.#break(run, bug),
+      );
+    } catch (bug) {
+      this.#break(run, bug);
+    }
+  }
+
+  #end(run: Running, outcome: Outcome): void {
+    try {
+      this.#remember(run, outcome);
+    } catch (bug) {
+      this.#break(run, bug);
+      return;
+    }
+    this.#runs.delete(run);
+    run.settle(outcome);
+  }
+
+  /** A bug reaches whoever waits; when nobody does any more it must not end the process. */
+  #break(run: Running, bug: unknown): void {
+    this.#runs.delete(run);
+    run.outcome.catch(() => undefined);
+    run.fail(bug);
   }
 
   #remember(run: Work, outcome: Outcome): void {
@@ -244,34 +257,43 @@ class Running implements Run {
 /** Those that may be joined, by name: few names are asked for two types at once, and a key of both would be made for each look. */
 class Runs {
   readonly #byName = new Map<string, Running>();
+  /** By name and type, those of names with more than {@link TYPES_LISTED_MAX}, which nobody honest asks for. */
+  readonly #others = new Map<string, Running>();
   /** Those that nobody joins: they are asked again, past the cache. */
   readonly #alone = new Set<Running>();
-  #count = 0;
+  #listed = 0;
 
   get size(): number {
-    return this.#count;
+    return this.#listed + this.#others.size + this.#alone.size;
   }
 
-  find({ name, type }: Sought): Running | undefined {
-    let run = this.#byName.get(name.key);
-    while (run !== undefined && run.sought.type !== type) run = run.next;
-    return run;
+  find(sought: Sought): Running | undefined {
+    let run = this.#byName.get(sought.name.key);
+    while (run !== undefined && run.sought.type !== sought.type) run = run.next;
+    return run ?? (this.#others.size === 0 ? undefined : this.#others.get(soughtKey(sought)));
   }
 
   add(run: Running): void {
-    this.#count++;
     if (run.avoid !== undefined) {
       this.#alone.add(run);
       return;
     }
     const { key } = run.sought.name;
-    run.next = this.#byName.get(key);
+    const first = this.#byName.get(key);
+    let count = 0;
+    for (let one = first; one !== undefined; one = one.next) count++;
+    if (count >= TYPES_LISTED_MAX) {
+      this.#others.set(soughtKey(run.sought), run);
+      return;
+    }
+    this.#listed++;
+    run.next = first;
     this.#byName.set(key, run);
   }
 
   delete(run: Running): void {
-    this.#count--;
-    if (this.#alone.delete(run)) return;
+    if (this.#alone.delete(run) || this.#deleteOther(run)) return;
+    this.#listed--;
     const { key } = run.sought.name;
     const first = this.#byName.get(key);
     if (first === run && run.next === undefined) this.#byName.delete(key);
@@ -279,8 +301,14 @@ class Runs {
     else for (let one = first; one !== undefined; one = one.next) if (one.next === run) one.next = run.next;
   }
 
+  #deleteOther(run: Running): boolean {
+    if (this.#others.size === 0) return false;
+    const key = soughtKey(run.sought);
+    return this.#others.get(key) === run && this.#others.delete(key);
+  }
+
   all(): Running[] {
-    const all = [...this.#alone];
+    const all = [...this.#alone, ...this.#others.values()];
     for (const first of this.#byName.values())
       for (let run: Running | undefined = first; run !== undefined; run = run.next) all.push(run);
     return all;
@@ -311,3 +339,5 @@ const busy: Outcome = {
 
 /** About 20 kB each with their sockets: 100 MB under attack. Unbound's `num-queries-per-thread` is 4096. */
 export const RUNS_MAX = 4096;
+/** A client and its program ask for three types at once, a validator for two more; a list of so many is looked through in no time. */
+const TYPES_LISTED_MAX = 8;

@@ -1,6 +1,6 @@
 /** What a resolution ends in; the recursor makes replies of it, other resolutions take addresses out of it. */
 import type { NegativeAnswer, RRset } from "@sotto/dns/cache";
-import type { ExtendedError, Name, RRType } from "@sotto/dns/wire";
+import { type ExtendedError, Name, RRType } from "@sotto/dns/wire";
 
 /** What is looked for; the class is always IN. */
 export interface Sought {
@@ -51,6 +51,12 @@ export function withSets<T extends Exclude<Outcome, { kind: "failed" }>>(
   const chain = sets.slice(0, outcome.chain.length);
   if (outcome.kind !== "answer") return { ...outcome, chain };
   return { ...outcome, chain, rrsets: sets.slice(chain.length) };
+}
+
+/** The name that the chain of aliases leads to. */
+export function lastName(sought: Sought, chain: readonly RRset[]): Name {
+  const last = chain.findLast(({ type }) => type === RRType.CNAME);
+  return last === undefined ? sought.name : new Name(last.rdatas[0] ?? Name.root.wire);
 }
 
 /** For maps of questions. */

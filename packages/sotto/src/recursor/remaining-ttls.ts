@@ -39,7 +39,7 @@ export function putAside(scrubbed: Scrubbed, { clock }: Runtime): Scrubbed {
 export function withRemainingTtls(judged: JudgedOutcome, nowMs: number): JudgedOutcome {
   const { outcome } = judged;
   if (outcome.kind === "failed") return judged;
-  const aged = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsAt(rrset, nowMs));
+  const aged = (rrset: RRset): RRset => shortened(rrset, ttlSecondsAt(rrset, nowMs));
   const chain = withMadeAliases(outcome.chain.map(aged));
   if (outcome.kind === "overflow") return { ...judged, outcome: { ...outcome, chain } };
   if (outcome.kind === "answer")
@@ -52,7 +52,7 @@ export function withRemainingTtls(judged: JudgedOutcome, nowMs: number): JudgedO
   }
   const soa = aged(answer.soa);
   // The SOA's TTL is that of the whole denial (RFC 2308 §5).
-  const proofs = answer.proofs.map((proof) => withTtlMax(proof, soa.ttlSeconds));
+  const proofs = answer.proofs.map((proof) => shortened(proof, soa.ttlSeconds));
   return { ...judged, outcome: { ...outcome, chain, answer: { ...answer, soa, proofs } } };
 }
 
@@ -64,23 +64,30 @@ function withMadeAliases(chain: readonly RRset[]): RRset[] {
     const dname = chain
       .slice(0, at)
       .findLast(({ type, owner }) => type === RRType.DNAME && owner.equals(synthesizedFrom));
-    return dname === undefined ? rrset : withTtlMax(rrset, dname.ttlSeconds);
+    return dname === undefined ? rrset : shortened(rrset, dname.ttlSeconds);
   });
 }
 
-/** A set that does not live longer from now on, nor do its proofs. */
-export function withTtlMax(rrset: RRset, ttlSecondsMax: number): RRset {
-  if (rrset.ttlSeconds <= ttlSecondsMax) return rrset;
-  const proofs = rrset.proofs.map((proof) => withTtlMax(proof, ttlSecondsMax));
-  return { ...rrset, ttlSeconds: ttlSecondsMax, asOfMs: undefined, proofs };
+/** A set that does not live longer from now on, nor do its proofs; what is left of it may be less. */
+export function withTtlMax(rrset: RRset, ttlSecondsMax: number, nowMs: number): RRset {
+  if (ttlSecondsAt(rrset, nowMs) <= ttlSecondsMax) return rrset;
+  return { ...shortened(rrset, ttlSecondsMax), asOfMs: nowMs };
+}
+
+/** A set with that TTL as it is given, unless it has less. */
+function shortened(rrset: RRset, ttlSeconds: number): RRset {
+  if (rrset.ttlSeconds <= ttlSeconds) return rrset;
+  const proofs = rrset.proofs.map((proof) => shortened(proof, ttlSeconds));
+  return { ...rrset, ttlSeconds, asOfMs: undefined, proofs };
 }
 
 /** No part of a validated answer outlives its signatures (RFC 4035 §5.3.3). */
 export function withTtlsMax<T extends Exclude<Outcome, { kind: "failed" }>>(
   outcome: T,
   ttlSecondsMax: number,
+  nowMs: number,
 ): T {
-  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax);
+  const cap = (rrset: RRset): RRset => withTtlMax(rrset, ttlSecondsMax, nowMs);
   const chain = outcome.chain.map(cap);
   if (outcome.kind === "answer") return { ...outcome, chain, rrsets: outcome.rrsets.map(cap) };
   if (outcome.kind !== "negative") return { ...outcome, chain };

@@ -39,7 +39,7 @@ import type { DelegationCache } from "./delegation.ts";
 import type { DenialCache } from "./denial-cache.ts";
 import { FailureCache } from "./failure-cache.ts";
 import type { Answered, Mesh, Work } from "./mesh.ts";
-import { assertNever, type Outcome, type Sought, soughtKey, withSets } from "./outcome.ts";
+import { assertNever, lastName, type Outcome, type Sought, soughtKey, withSets } from "./outcome.ts";
 import { withTtlMax, withTtlsMax } from "./remaining-ttls.ts";
 import type { StaleAnswers } from "./stale-answers.ts";
 import { soughtText } from "./trace.ts";
@@ -281,6 +281,7 @@ export class ValidatedAnswers {
     validator: Validator,
     session: ValidationSession,
   ): Promise<{ readonly verdict: Verdict; readonly outcome: Found }> {
+    const { clock } = this.#parts.runtime;
     const verdicts: Verdict[] = [];
     const sets = found.kind === "answer" ? [...found.chain, ...found.rrsets] : found.chain;
     const shown: RRset[] = [];
@@ -292,7 +293,8 @@ export class ValidatedAnswers {
       if (verdict !== undefined) verdicts.push(verdict);
       if (verdict?.status === "bogus") return { verdict, outcome: found };
       // Also beside what is insecure nothing lives longer than its owner signed.
-      shown.push(verdict?.status === "secure" ? withTtlMax(rrset, verdict.ttlSecondsMax) : rrset);
+      const ttlSecondsMax = verdict?.status === "secure" ? verdict.ttlSecondsMax : Number.POSITIVE_INFINITY;
+      shown.push(withTtlMax(rrset, ttlSecondsMax, clock.nowMs()));
     }
     const outcome = withSets(found, shown);
     // Nobody signs that a name is too long.
@@ -395,7 +397,8 @@ export class ValidatedAnswers {
   #accept(sought: Sought, outcome: Found, verdict: Exclude<Verdict, { status: "bogus" }>): JudgedOutcome {
     this.#bogus.forget(sought);
     const extendedErrors = verdict.status === "insecure" ? verdict.errors : [];
-    const capped = verdict.status === "secure" ? withTtlsMax(outcome, verdict.ttlSecondsMax) : outcome;
+    const ttlSecondsMax = verdict.status === "secure" ? verdict.ttlSecondsMax : Number.POSITIVE_INFINITY;
+    const capped = withTtlsMax(outcome, ttlSecondsMax, this.#parts.runtime.clock.nowMs());
     return { outcome: capped, security: verdict.status, extendedErrors };
   }
 
@@ -527,12 +530,6 @@ function evidenceOf(outcome: Outcome): Evidence {
     default:
       return assertNever(outcome);
   }
-}
-
-/** The name that the chain of aliases leads to. */
-function lastName(sought: Sought, chain: readonly RRset[]): Name {
-  const last = chain.findLast(({ type }) => type === RRType.CNAME);
-  return last === undefined ? sought.name : new NameClass(last.rdatas[0] ?? NameClass.root.wire);
 }
 
 function knownVerdict(security: CachedSecurity | undefined, ttlSeconds: number): Verdict | undefined {

@@ -428,3 +428,27 @@ test("a reply too large for any message is cut on UDP and a failure on TCP, and 
   assert.equal(failed.isTruncated, false);
   assert.equal(served.responder.queries.length, 2);
 });
+
+test("a bug at the beginning of a renewal takes no answer away, and leaves nothing to wait for", async () => {
+  const world = simRuntime(1);
+  let asked = 0;
+  const responder = {
+    respond: (query: Query): Promise<Reply> => {
+      if (++asked > 1) throw new Error("bug");
+      return Promise.resolve(address(query));
+    },
+  };
+  const cache = new MessageCache({ bytesMax: MESSAGE_CACHE_BYTES_MIN }, world.random);
+  const service = new QueryService({ responder, cache }, world.runtimeOf(["127.0.0.1"]));
+  await service.answer(question, channelOf("udp"));
+  await world.clock.advance(295_000);
+  const answer = service.answer(question, channelOf("udp"));
+  assert.ok(answer instanceof Uint8Array);
+  assert.equal(decode(answer).answers.length, 1);
+  await world.clock.runUntil(service.idle(), 0);
+  assert.equal(asked, 2);
+  assert.deepEqual(
+    world.events.named("server.bug").map(({ where }) => where),
+    ["prefetch"],
+  );
+});

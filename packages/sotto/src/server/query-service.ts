@@ -122,8 +122,7 @@ export class QueryService implements MessageHandler {
       local: undefined,
       security: undefined,
     } as const;
-    this.#responder
-      .respond({ octets, view, origin }, context)
+    this.#respond({ octets, view, origin }, context)
       .then((reply) => void this.#store(view, reply))
       .catch((error: unknown) => {
         if (!DnsError.is(error))
@@ -165,6 +164,7 @@ export class QueryService implements MessageHandler {
     });
   }
 
+  /** What is thrown in the call is like what comes of it later. */
   #respond(query: Query, context: PipelineContext): Promise<Reply> {
     try {
       return this.#responder.respond(query, context);

@@ -23,9 +23,18 @@ export async function openNativeClientDatagram(
     if (fd >= 0) sockets.close(fd);
     throw toDnsError(problem, whatOf(peer), "connect");
   }
-  // What came between binding and connecting may be anybody's.
-  for (let i = 0; i < STRANGERS_MAX && sockets.read(fd) >= 0; i++);
+  if (!dropStrangers(loop, fd)) {
+    sockets.close(fd);
+    const what = `${whatOf(peer)}: more came to its port than can be thrown away`;
+    throw new DnsError("ERR_QUOTA_EXCEEDED", what, { stage: "connect" });
+  }
   return new NativeClientDatagram(loop, fd, peer, options, handlers);
+}
+
+/** What came between binding and connecting may be anybody's. False when it does not end. */
+function dropStrangers({ sockets }: NativeLoop, fd: number): boolean {
+  for (let i = 0; i < STRANGERS_MAX; i++) if (sockets.drop(fd) < 0) return true;
+  return false;
 }
 
 class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
@@ -38,6 +47,9 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
   /** For the end of the turn, or for when the system has room. */
   #waiting: Uint8Array[] = [];
   #isFlushPlanned = false;
+  #isInSend = false;
+  /** The system takes no more for now, and an event will tell when it does. */
+  #isBlocked = false;
   #isClosed = false;
 
   constructor(
@@ -60,37 +72,52 @@ class NativeClientDatagram implements DatagramSocket, Watcher, TurnEnd {
     if (!this.#isBackground) loop.events.hold();
   }
 
-  /** `octets` must not change in this turn. */
+  /** `octets` must not change in this turn. Who is told of a failure, which is not in this call, may send and close. */
   send(octets: Uint8Array): void {
     if (this.#isClosed) return;
-    if (this.#waiting.length >= WAITING_MAX) {
-      this.#tell(new DnsError("ERR_QUOTA_EXCEEDED", "the system takes no more datagrams"));
+    this.#isInSend = true;
+    this.#sendSoon(octets);
+    this.#isInSend = false;
+  }
+
+  #sendSoon(octets: Uint8Array): void {
+    if (this.#isBlocked) {
+      // Beyond this turn octets are whoever's sent them.
+      if (this.#waiting.length < WAITING_MAX) this.#waiting.push(octets.slice());
+      else this.#tell(new DnsError("ERR_QUOTA_EXCEEDED", "the system takes no more datagrams"));
       return;
     }
     this.#waiting.push(octets);
-    if (this.#isFlushPlanned) return;
-    this.#isFlushPlanned = true;
-    this.#loop.thisTurn(this);
+    if (this.#waiting.length >= TOGETHER_MAX) this.turnEnds();
+    else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      this.#loop.thisTurn(this);
+    }
   }
 
   turnEnds(): void {
     this.#isFlushPlanned = false;
-    const waiting = this.#waiting;
     const { sockets } = this.#loop;
-    let left = 0;
-    for (; left < waiting.length && !this.#isClosed; left++) {
-      const octets = waiting[left] ?? NOTHING;
-      sockets.output.set(octets);
-      const sent = sockets.writeOutput(this.#watch.fd, octets.length);
-      if (sent === Blocked) break;
+    for (let left = this.#waiting.length; left > 0 && !this.#isClosed; left--) {
+      // Out of the queue before it is sent: closing sends what is left.
+      const octets = this.#waiting.shift();
+      if (octets === undefined) break;
+      const sent = sockets.send(this.#watch.fd, octets);
+      if (sent === Blocked) {
+        this.#waiting.unshift(octets);
+        if (!this.#isBlocked) this.#waiting = this.#waiting.map((one) => one.slice());
+        this.#isBlocked = true;
+        break;
+      }
+      this.#isBlocked = false;
       if (sent < 0) this.#tell(sockets.lastProblem("send"));
     }
-    this.#waiting = left >= waiting.length ? [] : waiting.slice(left);
-    if (!this.#isClosed) this.#watch.want(this.#waiting.length > 0 ? Ready.In | Ready.Out : Ready.In);
+    if (!this.#isClosed) this.#watch.want(this.#isBlocked ? Ready.In | Ready.Out : Ready.In);
   }
 
   #tell(problem: Error): void {
-    if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, whatOf(this.#peer), "query"));
+    if (this.#isInSend) queueMicrotask(() => this.#tell(problem));
+    else if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, whatOf(this.#peer), "query"));
   }
 
   onReady(ready: number): void {
@@ -128,10 +155,11 @@ function whatOf(peer: Endpoint): string {
   return `UDP socket to ${endpointText(peer)}`;
 }
 
-const NOTHING = new Uint8Array(0);
-/** More than come to a fresh port in the microseconds before it is connected; what a flood brings beyond is for the ids to tell. */
-const STRANGERS_MAX = 64;
+/** More than a system keeps for a socket that nobody reads (`rmem_default`), and than come in the microseconds before it is connected. */
+const STRANGERS_MAX = 1024;
 /** Before others have their turn. */
 const READS_PER_TURN = 16;
-/** As many as a recursor puts on one socket (decision 22), twice over; more are told and not sent. */
-const WAITING_MAX = 256;
+/** As many wait for the end of a turn; with more the turn is long enough. */
+const TOGETHER_MAX = 256;
+/** For room in the system: as many queries as a front end puts on one socket, some 100 octets each; more are told and not sent. */
+const WAITING_MAX = 4096;

@@ -88,6 +88,8 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
   }
 
   #send(octets: Uint8Array, to: Endpoint, source: Destination | undefined): void {
+    // Who was told of a failure may have closed it.
+    if (this.#watch.isClosed) return;
     if (this.#waiting.length > 0) {
       this.#wait({ octets, to, source });
       return;
@@ -97,6 +99,9 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
     const known = to === this.#currentFrom ? this.#currentIndex : to;
     if (!datagrams.add(octets, this.#isIpv6, known, source)) {
       this.turnEnds();
+      // Who was told of a failure may have closed it, or used another socket.
+      if (this.#watch.isClosed) return;
+      this.#loop.claimDatagrams(this);
       // It may have to wait now, and then goes the same way as the others.
       if (this.#waiting.length > 0) {
         this.#wait({ octets, to, source });
@@ -126,24 +131,32 @@ class NativeDatagram implements DatagramSocket, Watcher, TurnEnd {
     if (!this.#isClosed) this.#handlers.onError(toDnsError(problem, this.#what, "query"));
   }
 
+  /** How many of the batch have been sent. Whoever is told of a failure may close or send, which goes on from here. */
+  #sent = 0;
+
   /** Sends what this socket has in the batch. */
   turnEnds(): void {
     this.#isFlushPlanned = false;
     const { datagrams } = this.#loop;
-    if (!this.#loop.hasDatagramsOf(this)) return;
-    for (let first = 0; first < datagrams.count; ) {
-      const sent = datagrams.send(this.#watch.fd, first);
-      if (sent > 0) first += sent;
-      else if (sent === Blocked) {
-        for (; first < datagrams.count; first++)
-          this.#waiting.push({ ...datagrams.unsentAt(first), source: this.#sources[first] });
-        this.#watch.want(this.#isClosed ? Ready.Out : Ready.In | Ready.Out);
-      } else {
+    while (this.#loop.hasDatagramsOf(this) && this.#sent < datagrams.count) {
+      const sent = datagrams.send(this.#watch.fd, this.#sent);
+      if (sent > 0) this.#sent += sent;
+      else if (sent === Blocked) this.#putOff();
+      else {
+        this.#sent++;
         this.#tell(datagrams.lastProblem("send"));
-        first++;
       }
     }
-    datagrams.clear();
+    this.#sent = 0;
+    if (this.#loop.hasDatagramsOf(this)) datagrams.clear();
+  }
+
+  /** What is left of the batch waits for room in the system. */
+  #putOff(): void {
+    const { datagrams } = this.#loop;
+    for (; this.#sent < datagrams.count; this.#sent++)
+      this.#waiting.push({ ...datagrams.unsentAt(this.#sent), source: this.#sources[this.#sent] });
+    this.#watch.want(this.#isClosed ? Ready.Out : Ready.In | Ready.Out);
   }
 
   abandon(): void {

@@ -72,6 +72,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
   /** Undefined on a listener for all addresses: each connection is asked. */
   readonly #localOfAll: Endpoint | undefined;
   readonly #accepted: AcceptedConnections<AcceptedDescriptor> | undefined;
+  readonly #leavePlace: (() => void) | undefined;
   #tls: TlsServer | undefined;
   #retry: NodeJS.Timeout | undefined = undefined;
   readonly #handshakes: HandshakeQueue;
@@ -100,7 +101,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
       throw toDnsError(loop.events.problem, `listening on ${endpointText(this.local)}`, "listen");
     }
     loop.events.hold();
-    accepted?.opened(this.local, (connection) => this.#accept(connection));
+    this.#leavePlace = accepted?.opened(this.local, (connection) => this.#accept(connection));
   }
 
   onReady(): void {
@@ -193,7 +194,7 @@ class NativeListener implements StreamListener, Watcher, ArrivalOwner {
 
   close(): Promise<void> {
     if (this.#watch.isClosed) return Promise.resolve();
-    this.#accepted?.closed(this.local);
+    this.#leavePlace?.();
     clearTimeout(this.#retry);
     // The set would keep a socket of which somebody holds a duplicate.
     this.#watch.want(0);

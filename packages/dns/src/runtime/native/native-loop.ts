@@ -182,7 +182,13 @@ export class NativeLoop {
     this.#isFlushQueued = false;
     const tasks = this.#ofThisTurn;
     this.#ofThisTurn = [];
-    for (const task of tasks) task.turnEnds();
+    let done = 0;
+    try {
+      for (; done < tasks.length; ) tasks[done++]?.turnEnds();
+    } finally {
+      // When one has thrown: who planned the others believes that they are.
+      if (done < tasks.length) for (const task of tasks.slice(done)) this.thisTurn(task);
+    }
   };
 
   /** One is always waiting: whatever wakes Node's loop, the set is looked at. It keeps no process and makes no loop turn. */
@@ -196,30 +202,45 @@ export class NativeLoop {
     this.#turnNumber++;
     this.#isInTurn = true;
     try {
-      this.#handleEvents();
+      this.#handleTurn();
     } finally {
       this.#isInTurn = false;
       this.#endTurn();
     }
   };
 
-  #handleEvents(): void {
+  #handleTurn(): void {
     const tasks = this.#ofNextTurn;
     this.#ofNextTurn = [];
+    let done = 0;
+    try {
+      this.#handleEvents();
+      for (; done < tasks.length; ) tasks[done++]?.run();
+    } finally {
+      // As above; of events the set tells again.
+      if (done < tasks.length) for (const task of tasks.slice(done)) this.nextTurn(task);
+    }
+  }
+
+  #handleEvents(): void {
     const count = this.events.take();
     for (let i = 0; i < count; i++) {
       const watch = this.#watches[this.events.slotAt(i)];
       if (watch === undefined || watch.generation !== this.events.generationAt(i)) continue;
       watch.watcher.onReady(this.events.readyAt(i));
     }
-    for (const task of tasks) task.run();
   }
 
   #endTurn(): void {
     if (this.#atTurnEnd.length === 0) return;
     const all = this.#atTurnEnd;
     this.#atTurnEnd = [];
-    for (const run of all) run();
+    let done = 0;
+    try {
+      for (; done < all.length; ) all[done++]?.();
+    } finally {
+      if (done < all.length) for (const run of all.slice(done)) this.nextTurn({ run });
+    }
   }
 
   #closeAll(): void {

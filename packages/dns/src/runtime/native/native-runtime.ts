@@ -1,4 +1,5 @@
 /** The real world with the native engine for listeners and datagrams, where there is one; all else is the portable engine's. */
+import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Events } from "../events.ts";
 import type { Network } from "../network.ts";
@@ -46,6 +47,8 @@ export function nativeRuntime(
 export function closeDescriptor(fd: number): void {
   const loop = nativeLoop();
   if (typeof loop !== "string") loop.sockets.close(fd);
+  // A thread may be without the engine that another one has. Node closes what it did not open, too, and says so in threads.
+  else closeSync(fd);
 }
 
 function nativeNetwork(

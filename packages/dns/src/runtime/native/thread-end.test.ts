@@ -42,7 +42,7 @@ for (const end of ["terminated", "by an exception"] as const) {
     worker.on("error", () => undefined);
     const [ports]: unknown[] = await once(worker, "message");
     assert.ok(Array.isArray(ports));
-    const [clearPort, tlsPort, udpPort] = ports.map(Number);
+    const [clearPort, tlsPort, ...udpPorts] = ports.map(Number);
     const clients = await clientsOf(clearPort ?? 0, tlsPort ?? 0);
     const closed = clients.map((client) => {
       client.on("error", () => undefined);
@@ -63,9 +63,11 @@ for (const end of ["terminated", "by an exception"] as const) {
       const options = { local, tls: undefined, handshakeTimeoutMs: 1000, reusePort: false };
       await (await network.listen(options, { onStream: nothing, onFailure: nothing })).close();
     }
-    const local = { address: "127.0.0.1", port: udpPort ?? 0 };
-    const options = { local, connectTo: undefined, reusePort: false };
-    await (await network.bindDatagram(options, { onMessage: nothing, onError: nothing })).close();
+    assert.equal(udpPorts.length, 2);
+    for (const port of udpPorts) {
+      const options = { local: { address: "127.0.0.1", port }, connectTo: undefined, reusePort: false };
+      await (await network.bindDatagram(options, { onMessage: nothing, onError: nothing })).close();
+    }
   });
 }
 

@@ -25,6 +25,10 @@ const udp = await network.bindDatagram(
   { ...common, connectTo: undefined },
   { onMessage: nothing, onError: nothing },
 );
+const asking = await network.bindDatagram(
+  { ...common, connectTo: udp.local },
+  { onMessage: nothing, onError: nothing },
+);
 parentPort?.on("message", (what) => {
   if (what === "hang") {
     parentPort?.postMessage("hangs");
@@ -35,4 +39,4 @@ parentPort?.on("message", (what) => {
     throw new DnsError("ERR_SYSTEM", "told to fail");
   });
 });
-parentPort?.postMessage([clear.local.port, secure.local.port, udp.local.port]);
+parentPort?.postMessage([clear, secure, udp, asking].map(({ local }) => local.port));

@@ -16,7 +16,8 @@ export interface AcceptedHandlers<Connection> {
 
 /** One for all listeners of a thread that have the same kind of connections. */
 export class AcceptedConnections<Connection> {
-  readonly #takers = new Map<string, (connection: Connection) => void>();
+  /** By place; the latest takes. */
+  readonly #takers = new Map<string, readonly ((connection: Connection) => void)[]>();
   readonly #handlers: AcceptedHandlers<Connection>;
 
   constructor(handlers: AcceptedHandlers<Connection>) {
@@ -25,7 +26,7 @@ export class AcceptedConnections<Connection> {
 
   /** A connection that another thread has accepted at a place. False, and it is closed, when nobody listens there. */
   adopt(connection: Connection, place: string): boolean {
-    const take = this.#takers.get(place);
+    const take = this.#takers.get(place)?.at(-1);
     if (take === undefined) this.#handlers.close(connection);
     else take(connection);
     return take !== undefined;
@@ -36,12 +37,15 @@ export class AcceptedConnections<Connection> {
     return this.#handlers.give(connection, endpointText(local));
   }
 
-  /** A listener is open. */
-  opened(local: Endpoint, take: (connection: Connection) => void): void {
-    this.#takers.set(endpointText(local), take);
-  }
-
-  closed(local: Endpoint): void {
-    this.#takers.delete(endpointText(local));
+  /** A listener is open; gives what tells that it is not any more, which may be called again. Of several at a place the latest takes. */
+  opened(local: Endpoint, take: (connection: Connection) => void): () => void {
+    const place = endpointText(local);
+    this.#takers.set(place, [...(this.#takers.get(place) ?? []), take]);
+    return () => {
+      // A reload opens a new one before the old one goes, or closes the new one again.
+      const others = this.#takers.get(place)?.filter((other) => other !== take) ?? [];
+      if (others.length > 0) this.#takers.set(place, others);
+      else this.#takers.delete(place);
+    };
   }
 }

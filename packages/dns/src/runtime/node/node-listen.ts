@@ -122,6 +122,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
   readonly #handlers: ArrivalHandlers;
   readonly #take: SocketTaker;
   readonly #accepted: AcceptedConnections<Socket> | undefined;
+  #leavePlace: (() => void) | undefined = undefined;
   readonly #server: Server;
   #acceptor: TlsAcceptor | undefined;
   local: Endpoint;
@@ -177,7 +178,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
         undefined,
       ),
     );
-    this.#accepted?.opened(this.local, (socket) => {
+    this.#leavePlace = this.#accepted?.opened(this.local, (socket) => {
       if (this.#options.tls === undefined) socket.pause();
       this.#accept(socket);
     });
@@ -342,7 +343,7 @@ class NodeListener implements StreamListener, ArrivalEvents {
   }
 
   close(): Promise<void> {
-    this.#accepted?.closed(this.local);
+    this.#leavePlace?.();
     // Accepting ends with the call; waiting for the callback would wait for open connections, which have other owners.
     return new Promise((resolve) => {
       this.#server.close();

@@ -72,6 +72,8 @@ export class EventSet {
   }
 
   #control(what: bigint, fd: number, ready: number, slot: number, generation: number): boolean {
+    // Its number may be somebody else's by now.
+    if (this.#isClosed) return true;
     const { words } = this.#change;
     words[0] = ready;
     words[this.#dataWord] = slot;

@@ -134,6 +134,21 @@ export class Sockets {
     return this.#result(this.#foreign.calls.read(BigInt(fd), this.#input.address, SCRATCH_WORD));
   }
 
+  /**
+   * Throws a datagram away; gives its octets, `Blocked` or `Failed`. Not into {@link input}, which a handler may be looking at
+   * while it opens a socket; nobody calls others between filling and writing {@link output}.
+   */
+  drop(fd: number): number {
+    return this.#result(this.#foreign.calls.read(BigInt(fd), this.#output.address, SCRATCH_WORD));
+  }
+
+  /** Sends a datagram; what is longer than any can be is refused by the system, as the longest ones are. */
+  send(fd: number, octets: Uint8Array): number {
+    const fitting = octets.length > SCRATCH_OCTETS ? octets.subarray(0, SCRATCH_OCTETS) : octets;
+    this.#output.octets.set(fitting);
+    return this.writeOutput(fd, fitting.length);
+  }
+
   /** Reads at most `octets`, and leaves them with the system when `isPeek`. */
   receive(fd: number, octets: number, isPeek: boolean): number {
     const { calls } = this.#foreign;
