@@ -73,7 +73,10 @@ test("a connection on its way is closed also where there is no engine", () => {
     const fd = openSync("native-runtime.ts");
     closeDescriptor(fd);
     try { fstatSync(fd); } catch ({ code }) { console.log(code); }`;
-  const args = ["--conditions=source", "--no-experimental-ffi", "--input-type=module", "-e", script];
+  // Older Nodes have no engine anyway, and do not know the flag.
+  const isKnown = process.allowedNodeEnvironmentFlags.has("--experimental-ffi");
+  const flags = isKnown ? ["--no-experimental-ffi"] : [];
+  const args = ["--conditions=source", ...flags, "--input-type=module", "-e", script];
   const { stdout } = spawnSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" });
   assert.equal(stdout, "EBADF\n");
 });
