@@ -59,6 +59,28 @@ test("a backend that answers in order holds up only what shares the connection w
   await end();
 });
 
+test("few queries of one turn take a connection each, so that a slow one holds nobody up", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  await settled(names(100).map((name) => ask(name)));
+  const held: (() => void)[] = [];
+  const waits = new Set<unknown>();
+  backend.behaviour = (query) => {
+    if (query.query.questions[0]?.name.toString() === "slow.example.") waits.add(query.reset);
+    if (waits.has(query.reset)) held.push(() => answers(query));
+    else answers(query);
+  };
+  const slow = ask("slow.example.");
+  const others = names(3, "quick").map((name) => ask(name));
+  await world.clock.advance(100);
+  assert.equal(slow.outcomes.length, 0);
+  for (const one of others) assertAnswered(one);
+  for (const go of held) go();
+  await settled([slow]);
+  await end();
+});
+
 test("what is truncated over UDP is asked over TCP at the same backend", async () => {
   const { pool, backends, ask, settled, end } = await poolWorld(["udp"]);
   const [backend] = backends;

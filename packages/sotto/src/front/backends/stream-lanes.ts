@@ -81,7 +81,12 @@ export class StreamLanes {
   /** `isForced` tries a connection in spite of failures, for checks. */
   send(attempt: Attempt, nowMs: number, isForced: boolean): Sending {
     const latest = this.#latest;
-    if (latest?.link !== undefined && latest.given < latest.givenMax && isGathering(latest.link)) {
+    if (
+      latest?.link !== undefined &&
+      latest.given < latest.givenMax &&
+      isGathering(latest.link) &&
+      this.#lanes.every(isOpen)
+    ) {
       this.#give(attempt, latest, latest.link);
       return "sent";
     }
@@ -219,9 +224,13 @@ function makeLane(): Lane {
   };
 }
 
-/** It has got queries in this turn, and there is room for one more. */
-function isGathering({ gathered, takesQueries }: ClientLink): boolean {
-  return gathered > 0 && gathered < GATHERED_MAX && takesQueries;
+function isOpen({ link }: Lane): boolean {
+  return link !== undefined;
+}
+
+/** It has got queries in this turn, is busy as all are, and there is room for one more. */
+function isGathering({ gathered, pending, takesQueries }: ClientLink): boolean {
+  return gathered > 0 && gathered < GATHERED_MAX && pending >= GATHERS_FROM && takesQueries;
 }
 
 function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane): EarlyEnd | undefined {
@@ -240,6 +249,11 @@ const PROVES_ANEW_MS = 60_000;
  * Queries of one turn that share a write: one of so many costs little, and whoever answers in order, one thread per connection, is not given
  * all that came at once on one of them.
  */
-const GATHERED_MAX = 32;
+const GATHERED_MAX = 4;
+/**
+ * Queries on the emptiest connection from which on those of a turn stay together: while there are few, each has a connection of its own,
+ * since one of them may be slow and hold up all behind it. Nor do they stay together before all connections are open.
+ */
+const GATHERS_FROM = 4;
 /** For checks, which come on top. */
 const SPARE = 2;
