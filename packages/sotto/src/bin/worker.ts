@@ -30,9 +30,11 @@ const descriptors = new AcceptedConnections<AcceptedDescriptor>({
   give: ({ fd, remote }, place) => server.gives({ kind: "descriptor", fd, remote }, place),
   close: ({ fd }) => closeConnection({ kind: "descriptor", fd }),
 });
+const native = start.engine === "native" ? nativeRuntime(events, sockets, descriptors) : undefined;
 const server = new WorkerServer(start, {
-  runtime:
-    start.engine === "native" ? nativeRuntime(events, sockets, descriptors) : nodeRuntime(events, sockets),
+  runtime: native ?? nodeRuntime(events, sockets),
+  // The main thread has the engine, and so have the others; here there may be no descriptors left for it.
+  isLikeOthers: native?.engineProblem === undefined,
   post: (message) => {
     // What led to a result stands before it in the log.
     events.flush();

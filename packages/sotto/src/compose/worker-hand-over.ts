@@ -7,7 +7,7 @@
 /** How busy each worker is, in thousandths, then how many connections each has, and then how many are on their way to each; shared by all. */
 export type WorkerLoads = Int32Array;
 
-/** All of them count as busy until they have told otherwise. */
+/** All of them count as busy until they have told otherwise, and give nothing. */
 export function makeWorkerLoads(count: number): WorkerLoads {
   return new Int32Array(new SharedArrayBuffer(3 * count * 4)).fill(LOAD_FULL, 0, count);
 }

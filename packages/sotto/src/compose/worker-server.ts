@@ -22,6 +22,8 @@ import { shareOf, type WorkerPlace } from "./worker-place.ts";
 /** What a worker needs of its thread. */
 export interface WorkerSurroundings {
   readonly runtime: Runtime;
+  /** False when connections of the other workers cannot be had here, nor ours there: another engine carries them. */
+  readonly isLikeOthers: boolean;
   readonly post: (message: WorkerMessage) => void;
   /** Gives a socket away; false when that cannot be done here, and then it stays as it is. */
   readonly postSocket: (socket: object, place: string, receiver: number) => boolean;
@@ -177,7 +179,7 @@ export class WorkerServer {
     // Starting is work, but not a load that others should be spared.
     this.#surroundings.utilisation();
     this.#handOver.has(0);
-    this.#handOver.tell(0);
+    this.#tellLoad(0);
     this.#keepReporting();
     return this.#ports();
   }
@@ -229,13 +231,18 @@ export class WorkerServer {
       REPORT_MS,
       () => {
         this.#utilisation = this.#surroundings.utilisation();
-        this.#handOver.tell(this.#utilisation);
+        this.#tellLoad(this.#utilisation);
         this.#handOver.has(this.#server?.connections ?? 0);
         this.#report();
         this.#keepReporting();
       },
       true,
     );
+  }
+
+  /** Whoever never tells looks busy, and has nothing to give. */
+  #tellLoad(utilisation: number): void {
+    if (this.#surroundings.isLikeOthers) this.#handOver.tell(utilisation);
   }
 
   #report(): void {
