@@ -21,7 +21,7 @@ export interface Clock {
   startTimer(name: string, delayMs: number, fire: () => void, background?: boolean): Timer;
   /**
    * Calls `run` when all that has arrived by now was looked at, whosever it is: what many connections cause on one then leaves
-   * together. Absent: at the end of this turn is as good.
+   * together. Absent: at the end of this turn is as good. Nobody asks again before the call: as many wait as there are connections.
    */
   afterArrivals?(run: () => void): void;
 }
