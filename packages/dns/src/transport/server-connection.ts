@@ -3,13 +3,7 @@
  * they come and answered in any order (RFC 7766 §6.2.1.1, §7); all replies that are ready in one turn leave in one write.
  * Sockets and timers belong to the host, what connections share belongs to {@link Admission}.
  */
-import {
-  concatOctets,
-  FRAME_PREFIX_OCTETS,
-  FrameReader,
-  HEADER_OCTETS,
-  KEEPALIVE_UNIT_MS,
-} from "@sotto/dns/wire";
+import { concatOctets, FrameReader, HEADER_OCTETS, KEEPALIVE_UNIT_MS } from "@sotto/dns/wire";
 import type { Admission, Admitted } from "./admission.ts";
 import type { SessionLimits } from "./limits.ts";
 import type { AnswerParts, MessageHandler, QueryChannel } from "./message-handler.ts";
@@ -81,9 +75,6 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
   /** Octets of a chunk that were not looked at because reading paused in the middle of it. */
   #held: Uint8Array | undefined = undefined;
   readonly #output = new TurnOutput();
-  /** Answers that came later, in octets of their own: other connections' answers come in between, and each shall be in one piece. */
-  #late: Uint8Array[] = [];
-  #lateOctets = 0;
   /** What the host had not sent when it was last asked: at the start of each call from outside, and after each write. */
   #unsent = 0;
   /** Whoever sends a long answer and was told to wait. */
@@ -172,7 +163,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
   }
 
   #isSendingFull(): boolean {
-    return this.#unsent + this.#output.octets + this.#lateOctets >= this.#terms.limits.unsentOctetsMax;
+    return this.#unsent + this.#output.heldOctets >= this.#terms.limits.unsentOctetsMax;
   }
 
   #tellOfRoom(isThere: boolean): void {
@@ -257,10 +248,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     this.#lastMessageMs = this.#nowMs();
     // RFC 7766 §6.2.4: when the client has gone, pending answers are not sent.
     if (this.#state !== "ended") {
-      if (answer !== undefined) {
-        this.#late.push(answer);
-        this.#lateOctets += FRAME_PREFIX_OCTETS + answer.length;
-      }
+      if (answer !== undefined) this.#output.keep(answer);
       this.#deferFlush();
     }
     this.#terms.admission.addInFlight(-1);
@@ -324,7 +312,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
 
   /** One write for all replies of this turn (RFC 7766 §8: length and message together); over TLS two records. */
   #flush(): void {
-    if (this.#lateOctets > 0) this.#appendLate();
+    this.#output.gather();
     if (this.#output.octets === 0) return;
     // Whatever there is to write has been made by the last message or answer.
     if (this.#unsent === 0 || this.#unsent < this.#unsentAtProgress)
@@ -341,13 +329,6 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     this.#host.write(last);
     this.#unsent = this.#host.unsentOctets();
     this.#unsentAtProgress = this.#unsent;
-  }
-
-  #appendLate(): void {
-    const late = this.#late;
-    this.#late = [];
-    this.#lateOctets = 0;
-    for (const answer of late) this.#output.append(answer);
   }
 
   /** Tells admission how much memory the connection holds for its peer. */
@@ -517,8 +498,7 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
   #endIfFinished(): boolean {
     if (this.#endsAfterHeld && this.#held === undefined && this.#state === "open")
       this.#stopReading("client closed");
-    if (this.#state !== "finishing" || this.#inFlight > 0 || this.#output.octets + this.#lateOctets > 0)
-      return false;
+    if (this.#state !== "finishing" || this.#inFlight > 0 || this.#output.heldOctets > 0) return false;
     this.#host.end();
     this.#ended(this.#finishReason);
     return true;
@@ -534,8 +514,6 @@ export class ServerConnection implements QueryChannel, AnswerParts, Admitted {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#output.clear();
-    this.#late = [];
-    this.#lateOctets = 0;
     this.#held = undefined;
     this.#host.setTimer(undefined);
     this.#terms.admission.closed(this);

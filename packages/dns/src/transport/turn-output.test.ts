@@ -58,3 +58,22 @@ test("a turn that goes on after the common memory was replaced leaves alone who 
   assert.deepEqual(take(behind), frameMessage(reply(2, 100)));
   assert.deepEqual(take(first), concatOctets([frameMessage(reply(1, 100)), frameMessage(reply(4, 100))]));
 });
+
+test("what is kept follows what was appended, in one piece, and is held until it is given away or cleared", () => {
+  const [output, other] = [new TurnOutput(), new TurnOutput()];
+  const replies = [1, 2, 3].map((fill) => reply(fill, 100));
+  const [first, second, third] = replies;
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  output.keep(second);
+  other.append(first);
+  output.keep(third);
+  output.append(first);
+  assert.deepEqual([output.octets, output.heldOctets], [102, 306]);
+  output.gather();
+  assert.deepEqual([output.octets, output.heldOctets, output.lastAt], [306, 306, 204]);
+  assert.deepEqual(take(output), concatOctets(replies.map(frameMessage)));
+  output.keep(first);
+  output.clear();
+  output.gather();
+  assert.deepEqual([output.octets, output.heldOctets], [0, 0]);
+});

@@ -7,7 +7,7 @@ import { FRAME_PREFIX_OCTETS, setUint16 } from "@sotto/dns/wire";
 
 /** See the head of this file. */
 export class TurnOutput {
-  /** Octets of all replies with their lengths. */
+  /** Octets of all replies with their lengths, but for those that {@link gather} has yet to append. */
   octets = 0;
   /** Where the last reply begins. */
   lastAt = 0;
@@ -15,6 +15,31 @@ export class TurnOutput {
   #start = 0;
   /** The memory is, or was, the common one: what lies behind our octets may be another connection's. */
   #isCommon = false;
+  #later: Uint8Array[] = [];
+  #laterOctets = 0;
+
+  /** Octets of all replies with their lengths. */
+  get heldOctets(): number {
+    return this.octets + this.#laterOctets;
+  }
+
+  /**
+   * Keeps a reply in octets of its own until {@link gather}: between such replies come those of other connections, and each turn shall
+   * be in one piece.
+   */
+  keep(reply: Uint8Array): void {
+    this.#later.push(reply);
+    this.#laterOctets += FRAME_PREFIX_OCTETS + reply.length;
+  }
+
+  /** Appends what was kept. */
+  gather(): void {
+    if (this.#laterOctets === 0) return;
+    const later = this.#later;
+    this.#later = [];
+    this.#laterOctets = 0;
+    for (const reply of later) this.append(reply);
+  }
 
   /** Copies a reply, which may be a view of a buffer that is used again, behind its length. */
   append(reply: Uint8Array): void {
@@ -40,6 +65,9 @@ export class TurnOutput {
     this.#isCommon = false;
     this.octets = 0;
     this.lastAt = 0;
+    if (this.#laterOctets === 0) return;
+    this.#later = [];
+    this.#laterOctets = 0;
   }
 
   /** True when there is room for so many octets now. */
