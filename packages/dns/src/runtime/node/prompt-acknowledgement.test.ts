@@ -20,6 +20,11 @@ test("what has arrived is acknowledged by the time that the call returns [rfc929
   assert.ok(typeof address === "object" && address !== null);
   const client = connect(address.port, "127.0.0.1");
   const accepted = await new Promise<Socket>((resolve) => server.once("connection", resolve));
+  context.after(() => {
+    client.destroy();
+    accepted.destroy();
+    server.close();
+  });
   const unacknowledged = (): number => {
     const info = new Uint8Array(256);
     const octets = new Uint8Array(Int32Array.of(info.length).buffer);
@@ -37,6 +42,4 @@ test("what has arrived is acknowledged by the time that the call returns [rfc929
   assert.equal(unacknowledged(), 0);
   client.destroy();
   acknowledge(client);
-  accepted.destroy();
-  server.close();
 });
