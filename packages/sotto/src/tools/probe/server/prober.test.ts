@@ -144,10 +144,12 @@ test("a probe that is stopped while its socket is opened sends nothing from it",
   const world = simRuntime(1);
   const stop = new AbortController();
   let queries = 0;
-  await world.network.host([LOCAL.address]).bindDatagram(
-    { local: LOCAL, connectTo: undefined, reusePort: false },
-    { onMessage: () => queries++, onError: () => undefined },
-  );
+  await world.network
+    .host([LOCAL.address])
+    .bindDatagram(
+      { local: LOCAL, connectTo: undefined, reusePort: false },
+      { onMessage: () => queries++, onError: () => undefined },
+    );
   const runtime = world.runtimeOf(["192.0.2.1"]);
   const bindDatagram: Network["bindDatagram"] = async (options, handlers) => {
     const socket = await runtime.network.bindDatagram(options, handlers);
