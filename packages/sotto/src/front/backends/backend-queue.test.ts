@@ -5,6 +5,7 @@ import {
   answerTo,
   assertAnswered,
   type Behaviour,
+  isSilent,
   names,
   type PoolWorld,
   poolWorld,
@@ -86,5 +87,24 @@ test("so many wait for a place over TCP and no more", async () => {
   }
   assert.ok((pool.status.backends[0]?.counters.failures.busy ?? 0) > 0);
   await settled([...first, ...all]);
+  await end();
+});
+
+// It had used up a try, and with `retries: 0` the client got SERVFAIL though nobody had been asked.
+test("who only waited for a place has not used up a try when its backend is drained", async () => {
+  const tcp = ["tcp", "tcp"] as const;
+  const limits = { inFlightMax: 1 };
+  const place = await poolWorld(tcp, { balancing: "ordered", retries: 0 }, { limits });
+  const { world, pool, backends, ask, settled, end } = place;
+  const [first] = backends;
+  assert.ok(first);
+  first.behaviour = isSilent;
+  ask("asked.example.");
+  const waiting = ask("waiting.example.");
+  await world.clock.advance(100);
+  assert.equal(pool.status.backends[0]?.queued, 1);
+  pool.drain("b1");
+  await settled([waiting]);
+  assert.equal(assertAnswered(waiting), "b2");
   await end();
 });
