@@ -108,3 +108,21 @@ test("who only waited for a place has not used up a try when its backend is drai
   assert.equal(assertAnswered(waiting), "b2");
   await end();
 });
+
+// The place of the socket that was replaced was free meanwhile, and whoever failed with an older one opened another there.
+test("sockets that are left behind do not make more of those that take queries", async () => {
+  const { world, pool, backends, ask, end } = await poolWorld(["udp"], {}, { limits: { sockets: 1 } });
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = isSilent;
+  for (const name of names(20)) {
+    ask(name, 1_000_000);
+    await world.clock.advance(10_000);
+    const { sockets = 0 } = pool.status.backends[0] ?? {};
+    assert.ok(sockets <= 1 + LEAVING_MOST, `${sockets} sockets`);
+  }
+  await end();
+});
+
+/** Sockets that only wait for replies. */
+const LEAVING_MOST = 16;

@@ -97,7 +97,6 @@ export class DatagramSockets {
     const at = this.#runtime.random.below(limits.sockets);
     const drawn = this.#sockets[at];
     if (drawn?.takesQueries(nowMs) === true) return drawn;
-    if (drawn !== undefined) this.#retire(drawn, nowMs);
     const fresh = new BackendSocket(
       {
         endpoint,
@@ -115,6 +114,8 @@ export class DatagramSockets {
       this.#runtime,
     );
     this.#sockets.push(fresh);
+    // Last: those that fail by it may come again at once, and must find its place taken.
+    if (drawn !== undefined) this.#retire(drawn, nowMs);
     return fresh;
   }
 
