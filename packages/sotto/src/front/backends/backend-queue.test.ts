@@ -124,5 +124,21 @@ test("sockets that are left behind do not make more of those that take queries",
   await end();
 });
 
+// Nobody in the queue was given a place any more, and all who came later waited behind them until their deadlines.
+test("what fails by a bug of ours while it leaves the queue does not close it for others", async () => {
+  const place = await poolWorld(["udp"], {}, { tellsClient: true, limits: { inFlightMax: 2 } });
+  const { world, pool, backends, ask, settled } = place;
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.expectsProxy = true;
+  const first = names(2).map((name) => ask(name, 5000, "192.0.2.10"));
+  ask("bug.example.", 5000, "no address");
+  const behind = ask("behind.example.", 5000, "192.0.2.10");
+  await assert.rejects(settled([behind]), RangeError);
+  await settled([...first, behind]);
+  assertAnswered(behind);
+  await world.clock.runUntil(pool.close());
+});
+
 /** Sockets that only wait for replies. */
 const LEAVING_MOST = 16;

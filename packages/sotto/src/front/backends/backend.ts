@@ -252,9 +252,12 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     if (this.#isPumping) return;
     this.#isPumping = true;
     const nowMs = this.#runtime.clock.nowMs();
-    this.#pumpFrom(this.#streamQueue, nowMs);
-    if (this.#queue !== this.#streamQueue) this.#pumpFrom(this.#queue, nowMs);
-    this.#isPumping = false;
+    try {
+      this.#pumpFrom(this.#streamQueue, nowMs);
+      if (this.#queue !== this.#streamQueue) this.#pumpFrom(this.#queue, nowMs);
+    } finally {
+      this.#isPumping = false;
+    }
   }
 
   #pumpFrom(queue: AttemptQueue, nowMs: number): void {
