@@ -2,13 +2,13 @@
 
 import { once } from "node:events";
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeSelfSigned } from "../../packages/sotto/src/operations/index.ts";
 import type { FrontPlan, FrontProgram } from "../../scripts/front/front-programs.ts";
 import { childrenNs, takeSnapshot, type Use, useBetween } from "../peers/accounting.ts";
+import { canConnect } from "../peers/can-connect.ts";
 import { questionsText } from "../peers/dnsperf/arguments.ts";
 import { type LoadExchange, runDnsperf } from "../peers/dnsperf/run.ts";
 import type {
@@ -19,9 +19,11 @@ import type {
   LoadWindow,
   PipelineOrder,
 } from "../peers/generator/orders.ts";
+import { OwnLoad } from "../peers/own-load.ts";
 import { PinnedProcess } from "../peers/processes.ts";
 import { AUTHORITY, authority } from "../peers/servers.ts";
-import { FIRST_NAME, questions, ZONE, zoneText } from "../peers/zone.ts";
+import { warmUp } from "../peers/warm-up.ts";
+import { FIRST_NAME, ZONE, zoneText } from "../peers/zone.ts";
 import { BLOCK_LIST_NAMES, type FrontTest, IDLE_CONNECTIONS, type Variant } from "./front-tests.ts";
 import type { LatencyOrder, LatencySeen } from "./latency-load.ts";
 
@@ -46,7 +48,7 @@ export class FrontField {
   readonly #warm = new Set<Contender>();
   #authority: PinnedProcess | undefined;
   #backend: PinnedProcess | undefined;
-  #load: PinnedProcess | undefined;
+  #load: OwnLoad | undefined;
 
   /** Starts the backend and the load; writes the block list when it is wanted. */
   async open(wantsBlockList: boolean): Promise<void> {
@@ -70,15 +72,8 @@ export class FrontField {
     const backend = ["/usr/sbin/unbound", "-d", "-p", "-c", config];
     this.#backend = PinnedProcess.start({ name: "unbound", command: backend, cores, folder });
     await this.#backend.becomeReady(() => canConnect(BACKEND));
-    const generator = join(import.meta.dirname, "../peers/generator/process.ts");
-    this.#load = PinnedProcess.start({
-      name: "load",
-      command: [...NODE, generator],
-      cores,
-      folder,
-      isIpc: true,
-    });
-    await this.#answerOfLoad();
+    this.#load = new OwnLoad(cores, folder);
+    await this.#load.becomeReady();
   }
 
   async start(contender: Contender, connectionsMax = 1000): Promise<void> {
@@ -148,31 +143,12 @@ export class FrontField {
     return { outcome, use: useBetween(outcome.before, outcome.after, place) };
   }
 
-  /** Asks all names until all answers come, so that a cache has them. */
+  /** So that a cache has all names. */
   async warm(contender: Contender): Promise<void> {
     if (this.#warm.has(contender)) return;
-    const { target } = contender;
-    const answersMax = questions().length;
-    for (let pass = 1; pass <= PASSES_MAX; pass++) {
-      const { outcome } = await this.run(
-        contender,
-        {
-          kind: "pipeline",
-          target,
-          connections: 1,
-          outstanding: 100,
-          names: { kind: "cached" },
-          answersMax,
-        },
-        { leadMs: 0, windowMs: 0 },
-      );
-      if (pass >= PASSES && outcome.wrong + outcome.lost === 0 && outcome.answers >= answersMax) {
-        this.#warm.add(contender);
-        return;
-      }
-      if (outcome.answers === 0) await pause(500);
-    }
-    throw new Error(`${contender.name} does not answer all of ${ZONE}`);
+    const { name, target } = contender;
+    await warmUp({ name, target, kind: "cached" }, (order, window) => this.run(contender, order, window));
+    this.#warm.add(contender);
   }
 
   async close(): Promise<void> {
@@ -183,10 +159,9 @@ export class FrontField {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #byOwn(request: LoadRequest): Promise<LoadExchange> {
-    this.#load?.child.send(request);
-    // Ours sent it.
-    return { outcome: (await this.#answerOfLoad()) as LoadOutcome, pid: this.#load?.pid ?? 0 };
+  #byOwn(request: LoadRequest): Promise<LoadExchange> {
+    if (this.#load === undefined) throw new Error("there is no load");
+    return this.#load.run(request);
   }
 
   async #byLatencyLoad(
@@ -228,21 +203,6 @@ export class FrontField {
 
   #path(name: string): string {
     return join(this.#folder, name);
-  }
-
-  async #answerOfLoad(): Promise<unknown> {
-    const load = this.#load;
-    if (load === undefined || load.hasEnded) throw new Error("the load has ended");
-    return new Promise((resolve, reject) => {
-      const onExit = (): void => reject(new Error(`the load ended: ${load.output().slice(-2000)}`));
-      load.child.once("exit", onExit);
-      load.child.once("message", (message) => {
-        load.child.off("exit", onExit);
-        if (typeof message === "object" && message !== null && "problem" in message)
-          reject(new Error(String(message.problem)));
-        else resolve(message);
-      });
-    });
   }
 }
 
@@ -289,23 +249,6 @@ async function writeBlockList(file: string): Promise<void> {
   await once(out, "finish");
 }
 
-function canConnect({
-  address,
-  port,
-}: {
-  readonly address: string;
-  readonly port: number;
-}): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port });
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
-}
-
 export const BACKEND = { address: "127.0.62.1", port: 15_600 } as const;
 const NODE = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];
 /** To start, connect and end. */
@@ -317,6 +260,3 @@ const TLDS = ["example", "test", "invalid", "com.example", "net.example", "co.te
 const FRONT_CORE = "0";
 const LOAD_CORE = "1";
 const SETTLE_MS = 700;
-/** The second is for code that is compiled while it runs. */
-const PASSES = 2;
-const PASSES_MAX = 8;

@@ -1,6 +1,5 @@
 /** One storm: starts backends, front end and clients, disturbs the backends by a plan, and gathers what was seen. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -8,6 +7,7 @@ import { makeSelfSigned } from "../../packages/sotto/src/operations/index.ts";
 import { establishedTo } from "../../scripts/front/connection-probes.ts";
 import type { FrontPlan, FrontProgram } from "../../scripts/front/front-programs.ts";
 import { memoryKib, takeSnapshot } from "../peers/accounting.ts";
+import { canConnect } from "../peers/can-connect.ts";
 import { PinnedProcess } from "../peers/processes.ts";
 import type { StormCounts, StormOrder } from "./storm-clients.ts";
 
@@ -130,7 +130,7 @@ class StormField {
       folder: this.#folder,
     });
     this.#backends[number] = started;
-    await started.becomeReady(() => canConnect(port));
+    await started.becomeReady(() => canConnect({ address: ADDRESS, port }));
   }
 
   async #startFront(): Promise<PinnedProcess> {
@@ -165,7 +165,7 @@ class StormField {
     const command = front.command(plan);
     const started = PinnedProcess.start({ name: front.name, command, cores: FRONT_CORE, folder: own });
     this.#front = started;
-    await started.becomeReady(() => canConnect(FRONT_PORT));
+    await started.becomeReady(() => canConnect({ address: ADDRESS, port: FRONT_PORT }));
     return started;
   }
 
@@ -256,17 +256,6 @@ class StormField {
     if (what === "killed") await pause(DEAD_MS);
     await this.#startBackend(number);
   }
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: ADDRESS, port });
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
 }
 
 const NODE = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];

@@ -1,11 +1,11 @@
 /** Everything that runs during a benchmark: the authority, the servers, the load; and one request to one server. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeSelfSigned } from "../../packages/sotto/src/operations/index.ts";
 import { parseIdleMs, type Use, useBetween } from "./accounting.ts";
+import { canConnect } from "./can-connect.ts";
 import { questionsText } from "./dnsperf/arguments.ts";
 import { type LoadExchange, runDnsperf } from "./dnsperf/run.ts";
 import type {
@@ -17,10 +17,12 @@ import type {
   LoadWindow,
   PipelineOrder,
 } from "./generator/orders.ts";
+import { OwnLoad } from "./own-load.ts";
 import { PinnedProcess } from "./processes.ts";
 import { AUTHORITY, authority, type Server } from "./servers.ts";
 import type { Load } from "./tests.ts";
-import { questions, ZONE, zoneText } from "./zone.ts";
+import { warmUp } from "./warm-up.ts";
+import { ZONE, zoneText } from "./zone.ts";
 
 /** Which core does what. */
 export interface Cores {
@@ -48,7 +50,7 @@ export class Field {
   readonly #servers = new Map<Server, PinnedProcess>();
   readonly #warm = new Set<string>();
   #authority: PinnedProcess | undefined;
-  #load: PinnedProcess | undefined;
+  #load: OwnLoad | undefined;
 
   constructor(cores: Cores) {
     this.#cores = cores;
@@ -66,14 +68,8 @@ export class Field {
     const { folder } = this;
     this.#authority = PinnedProcess.start({ name: "nsd", command: authority.command(site), cores, folder });
     await this.#authority.becomeReady(() => canConnect(AUTHORITY));
-    const command = [
-      process.execPath,
-      "--conditions=source",
-      "--disable-warning=ExperimentalWarning",
-      join(import.meta.dirname, "generator/process.ts"),
-    ];
-    this.#load = PinnedProcess.start({ name: "load", command, cores, folder, isIpc: true });
-    await this.#answerOfLoad();
+    this.#load = new OwnLoad(cores, folder);
+    await this.#load.becomeReady();
   }
 
   async start(server: Server, options: StartOptions = FOR_LOAD): Promise<void> {
@@ -120,25 +116,13 @@ export class Field {
     return { outcome, use: useBetween(outcome.before, outcome.after, place) };
   }
 
-  /** Asks all names until all answers come, and are right: from then on they are in the cache. Once for each kind. */
+  /** Once for each kind. */
   async warm(server: Server, transport: LoadTransport, kind: "cached" | "padded"): Promise<void> {
     const key = `${server.name} ${transport} ${kind}`;
     if (this.#warm.has(key)) return;
     const target = targetOf(server, transport);
-    const answersMax = questions().length;
-    for (let pass = 1; pass <= PASSES_MAX; pass++) {
-      const { outcome } = await this.run(
-        server,
-        { kind: "pipeline", target, connections: 1, outstanding: 100, names: { kind }, answersMax },
-        { leadMs: 0, windowMs: 0 },
-      );
-      if (pass >= PASSES && outcome.wrong + outcome.lost === 0 && outcome.answers >= answersMax) {
-        this.#warm.add(key);
-        return;
-      }
-      if (outcome.answers === 0) await pause(500);
-    }
-    throw new Error(`${server.name} does not answer all of ${ZONE} over ${transport}`);
+    await warmUp({ name: server.name, target, kind }, (order, window) => this.run(server, order, window));
+    this.#warm.add(key);
   }
 
   /** Waits for a moment when nobody else computes, for a while; whether it came. */
@@ -158,10 +142,9 @@ export class Field {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #byOwn(request: LoadRequest): Promise<LoadExchange> {
-    this.#load?.child.send(request);
-    // Ours sent it.
-    return { outcome: (await this.#answerOfLoad()) as LoadOutcome, pid: this.#load?.pid ?? 0 };
+  #byOwn(request: LoadRequest): Promise<LoadExchange> {
+    if (this.#load === undefined) throw new Error("there is no load");
+    return this.#load.run(request);
   }
 
   #byDnsperf(
@@ -207,21 +190,6 @@ export class Field {
   #path(name: string): string {
     return join(this.folder, name);
   }
-
-  async #answerOfLoad(): Promise<unknown> {
-    const load = this.#load;
-    if (load === undefined || load.hasEnded) throw new Error("the load has ended");
-    return new Promise((resolve, reject) => {
-      const onExit = (): void => reject(new Error(`the load ended: ${load.output().slice(-2000)}`));
-      load.child.once("exit", onExit);
-      load.child.once("message", (message) => {
-        load.child.off("exit", onExit);
-        if (typeof message === "object" && message !== null && "problem" in message)
-          reject(new Error(String(message.problem)));
-        else resolve(message);
-      });
-    });
-  }
 }
 
 export function targetOf({ endpoints }: Server, transport: LoadTransport): LoadTarget {
@@ -229,22 +197,5 @@ export function targetOf({ endpoints }: Server, transport: LoadTransport): LoadT
   return { transport, address, port: transport === "tls" ? (tlsPort ?? port) : port };
 }
 
-function canConnect({
-  address,
-  port,
-}: {
-  readonly address: string;
-  readonly port: number;
-}): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port });
-    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
-    socket.on("connect", () => socket.destroy());
-  });
-}
-
 const QUESTIONS_FILE = "questions.txt";
-/** Passes over all names: the first fills caches, the second is for code that is compiled while it runs. */
-const PASSES = 2;
-const PASSES_MAX = 8;
 const IDLE_LEAST = 0.92;

@@ -1,7 +1,7 @@
 /** What the front ends stand before: Debian's unbound, and our poor servers. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
+import { canConnect } from "../../bench/peers/can-connect.ts";
 import { PinnedProcess } from "../../bench/peers/processes.ts";
 import type { BackendAddress } from "./front-programs.ts";
 import { PoorBackend, type Poverty, type SeenQuery } from "./poor-backend.ts";
@@ -69,7 +69,7 @@ async function openUnbound(folder: string, idleMs: number): Promise<GapBackend> 
   writeFileSync(join(own, "unbound.conf"), unboundConfig(own, log, idleMs));
   const command = ["/usr/sbin/unbound", "-d", "-p", "-c", join(own, "unbound.conf")];
   const running = PinnedProcess.start({ name: "unbound", command, cores: "0,1", folder: own });
-  await running.becomeReady(() => canConnect(PORT));
+  await running.becomeReady(() => canConnect({ address: ADDRESS, port: PORT }));
   const address = { transport: "tcp", address: ADDRESS, port: PORT, isPipelined: true } as const;
   return {
     kind: "unbound",
@@ -123,15 +123,4 @@ stub-zone:
   name: "${SLOW_ZONE}"
   stub-addr: ${ADDRESS}@${SLOW_PORT}
 `;
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: ADDRESS, port });
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
 }

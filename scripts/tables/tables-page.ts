@@ -1,6 +1,7 @@
 /** The forms of the tables: a page in Markdown, the reports as JSON that `sotto probe report` reads, a page of HTML. */
 import type { Environment } from "../../bench/peers/document.ts";
 import {
+  type Cell,
   loadRows,
   markdownText,
   pageText,
@@ -8,7 +9,6 @@ import {
   sheetsOf,
   type TitledReport,
 } from "../../packages/sotto/src/tools/probe/index.ts";
-import type { Cell } from "../../packages/sotto/src/tools/probe/model.ts";
 import type { Taken } from "./take-tables.ts";
 
 /** Text of each file by the end of its name. */

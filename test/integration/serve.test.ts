@@ -133,7 +133,7 @@ for (const [title, flags, engine] of [
 ] as const) {
   test(title, { skip: process.platform === "linux" ? false : "Linux only" }, async (context) => {
     const text = `engine: native\n${configText("www.corp.example. 300 IN A 192.0.2.80")}`;
-    const told = engine === "native" ? "listeners are on the native engine" : "no native engine";
+    const told = engine === "native" ? "listeners are on the native engine" : "runtime.engine-unavailable";
     const run = async (server: ServeProcess): Promise<void> => {
       assert.equal((await server.line(told))["engine"], engine);
       const exchanger = new Exchanger({}, nodeRuntime());

@@ -158,6 +158,17 @@ test("queries come from a batch file, one per line, with the flags of the comman
   assert.equal(stdout, "203.0.113.10\n203.0.113.11\n");
   const missing = await query("-f", join(folder, "absent"), SHOP);
   assert.equal(missing.code, 8);
+  assert.match(missing.stderr, /cannot read .*absent: ENOENT/);
+});
+
+test("a batch file of more octets than queries can need is refused before it is read on", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sotto-batch-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "queries");
+  writeFileSync(file, ";".repeat(16 * 1024 * 1024 + 1));
+  const { code, stderr } = await query("-f", file, SHOP, "www.shop.example");
+  assert.equal(code, 8);
+  assert.equal(stderr, `sotto query: ${file} is too large: at most 16777216 octets are read\n`);
 });
 
 test("a wrong argument ends with exit code 1 and nothing is sent", async () => {

@@ -99,7 +99,6 @@ export const WORLD_EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["packages/sotto/src/tools/setup/machine.ts", "reads how the machine finds its resolver"],
   ["packages/sotto/src/tools/query/system-server.ts", "resolv.conf and the system's lookup of server names"],
   ["packages/sotto/src/tools/query/build-exchange.ts", "reads PEM files named on the command line"],
-  ["packages/sotto/src/tools/query/query.ts", "reads the batch file"],
   [
     "packages/sotto/src/tools/probe/client/child-process.ts",
     "runs clients under test, and writes their files",

@@ -4,7 +4,7 @@ import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
 import { loadConfigFile, loadFrontFile, problemToText } from "../config/index.ts";
-import { ExitCode, type ProgramIo, trustSystemAuthorities } from "../operations/index.ts";
+import { ExitCode, type ProgramIo, readBoundedText, trustSystemAuthorities } from "../operations/index.ts";
 import {
   checklistJson,
   checklistText,
@@ -44,7 +44,6 @@ import {
 } from "../tools/probe/index.ts";
 import { KeyLogFile } from "./key-log-file.ts";
 import { ProbeProgress } from "./probe-progress.ts";
-import { readBoundedText } from "./read-bounded.ts";
 
 /** Columns where no terminal tells them. */
 const COLUMNS_DEFAULT = 100;

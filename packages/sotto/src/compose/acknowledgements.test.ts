@@ -3,11 +3,11 @@ import { test } from "node:test";
 import type { Network } from "@sotto/dns/runtime";
 import { fakeCertificatePem, simRuntime } from "@sotto/dns/testing";
 import { Exchanger } from "@sotto/dns/transport";
-import { makeEdns, parseName, RRClass, RRType } from "@sotto/dns/wire";
 import {
   FakeStreamServer,
   IDENTITY,
   replyTo,
+  requestOf,
   SERVER,
 } from "../../../dns/src/transport/client-fakes.test-support.ts";
 import { loadConfig } from "../config/index.ts";
@@ -43,16 +43,12 @@ ${settings}
   const daemon = await startRecursor(loaded.config, { ...real, network });
   const client = new Exchanger({}, world.runtimeOf(["192.0.2.7"]));
   await world.clock.runUntil(
-    client.exchange({
-      question: { name: parseName("www.example."), type: RRType.A, class: RRClass.IN },
-      server: { address: OWN, port: 53 },
-      transport: "udp",
-      recursionDesired: true,
-      checkingDisabled: false,
-      authenticData: false,
-      edns: makeEdns(),
-      deadlineMs: world.clock.nowMs() + 20_000,
-    }),
+    client.exchange(
+      requestOf(world, {
+        server: { address: OWN, port: 53 },
+        deadlineMs: world.clock.nowMs() + 20_000,
+      }),
+    ),
   );
   await world.clock.runUntil(Promise.all([client.close(), daemon.close()]));
   return asked;

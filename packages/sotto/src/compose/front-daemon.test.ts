@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { open, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -43,6 +45,47 @@ rules: [{ name: ads, when: { name: { sets: [ads] } }, then: { refuse: {} } }]
   assert.equal(clock.pendingTimers.length, before);
   await front.close();
   assert.deepEqual(clock.pendingTimers, []);
+});
+
+// A list that changed more often than it could be read was read once for each change, one after the other: the rows of them had no end.
+test("however often a list changes while it is read, it is read once more", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sotto-front-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const [file, pipe, last] = ["ads.txt", "pipe", "last"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(file, "ads.example\n");
+  writeFileSync(last, "a.example\nb.example\n");
+  execFileSync("mkfifo", [pipe]);
+  const loaded = loadFront(
+    `listen: [{ transport: udp, address: 127.0.0.1, port: 5353 }]
+pools: [{ name: main, backends: [{ address: "tcp://127.0.0.1:5300" }], cache: 0B }]
+sets: [{ name: ads, kind: names, file: ads.txt }]
+watch-sets: 5s
+`,
+    join(folder, "front.yaml"),
+  );
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const world = simRuntime(1);
+  const front = await startFront(loaded.config, world.runtimeOf(["127.0.0.1"]));
+  // What is read now ends when its writer does.
+  renameSync(pipe, file);
+  await world.clock.advance(5000);
+  const writer = await open(file, "w");
+  for (let i = 1; i <= 5; i++) {
+    utimesSync(file, i, i);
+    await world.clock.advance(5000);
+  }
+  await writer.write("pipe.example\n");
+  renameSync(last, file);
+  await writer.close();
+  const entries = (): unknown[] => world.events.named("front.set.loaded").map((told) => told["entries"]);
+  while (!entries().includes(2)) await stat(file);
+  for (let i = 0; i < 100; i++) await stat(file);
+  assert.deepEqual(entries(), [1, 1, 2]);
+  await front.close();
 });
 
 test("a file that loads has no more backends in a pool than a pool takes", () => {

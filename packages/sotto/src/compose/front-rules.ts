@@ -75,10 +75,16 @@ export class FrontRules {
     );
     this.#watches = config.sets.flatMap((set) => {
       if (set.file === undefined) return [];
-      // One after the other: an older list must not end up in the place of a newer one.
+      // One after the other: an older list must not end up in the place of a newer one. And one that waits is enough for all changes until it begins.
       let renewed: Promise<void> = Promise.resolve();
+      let oneWaits = false;
       const watch = new FileWatch(runtime.clock, () => {
-        renewed = renewed.then(() => this.#renew(set));
+        if (oneWaits) return;
+        oneWaits = true;
+        renewed = renewed.then(() => {
+          oneWaits = false;
+          return this.#renew(set);
+        });
       });
       watch.watch([set.file], config.watchSetsMs);
       return [watch];

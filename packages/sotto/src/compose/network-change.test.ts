@@ -2,20 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeCertificatePem, simRuntime } from "@sotto/dns/testing";
 import { Exchanger } from "@sotto/dns/transport";
-import {
-  type Message,
-  makeEdns,
-  parseName,
-  parseRecord,
-  RRClass,
-  RRType,
-  recordToText,
-} from "@sotto/dns/wire";
+import { type Message, parseRecord, recordToText } from "@sotto/dns/wire";
 import {
   FakeStreamServer,
   FakeUdpServer,
   IDENTITY,
   replyTo,
+  requestOf,
   SERVER,
 } from "../../../dns/src/transport/client-fakes.test-support.ts";
 import { loadConfig } from "../config/index.ts";
@@ -50,16 +43,12 @@ dnssec: { validation: false }
   const client = new Exchanger({}, world.runtimeOf(["192.0.2.7"]));
   const ask = async (): Promise<string> => {
     const { message } = await world.clock.runUntil(
-      client.exchange({
-        question: { name: parseName("www.example."), type: RRType.A, class: RRClass.IN },
-        server: { address: STUB, port: 53 },
-        transport: "udp",
-        recursionDesired: true,
-        checkingDisabled: false,
-        authenticData: false,
-        edns: makeEdns(),
-        deadlineMs: world.clock.nowMs() + 20_000,
-      }),
+      client.exchange(
+        requestOf(world, {
+          server: { address: STUB, port: 53 },
+          deadlineMs: world.clock.nowMs() + 20_000,
+        }),
+      ),
     );
     return message.answers.map((record) => recordToText(record).split("\t").at(-1)).join();
   };

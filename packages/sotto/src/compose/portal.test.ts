@@ -7,18 +7,20 @@ import {
   EdnsOptionCode,
   encodeMessage,
   type Message,
-  makeEdns,
   makeMessage,
-  parseName,
   parseRecord,
   Rcode,
-  RRClass,
   RRType,
   recordToText,
   tryDecodeMessage,
   tryReadExtendedError,
 } from "@sotto/dns/wire";
-import { FakeStreamServer, replyTo } from "../../../dns/src/transport/client-fakes.test-support.ts";
+import {
+  FakeStreamServer,
+  questionOf,
+  replyTo,
+  requestOf,
+} from "../../../dns/src/transport/client-fakes.test-support.ts";
 import { type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isOurself } from "./is-ourself.ts";
 import { readPortalRequest } from "./portal-request.ts";
@@ -86,16 +88,12 @@ async function withPlace(run: (place: Place) => Promise<void>, settings = ""): P
 }
 
 async function ask(world: SimWorld, client: Exchanger, name: string, type: number): Promise<Message> {
-  const { message } = await client.exchange({
-    question: { name: parseName(name), type, class: RRClass.IN },
+  const request = requestOf(world, {
+    question: questionOf(name, type),
     server: { address: STUB, port: 53 },
-    transport: "udp",
-    recursionDesired: true,
-    checkingDisabled: false,
-    authenticData: false,
-    edns: makeEdns(),
     deadlineMs: world.clock.nowMs() + 20_000,
   });
+  const { message } = await client.exchange(request);
   return message;
 }
 

@@ -55,7 +55,7 @@ class FakeThread {
     if (!this.isEnded) this.#handlers.onMessage(message);
   }
 
-  report(connections: number, accepted: number): void {
+  report(connections: number, accepted: number, connectionsLost = 0): void {
     const nothing = nothingTold(this.#bench.world.clock);
     const listener = {
       key: "udp",
@@ -70,7 +70,7 @@ class FakeThread {
       utilisation: 0.5,
       connectionsGiven: 0,
       connectionsTaken: 0,
-      connectionsLost: 0,
+      connectionsLost,
     });
   }
 
@@ -367,6 +367,18 @@ test("what is on its way to a worker that dies is closed and counted once", asyn
   await bench.world.clock.advance(100);
   await group.close();
   assert.equal(bench.closed.length, 2, "and not again");
+});
+
+test("what a worker had to close of what it was given is counted beyond its end", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  bench.thread(1).report(0, 0, 2);
+  assert.deepEqual(lostOf(group), [0, 2, 0]);
+  bench.thread(1).crash("a bug");
+  await bench.world.clock.advance(100);
+  bench.thread(1).report(0, 0, 1);
+  assert.deepEqual(lostOf(group), [0, 3, 0]);
+  await group.close();
 });
 
 test("what is for a worker that is down goes back, and what nobody takes is closed", async () => {

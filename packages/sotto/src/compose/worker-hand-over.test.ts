@@ -114,6 +114,16 @@ for (const arrival of ["at once", "late"])
     assert.ok(Math.abs(own - other - late) <= 10, `${own} and ${other + late}`);
   });
 
+// Its count of what was on its way became negative, and it looked emptier than it was by all that it had just taken.
+test("what arrives after a report, or comes back, is not taken off twice", () => {
+  const [first, second] = idleWith(64, 48);
+  for (let i = 0; i < 8; i++) assert.equal(first.receiver(64), 1);
+  second.tell(0);
+  for (let i = 0; i < 8; i++) second.took();
+  second.has(60);
+  assert.equal(first.receiver(64), undefined, "64 are not far more than 60");
+});
+
 // A hundred connections came at once, the one worker was told busy with handshakes in the middle of it, and the other got all that were left.
 test("one saturated report does not send all to who has more connections already, two in a row do", () => {
   const [first, second] = idleWith(40, 40);

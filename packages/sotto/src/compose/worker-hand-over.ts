@@ -39,9 +39,11 @@ export class HandOver {
     Atomics.store(this.#loads, 2 * this.#count + this.#index, 0);
   }
 
-  /** One that was on its way has arrived. */
+  /** One that was on its way has arrived; not counted any more when this one has told its load meanwhile, or when it comes back. */
   took(): void {
-    Atomics.sub(this.#loads, 2 * this.#count + this.#index, 1);
+    const onWay = 2 * this.#count + this.#index;
+    // Nobody else takes off.
+    if (Atomics.load(this.#loads, onWay) > 0) Atomics.sub(this.#loads, onWay, 1);
   }
 
   /** Tells the others how many connections this one has. */

@@ -1,6 +1,7 @@
 /** Settings of listeners: where, over what, with which certificates, for whom proxies may speak, and the limits of connections. */
 import { z } from "zod";
-import { address, duration, port, prefix, text, tryParsePin, zoneName } from "./setting-types.ts";
+import { clientExceptions } from "./client-exceptions.ts";
+import { address, duration, port, prefix, size, text, tryParsePin, zoneName } from "./setting-types.ts";
 
 const certificateFile = z.string().meta({
   description: "PEM file with the certificate chain, leaf first.",
@@ -38,7 +39,7 @@ const proxy = z.strictObject({
 });
 
 /** Timers and limits of a connection; a listener may have its own. */
-export const sessionLimits = {
+const sessionLimits = {
   "queries-in-flight": z.number().int().min(1).max(10_000).meta({
     description: "Unanswered queries per connection before reading pauses.",
   }),
@@ -113,6 +114,64 @@ export const listener = z.strictObject({
   limits: z.strictObject(sessionLimits).partial().optional().meta({
     description: "Timers and limits of this listener's connections, instead of the common ones.",
   }),
+});
+
+/** Of all listeners together, and of the connections of each that says nothing else. */
+export const limits = z.strictObject({
+  connections: z.number().int().min(1).max(1_000_000).default(5000).meta({
+    description:
+      "TCP and TLS connections of all listeners; at the limit the one that has been idle longest makes room, and without one the newcomer is reset (RFC 9210 §4.2).",
+  }),
+  "connections-per-address": z.number().int().min(1).default(100).meta({
+    description: "TCP and TLS connections per client; more are reset.",
+  }),
+  "connections-per-subnet": z.number().int().min(1).default(1000).meta({
+    description: "TCP and TLS connections per subnet; more are reset.",
+  }),
+  "subnet-ipv4": z.number().int().min(1).max(32).default(24).meta({
+    description: "Prefix length that makes a subnet, IPv4.",
+  }),
+  "subnet-ipv6": z.number().int().min(1).max(128).default(56).meta({
+    description: "Prefix length that makes a subnet, IPv6.",
+  }),
+  "client-ipv4": z.number().int().min(1).max(32).default(32).meta({
+    description: "Bits that make a client, IPv4, for connections per address and for the two rates.",
+  }),
+  "client-ipv6": z.number().int().min(1).max(128).default(128).meta({
+    description:
+      "The same for IPv6. 56 or 64 where rates are limited on the open internet: hosts choose addresses at will there (RFC 8981).",
+  }),
+  exceptions: clientExceptions("connections per address and subnet, and the rates"),
+  handshakes: z.number().int().min(1).default(500).meta({
+    description: "TLS handshakes and PROXY headers under way; more connections are reset.",
+  }),
+  "connection-rate": z.number().min(0).default(0).meta({
+    description:
+      "New connections per second and client, with a burst of as many; more are reset. 0: no limit.",
+  }),
+  "handshake-rate": z.number().min(0).default(0).meta({
+    description:
+      "TLS handshakes per second and client, with a burst of as many; more are reset. 0: no limit.",
+  }),
+  "queries-in-flight-total": z.number().int().min(1).default(5000).meta({
+    description: "Unanswered queries of all connections; at the limit connections take turns.",
+  }),
+  buffered: size().default("64MiB").meta({
+    description:
+      "Half queries and unsent answers of all connections; above it the connection that holds most is reset.",
+  }),
+  "drain-timeout": duration().default("10s").meta({
+    description:
+      "At the end (SIGTERM), and for listeners that a reload removes: how long clients may finish.",
+  }),
+  "queries-in-flight": sessionLimits["queries-in-flight"].default(100),
+  "queries-per-connection": sessionLimits["queries-per-connection"].default(0),
+  "connection-duration": sessionLimits["connection-duration"].default("0s"),
+  "handshake-timeout": sessionLimits["handshake-timeout"].default("5s"),
+  "first-query-timeout": sessionLimits["first-query-timeout"].optional(),
+  "message-timeout": sessionLimits["message-timeout"].default("5s"),
+  "idle-timeout": sessionLimits["idle-timeout"].default("10s"),
+  "write-stall-timeout": sessionLimits["write-stall-timeout"].default("10s"),
 });
 
 /** As many as clients take of one (`@sotto/dns/stub` does). */

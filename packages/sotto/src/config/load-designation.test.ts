@@ -64,12 +64,18 @@ test("names that help nobody are mistakes", () => {
     [TLS, "{ name: . }", /ddr\.name: is the root/],
     [TLS, "{ addresses: [192.0.2.1] }", /ddr\.addresses: are those of ddr\.name/],
     [TLS, "{ name: dns.example, addresses: [] }", /ddr\.addresses: /],
-    [
-      TLS,
-      "{ name: dns.example }",
-      /ddr\.name: is told in place of _dns\.resolver\.arpa/,
-      'local-zones: { data: ["_dns.resolver.arpa. 300 IN SVCB 1 a.example. alpn=dot"] }',
-    ],
+    // However its name is written: what was there would be answered by nobody.
+    ...(
+      [
+        ["_dns.resolver.arpa.", /ddr\.name: is told in place of _dns\.resolver\.arpa/],
+        [" _DNS.resolver.arpa", /ddr\.name: is told in place of _DNS\.resolver\.arpa/],
+        ["\\\\095dns.resolver.arpa.", /ddr\.name: is told in place of _dns\.resolver\.arpa/],
+        ["more.resolver.arpa.", /ddr\.name: is told in place of more\.resolver\.arpa/],
+      ] as const
+    ).map(([owner, expected]) => {
+      const data = `"www.example. 300 IN A 192.0.2.1", "${owner} 300 IN SVCB 1 a.example. alpn=dot"`;
+      return [TLS, "{ name: dns.example }", expected, `local-zones: { data: [${data}] }`] as const;
+    }),
   ];
   for (const [listen, ddr, expected, more] of cases)
     assert.match(problemsOf(listen, ddr, more), expected, ddr);

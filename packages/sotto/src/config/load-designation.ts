@@ -1,5 +1,5 @@
 /** The `ddr` section: which listeners clients are told of, under which name (RFC 9462). */
-import { addressToText, parseName, tryParseAddress } from "@sotto/dns/wire";
+import { addressToText, parseName, tryParseAddress, tryParseRecord } from "@sotto/dns/wire";
 import type { Config, ListenerConfig } from "./config.ts";
 import { known } from "./load-listeners.ts";
 import type { Settings } from "./settings.ts";
@@ -20,8 +20,11 @@ export function toDesignation(
   const name = parseName(ddr.name);
   // RFC 9462 §4: who asked for resolver.arpa cannot mean it.
   if (name.isRoot) report(["ddr", "name"], "is the root, which is nobody's certificate");
-  if (data.some((text) => /^_dns\.resolver\.arpa\.?\s/i.test(text)))
-    report(["ddr", "name"], "is told in place of _dns.resolver.arpa in local-zones.data: take one of both");
+  const covered = data
+    .map((text) => known(tryParseRecord(text)).owner)
+    .find((owner) => owner.isAtOrBelow(RESOLVER_ARPA));
+  if (covered !== undefined)
+    report(["ddr", "name"], `is told in place of ${covered} in local-zones.data: take one of both`);
   const given = ddr.addresses?.map((text) => addressToText(known(tryParseAddress(text))));
   const services = servicesOf(listeners.filter(isForAll), given);
   if (services.length === 0)
@@ -56,3 +59,6 @@ function servicesOf(listeners: readonly ListenerConfig[], given: readonly string
 function isEverywhere(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
 }
+
+/** All of it is answered by who designates (RFC 9462 §6.1). */
+const RESOLVER_ARPA = parseName("resolver.arpa.");

@@ -7,8 +7,7 @@ import { tryParseAnchor } from "@sotto/dns/dnssec";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import { tryParseRecord } from "@sotto/dns/wire";
 import { z } from "zod";
-import { clientExceptions } from "./client-exceptions.ts";
-import { ddr, listener, sessionLimits } from "./listener-settings.ts";
+import { ddr, limits, listener } from "./listener-settings.ts";
 import {
   address,
   duration,
@@ -356,63 +355,6 @@ const cache = z.strictObject({
     description:
       "How long a client waits for a fresh answer before it gets a stale one (RFC 8767 §5); 0s: stale at once, renewed behind it.",
   }),
-});
-
-const limits = z.strictObject({
-  connections: z.number().int().min(1).max(1_000_000).default(5000).meta({
-    description:
-      "TCP and TLS connections of all listeners; at the limit the one that has been idle longest makes room, and without one the newcomer is reset (RFC 9210 §4.2).",
-  }),
-  "connections-per-address": z.number().int().min(1).default(100).meta({
-    description: "TCP and TLS connections per client; more are reset.",
-  }),
-  "connections-per-subnet": z.number().int().min(1).default(1000).meta({
-    description: "TCP and TLS connections per subnet; more are reset.",
-  }),
-  "subnet-ipv4": z.number().int().min(1).max(32).default(24).meta({
-    description: "Prefix length that makes a subnet, IPv4.",
-  }),
-  "subnet-ipv6": z.number().int().min(1).max(128).default(56).meta({
-    description: "Prefix length that makes a subnet, IPv6.",
-  }),
-  "client-ipv4": z.number().int().min(1).max(32).default(32).meta({
-    description: "Bits that make a client, IPv4, for connections per address and for the two rates.",
-  }),
-  "client-ipv6": z.number().int().min(1).max(128).default(128).meta({
-    description:
-      "The same for IPv6. 56 or 64 where rates are limited on the open internet: hosts choose addresses at will there (RFC 8981).",
-  }),
-  exceptions: clientExceptions("connections per address and subnet, and the rates"),
-  handshakes: z.number().int().min(1).default(500).meta({
-    description: "TLS handshakes and PROXY headers under way; more connections are reset.",
-  }),
-  "connection-rate": z.number().min(0).default(0).meta({
-    description:
-      "New connections per second and client, with a burst of as many; more are reset. 0: no limit.",
-  }),
-  "handshake-rate": z.number().min(0).default(0).meta({
-    description:
-      "TLS handshakes per second and client, with a burst of as many; more are reset. 0: no limit.",
-  }),
-  "queries-in-flight-total": z.number().int().min(1).default(5000).meta({
-    description: "Unanswered queries of all connections; at the limit connections take turns.",
-  }),
-  buffered: size().default("64MiB").meta({
-    description:
-      "Half queries and unsent answers of all connections; above it the connection that holds most is reset.",
-  }),
-  "drain-timeout": duration().default("10s").meta({
-    description:
-      "At the end (SIGTERM), and for listeners that a reload removes: how long clients may finish.",
-  }),
-  "queries-in-flight": sessionLimits["queries-in-flight"].default(100),
-  "queries-per-connection": sessionLimits["queries-per-connection"].default(0),
-  "connection-duration": sessionLimits["connection-duration"].default("0s"),
-  "handshake-timeout": sessionLimits["handshake-timeout"].default("5s"),
-  "first-query-timeout": sessionLimits["first-query-timeout"].optional(),
-  "message-timeout": sessionLimits["message-timeout"].default("5s"),
-  "idle-timeout": sessionLimits["idle-timeout"].default("10s"),
-  "write-stall-timeout": sessionLimits["write-stall-timeout"].default("10s"),
 });
 
 const tls = z.strictObject({

@@ -16,6 +16,7 @@ export { type Log, type LogOptions, logFilter, openLog } from "./log.ts";
 export { NetworkWatch } from "./network-watch.ts";
 export { PROC_SOCKET_TABLES, type ProcSocket, parseProcSockets } from "./proc-sockets.ts";
 export { ExitCode, type ProgramIo } from "./program-io.ts";
+export { readBoundedText } from "./read-bounded.ts";
 export { ServiceNotifier } from "./service-notifier.ts";
 export { StateFile } from "./state-file.ts";
 export { ticketEpoch, ticketKeysOf } from "./ticket-keys.ts";

@@ -89,6 +89,11 @@ test("what a front end tells is told at the usual level, what goes wrong as a wa
   );
 });
 
+// The supervisor has the engine and said so, and its worker, without descriptors left, did not: nobody was told.
+test("a thread that has to do without the engine it should have is worth a warning", () => {
+  assert.equal(logFilter("warn")("runtime.engine-unavailable"), true);
+});
+
 test("what a log has no line for is known beforehand", () => {
   const told = (level: "error" | "warn" | "info" | "debug"): boolean[] =>
     ["server.bug", "listener.failed", "certificate.renewed", "anything.else"].map(logFilter(level));

@@ -26,6 +26,7 @@ const TRACKED_NAMES_MAX = 500;
 /** The level of each event that is told; all others are debug. */
 const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "server.bug": "error",
+  "runtime.engine-unavailable": "warn",
   "worker.crashed": "error",
   "worker.restarted": "info",
   "worker.not-rolled-back": "error",

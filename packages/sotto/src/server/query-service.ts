@@ -149,8 +149,8 @@ export class QueryService implements MessageHandler {
         resolve(this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_LATE));
       });
       const end = (answer: () => Uint8Array | undefined): void => {
-        if (pending.isOver) return;
-        pending.isOver = true;
+        // Its time was up, and it has its answer.
+        if (pending.waitIndex < 0) return;
         this.#late.remove(pending);
         this.#settle();
         resolve(answer());
@@ -239,7 +239,6 @@ export class QueryService implements MessageHandler {
 class PendingQuery implements Wait {
   dueMs = 0;
   waitIndex = -1;
-  isOver = false;
   readonly #context: PipelineContext;
   readonly #onLate: () => void;
 
@@ -250,8 +249,6 @@ class PendingQuery implements Wait {
 
   onDue(): void {
     this.#context.abort();
-    if (this.isOver) return;
-    this.isOver = true;
     this.#onLate();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Behaviours that a client asks for by the name of its question: labels under `test.` such as `delay-300`, `size-4000` or
- * `wrong-id`. Several add up; labels that mean nothing make names unique.
+ * `wrong-id`. Several add up; labels that mean nothing make names unique, and those behind the first eight mean nothing.
  */
 import { type Name, parseName } from "@sotto/dns/wire";
 import type { Behaviour, ReplyBehaviour } from "./behaviour.ts";

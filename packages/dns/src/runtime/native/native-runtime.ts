@@ -32,7 +32,7 @@ export function nativeRuntime(
   const portable = nodeRuntime(events, sockets);
   const loop = nativeLoop();
   if (typeof loop === "string") {
-    events.publish("runtime.engine-unavailable", { engine: "native", problem: loop });
+    events.publish("runtime.engine-unavailable", { engine: "node", problem: loop });
     return { ...portable, engineProblem: loop };
   }
   return {

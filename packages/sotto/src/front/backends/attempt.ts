@@ -61,8 +61,8 @@ export class Attempt implements ConnectionQuery {
   isSlow = false;
   /** Of the owner: what went wrong, in a few words. */
   problem = "";
-  /** Of the backend: false when there was no connection to send it on. */
-  wasSent = true;
+  /** Of the backend: false while it only waits for a place, and when there was no connection to send it on. */
+  wasSent = false;
   /** Of the backend: monotonic milliseconds of when it left the queue. */
   startedAtMs = 0;
   /** Of the backend: its place among those in flight; -1: none. */

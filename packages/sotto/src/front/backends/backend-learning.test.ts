@@ -1,18 +1,34 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EdnsOptionCode, encodeMessage, makeEdns, makeMessage, Rcode } from "@sotto/dns/wire";
-import { answers, answerTo, assertAnswered, names, poolWorld, questionOf } from "./backends.test-support.ts";
+import {
+  answers,
+  answerTo,
+  assertAnswered,
+  type Behaviour,
+  names,
+  poolWorld,
+  questionOf,
+} from "./backends.test-support.ts";
 import type { ForwardOutcome } from "./forward-query.ts";
+
+/** One query per connection, which then ends. */
+const answersOnce: Behaviour = (one) => {
+  if (one.nthOnConnection > 1) return;
+  answers(one);
+  one.end();
+};
+
+const hasNoEdns: Behaviour = (one) =>
+  one.query.edns === undefined
+    ? answers(one)
+    : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
 
 test("a backend that closes after each answer is learnt: one query per connection, never more connections than allowed", async () => {
   const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
   const [backend] = backends;
   assert.ok(backend);
-  backend.behaviour = (one) => {
-    if (one.nthOnConnection > 1) return;
-    answers(one);
-    one.end();
-  };
+  backend.behaviour = answersOnce;
   const first = names(50, "a").map((name) => ask(name));
   await settled(first);
   for (const one of first) assertAnswered(one);
@@ -30,11 +46,7 @@ test("what was learnt of a backend is tried again after a while", async () => {
   const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
   const [backend] = backends;
   assert.ok(backend);
-  backend.behaviour = (one) => {
-    if (one.nthOnConnection > 1) return;
-    answers(one);
-    one.end();
-  };
+  backend.behaviour = answersOnce;
   const first = names(10, "a").map((name) => ask(name));
   await settled(first);
   assert.equal(pool.status.backends[0]?.queriesPerConnection, 1);
@@ -69,10 +81,7 @@ test("a backend without EDNS is asked again without, and from then on at once", 
   const { backends, ask, settled, end } = await poolWorld(["udp"]);
   const [backend] = backends;
   assert.ok(backend);
-  backend.behaviour = (one) =>
-    one.query.edns === undefined
-      ? answers(one)
-      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
+  backend.behaviour = hasNoEdns;
   for (const name of names(3)) {
     const asked = ask(name);
     await settled([asked]);
@@ -121,10 +130,7 @@ test("that a backend has no EDNS is forgotten after a while, also while queries 
   const { world, backends, ask, settled, end } = await poolWorld(["udp"]);
   const [backend] = backends;
   assert.ok(backend);
-  backend.behaviour = (one) =>
-    one.query.edns === undefined
-      ? answers(one)
-      : one.reply(answerTo(one.query, { rcode: Rcode.FormErr, questions: [], answers: [], edns: undefined }));
+  backend.behaviour = hasNoEdns;
   await settled([ask("first.example.")]);
   await world.clock.advance(899_800);
   const held: (() => void)[] = [];

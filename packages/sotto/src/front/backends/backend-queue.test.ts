@@ -5,6 +5,7 @@ import {
   answerTo,
   assertAnswered,
   type Behaviour,
+  isSilent,
   names,
   type PoolWorld,
   poolWorld,
@@ -88,3 +89,56 @@ test("so many wait for a place over TCP and no more", async () => {
   await settled([...first, ...all]);
   await end();
 });
+
+// It had used up a try, and with `retries: 0` the client got SERVFAIL though nobody had been asked.
+test("who only waited for a place has not used up a try when its backend is drained", async () => {
+  const tcp = ["tcp", "tcp"] as const;
+  const limits = { inFlightMax: 1 };
+  const place = await poolWorld(tcp, { balancing: "ordered", retries: 0 }, { limits });
+  const { world, pool, backends, ask, settled, end } = place;
+  const [first] = backends;
+  assert.ok(first);
+  first.behaviour = isSilent;
+  ask("asked.example.");
+  const waiting = ask("waiting.example.");
+  await world.clock.advance(100);
+  assert.equal(pool.status.backends[0]?.queued, 1);
+  pool.drain("b1");
+  await settled([waiting]);
+  assert.equal(assertAnswered(waiting), "b2");
+  await end();
+});
+
+// The place of the socket that was replaced was free meanwhile, and whoever failed with an older one opened another there.
+test("sockets that are left behind do not make more of those that take queries", async () => {
+  const { world, pool, backends, ask, end } = await poolWorld(["udp"], {}, { limits: { sockets: 1 } });
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.behaviour = isSilent;
+  for (const name of names(20)) {
+    ask(name, 1_000_000);
+    await world.clock.advance(10_000);
+    const { sockets = 0 } = pool.status.backends[0] ?? {};
+    assert.ok(sockets <= 1 + LEAVING_MOST, `${sockets} sockets`);
+  }
+  await end();
+});
+
+// Nobody in the queue was given a place any more, and all who came later waited behind them until their deadlines.
+test("what fails by a bug of ours while it leaves the queue does not close it for others", async () => {
+  const place = await poolWorld(["udp"], {}, { tellsClient: true, limits: { inFlightMax: 2 } });
+  const { world, pool, backends, ask, settled } = place;
+  const [backend] = backends;
+  assert.ok(backend);
+  backend.expectsProxy = true;
+  const first = names(2).map((name) => ask(name, 5000, "192.0.2.10"));
+  ask("bug.example.", 5000, "no address");
+  const behind = ask("behind.example.", 5000, "192.0.2.10");
+  await assert.rejects(settled([behind]), RangeError);
+  await settled([...first, behind]);
+  assertAnswered(behind);
+  await world.clock.runUntil(pool.close());
+});
+
+/** Sockets that only wait for replies. */
+const LEAVING_MOST = 16;

@@ -227,11 +227,14 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     // First in the list: what is sent may be settled within the call.
     const isNew = attempt.index < 0;
     if (isNew) this.#inFlight.add(attempt);
+    const { wasSent } = attempt;
+    attempt.wasSent = true;
     if (this.#datagrams !== undefined && !attempt.isOverTcp) this.#datagrams.send(attempt, nowMs);
     else {
       const sending = this.#streams.send(attempt, nowMs, isForced);
       if (sending !== "sent") {
         this.#inFlight.remove(attempt);
+        attempt.wasSent = wasSent;
         return sending;
       }
     }
@@ -249,9 +252,12 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     if (this.#isPumping) return;
     this.#isPumping = true;
     const nowMs = this.#runtime.clock.nowMs();
-    this.#pumpFrom(this.#streamQueue, nowMs);
-    if (this.#queue !== this.#streamQueue) this.#pumpFrom(this.#queue, nowMs);
-    this.#isPumping = false;
+    try {
+      this.#pumpFrom(this.#streamQueue, nowMs);
+      if (this.#queue !== this.#streamQueue) this.#pumpFrom(this.#queue, nowMs);
+    } finally {
+      this.#isPumping = false;
+    }
   }
 
   #pumpFrom(queue: AttemptQueue, nowMs: number): void {

@@ -68,11 +68,11 @@ export class DatagramSockets {
     const { dresser, tellsClient, endpoint } = this.#options;
     const { query } = attempt;
     const dressed = dresser.dress(query.octets, attempt.isPlain ? this.#plainDress : this.#dress);
+    const header = tellsClient ? proxyHeader(query.client, query.local ?? endpoint, "datagram") : undefined;
     const socket = this.#take(nowMs);
     const own = dressed === query.octets ? copyToSend(dressed, 0, dressed.length) : dressed;
     setUint16(own, 0, socket.add(attempt));
-    if (tellsClient) {
-      const header = proxyHeader(query.client, query.local ?? endpoint, "datagram");
+    if (header !== undefined) {
       attempt.octets = new Uint8Array(header.length + own.length);
       attempt.octets.set(header);
       attempt.octets.set(own, header.length);
@@ -97,7 +97,6 @@ export class DatagramSockets {
     const at = this.#runtime.random.below(limits.sockets);
     const drawn = this.#sockets[at];
     if (drawn?.takesQueries(nowMs) === true) return drawn;
-    if (drawn !== undefined) this.#retire(drawn, nowMs);
     const fresh = new BackendSocket(
       {
         endpoint,
@@ -115,6 +114,8 @@ export class DatagramSockets {
       this.#runtime,
     );
     this.#sockets.push(fresh);
+    // Last: those that fail by it may come again at once, and must find its place taken.
+    if (drawn !== undefined) this.#retire(drawn, nowMs);
     return fresh;
   }
 

@@ -63,6 +63,14 @@ test("everything else at and below resolver.arpa is NODATA, and nobody is asked 
   }
 });
 
+test("who asks for anything is told, too", async () => {
+  const reply = await ask("_dns.resolver.arpa.", [TLS], RRType.ANY);
+  assert.deepEqual(
+    reply?.message.answers.map(({ type }) => type),
+    [RRType.SVCB],
+  );
+});
+
 test("letters of either case name the same resolver", async () => {
   assert.equal((await ask("_DNS.Resolver.ARPA."))?.message.answers.length, 1);
 });

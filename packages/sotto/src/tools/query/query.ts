@@ -1,9 +1,8 @@
 /** The command `sotto query`: arguments in, text and an exit code out. */
-import { readFileSync } from "node:fs";
 import type { Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
 import { type Parsed, parsed, problem } from "@sotto/dns/wire";
-import { type ProgramIo, trustSystemAuthorities } from "../../operations/index.ts";
+import { type ProgramIo, readBoundedText, trustSystemAuthorities } from "../../operations/index.ts";
 import { parseArguments, QUERIES_MAX, type QuerySpec } from "./arguments.ts";
 import { flagsReference, helpText } from "./help.ts";
 import { QueryExit, runQueries } from "./run-queries.ts";
@@ -47,16 +46,12 @@ function usage(io: ProgramIo, text: string): number {
 
 /** One query per line of the file, written as on the command line; `-` is standard input. */
 function readBatch(file: string, args: readonly string[]): Parsed<QuerySpec[]> {
-  let text: string;
-  try {
-    text = readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    return problem(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const text = readBoundedText(file, BATCH_OCTETS_MAX);
+  if (!text.ok) return text;
   const at = args.indexOf("-f");
   const global = at < 0 ? args.filter((argument) => !argument.startsWith("-f")) : args.toSpliced(at, 2);
   const queries: QuerySpec[] = [];
-  for (const [i, line] of text.split("\n").entries()) {
+  for (const [i, line] of text.value.split("\n").entries()) {
     const words = line.trim().split(/\s+/);
     if (words[0] === "" || words[0]?.startsWith(";") || words[0]?.startsWith("#")) continue;
     const command = parseArguments([...global, ...words]);
@@ -66,3 +61,6 @@ function readBatch(file: string, args: readonly string[]): Parsed<QuerySpec[]> {
   }
   return parsed(queries);
 }
+
+/** Largest batch file, octets: 1600 for each of the most queries. */
+const BATCH_OCTETS_MAX = 16 * 1024 * 1024;

@@ -11,25 +11,14 @@ import { IDLE_ROW, SERVER_CHECKS } from "./probe-server.ts";
 import { cellOf, ProbedFixtures } from "./probed-fixtures.test-support.ts";
 import { MUTE, NO_HANDSHAKE, turnedCells } from "./turned-cells.test-support.ts";
 
-/** Queries with OPT get an error without OPT. */
-const OPT_REFUSED = [
-  "keepalive: none",
-  "padding: none",
-  "edns-udp: broken",
-  "edns-tcp: broken",
-  "edns-tls: broken",
-  "dnssec: not testable",
-  "extended-errors: none",
-];
+/** Queries with OPT get no answer. */
+const NO_EDNS = ["edns-udp: broken", "edns-tcp: broken", "edns-tls: broken", "dnssec: not testable"];
 
 /** Queries with OPT get an error with OPT. */
-const OPT_ANSWERED_BY_ERROR = [
-  "edns-udp: broken",
-  "edns-tcp: broken",
-  "edns-tls: broken",
-  "dnssec: not testable",
-  "extended-errors: none",
-];
+const OPT_ANSWERED_BY_ERROR = [...NO_EDNS, "extended-errors: none"];
+
+/** Queries with OPT get an error without OPT. */
+const OPT_REFUSED = ["keepalive: none", "padding: none", ...OPT_ANSWERED_BY_ERROR];
 
 /** One answer on each connection, which then ends. */
 const ONE_ANSWER = [
@@ -130,15 +119,7 @@ const TURNED: Readonly<Record<string, readonly string[]>> = {
   "edns-formerr": OPT_REFUSED,
   "edns-formerr-with-opt": OPT_ANSWERED_BY_ERROR,
   "edns-notimp": OPT_REFUSED,
-  "edns-drop": [
-    "keepalive: none",
-    "padding: none",
-    "edns-udp: broken",
-    "edns-tcp: broken",
-    "edns-tls: broken",
-    "dnssec: not testable",
-    "cookies: broken",
-  ],
+  "edns-drop": ["keepalive: none", "padding: none", ...NO_EDNS, "cookies: broken"],
   "edns-drop-unknown": ["edns-udp: partial", "edns-tcp: partial", "edns-tls: partial"],
   "edns-badvers": OPT_ANSWERED_BY_ERROR,
   "edns-echo": [

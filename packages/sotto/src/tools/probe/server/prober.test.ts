@@ -140,6 +140,37 @@ test("a probe over UDP that is stopped sends nothing more, and ends at once", as
   assert.ok(tookMs < PATIENCE_CAREFUL.replyMs, `took ${tookMs} ms`);
 });
 
+test("a probe that is stopped while its socket is opened sends nothing from it", async () => {
+  const world = simRuntime(1);
+  const stop = new AbortController();
+  let queries = 0;
+  await world.network
+    .host([LOCAL.address])
+    .bindDatagram(
+      { local: LOCAL, connectTo: undefined, reusePort: false },
+      { onMessage: () => queries++, onError: () => undefined },
+    );
+  const runtime = world.runtimeOf(["192.0.2.1"]);
+  const bindDatagram: Network["bindDatagram"] = async (options, handlers) => {
+    const socket = await runtime.network.bindDatagram(options, handlers);
+    stop.abort();
+    return socket;
+  };
+  const network = { ...runtime.network, bindDatagram };
+  const { tookMs } = await world.clock.runUntil(
+    probeServer(
+      { ...TARGET, transports: ["udp"] },
+      { ...OPTIONS, signal: stop.signal },
+      { ...runtime, network },
+      () => undefined,
+    ),
+    3_600_000,
+  );
+  assert.equal(queries, 0);
+  assert.ok(tookMs < PATIENCE_CAREFUL.replyMs, `took ${tookMs} ms`);
+  assert.equal(world.network.use.datagramSockets, 1, "only the target's is open");
+});
+
 /** As {@link serve}, with a keepalive option that promises so much, in units of 100 ms. */
 function replyWithKeepalive(query: Uint8Array, units: number): Uint8Array {
   const message = tryDecodeMessage(query);

@@ -259,6 +259,10 @@ export class Prober {
           onError: (error) => finish(none(error.message)),
         },
       );
+      if (this.signal.aborted) {
+        await socket.close();
+        return stopped;
+      }
       timer = clock.startTimer("probe-udp", this.patience.replyMs, () => {
         const [stray] = strays;
         const silence = `no reply within ${this.patience.replyMs} ms`;

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { readBoundedText } from "./read-bounded.ts";
+
+/** Of 100 kB or more, and never more than 4 kB a read. */
+const PIECES = "/proc/self/smaps";
 
 function fileOf(context: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), "sotto-read-"));
@@ -37,6 +40,17 @@ test("what has no size and no end is read as far as the limit", { timeout: 10_00
   const endless = readBoundedText("/dev/zero", 100_000);
   assert.ok(!endless.ok);
   assert.match(endless.problem, /^\/dev\/zero is too large/);
+});
+
+// Reads that gave little each kept 64 KiB: 90 MB for 5 MB of text, and much more where a pipe drips.
+test("what comes in small pieces takes no more memory than the text", {
+  skip: existsSync(PIECES) ? false : "needs a file of Linux that is read in pieces",
+}, () => {
+  const before = process.memoryUsage().arrayBuffers;
+  const read = readBoundedText(PIECES, 16 * 1024 * 1024);
+  assert.ok(read.ok);
+  const kept = process.memoryUsage().arrayBuffers - before;
+  assert.ok(kept < 4 * read.value.length + 300_000, `${kept} octets for ${read.value.length}`);
 });
 
 test("standard input has the same limit, and a name in words", { timeout: 20_000 }, (context) => {

@@ -17,14 +17,16 @@ export function readBoundedText(file: string, octetsMax: number): Parsed<string>
   let opened: number | undefined;
   try {
     if (file !== STANDARD_INPUT) opened = openSync(file, "r");
-    const chunks: Buffer[] = [];
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_OCTETS, octetsMax + 1));
+    const pieces: Buffer[] = [];
     for (let octets = 0; ; ) {
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_OCTETS, octetsMax + 1 - octets));
-      const read = readSync(opened ?? DESCRIPTOR_OF_INPUT, chunk);
-      if (read === 0) return parsed(Buffer.concat(chunks).toString("utf8"));
+      const wanted = Math.min(chunk.length, octetsMax + 1 - octets);
+      const read = readSync(opened ?? DESCRIPTOR_OF_INPUT, chunk, 0, wanted, null);
+      if (read === 0) return parsed(Buffer.concat(pieces).toString("utf8"));
       octets += read;
       if (octets > octetsMax) return problem(`${name} is too large: at most ${octetsMax} octets are read`);
-      chunks.push(chunk.subarray(0, read));
+      // A copy, as pipes give little at a time, and a part of the chunk would keep all of it.
+      pieces.push(Buffer.from(chunk.subarray(0, read)));
     }
   } catch (error) {
     return problem(`cannot read ${name}: ${error instanceof Error ? error.message : String(error)}`);
