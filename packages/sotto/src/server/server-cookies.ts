@@ -10,7 +10,7 @@ import {
   SIPHASH_KEY_OCTETS,
   setUint16,
   sipHash24,
-  tryParseAddress,
+  tryParsePeerAddress,
   uint16At,
 } from "@sotto/dns/wire";
 
@@ -129,9 +129,7 @@ export class ServerCookies {
   #hash(octets: Uint8Array, cookieAt: number, secret: Uint8Array, origin: QueryOrigin): Uint8Array {
     const headOctets = CLIENT_OCTETS + 8;
     this.#input.set(octets.subarray(cookieAt, cookieAt + headOctets));
-    const text = origin.remote?.address ?? "";
-    const zone = text.indexOf("%");
-    const address = tryParseAddress(zone < 0 ? text : text.slice(0, zone));
+    const address = tryParsePeerAddress(origin.remote?.address ?? "");
     const addressOctets = address.ok ? address.value : NO_SECRET;
     this.#input.set(addressOctets, headOctets);
     return sipHash24(secret, this.#input.subarray(0, headOctets + addressOctets.length));
