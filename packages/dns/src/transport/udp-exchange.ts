@@ -214,7 +214,7 @@ export class UdpExchange implements UdpWaiter {
 
   async #endAfter(closing: Promise<void>, outcome: UdpReply | Error): Promise<void> {
     const { onEnd } = this.#query;
-    const lasting = outcome instanceof Error ? outcome : { ...outcome, octets: outcome.octets.slice() };
+    const lasting = outcome instanceof Error || outcome.isOwn ? outcome : owned(outcome);
     try {
       await closing;
     } catch (problem) {
@@ -268,6 +268,10 @@ export class UdpExchange implements UdpWaiter {
           }),
     );
   }
+}
+
+function owned(reply: UdpReply): UdpReply {
+  return { ...reply, octets: reply.octets.slice(), isOwn: true };
 }
 
 const NO_OCTETS = new Uint8Array(0);

@@ -3,7 +3,6 @@ import { DnsError } from "../dns-error.ts";
 import type { Endpoint, ListenerChange, ListenHandlers, ListenOptions, StreamListener } from "../network.ts";
 import type { AcceptedConnections } from "../node/accepted-connections.ts";
 import { askFastOpenOn } from "../node/fast-open.ts";
-
 import { TICKET_KEYS_OCTETS } from "../node/node-tls-server.ts";
 import { duplicateDescriptor } from "../node/system-calls.ts";
 import { endpointText, toDnsError } from "../node/system-problem.ts";
