@@ -7,9 +7,9 @@ import { loadConfig } from "../config/index.ts";
 import type { WorkerThreadHandlers } from "../operations/index.ts";
 import { OutcomeTally } from "../server/index.ts";
 import { nothingTold } from "./merged-reports.ts";
+import { startWorkers } from "./resolver-group.ts";
 import type { SteeredServer } from "./steered-server.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
-import { startWorkers } from "./worker-group.ts";
 import { ReportWriter, tallyCells } from "./worker-memory.ts";
 import type {
   ClosableConnection,
@@ -66,7 +66,7 @@ class FakeThread {
     this.#reports.write({
       status: { ...nothing, connections, admission: { ...nothing.admission, accepted } },
       listeners: [{ ...listener, counters: { received: accepted } }],
-      upstreams: [],
+      own: undefined,
       utilisation: 0.5,
       connectionsGiven: 0,
       connectionsTaken: 0,
@@ -263,7 +263,7 @@ test("when one worker refuses a reload, those that had accepted go back", async 
   const sources = [0, 1, 2].map((index) =>
     bench
       .thread(index)
-      .calls.flatMap((call) => (call.name === "reload" ? [call.input.source.text === TEXT] : [])),
+      .calls.flatMap((call) => (call.name === "reload" ? [call.input.work.source.text === TEXT] : [])),
   );
   assert.deepEqual(sources, [[false, true], [false, true], [false]]);
   bench.refuses = () => false;
@@ -280,7 +280,7 @@ test("a worker that dies while all others reload is no refusal, and comes back w
   };
   assert.deepEqual(await reload(bench, group), ["changed access"]);
   await bench.world.clock.advance(100);
-  assert.notEqual(bench.thread(1).start.world.source.text, TEXT);
+  assert.notEqual(bench.thread(1).start.world.work.source.text, TEXT);
   assert.equal(group.workers?.[1]?.state, "serving");
   await group.close();
 });
@@ -293,7 +293,7 @@ test("one that cannot go back is started again with the old configuration", asyn
   await reload(bench, group);
   assert.equal(bench.told("worker.not-rolled-back")[0]?.["worker"], 0);
   await bench.world.clock.advance(100);
-  assert.equal(bench.thread(0).start.world.source.text, TEXT);
+  assert.equal(bench.thread(0).start.world.work.source.text, TEXT);
   assert.equal(group.workers?.[0]?.state, "serving");
   await group.close();
 });

@@ -27,8 +27,8 @@ interface Waiting {
 /** `starting`: not yet open. `down`: crashed, waiting for its turn, or ended. */
 export type WorkerState = "starting" | "serving" | "down";
 
-/** Lives as long as the supervisor, whatever becomes of the threads in it. */
-export class WorkerHandle {
+/** Lives as long as the supervisor, whatever becomes of the threads in it. `Own`: what only its program tells. */
+export class WorkerHandle<Own> {
   readonly index: number;
   readonly memory = makeWorkerMemory();
   state: WorkerState = "down";
@@ -37,7 +37,7 @@ export class WorkerHandle {
   readonly #startThread: StartThread;
   readonly #handlers: WorkerHandlers;
   readonly #tally = new OutcomeTally(tallyCells(this.memory));
-  readonly #reader = new ReportReader(this.memory);
+  readonly #reader = new ReportReader<Own>(this.memory);
   readonly #waiting = new Map<number, Waiting>();
   #thread: WorkerThread | undefined = undefined;
   #number = 0;
@@ -119,7 +119,7 @@ export class WorkerHandle {
   }
 
   /** What it told last; undefined before it listens. After a crash, until the next start, what it told before. */
-  get report(): WorkerReport | undefined {
+  get report(): WorkerReport<Own> | undefined {
     return this.#reader.latest;
   }
 

@@ -26,20 +26,35 @@ export interface WorkerStart {
 }
 
 /** What all workers must see alike, at the start and at each reload. */
-export interface WorkerWorld {
-  readonly source: ConfigSource;
+export interface WorkerWorld<Work extends WorkerWork = WorkerWork> {
   readonly ports: ReadonlyMap<string, number>;
   readonly certificates: ReadonlyMap<string, CertificatePair>;
+  readonly work: Work;
+}
+
+/** What its program gets: the configuration as it was read, and the memory that its workers share. */
+export type WorkerWork = ResolverWork;
+
+/** Of `sotto serve` and `sotto stub`. */
+export interface ResolverWork {
+  readonly program: "resolver";
+  readonly source: ConfigSource;
   readonly cache: SharedCacheMemory;
 }
 
 /** What can be asked of a worker: input and output by name. Names of domains travel as text. */
-export interface WorkerCalls {
+export interface WorkerCalls extends ResolverCalls {
   readonly open: { readonly input: undefined; readonly output: ReadonlyMap<string, number> };
   readonly reload: {
     readonly input: WorkerWorld;
     readonly output: { readonly changes: readonly string[]; readonly ports: ReadonlyMap<string, number> };
   };
+  readonly drain: { readonly input: undefined; readonly output: undefined };
+  readonly close: { readonly input: undefined; readonly output: undefined };
+}
+
+/** What a resolver is asked besides. */
+export interface ResolverCalls {
   /** How many were forgotten. */
   readonly flush: {
     readonly input: {
@@ -61,21 +76,22 @@ export interface WorkerCalls {
     readonly output: { readonly anchors: readonly string[]; readonly negative: readonly string[] };
   };
   readonly portal: { readonly input: readonly string[]; readonly output: PortalStatus };
-  readonly drain: { readonly input: undefined; readonly output: undefined };
-  readonly close: { readonly input: undefined; readonly output: undefined };
 }
 
 /** The name of a call. */
 export type WorkerCallName = keyof WorkerCalls;
 
+/** What only one program is asked. */
+export type ProgramCall = WorkerCall<Exclude<WorkerCallName, "open" | "reload" | "drain" | "close">>;
+
 /** One call on its way to a worker. */
-export type WorkerCall = {
-  readonly [Name in WorkerCallName]: {
+export type WorkerCall<Names extends WorkerCallName = WorkerCallName> = {
+  readonly [Name in Names]: {
     readonly number: number;
     readonly name: Name;
     readonly input: WorkerCalls[Name]["input"];
   };
-}[WorkerCallName];
+}[Names];
 
 /** A connection that another worker has accepted; it is no call, and has no answer. */
 export interface GivenConnection {

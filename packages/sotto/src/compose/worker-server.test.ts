@@ -27,10 +27,13 @@ async function openFirst(
       descriptors: makeDescriptorMemory(2),
       secrets: { cookies: new Uint8Array(16), tickets: new Uint8Array(48) },
       world: {
-        source: { text: TEXT, file: "sotto.yaml", purpose: "serve" },
         ports: new Map(),
         certificates: new Map(),
-        cache: shareMessageCache(1 << 20, world.random),
+        work: {
+          program: "resolver",
+          source: { text: TEXT, file: "sotto.yaml", purpose: "serve" },
+          cache: shareMessageCache(1 << 20, world.random),
+        },
       },
       sockets: [],
       logLevel: "error",
