@@ -8,13 +8,22 @@ export {
   type FrontCounters,
   FrontService,
   type FrontServiceOptions,
+  PENDING_MAX_DEFAULT,
 } from "./front-service.ts";
 export {
   addressSetOf,
+  BANS_MAX,
+  type BanTold,
   ClientGuard,
+  countRates,
+  GUARD_TABLES,
   type LoadedSet,
   loadAddressSet,
   NameListReader,
+  prefixToText,
   RuleSet,
   type RuleStep,
+  type SharedBuckets,
+  type SharedGuard,
+  shareBuckets,
 } from "./rules/index.ts";
