@@ -4,14 +4,17 @@ import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { PoolConfig } from "../config/index.ts";
 import { BackendPool, type Balancing, type FrontPool, type PoolStatus } from "../front/index.ts";
+import type { FrontPlace } from "./front-place.ts";
 
 export class FrontPools {
+  readonly #worker: FrontPlace | undefined;
   readonly #runtime: Runtime;
   #pools = new Map<string, ConfiguredPool>();
 
-  constructor(configs: readonly PoolConfig[], runtime: Runtime) {
+  constructor(configs: readonly PoolConfig[], worker: FrontPlace | undefined, runtime: Runtime) {
+    this.#worker = worker;
     this.#runtime = runtime;
-    for (const config of configs) this.#pools.set(config.name, makePool(config, runtime));
+    for (const config of configs) this.#pools.set(config.name, makePool(config, worker, runtime));
   }
 
   get byName(): ReadonlyMap<string, FrontPool & { readonly backends: BackendPool }> {
@@ -41,11 +44,13 @@ export class FrontPools {
 
   /** The pools of another configuration: those of this one that are the same, and new ones. Rejects, and none are left, when one cannot be made. */
   async prepare(configs: readonly PoolConfig[]): Promise<FrontPools> {
-    const next = new FrontPools([], this.#runtime);
+    const worker = this.#worker;
+    const next = new FrontPools([], worker, this.#runtime);
     try {
       for (const config of configs) {
-        const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
-        next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+        const wanted = keyOf(config, worker);
+        const same = [...this.#pools.values()].find(({ key }) => key === wanted);
+        next.#pools.set(config.name, same ?? makePool(config, worker, this.#runtime));
       }
     } catch (error) {
       await Promise.all(next.leftBy(this).map((pool) => pool.close()));
@@ -83,7 +88,7 @@ interface ConfiguredPool extends FrontPool {
   readonly backends: BackendPool;
 }
 
-function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
+function makePool(config: PoolConfig, worker: FrontPlace | undefined, runtime: Runtime): ConfiguredPool {
   const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
   const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
@@ -110,11 +115,17 @@ function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
     },
     runtime,
   );
-  const cache =
-    cacheBytes === 0
-      ? undefined
-      : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: config.maxTtlSeconds }, runtime.random);
-  return { key: keyOf(config), name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
+  for (const drained of worker?.shared.drained.values() ?? [])
+    if (drained.pool === name) backends.drain(drained.backend);
+  const options = {
+    bytesMax: cacheBytes,
+    ttlSecondsMax: config.maxTtlSeconds,
+    shared: worker?.shared.caches.get(name)?.memory,
+    workerId: worker?.index,
+  };
+  const cache = cacheBytes === 0 ? undefined : new MessageCache(options, runtime.random);
+  const key = keyOf(config, worker);
+  return { key, name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
@@ -127,6 +138,12 @@ const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
 };
 
 /** The same for configurations that mean the same. */
-function keyOf(config: PoolConfig): string {
+export function poolKeyOf(config: PoolConfig): string {
   return JSON.stringify({ ...config, health: { ...config.health, name: config.health.name.toString() } });
+}
+
+/** A pool with the same share, and with other memory, is another one: all workers change to that. */
+function keyOf(config: PoolConfig, worker: FrontPlace | undefined): string {
+  const key = poolKeyOf(config);
+  return worker === undefined ? key : `${key} ${worker.shared.caches.get(config.name)?.id}`;
 }

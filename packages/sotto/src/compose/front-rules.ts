@@ -1,8 +1,9 @@
 /** The access control of a front end as it is configured: limits of clients, rules, and sets whose files are watched. */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { FrontConfig, FrontSetConfig } from "../config/index.ts";
-import { ClientGuard, type LoadedSet, RuleSet } from "../front/index.ts";
+import { ClientGuard, type LoadedSet, RuleSet, type RuleSetOptions } from "../front/index.ts";
 import { FileWatch } from "../operations/index.ts";
+import type { FrontPlace } from "./front-place.ts";
 import { loadSet } from "./front-sets.ts";
 
 export interface FrontRulesStatus {
@@ -24,6 +25,13 @@ interface Pools {
   >;
 }
 
+/** What rules go on with. */
+export interface RulesBefore {
+  readonly before?: FrontRules | undefined;
+  /** Its place among several workers; absent: it serves alone. */
+  readonly worker?: FrontPlace | undefined;
+}
+
 export class FrontRules {
   readonly set: RuleSet;
   readonly #config: FrontConfig;
@@ -36,7 +44,7 @@ export class FrontRules {
     config: FrontConfig,
     pools: Pools,
     runtime: Runtime,
-    before?: FrontRules,
+    { before, worker }: RulesBefore = {},
   ): Promise<FrontRules> {
     const sets = new Map<string, LoadedSet>();
     for (const set of config.sets) {
@@ -47,16 +55,19 @@ export class FrontRules {
     const isSameGuard =
       JSON.stringify(before === undefined ? undefined : before.#config.clients) ===
       JSON.stringify(config.clients);
-    const guard =
-      isSameGuard && before !== undefined ? before.set.guard : new ClientGuard(config.clients, runtime);
-    return new FrontRules(config, sets, pools, guard, runtime);
+    const guard = isSameGuard && before !== undefined ? before.set.guard : makeGuard(config, worker, runtime);
+    const rateTables = worker?.shared.rateTables;
+    return new FrontRules(config, { sets, pools, guard, rateTables }, runtime);
   }
 
   private constructor(
     config: FrontConfig,
-    sets: ReadonlyMap<string, LoadedSet>,
-    pools: Pools,
-    guard: ClientGuard,
+    {
+      sets,
+      pools,
+      guard,
+      rateTables,
+    }: Pick<RuleSetOptions, "sets" | "guard" | "rateTables"> & { pools: Pools },
     runtime: Runtime,
   ) {
     this.#config = config;
@@ -70,6 +81,7 @@ export class FrontRules {
           isSaturated: (pool) => pools.byName.get(pool)?.backends.isSaturated === true,
         },
         guard,
+        rateTables,
       },
       runtime,
     );
@@ -119,6 +131,15 @@ export class FrontRules {
       this.#runtime.events.publish("front.set.refused", { problem, consequence: "the set in use stays" });
     }
   }
+}
+
+/** Knows who is banned already. */
+function makeGuard({ clients }: FrontConfig, worker: FrontPlace | undefined, runtime: Runtime): ClientGuard {
+  if (worker === undefined) return new ClientGuard(clients, runtime);
+  const { shared, onBanned } = worker;
+  const guard = new ClientGuard(clients, runtime, { tables: shared.guardTables, onBanned });
+  guard.adopt(shared.bans.values());
+  return guard;
 }
 
 /** What was read, and what of it was not understood. */

@@ -64,14 +64,10 @@ class ResolverWorker implements WorkerProgram {
     return this.#server.connections;
   }
 
-  get status(): AdmissionStatus {
-    const { queries: _, authorities: __, ...status } = this.#server.status;
-    return status;
-  }
-
-  get own(): ResolverTold {
+  get told(): { readonly status: AdmissionStatus; readonly own: ResolverTold } {
+    const { queries: _, authorities, ...status } = this.#server.status;
     const { zones: upstreams, portal } = this.#server.stubStatus;
-    return { authorities: this.#server.status.authorities, upstreams, portal };
+    return { status, own: { authorities, upstreams, portal } };
   }
 
   async reload(work: ResolverWork): Promise<readonly string[]> {

@@ -6,6 +6,7 @@
 import { MessageCache, type SharedCacheMemory } from "@sotto/dns/cache";
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
 import type { Config } from "../config/index.ts";
+import type { BanTold } from "../front/index.ts";
 import type { InheritedSocket, StartThread } from "../operations/index.ts";
 import { SelfMadeCertificates } from "./certificates.ts";
 import { COOKIE_SECRET_OCTETS } from "./cookie-options.ts";
@@ -45,6 +46,8 @@ export interface GroupProgram<Loaded, Work extends WorkerWork, Own> {
   workOf(next: Loaded, before?: { readonly loaded: Loaded; readonly work: Work }): Work;
   /** Caches in it, which a worker may have been writing to when it died. */
   cachesOf(work: Work): readonly SharedCacheMemory[];
+  /** Clients that a worker has banned: whoever gets `work` later has to know. Absent: none are banned. */
+  noteBans?(work: Work, bans: readonly BanTold[]): void;
 }
 
 /** See the head of this file. Workers have numbers from 0. */
@@ -94,6 +97,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
         onConnection: (connection, receiver) =>
           this.#connections.passOn(connection, this.#workers[receiver] ?? worker, worker),
+        onBans: (bans) => this.#passOn(worker, bans),
         onCrash: (reason) => this.#crashed(worker, reason),
       });
       return worker;
@@ -144,6 +148,11 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
   /** What only this program tells, of all. */
   get own(): Own {
     return this.#status.own;
+  }
+
+  /** What workers have now; those that start get it as it is then. */
+  get work(): Work {
+    return this.#world.work;
   }
 
   /** Those that can be asked. */
@@ -343,6 +352,12 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
           void worker.kill(`its event loop has not turned for ${(SILENT_CHECKS_MAX * WATCH_MS) / 1000} s`);
       }
     });
+  }
+
+  /** To all others, those that start included; and to be told to those that will. */
+  #passOn(from: WorkerHandle<Own>, bans: readonly BanTold[]): void {
+    this.#program.noteBans?.(this.#world.work, bans);
+    for (const worker of this.#workers) if (worker !== from) worker.tellBans(bans);
   }
 
   #publish(worker: WorkerHandle<Own>, lines: readonly EventLine[], dropped: number): void {

@@ -1,9 +1,11 @@
 /** What a supervisor and its workers say to each other. Not here: events, which are lines of the log in the end. */
 import type { SharedCacheMemory } from "@sotto/dns/cache";
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { ConfigSource } from "../config/index.ts";
+import type { ConfigSource, FrontSource } from "../config/index.ts";
+import type { BanTold } from "../front/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
+import type { FrontShared } from "./front-place.ts";
 import type { PortalStatus } from "./portal.ts";
 import type { DescriptorMemory, DescriptorPass } from "./worker-descriptors.ts";
 import type { WorkerLoads } from "./worker-hand-over.ts";
@@ -33,7 +35,7 @@ export interface WorkerWorld<Work extends WorkerWork = WorkerWork> {
 }
 
 /** What its program gets: the configuration as it was read, and the memory that its workers share. */
-export type WorkerWork = ResolverWork;
+export type WorkerWork = ResolverWork | FrontWork;
 
 /** Of `sotto serve` and `sotto stub`. */
 export interface ResolverWork {
@@ -42,8 +44,15 @@ export interface ResolverWork {
   readonly cache: SharedCacheMemory;
 }
 
+/** Of `sotto front`. */
+export interface FrontWork {
+  readonly program: "front";
+  readonly source: FrontSource;
+  readonly shared: FrontShared;
+}
+
 /** What can be asked of a worker: input and output by name. Names of domains travel as text. */
-export interface WorkerCalls extends ResolverCalls {
+export interface WorkerCalls extends ResolverCalls, FrontCalls {
   readonly open: { readonly input: undefined; readonly output: ReadonlyMap<string, number> };
   readonly reload: {
     readonly input: WorkerWorld;
@@ -78,6 +87,23 @@ export interface ResolverCalls {
   readonly portal: { readonly input: readonly string[]; readonly output: PortalStatus };
 }
 
+/** What a front end is asked besides. */
+export interface FrontCalls {
+  /** How many answers were forgotten. */
+  readonly flushAnswers: {
+    readonly input: { readonly name: string; readonly isZone: boolean };
+    readonly output: number;
+  };
+  readonly drainBackend: {
+    readonly input: { readonly pool: string; readonly backend: string };
+    readonly output: undefined;
+  };
+  readonly resumeBackend: {
+    readonly input: { readonly pool: string; readonly backend: string };
+    readonly output: undefined;
+  };
+}
+
 /** The name of a call. */
 export type WorkerCallName = keyof WorkerCalls;
 
@@ -99,6 +125,12 @@ export interface GivenConnection {
   /** Where it came in. */
   readonly place: string;
   readonly connection: ConnectionOnWay;
+}
+
+/** Clients that another worker has banned; it is no call, and has no answer. */
+export interface ToldBans {
+  readonly name: "bans";
+  readonly bans: readonly BanTold[];
 }
 
 /** A connection between two threads. */
@@ -137,6 +169,8 @@ export type WorkerMessage =
       /** Events that had no room. */
       readonly dropped: number;
     }
+  /** For all others. */
+  | { readonly kind: "bans"; readonly bans: readonly BanTold[] }
   | {
       readonly kind: "connection";
       readonly place: string;

@@ -1,5 +1,7 @@
 /** A worker: its program on its share of everything, which does what its supervisor asks and tells how it does. Not here: what only one program does. */
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
+import type { BanTold } from "../front/index.ts";
+import { startFrontWorker } from "./front-worker.ts";
 import { startResolverWorker } from "./resolver-worker.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
 import { HandOver } from "./worker-hand-over.ts";
@@ -7,15 +9,17 @@ import { ReportWriter, tallyCells } from "./worker-memory.ts";
 import type {
   AcceptedConnection,
   GivenConnection,
+  ToldBans,
   WorkerCall,
   WorkerCallName,
   WorkerCalls,
   WorkerMessage,
   WorkerStart,
+  WorkerWork,
   WorkerWorld,
 } from "./worker-messages.ts";
 import type { WorkerPlace } from "./worker-place.ts";
-import type { WorkerProgram } from "./worker-program.ts";
+import type { ProgramSurroundings, WorkerProgram } from "./worker-program.ts";
 
 /** What a worker needs of its thread. */
 export interface WorkerSurroundings {
@@ -67,9 +71,16 @@ export class WorkerServer {
   }
 
   /** Does what is asked, after what was asked before, and posts the result. A second end does not wait for the first. */
-  handle(call: WorkerCall | GivenConnection): void {
+  handle(call: WorkerCall | GivenConnection | ToldBans): void {
     if (call.name === "connection") {
       this.#take(call);
+      return;
+    }
+    if (call.name === "bans") {
+      const adopt = (): void => this.#program?.adoptBans?.(call.bans);
+      // Not behind a reload, which takes its time.
+      if (this.#program === undefined) this.#answering = this.#answering.then(adopt);
+      else adopt();
       return;
     }
     const answer = (): Promise<void> => this.#answer(call);
@@ -155,8 +166,9 @@ export class WorkerServer {
 
   async #open(): Promise<ReadonlyMap<string, number>> {
     const { world, sockets } = this.#start;
-    const { runtime } = this.#surroundings;
-    this.#program = await startResolverWorker(world.work, { place: this.#place, sockets, runtime });
+    const { runtime, post } = this.#surroundings;
+    const tellBans = (bans: readonly BanTold[]): void => post({ kind: "bans", bans });
+    this.#program = await startProgram(world.work, { place: this.#place, sockets, runtime, tellBans });
     // Starting is work, but not a load that others should be spared.
     this.#surroundings.utilisation();
     this.#handOver.has(0);
@@ -206,17 +218,21 @@ export class WorkerServer {
 
   #report(): void {
     if (this.#program === undefined) return;
-    const { status, listeners, own } = this.#program;
     this.#reports.write({
-      status,
-      listeners,
-      own,
+      ...this.#program.told,
+      listeners: this.#program.listeners,
       utilisation: this.#utilisation,
       connectionsGiven: this.#given,
       connectionsTaken: this.#taken,
       connectionsLost: this.#lost,
     });
   }
+}
+
+function startProgram(work: WorkerWork, surroundings: ProgramSurroundings): Promise<WorkerProgram> {
+  return work.program === "front"
+    ? startFrontWorker(work, surroundings)
+    : startResolverWorker(work, surroundings);
 }
 
 /** An operator sees what happened a moment ago, at a cost of some 50 µs each time. */

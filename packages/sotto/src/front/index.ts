@@ -22,6 +22,7 @@ export {
   NameListReader,
   prefixToText,
   RuleSet,
+  type RuleSetOptions,
   type RuleStep,
   type SharedBuckets,
   type SharedGuard,
