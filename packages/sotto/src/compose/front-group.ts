@@ -2,6 +2,7 @@
 import type { Runtime } from "@sotto/dns/runtime";
 import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, FrontSource } from "../config/index.ts";
+import { BackendNews } from "./backend-news.ts";
 import type { FrontStatus } from "./front-daemon.ts";
 import { noteBans, shareFront } from "./front-place.ts";
 import { FRONT_REPORTS, type FrontTold } from "./front-reports.ts";
@@ -34,6 +35,7 @@ export async function startFrontWorkers(
       ),
     }),
     cachesOf: ({ shared }) => [...shared.caches.values()].map(({ memory }) => memory),
+    news: new BackendNews(),
     noteBans: ({ shared }, bans) => noteBans(shared, bans, clock.nowMs()),
   };
   const group = new WorkerGroup({ config, source }, program, options, runtime);

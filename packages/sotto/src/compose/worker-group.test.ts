@@ -1,155 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Events } from "@sotto/dns/runtime";
-import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { parseName } from "@sotto/dns/wire";
 import { loadConfig } from "../config/index.ts";
-import type { WorkerThreadHandlers } from "../operations/index.ts";
-import { OutcomeTally } from "../server/index.ts";
-import { nothingTold } from "./merged-reports.ts";
+import { type FakeThread, FakeThreads, HERE } from "./fake-threads.test-support.ts";
 import { startWorkers } from "./resolver-group.ts";
 import type { SteeredServer } from "./steered-server.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
-import { ReportWriter, tallyCells } from "./worker-memory.ts";
-import type {
-  ClosableConnection,
-  ConnectionOnWay,
-  GivenConnection,
-  WorkerCall,
-  WorkerMessage,
-  WorkerStart,
-} from "./worker-messages.ts";
+import type { ConnectionOnWay } from "./worker-messages.ts";
 
-const HERE = "192.0.2.1";
 const TEXT = `listen: [{ transport: udp, address: ${HERE}, port: 0 }]\nworkers: 3\n`;
 
-/** A thread that does what a worker does, but for serving. */
-class FakeThread {
-  readonly start: WorkerStart;
-  readonly calls: WorkerCall[] = [];
-  readonly given: GivenConnection[] = [];
-  readonly tally: OutcomeTally;
-  isEnded = false;
-  readonly #handlers: WorkerThreadHandlers;
-  readonly #reports: ReportWriter;
-  readonly #bench: Bench;
-
-  constructor(start: WorkerStart, handlers: WorkerThreadHandlers, bench: Bench) {
-    this.start = start;
-    this.#handlers = handlers;
-    this.#bench = bench;
-    this.#reports = new ReportWriter(start.memory);
-    this.tally = new OutcomeTally(tallyCells(start.memory));
-    queueMicrotask(() => {
-      bench.onStart(this);
-      if (bench.cannotOpen)
-        this.say({ kind: "failure", number: 0, code: "ERR_SYSTEM", message: "no memory" });
-      else {
-        this.report(0, 0);
-        this.say({ kind: "result", number: 0, value: new Map([["udp", 5300 + start.index]]) });
-      }
-    });
-  }
-
-  say(message: WorkerMessage): void {
-    if (!this.isEnded) this.#handlers.onMessage(message);
-  }
-
-  report(connections: number, accepted: number, connectionsLost = 0): void {
-    const nothing = nothingTold(this.#bench.world.clock);
-    const listener = {
-      key: "udp",
-      transport: "udp" as const,
-      local: { address: HERE, port: 5300 },
-      certificates: [],
-    };
-    this.#reports.write({
-      status: { ...nothing, connections, admission: { ...nothing.admission, accepted } },
-      listeners: [{ ...listener, counters: { received: accepted } }],
-      own: undefined,
-      utilisation: 0.5,
-      connectionsGiven: 0,
-      connectionsTaken: 0,
-      connectionsLost,
-    });
-  }
-
-  post(message: unknown): void {
-    const call = message as WorkerCall | GivenConnection; // The group posts nothing else.
-    if (call.name === "connection") {
-      this.given.push(call);
-      return;
-    }
-    this.calls.push(call);
-    queueMicrotask(() => this.#answer(call));
-  }
-
-  #answer(call: WorkerCall): void {
-    const { number } = call;
-    if (this.#bench.refuses(this, call))
-      this.say({
-        kind: "failure",
-        number,
-        code: "ERR_CONFIG",
-        message: `worker ${this.start.index} refuses`,
-      });
-    else if (call.name === "reload")
-      this.say({ kind: "result", number, value: { changes: ["changed access"], ports: call.input.ports } });
-    else if (call.name === "flush")
-      this.say({ kind: "result", number, value: call.input.from === "replies" ? 1 : 2 });
-    else this.say({ kind: "result", number, value: undefined });
-  }
-
-  crash(reason: string): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
-    this.#handlers.onEnd(reason);
-  }
-
-  async terminate(): Promise<void> {
-    this.crash("exit code 1");
-  }
-}
-
 /** A group of three on fake threads. */
-class Bench {
-  readonly world: SimWorld = simRuntime(1);
-  /** All that were started, in order. */
-  readonly threads: FakeThread[] = [];
-  readonly events: { name: string; details: Readonly<Record<string, unknown>> }[] = [];
-  /** Connections that were on their way and had to be closed. */
-  readonly closed: ClosableConnection[] = [];
-  cannotOpen = false;
-  onStart: (thread: FakeThread) => void = () => undefined;
-  refuses: (thread: FakeThread, call: WorkerCall) => boolean = () => false;
-
+class Bench extends FakeThreads {
   async start(): Promise<SteeredServer> {
     const loaded = loadConfig(TEXT, "sotto.yaml");
     assert.ok(loaded.ok);
-    const events: Events = {
-      wants: () => true,
-      publish: (name, details) => void this.events.push({ name, details }),
-    };
-    const startThread = (start: unknown, handlers: WorkerThreadHandlers): FakeThread => {
-      const thread = new FakeThread(start as WorkerStart, handlers, this); // What the group gives.
-      this.threads.push(thread);
-      return thread;
-    };
-    const closeConnection = (connection: ClosableConnection): void => void this.closed.push(connection);
-    const options = { count: 3, startThread, logLevel: "info" as const, closeConnection };
-    const runtime = { ...this.world.runtimeOf([HERE]), events };
-    return this.world.clock.runUntil(startWorkers(loaded.config, loaded.source, options, runtime));
-  }
-
-  /** The thread that is a worker now. */
-  thread(index: number): FakeThread {
-    const found = this.threads.findLast(({ start }) => start.index === index);
-    assert.ok(found);
-    return found;
-  }
-
-  told(name: string): Readonly<Record<string, unknown>>[] {
-    return this.events.filter((event) => event.name === name).map(({ details }) => details);
+    return this.world.clock.runUntil(startWorkers(loaded.config, loaded.source, this.options, this.runtime));
   }
 }
 
@@ -169,7 +35,7 @@ test("the first worker opens alone, and the others get its ports and the same se
     starts.map(({ world }) => [...world.ports.values()]),
     [[], [5300], [5300]],
   );
-  assert.equal(new Set(starts.map(({ secrets }) => secrets.tickets)).size, 1);
+  assert.equal(new Set(starts.map(({ secrets }) => secrets.tickets.join())).size, 1);
   assert.equal(group.workers?.filter(({ state }) => state === "serving").length, 3);
   await group.close();
 });

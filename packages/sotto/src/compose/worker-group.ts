@@ -48,6 +48,12 @@ export interface GroupProgram<Loaded, Work extends WorkerWork, Own> {
   cachesOf(work: Work): readonly SharedCacheMemory[];
   /** Clients that a worker has banned: whoever gets `work` later has to know. Absent: none are banned. */
   noteBans?(work: Work, bans: readonly BanTold[]): void;
+  /** Events that several workers have for one reason, of which the log needs one. Absent: all are told. */
+  readonly news?: {
+    isNews(worker: number, event: string, fields: Readonly<Record<string, unknown>>): boolean;
+    died(worker: number): void;
+    reloaded(): void;
+  };
 }
 
 /** See the head of this file. Workers have numbers from 0. */
@@ -193,6 +199,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
       }
       this.#loaded = loaded;
       this.#world = rest;
+      this.#program.news?.reloaded();
       // Whoever died meanwhile may have been writing to the new memory.
       for (const worker of this.#workers) if (worker.state === "down") this.#freeCaches(worker);
       return changes;
@@ -251,6 +258,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCaches(worker);
     this.#status.crashed(worker);
+    this.#program.news?.died(worker.index);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
     this.#runtime.events.publish("worker.crashed", {
       worker: worker.index,
@@ -365,7 +373,8 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
     for (const [name, details] of lines) {
       // What `WorkerEvents` wrote.
       const fields = JSON.parse(details) as Record<string, unknown>;
-      events.publish(name, { ...fields, worker: worker.index });
+      if (this.#program.news?.isNews(worker.index, name, fields) !== false)
+        events.publish(name, { ...fields, worker: worker.index });
     }
     if (dropped > 0) events.publish("worker.events-dropped", { worker: worker.index, dropped });
   }
