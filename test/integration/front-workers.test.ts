@@ -1,5 +1,6 @@
 /** Real threads of a front end: they look like one, also for limits of clients, for operators, and when one of them dies. */
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { parseName, Rcode } from "@sotto/dns/wire";
 import type { SteeredFront } from "../../packages/sotto/src/compose/index.ts";
@@ -75,6 +76,39 @@ rules: [{ name: r, when: { name: { suffixes: [slow.example] } }, then: { rate-li
     `${queriesOf(group)}`,
   );
   assert.equal(good(await askMany(group, "udp", "www.example.")), 0, "thirty are gone");
+});
+
+test("a client has the connections that the file says, whichever worker it comes to", async (context) => {
+  const backend = await openBackend(context);
+  const { group, threads, until } = await startTwoFronts(
+    context,
+    ENGINE,
+    `${poolsOf(backend)}limits: { connections-per-address: 7 }\n`,
+  );
+  const { port } = group.listeners.find(({ transport }) => transport === "tcp")?.local ?? {};
+  const left = new Set(
+    Array.from({ length: SOCKETS }, () => connect({ port: port ?? 0, host: "127.0.0.1" })),
+  );
+  context.after(() => [...left].map((socket) => socket.destroy()));
+  // Those that are turned away are reset.
+  await new Promise<void>((resolve) => {
+    for (const socket of left)
+      socket
+        .on("error", () => undefined)
+        .on("close", () => {
+          left.delete(socket);
+          if (left.size <= 7) resolve();
+        });
+  });
+  const states = (): number[] => (group.workers ?? []).map(({ connections }) => connections);
+  while (states().reduce((sum, count) => sum + count, 0) !== left.size) await new Promise(setImmediate);
+  // Two that came to both at the same moment may both have been turned away.
+  assert.ok(left.size >= 6, `${left.size}`);
+  // What a worker had that dies, others may have.
+  threads[0]?.post(null);
+  await until("worker.restarted");
+  const gone = 7 - (states()[1] ?? 0);
+  for (let i = 0; i < gone; i++) assert.equal((await exchangeAnew(group, "tcp", "www.example.")).rcode, 0);
 });
 
 test("a client that one worker has banned gets nothing from the other", async (context) => {

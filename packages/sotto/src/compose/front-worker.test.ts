@@ -6,6 +6,7 @@ import { loadFront } from "../config/index.ts";
 import type { BanTold } from "../front/index.ts";
 import { OutcomeTally } from "../server/index.ts";
 import { frontShareOf, noteBans, shareFront } from "./front-place.ts";
+import { shareClients } from "./shared-clients.ts";
 import { makeDescriptorMemory } from "./worker-descriptors.ts";
 import { makeWorkerLoads } from "./worker-hand-over.ts";
 import { makeWorkerMemory, ReportReader, tallyCells, type WorkerReport } from "./worker-memory.ts";
@@ -53,6 +54,7 @@ class Opened {
         loads: makeWorkerLoads(2),
         descriptors: makeDescriptorMemory(2),
         secrets: { cookies: new Uint8Array(16), tickets: new Uint8Array(48) },
+        clients: shareClients(2, { connectionsMax: 100 }, world.random),
         world: { ports: new Map(), certificates: new Map(), work },
         sockets: [],
         logLevel: "error",

@@ -14,6 +14,7 @@ import { GroupStatus, type GroupTold } from "./group-status.ts";
 import { tryListeners } from "./listener-trial.ts";
 import type { ListeningConfig, OpenListener } from "./listeners.ts";
 import type { OwnReports } from "./merged-reports.ts";
+import { forgetWorker, type SharedClients, shareClients } from "./shared-clients.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
 import { WorkerConnections } from "./worker-connections.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
@@ -63,6 +64,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
   readonly #runtime: Runtime;
   readonly #workers: readonly WorkerHandle<Own>[];
   readonly #secrets: { readonly cookies: Uint8Array; readonly tickets: Uint8Array };
+  readonly #clients: SharedClients;
   readonly #selfMade: SelfMadeCertificates;
   readonly #restarts = new RestartPolicy();
   readonly #status: GroupStatus<Own>;
@@ -91,6 +93,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
       cookies: random.octets(COOKIE_SECRET_OCTETS),
       tickets: random.octets(TICKET_SECRET_OCTETS),
     };
+    this.#clients = shareClients(options.count, loaded.config.limits, random);
     this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
     this.#world = { ports: new Map(), certificates: new Map(), work: program.workOf(loaded) };
     this.#loads = makeWorkerLoads(options.count);
@@ -257,6 +260,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
     this.#freeCaches(worker);
+    forgetWorker(this.#clients, worker.index);
     this.#status.crashed(worker);
     this.#program.news?.died(worker.index);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
@@ -322,6 +326,7 @@ export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, W
       logLevel,
       engine,
       secrets: this.#secrets,
+      clients: this.#clients,
       loads: this.#loads,
       descriptors: this.#connections.memory,
       world: this.#world,

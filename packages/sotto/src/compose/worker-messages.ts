@@ -7,6 +7,7 @@ import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
 import type { FrontShared } from "./front-place.ts";
 import type { PortalStatus } from "./portal.ts";
+import type { SharedClients } from "./shared-clients.ts";
 import type { DescriptorMemory, DescriptorPass } from "./worker-descriptors.ts";
 import type { WorkerLoads } from "./worker-hand-over.ts";
 import type { SharedSecrets } from "./worker-place.ts";
@@ -19,6 +20,7 @@ export interface WorkerStart {
   readonly loads: WorkerLoads;
   readonly descriptors: DescriptorMemory;
   readonly secrets: SharedSecrets;
+  readonly clients: SharedClients;
   readonly world: WorkerWorld;
   readonly sockets: readonly InheritedSocket[];
   /** Level of the log: events below it are not sent. */

@@ -1,6 +1,7 @@
 /** What a server knows that is one of several workers behind the same addresses. Not here: threads. */
 import type { AdmissionLimits } from "@sotto/dns/transport";
 import type { CertificatePair } from "../operations/index.ts";
+import type { SharedClients } from "./shared-clients.ts";
 
 /** The place of one worker. */
 export interface WorkerPlace {
@@ -9,6 +10,8 @@ export interface WorkerPlace {
   readonly count: number;
   /** The same for all of them, so that each takes what another has given out. */
   readonly secrets: SharedSecrets;
+  /** What they count of clients together. */
+  readonly clients: SharedClients;
   /** Memory for the counts of queries, which outlives the worker. */
   readonly cells: Float64Array;
   /** Ports that the system chose for listeners, by key of the listener; changed before a reload. */
@@ -29,8 +32,8 @@ export function partOf(total: number, count: number): number {
 }
 
 /**
- * What one of `count` workers may hold for clients of what the whole server may. Limits of one client address, one subnet and one
- * connection stay: the kernel spreads a client's connections, and which worker gets the next one nobody knows.
+ * What one of `count` workers may hold for clients of what the whole server may. Limits of one connection stay, and so do those of one client
+ * and one subnet: the kernel spreads a client's connections, which all workers count together.
  */
 export function shareOfLimits<Limits extends AdmissionLimits>(limits: Limits, count: number): Limits {
   return {

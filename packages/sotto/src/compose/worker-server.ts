@@ -53,13 +53,14 @@ export class WorkerServer {
   #lost = 0;
 
   constructor(start: WorkerStart, surroundings: WorkerSurroundings) {
-    const { index, count, memory, secrets, world } = start;
+    const { index, count, memory, secrets, clients, world } = start;
     this.#surroundings = surroundings;
     this.#start = start;
     this.#place = {
       index,
       count,
       secrets,
+      clients,
       cells: tallyCells(memory),
       ports: new Map(world.ports),
       certificates: new Map(world.certificates),

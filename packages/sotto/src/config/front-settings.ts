@@ -134,7 +134,7 @@ export const frontSettings = common.extend({
     .unwrap()
     .default(1)
     .meta({
-      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. Packet caches, and rates and bans of clients and rules, are of all together. Limits of the whole front end, and connections, queries in flight and queues of backends, are shared out: each worker has at least one. Limits of connections of one client hold in each. Takes effect at restart.`,
+      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. Packet caches, limits of clients, rates and bans are of all together. Limits of the whole front end, and connections, queries in flight and queues of backends, are shared out: each worker has at least one. Takes effect at restart.`,
     }),
   access: settings.shape.access
     .unwrap()

@@ -17,8 +17,11 @@ export {
   ClientGuard,
   countRates,
   GUARD_TABLES,
+  type HashSeed,
+  hashOctets,
   type LoadedSet,
   loadAddressSet,
+  makeHashSeed,
   NameListReader,
   prefixToText,
   RuleSet,
@@ -27,4 +30,5 @@ export {
   type SharedBuckets,
   type SharedGuard,
   shareBuckets,
+  TokenBuckets,
 } from "./rules/index.ts";

@@ -27,7 +27,8 @@ export { countRates } from "./rate-tables.ts";
 export type { Action, Rule, Selector } from "./rule.ts";
 export { type RuleCounters, RuleSet, type RuleSetOptions } from "./rule-set.ts";
 export type { LoadedSet } from "./rule-sets.ts";
-export { type SharedBuckets, shareBuckets } from "./token-buckets.ts";
+export { type HashSeed, hashOctets, makeHashSeed } from "./seeded-hash.ts";
+export { type SharedBuckets, shareBuckets, TokenBuckets } from "./token-buckets.ts";
 export type {
   EdnsEdit,
   PoolStates,

@@ -119,7 +119,7 @@ export class TokenBuckets {
     this.#takeSlot = slot;
     this.#takeFullAtMs = fullAtMs + tokenMs;
     // Missing tokens must leave one of them.
-    return fullAtMs - nowMs <= (burst * factor - 1) * tokenMs + ROUNDING_MS;
+    return fullAtMs - nowMs <= (tokensOf(burst, factor) - 1) * tokenMs + ROUNDING_MS;
   }
 
   #takeNow(): true {
@@ -141,9 +141,10 @@ export class TokenBuckets {
   peek(nowMs: number, factor = 1): number {
     const slot = this.#find();
     const { perSecond, burst } = this.#rate;
-    if (slot < 0) return burst * factor;
+    const tokens = tokensOf(burst, factor);
+    if (slot < 0) return tokens;
     const missingMs = Math.max(0, (this.#fullAtMs[slot] ?? nowMs) - nowMs);
-    return burst * factor - (missingMs / 1000) * perSecond * factor;
+    return tokens - (missingMs / 1000) * perSecond * factor;
   }
 
   #find(): number {
@@ -171,6 +172,11 @@ export class TokenBuckets {
     this.#fullAtMs[fullest] = FULL;
     return fullest;
   }
+}
+
+/** Of a full bucket: whoever may come less often than once a second may come once. */
+function tokensOf(burst: number, factor: number): number {
+  return Math.max(1, burst * factor);
 }
 
 /** Spreads what came last over all bits. */
