@@ -1,7 +1,7 @@
 /**
  * Token buckets for as many keys as strangers like, in a table of fixed size. A bucket is one number: the moment at which it will be
  * full again. When a table is full, the fullest bucket of the place gives way, which forgets least; its owner begins with a full one.
- * Threads may share a table: then each place has a lock, and a key has one bucket, whichever thread it comes to.
+ * Threads may share a table: then a key has one bucket, whichever thread it comes to.
  */
 import type { Random } from "@sotto/dns/runtime";
 import { type HashSeed, hashLowered, hashOctets, makeHashSeed } from "./seeded-hash.ts";
@@ -29,6 +29,16 @@ export function shareBuckets(random: Random): SharedBuckets {
   return { buffer, seeds: drawSeeds(random) };
 }
 
+interface SharedView {
+  /** The moments, as they lie in memory. */
+  readonly bits: BigInt64Array;
+  /** One for each place, 0 while nobody has it. */
+  readonly locks: Int32Array;
+  /** One moment, as a number and as it lies in memory. */
+  readonly scratchMs: Float64Array;
+  readonly scratchBits: BigInt64Array;
+}
+
 function drawSeeds(random: Random): [HashSeed, HashSeed] {
   return [makeHashSeed(random), makeHashSeed(random)];
 }
@@ -41,25 +51,20 @@ export class TokenBuckets {
   readonly #keys: Uint32Array;
   /** Monotonic milliseconds at which the bucket is full; -Infinity where there is none. */
   readonly #fullAtMs: Float64Array;
-  /** One for each place, 0 while nobody has it; undefined: no other thread has this table. */
-  readonly #locks: Int32Array | undefined;
-  /** What the lock of a place says while this one has it. */
-  readonly #owner: number;
+  /** Undefined: no other thread has this table. */
+  readonly #shared: SharedView | undefined;
   #first = 0;
   #second = 0;
-  #takeSlot = 0;
-  #takeFullAtMs = 0;
 
   /** Of its own, with so many buckets at most, or in a table that is shared. */
   constructor(rate: Rate, random: Random, table: number | SharedBuckets = BUCKETS_MAX) {
     this.#rate = rate;
-    this.#owner = 1 + random.below(0x7fff_fffe);
     if (typeof table === "number") {
       this.#seeds = drawSeeds(random);
       this.#sets = Math.max(1, Math.floor(table / WAYS));
       this.#keys = new Uint32Array(this.#sets * WAYS * 2);
       this.#fullAtMs = new Float64Array(this.#sets * WAYS).fill(Number.NEGATIVE_INFINITY);
-      this.#locks = undefined;
+      this.#shared = undefined;
       return;
     }
     const { buffer, seeds } = table;
@@ -67,7 +72,13 @@ export class TokenBuckets {
     this.#sets = BUCKETS_MAX / WAYS;
     this.#fullAtMs = new Float64Array(buffer, 0, BUCKETS_MAX);
     this.#keys = new Uint32Array(buffer, this.#fullAtMs.byteLength, BUCKETS_MAX * 2);
-    this.#locks = new Int32Array(buffer, BUCKETS_MAX * BUCKET_BYTES, this.#sets);
+    const scratchMs = new Float64Array(1);
+    this.#shared = {
+      scratchMs,
+      scratchBits: new BigInt64Array(scratchMs.buffer),
+      bits: new BigInt64Array(buffer, 0, BUCKETS_MAX),
+      locks: new Int32Array(buffer, BUCKETS_MAX * BUCKET_BYTES, this.#sets),
+    };
   }
 
   /** Bytes of the table. */
@@ -96,45 +107,48 @@ export class TokenBuckets {
 
   /** Takes a token of the chosen key; false when there is none. `factor`: so many times the rate and the burst. */
   take(nowMs: number, factor = 1): boolean {
-    const locks = this.#locks;
-    if (locks === undefined) return this.#mayTake(nowMs, factor) && this.#takeNow();
-    const place = (this.#first >>> 0) % this.#sets;
-    for (let tries = 1; ; tries++) {
-      this.#lock(locks, place);
-      const isThere = this.#mayTake(nowMs, factor);
-      // Whoever was stopped here, and lost the lock, would undo what others have taken meanwhile.
-      const isWritable = Atomics.load(locks, place) === this.#owner || tries >= TAKE_TRIES;
-      if (isThere && isWritable) this.#takeNow();
-      Atomics.compareExchange(locks, place, this.#owner, 0);
-      if (!isThere || isWritable) return isThere;
-    }
-  }
-
-  /** Notes where the chosen key has its bucket, and when that would be full if a token were taken. False: there is none. */
-  #mayTake(nowMs: number, factor: number): boolean {
+    if (this.#shared !== undefined) return this.#takeShared(this.#shared, nowMs, factor);
     const slot = this.#slot();
-    const { perSecond, burst } = this.#rate;
-    const tokenMs = 1000 / (perSecond * factor);
-    const fullAtMs = Math.max(nowMs, this.#fullAtMs[slot] ?? nowMs);
-    this.#takeSlot = slot;
-    this.#takeFullAtMs = fullAtMs + tokenMs;
-    // Missing tokens must leave one of them.
-    return fullAtMs - nowMs <= (tokensOf(burst, factor) - 1) * tokenMs + ROUNDING_MS;
-  }
-
-  #takeNow(): true {
-    this.#fullAtMs[this.#takeSlot] = this.#takeFullAtMs;
+    const next = this.#afterTaking(this.#fullAtMs[slot] ?? nowMs, nowMs, factor);
+    if (next === 0) return false;
+    this.#fullAtMs[slot] = next;
     return true;
   }
 
-  /** Whoever holds it for too long was stopped where it stood, or has died: its lock is taken away. */
-  #lock(locks: Int32Array, place: number): void {
-    let holder = 0;
-    for (let tries = 0; tries < LOCK_TRIES; tries++) {
-      holder = Atomics.compareExchange(locks, place, 0, this.#owner);
-      if (holder === 0) return;
+  /** When the bucket would be full again if a token were taken; 0: there is none. */
+  #afterTaking(fullAt: number, nowMs: number, factor: number): number {
+    const { perSecond, burst } = this.#rate;
+    const tokenMs = 1000 / (perSecond * factor);
+    const fullAtMs = Math.max(nowMs, fullAt);
+    // Missing tokens must leave one of them.
+    const isThere = fullAtMs - nowMs <= (tokensOf(burst, factor) - 1) * tokenMs + ROUNDING_MS;
+    return isThere ? fullAtMs + tokenMs : 0;
+  }
+
+  /** A thread may be stopped anywhere: what others have taken meanwhile must stay taken. So the number changes only from what was seen. */
+  #takeShared(shared: SharedView, nowMs: number, factor: number): boolean {
+    const { bits, scratchMs, scratchBits } = shared;
+    for (let tries = 0; tries < TAKE_TRIES; tries++) {
+      const known = this.#find();
+      const slot = known >= 0 ? known : this.#claim(shared);
+      const seen = Atomics.load(bits, slot);
+      scratchBits[0] = seen;
+      const next = this.#afterTaking(scratchMs[0] ?? 0, nowMs, factor);
+      if (next === 0) return false;
+      scratchMs[0] = next;
+      if (Atomics.compareExchange(bits, slot, seen, scratchBits[0]) === seen) return true;
     }
-    Atomics.compareExchange(locks, place, holder, this.#owner);
+    return false;
+  }
+
+  /** One thread at a time makes places for keys; whoever holds the lock for too long was stopped, or has died, and goes unheeded. */
+  #claim({ locks }: SharedView): number {
+    const place = (this.#first >>> 0) % this.#sets;
+    for (let tries = 0; tries < LOCK_TRIES; tries++)
+      if (Atomics.compareExchange(locks, place, 0, 1) === 0) break;
+    const slot = this.#slot();
+    Atomics.store(locks, place, 0);
+    return slot;
   }
 
   /** Tokens that the chosen key has, without taking one. */
@@ -192,8 +206,8 @@ const BUCKET_BYTES = 16;
 const LOCK_BYTES = 4;
 /** A lock is held for some 50 ns; this many tries take some microseconds. */
 const LOCK_TRIES = 500;
-/** Nobody is stopped so often in the same place. */
-const TAKE_TRIES = 10;
+/** Others take as well: whoever is beaten so often asks more than anybody should. */
+const TAKE_TRIES = 100;
 /** A moment before all others that are used. */
 const FULL = Number.MIN_SAFE_INTEGER;
 /** Sums of many small times are not exact. */
