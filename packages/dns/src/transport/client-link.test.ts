@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ByteStream, ConnectOptions, Network, StreamHandlers } from "@sotto/dns/runtime";
+import type { ByteStream, Clock, ConnectOptions, Network, StreamHandlers } from "@sotto/dns/runtime";
 import { simRuntime } from "@sotto/dns/testing";
 import { encodeMessage, frameMessage, makeMessage, uint16At } from "@sotto/dns/wire";
 import { CLIENT_ADDRESSES, decode, questionOf, replyTo, SERVER } from "./client-fakes.test-support.ts";
@@ -46,7 +46,7 @@ class StreamByHand implements ByteStream {
   }
 }
 
-async function linked(acknowledges: boolean | undefined) {
+async function linked(acknowledges: boolean | undefined, afterArrivals?: (run: () => void) => void) {
   const stream = new StreamByHand();
   const world = simRuntime(1);
   const asked: ConnectOptions[] = [];
@@ -71,7 +71,7 @@ async function linked(acknowledges: boolean | undefined) {
       onGone: () => undefined,
       onSleep: () => undefined,
     },
-    { ...world.runtimeOf(CLIENT_ADDRESSES), network },
+    { ...world.runtimeOf(CLIENT_ADDRESSES), network, clock: withTurns(world.clock, afterArrivals) },
   );
   const settled: string[] = [];
   const send = (name: string): void => {
@@ -95,7 +95,17 @@ async function linked(acknowledges: boolean | undefined) {
   };
 }
 
-test("while another query waits, what has arrived is acknowledged at the end of the turn, once", async () => {
+/** Turns that a test ends by hand. */
+function withTurns(clock: Clock, afterArrivals: ((run: () => void) => void) | undefined): Clock {
+  return {
+    nowMs: () => clock.nowMs(),
+    wallMs: () => clock.wallMs(),
+    startTimer: (...timer) => clock.startTimer(...timer),
+    ...(afterArrivals === undefined ? {} : { afterArrivals }),
+  };
+}
+
+test("while another query waits, what has arrived is acknowledged by itself, once", async () => {
   // Unbound has sent the first answer and keeps the second until that one is acknowledged: 42 ms for whoever asked second.
   const { stream, asked, link, send, settled, turn } = await linked(true);
   send("a.example.");
@@ -125,6 +135,33 @@ test("a query that leaves in the same turn carries the acknowledgement", async (
   await turn();
   assert.equal(stream.written.length, 2);
   assert.equal(stream.acknowledged, 0);
+  await link.close();
+});
+
+test("who has just been answered has one more turn to ask again, and so to carry the acknowledgement", async () => {
+  let waiting: (() => void)[] = [];
+  const endTurn = (): void => {
+    const runs = waiting;
+    waiting = [];
+    for (const run of runs) run();
+  };
+  const { stream, link, send, turn } = await linked(true, (run) => waiting.push(run));
+  for (const name of ["a.example.", "b.example.", "c.example."]) send(name);
+  await turn();
+  stream.answer(0);
+  endTurn();
+  assert.equal(stream.acknowledged, 0);
+  send("d.example.");
+  await turn();
+  endTurn();
+  assert.equal(stream.written.length, 2);
+  assert.equal(stream.acknowledged, 0, "the query has carried it");
+  stream.answer(1);
+  endTurn();
+  assert.equal(stream.acknowledged, 0);
+  endTurn();
+  assert.equal(stream.acknowledged, 1);
+  assert.equal(waiting.length, 0);
   await link.close();
 });
 

@@ -236,13 +236,20 @@ export class ClientLink implements ConnectionHost {
     });
   }
 
-  /** What is written in this turn carries it; otherwise it goes by itself when all that has arrived was looked at. */
+  /**
+   * What is written until all that arrives next was looked at carries it: who has just been answered asks again. Otherwise it goes by itself. The
+   * loop does not sleep in between.
+   */
   #oweAcknowledgement(stream: ByteStream): void {
     if (this.#owes || this.#options.acknowledges !== true || stream.acknowledge === undefined) return;
     if (this.#machine.pending === 0) return;
     this.#owes = true;
-    this.#atTurnEnd(this.#acknowledge);
+    this.#atTurnEnd(this.#awaitNextTurn);
   }
+
+  readonly #awaitNextTurn = (): void => {
+    if (this.#owes) this.#atTurnEnd(this.#acknowledge);
+  };
 
   readonly #acknowledge = (): void => {
     // What is gathered leaves in this turn, too.
