@@ -107,6 +107,10 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
     if (!this.#isClosed) this.#close(this.#isEnding ? "orderly" : "reset", undefined);
   }
 
+  acknowledge(): void {
+    if (!this.#isClosed) this.#loop.sockets.acknowledge(this.#watch.fd);
+  }
+
   setBackground(isBackground: boolean): void {
     if (isBackground === this.#isBackground || this.#isClosed) return;
     this.#isBackground = isBackground;
