@@ -13,6 +13,7 @@ import {
   MESSAGE_OCTETS_MAX,
   MessageView,
   makeMessage,
+  type Parsed,
   Rcode,
   setUint16,
   uint16At,
@@ -321,6 +322,32 @@ export class FrontService implements PassedQueryHost {
     backends.forward({ octets, question: view.question, deadlineMs, client, local, settle });
   }
 
+  refuses(query: PassedQuery, octets: Uint8Array, backend: string): string | undefined {
+    if (query.isAnswered) return undefined;
+    try {
+      const reply = this.#read(query, octets, backend);
+      if (!reply.ok) return reply.problem;
+      query.reply = reply;
+      return undefined;
+    } catch (error) {
+      this.#publishBug("reply of a backend", error);
+      return "it cannot be read";
+    }
+  }
+
+  #read(
+    { pool, view, edits: changes }: PassedQuery,
+    octets: Uint8Array,
+    backend: string,
+  ): Parsed<BackendReply> {
+    const reply = this.#replies.read(octets, { view, changes, passed: pool.passedOptions });
+    if (!reply.ok) {
+      this.counters.unusable++;
+      this.#runtime.events.publish("front.reply.unusable", { backend, problem: reply.problem });
+    }
+    return reply;
+  }
+
   settled(query: PassedQuery, outcome: ForwardOutcome): void {
     if (query.isAnswered) return;
     let answer: Answer;
@@ -333,18 +360,10 @@ export class FrontService implements PassedQueryHost {
   }
 
   #take(query: PassedQuery, outcome: ForwardOutcome): Answer {
-    const { pool, view, channel, edits: changes } = query;
-    if (outcome.kind === "failed")
-      return this.#stale(query) ?? this.#fail(query, EdeCode.NoReachableAuthority, outcome.problem.message);
-    const reply = this.#replies.read(outcome.octets, { view, changes, passed: pool.passedOptions });
-    if (!reply.ok) {
-      this.counters.unusable++;
-      this.#runtime.events.publish("front.reply.unusable", {
-        backend: outcome.backend,
-        problem: reply.problem,
-      });
-      return this.#fail(query, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`);
-    }
+    const { pool, view, channel } = query;
+    if (outcome.kind === "failed") return this.#stale(query) ?? this.#fail(query, outcome.problem);
+    const reply = query.reply ?? this.#read(query, outcome.octets, outcome.backend);
+    if (!reply.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, UNUSABLE);
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
@@ -384,8 +403,11 @@ export class FrontService implements PassedQueryHost {
     return this.#gate.count("answered from cache", channel, answer);
   }
 
-  #fail({ view, channel }: PassedQuery, code: EdeCode, text: string): Uint8Array {
-    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, [{ code, text }]);
+  /** Who the backends are, and what each of them did, is for the log: clients are strangers. */
+  #fail({ pool, view, channel }: PassedQuery, problem: DnsError): Uint8Array {
+    this.#runtime.events.publish("front.query.failed", { pool: pool.name, problem: problem.message });
+    const errors = DnsError.is(problem, "ERR_REPLY_UNUSABLE") ? UNUSABLE : NO_BACKEND;
+    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, errors);
   }
 
   /** A copy for a pool whose answer nobody waits for. */
@@ -449,6 +471,12 @@ const NO_ERRORS: readonly ExtendedError[] = [];
 /** RFC 8767 §4. */
 const STALE_TTL_SECONDS = 30;
 const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
+const NO_BACKEND: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "no backend has answered" },
+];
+const UNUSABLE: readonly ExtendedError[] = [
+  { code: EdeCode.InvalidData, text: "what the backends answered cannot be passed on" },
+];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const NO_TRANSFER: readonly ExtendedError[] = [
   { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { Rcode } from "@sotto/dns/wire";
+import { encodeMessage, makeMessage, Rcode } from "@sotto/dns/wire";
 import {
   answers,
   answerTo,
@@ -13,6 +13,7 @@ import {
   poolWorld,
   questionOf,
 } from "./backends.test-support.ts";
+import type { ForwardOutcome } from "./forward-query.ts";
 
 test("a thousand queries share four connections, and each gets its own answer", async () => {
   const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
@@ -156,6 +157,36 @@ test("SERVFAIL of one backend is asked elsewhere; when all say so, it is the ans
   const three = ask("three.example.");
   await settled([three]);
   assert.deepEqual(three.outcomes[0]?.kind === "reply" && three.outcomes[0].backend, "b1");
+  await end();
+});
+
+// The front end found out that a reply was of no use when it was the outcome, and another backend was never asked.
+test("a reply that the query has no use for is asked elsewhere; when there is nobody else, that is why it fails", async () => {
+  const { world, pool, backends, settled, end } = await poolWorld(["tcp", "tcp"], { balancing: "ordered" });
+  const ask = (isUseless: (backend: string) => boolean): ForwardOutcome[] => {
+    const outcomes: ForwardOutcome[] = [];
+    const question = questionOf("one.example.");
+    pool.forward({
+      octets: encodeMessage(makeMessage({ questions: [question] })),
+      question,
+      deadlineMs: world.clock.nowMs() + 5000,
+      client: undefined,
+      local: undefined,
+      refuses: (_octets, backend) => (isUseless(backend) ? "it is of no use" : undefined),
+      settle: (outcome) => outcomes.push(outcome),
+    });
+    return outcomes;
+  };
+  const one = ask((backend) => backend === "b1");
+  await settled([{ name: "one.example.", outcomes: one }]);
+  assert.equal(assertAnswered({ name: "one.example.", outcomes: one }), "b2");
+  const none = ask(() => true);
+  await settled([{ name: "one.example.", outcomes: none }]);
+  const [outcome] = none;
+  assert.ok(outcome?.kind === "failed" && outcome.tries === 2);
+  assert.equal(outcome.problem.code, "ERR_REPLY_UNUSABLE");
+  assert.match(outcome.problem.message, /b1 \(it is of no use\), b2 \(it is of no use\)/);
+  assert.equal(backends[0]?.queries.length, 2);
   await end();
 });
 
