@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { encodeMessage, makeMessage, Rcode } from "@sotto/dns/wire";
+import { encodeMessage, makeEdns, makeMessage, makePadding, Rcode } from "@sotto/dns/wire";
 import {
   answers,
   answerTo,
@@ -488,7 +488,26 @@ test("a check that is answered wrongly takes a backend down: another rcode than 
   assert.ok(backend);
   backend.checkBehaviour = fails(Rcode.Refused);
   await world.clock.runUntil(() => pool.isDown);
-  assert.match(pool.status.backends[0]?.why ?? "", /rcode 5/);
+  assert.match(pool.status.backends[0]?.why ?? "", /REFUSED/);
+  await end();
+});
+
+// Only the lower four bits of the code were looked at: BADVERS was NOERROR, and each query that went there of no use.
+test("a check that is answered with an extended code or an OPT record that cannot be read takes a backend down", async () => {
+  const { world, pool, backends, end } = await poolWorld(["tcp", "udp"], {
+    health: { intervalMs: 500, fall: 2 },
+  });
+  const [first, second] = backends;
+  assert.ok(first && second);
+  first.checkBehaviour = ({ query, reply }) => reply(answerTo(query, { rcode: Rcode.BadVers }));
+  second.checkBehaviour = ({ query, reply }) => {
+    const octets = answerTo(query, { edns: makeEdns({ options: [makePadding(8)] }) });
+    reply(octets.with(octets.length - 9, 200));
+  };
+  await world.clock.runUntil(() => pool.isDown);
+  const [one, other] = pool.status.backends;
+  assert.match(one?.why ?? "", /BADVERS/);
+  assert.match(other?.why ?? "", /runs past the OPT record/);
   await end();
 });
 
