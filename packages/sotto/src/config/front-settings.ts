@@ -65,8 +65,11 @@ const health = z.strictObject({
       }, "NOERROR"),
     )
     .min(1)
-    .default(["NOERROR", "NXDOMAIN"])
-    .meta({ description: "Response codes of a backend that is well." }),
+    .default(["NOERROR", "NXDOMAIN", "REFUSED"])
+    .meta({
+      description:
+        "Response codes of a backend that is well. Authoritative servers refuse what is not theirs, such as the root; leave out REFUSED where a resolver could refuse you.",
+    }),
   interval: duration()
     .default("5s")
     .meta({ description: "Between two checks; 0s: none, queries alone decide." }),
