@@ -213,6 +213,20 @@ test("the second answer comes from the cache in the call, with another id and ca
   assert.deepEqual([service.outcomes.tls.answered, service.outcomes.tls["answered from cache"]], [1, 2]);
 });
 
+// Whoever stood before an authoritative server looked like an open resolver.
+test("recursion is offered where the backend offers it, by the cache, too", async () => {
+  const { ask, first } = open();
+  for (const isThere of [false, true]) {
+    const query = queryOctets({ name: `${isThere}.example.` });
+    const answer = ask(query);
+    first.reply({ recursionAvailable: isThere });
+    assert.equal((await decoded(answer)).recursionAvailable, isThere);
+    const again = ask(query);
+    assert.ok(again instanceof Uint8Array, "it comes from the cache");
+    assert.equal((await decoded(again)).recursionAvailable, isThere);
+  }
+});
+
 test("answers for one client are asked for each time", async () => {
   const { ask, first } = open();
   const subnet = makeClientSubnet({

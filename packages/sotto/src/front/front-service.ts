@@ -242,7 +242,9 @@ export class FrontService implements PassedQueryHost {
     if (!hit.copyInto(buffer, 0)) return undefined;
     if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view, edits);
     const { cookies } = this.#gate;
+    const offersRecursion = hasRecursion(buffer);
     const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
+    if (!offersRecursion) takeRecursion(buffer);
     return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
   }
 
@@ -367,6 +369,7 @@ export class FrontService implements PassedQueryHost {
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
+    if (!hasRecursion(base)) takeRecursion(answer);
     if (query.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     return this.#gate.count(counted, channel, answer);
@@ -400,6 +403,7 @@ export class FrontService implements PassedQueryHost {
     if (!isFresh) this.counters.stale++;
     const errors = isFresh ? NO_ERRORS : STALE;
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
+    if (!hasRecursion(base)) takeRecursion(answer);
     return this.#gate.count("answered from cache", channel, answer);
   }
 
@@ -451,6 +455,15 @@ export class FrontService implements PassedQueryHost {
 /** SERVFAIL and refusals would take the place of an answer that still lives. */
 function isRenewal(rcode: Rcode): boolean {
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
+}
+
+/** RA is for the server to say that has answered (RFC 1035 §4.1.1): before authoritative ones there is no recursion. */
+function hasRecursion(message: Uint8Array): boolean {
+  return ((message[3] ?? 0) & HeaderFlag.RecursionAvailable) !== 0;
+}
+
+function takeRecursion(message: Uint8Array): void {
+  message[3] = (message[3] ?? 0) & ~HeaderFlag.RecursionAvailable;
 }
 
 /** A verdict is valid until the next query. */
