@@ -44,8 +44,9 @@ export class FrontPools {
     const next = new FrontPools([], this.#runtime);
     try {
       for (const config of configs) {
-        const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
-        next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+        const before = this.#pools.get(config.name);
+        const isSame = before?.key === keyOf(config);
+        next.#pools.set(config.name, isSame ? before : makePool(config, this.#runtime, before));
       }
     } catch (error) {
       await Promise.all(next.leftBy(this).map((pool) => pool.close()));
@@ -80,17 +81,21 @@ export type FrontPoolStatus = PoolStatus & {
 
 interface ConfiguredPool extends FrontPool {
   readonly key: string;
+  readonly cacheKey: string;
   readonly backends: BackendPool;
 }
 
-function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
-  const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
+/** `before` is the pool of that name, which it takes the place of: what was drained stays so, and what is known stays known. */
+function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool): ConfiguredPool {
+  const { name, health, staleSeconds, passesAuthenticData } = config;
+  const drained = new Set(before?.backends.drained);
   const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
     {
       name,
       backends: config.backends.map(({ inFlightMax, queueMax, connections, tcpPort, ...backend }) => ({
         ...backend,
+        isDrained: drained.has(backend.name),
         tcpEndpoint: tcpPort === undefined ? undefined : { ...backend.address.endpoint, port: tcpPort },
         limits: { inFlightMax, queueMax, connections, sockets: connections },
       })),
@@ -110,11 +115,24 @@ function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
     },
     runtime,
   );
-  const cache =
-    cacheBytes === 0
-      ? undefined
-      : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: config.maxTtlSeconds }, runtime.random);
-  return { key: keyOf(config), name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
+  const cacheKey = cacheKeyOf(config);
+  const cache = before?.cacheKey === cacheKey ? before.cache : makeCache(config, runtime);
+  return {
+    key: keyOf(config),
+    cacheKey,
+    name,
+    backends,
+    cache,
+    staleSeconds,
+    passedOptions,
+    passesAuthenticData,
+  };
+}
+
+function makeCache({ cacheBytes, maxTtlSeconds }: PoolConfig, { random }: Runtime): MessageCache | undefined {
+  return cacheBytes === 0
+    ? undefined
+    : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: maxTtlSeconds }, random);
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
@@ -125,6 +143,11 @@ const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
   fastest: "fastest",
   hash: "hash",
 };
+
+/** The same for configurations whose answers may be kept together: who gives them does not matter. */
+function cacheKeyOf({ cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData }: PoolConfig): string {
+  return JSON.stringify([cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData]);
+}
 
 /** The same for configurations that mean the same. */
 function keyOf(config: PoolConfig): string {

@@ -154,6 +154,11 @@ export class BackendPool implements ForwardingHost, BackendHost {
     return found !== undefined;
   }
 
+  /** Names of those. */
+  get drained(): readonly string[] {
+    return this.#backends.flatMap(({ name, health }) => (health.state === "draining" ? [name] : []));
+  }
+
   /** Takes that back. */
   resume(backend: string): boolean {
     const found = this.#backends.find(({ name }) => name === backend);

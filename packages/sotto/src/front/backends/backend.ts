@@ -100,6 +100,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       // Who has nobody else to go to stays: a late reply is better than none.
       if (!this.health.isUp && !host.isDown) this.#turnAway(change);
     });
+    if (options.isDrained === true) this.health.stayDrained();
     const isUdp = address.transport === "udp";
     this.#streamQueue = isUdp ? new AttemptQueue(limits.queueMax) : this.#queue;
     this.#isInOrder = !isUdp && !tellsClient;
