@@ -9,7 +9,7 @@ import { settings } from "./settings.ts";
 const backend = z.strictObject({
   address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
     description:
-      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
+      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME:PORT?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
   }),
   name: z.string().min(1).max(63).optional().meta({
     description: "What it is called in status, log and commands. Default: its address.",
