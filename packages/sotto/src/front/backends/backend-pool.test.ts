@@ -373,6 +373,26 @@ test("a drained backend gets no new queries, keeps those it has, and comes back 
   await end();
 });
 
+// Each query waited its whole time for somebody whom only an operator brings back.
+test("when all backends are drained a query fails at once, and what they have goes on", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  const held: (() => void)[] = [];
+  backend.behaviour = (query) => held.push(() => answers(query));
+  const before = ask("before.example.");
+  await world.clock.advance(50);
+  pool.drain("b1");
+  const after = ask("after.example.");
+  const [outcome] = after.outcomes;
+  assert.ok(outcome?.kind === "failed");
+  assert.match(outcome.problem.message, /b1 is draining/);
+  for (const go of held) go();
+  await settled([before]);
+  assertAnswered(before);
+  await end();
+});
+
 test("when all backends are slow, no more than a fifth of the queries is asked twice", async () => {
   const { world, backends, ask, settled, end } = await poolWorld(["udp", "udp", "udp"], {
     health: { intervalMs: 0, failuresMax: 1_000_000 },

@@ -217,6 +217,10 @@ export class BackendPool implements ForwardingHost, BackendHost {
     return isAny;
   }
 
+  get isDrained(): boolean {
+    return this.#backends.every(({ health }) => health.state === "draining");
+  }
+
   get whyNobody(): string {
     return this.#backends
       .map(({ name, health, isFull }) => `${name} is ${health.isUp && isFull ? "busy" : health.state}`)

@@ -17,6 +17,8 @@ export interface ForwardingHost {
   readonly patienceMs: number;
   /** A backend that was not tried yet; with `mayRepeat` any, and also one that is down, when there is no better. */
   pick(forwarding: Forwarding, nowMs: number, mayRepeat: boolean): Backend | undefined;
+  /** All backends are out of use by command: nobody will be there soon. */
+  readonly isDrained: boolean;
   /** For people: why {@link pick} found nobody. */
   readonly whyNobody: string;
   isRetryRcode(rcode: number): boolean;
@@ -88,6 +90,10 @@ export class Forwarding implements AttemptOwner {
       if (this.#submit(backend, nowMs)) return;
     }
     if (this.#outstanding > 0 || this.#isDone) return;
+    if (this.#host.isDrained) {
+      this.#giveUp(nowMs);
+      return;
+    }
     // Nobody can be asked now: perhaps soon.
     this.#wait(nowMs + PARK_MS);
   }
