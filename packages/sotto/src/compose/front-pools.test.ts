@@ -19,6 +19,7 @@ function configs(settings: string): readonly PoolConfig[] {
   return loaded.config.pools;
 }
 
+const QUESTION = { name: parseName("www.example."), type: RRType.A, class: RRClass.IN };
 const ONE = '{ name: b1, address: "tcp://192.0.2.1" }';
 const OTHER = '{ name: b2, address: "tcp://192.0.2.2" }';
 
@@ -28,12 +29,11 @@ test("a pool that changes keeps what was drained by command, and its answers unl
   const before = new FrontPools(configs(`backends: [${ONE}]`), runtimeOf(["192.0.2.9"]));
   before.poolOf("main").drain("b1");
   const told = events.named("front.backend.draining").length;
-  const question = { name: parseName("www.example."), type: RRType.A, class: RRClass.IN };
   const view = new MessageView();
-  view.reset(encodeMessage(makeMessage({ questions: [question] })));
+  view.reset(encodeMessage(makeMessage({ questions: [QUESTION] })));
   const reply = {
     isResponse: true,
-    questions: [question],
+    questions: [QUESTION],
     answers: [parseRecord("www.example. 60 A 192.0.2.7")],
   };
   before.byName.get("main")?.cache?.store(view, encodeMessage(makeMessage(reply)), 0);
@@ -53,4 +53,27 @@ test("a pool that changes keeps what was drained by command, and its answers unl
   const untrusting = await next.prepare(configs(`backends: [${ONE}], pass-ad: false`));
   assert.equal(untrusting.status[0]?.cache?.entries, 0);
   await Promise.all([before.close(), next.close(), untrusting.close()]);
+});
+
+// A pool took 10,000 whatever its backends were said to take, and failed the next at once.
+test("a pool takes as many queries as its backends have places", async () => {
+  const { runtimeOf } = simRuntime(1);
+  const settings =
+    'backends: [{ address: "udp://192.0.2.1", in-flight: 11000, queue: 1000 }], health: { interval: 0s }';
+  const pools = new FrontPools(configs(settings), runtimeOf(["192.0.2.9"]));
+  let failed = 0;
+  const ask = (): void =>
+    pools.poolOf("main").forward({
+      octets: encodeMessage(makeMessage({ questions: [QUESTION] })),
+      question: QUESTION,
+      deadlineMs: 4000,
+      client: undefined,
+      local: undefined,
+      settle: () => void failed++,
+    });
+  for (let i = 0; i < 12_000; i++) ask();
+  assert.equal(failed, 0);
+  ask();
+  assert.equal(failed, 1);
+  await pools.close();
 });

@@ -3,7 +3,14 @@ import { MessageCache, type MessageCacheCounters } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { PoolConfig } from "../config/index.ts";
-import { BackendPool, type Balancing, type FrontPool, type PoolStatus } from "../front/index.ts";
+import {
+  BackendPool,
+  type Balancing,
+  type FrontPool,
+  PENDING_MAX_DEFAULT,
+  POOL_QUERIES_MAX,
+  type PoolStatus,
+} from "../front/index.ts";
 
 export class FrontPools {
   readonly #runtime: Runtime;
@@ -99,6 +106,7 @@ function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool)
         tcpEndpoint: tcpPort === undefined ? undefined : { ...backend.address.endpoint, port: tcpPort },
         limits: { inFlightMax, queueMax, connections, sockets: connections },
       })),
+      queriesMax: queriesMaxOf(config),
       balancing: CHOICES[config.choice],
       retries: config.retries,
       retryRcodes: config.retriesServfail ? [Rcode.ServFail] : [],
@@ -127,6 +135,12 @@ function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool)
     passedOptions,
     passesAuthenticData,
   };
+}
+
+/** As many as its backends may have and let wait, or those were smaller than their settings say; the front end itself has a limit, too. */
+function queriesMaxOf({ backends }: PoolConfig): number {
+  const places = backends.reduce((sum, { inFlightMax, queueMax }) => sum + inFlightMax + queueMax, 0);
+  return Math.max(POOL_QUERIES_MAX, Math.min(places, PENDING_MAX_DEFAULT));
 }
 
 function makeCache({ cacheBytes, maxTtlSeconds }: PoolConfig, { random }: Runtime): MessageCache | undefined {

@@ -51,7 +51,7 @@ export interface FrontServiceOptions extends Omit<QueryGateOptions, "takesTransf
 }
 
 /** A few kilobytes each with all that waits for it. */
-const PENDING_MAX_DEFAULT = 50_000;
+export const PENDING_MAX_DEFAULT = 50_000;
 
 /** What was counted beside the outcomes. */
 export interface FrontCounters {
