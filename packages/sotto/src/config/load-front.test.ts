@@ -12,3 +12,24 @@ test("what an authoritative server says of the root does not take it down", () =
   assert.ok(loaded.ok);
   assert.deepEqual(loaded.config.pools[0]?.health.rcodes, [Rcode.NoError, Rcode.NXDomain, Rcode.Refused]);
 });
+
+// Each query went round until all places were taken.
+test("a backend that is a listener of its own is a mistake, and one that could be is worth a word", () => {
+  const load = (listener: string, backend: string) =>
+    loadFront(
+      `listen: [{ transport: udp, address: "${listener}", port: 5353, name: plain }]
+pools: [{ name: a, backends: [{ address: "${backend}" }] }]
+`,
+      "/etc/front.yaml",
+    );
+  const mistaken = load("127.0.0.1", "udp://127.0.0.1:5353");
+  assert.ok(!mistaken.ok);
+  assert.match(JSON.stringify(mistaken.problems), /"line":2.*listener plain/);
+  const doubtful = load("0.0.0.0", "udp://127.0.0.1:5353");
+  assert.ok(doubtful.ok);
+  assert.match(JSON.stringify(doubtful.warnings), /listener plain/);
+  for (const other of ["tcp://127.0.0.1:5353", "udp://127.0.0.2:5353", "udp://127.0.0.1:5300"]) {
+    const loaded = load("127.0.0.1", other);
+    assert.ok(loaded.ok && loaded.warnings.length === 0, other);
+  }
+});

@@ -1,5 +1,6 @@
 /** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
 import { dirname, resolve } from "node:path";
+import type { Endpoint } from "@sotto/dns/runtime";
 import { lintUpstream } from "@sotto/dns/stub";
 import {
   type TlsPolicy,
@@ -155,7 +156,26 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
       { report, warn },
     ),
   };
+  for (const [i, { backends }] of config.pools.entries())
+    for (const [j, { address }] of backends.entries()) {
+      const itself = listeners.find(
+        ({ transport, local }) => transport === address.transport && isAt(local, address),
+      );
+      if (itself === undefined) continue;
+      const tell = itself.local.address === address.endpoint.address ? report : warn;
+      tell(
+        ["pools", i, "backends", j, "address"],
+        `is where listener ${itself.name} is: queries would come back here`,
+      );
+    }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
+}
+
+/** Exactly, or on loopback with a listener on all addresses, where perhaps somebody else is as well. */
+function isAt({ address, port }: Endpoint, { endpoint }: UpstreamAddress): boolean {
+  if (port === 0 || port !== endpoint.port) return false;
+  const isLoopback = endpoint.address === "::1" || endpoint.address.startsWith("127.");
+  return address === endpoint.address || (isLoopback && (address === "0.0.0.0" || address === "::"));
 }
 
 function checkNames(names: readonly string[], report: (index: number, message: string) => void): void {
