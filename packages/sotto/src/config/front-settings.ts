@@ -1,6 +1,6 @@
 /** The settings of `sotto front`: the listeners of `sotto serve`, and behind them pools of backends, rules and sets. */
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
-import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
+import { rcodeFromText, rrTypeFromText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
 import { z } from "zod";
 import { frontRuleSections, option } from "./front-rules.ts";
 import { duration, prefix, size, text } from "./setting-types.ts";
@@ -38,6 +38,9 @@ const backend = z.strictObject({
   proxy: z.enum(["off", "v2"]).default("off").meta({
     description:
       "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each. Answers in the packet cache are for all clients: `cache: 0B` where the backend answers by client.",
+  }),
+  source: text(tryParseAddress, "192.0.2.1").optional().meta({
+    description: "Address of this machine from which it is asked. Default: the system chooses.",
   }),
   "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
     description:

@@ -33,3 +33,14 @@ pools: [{ name: a, backends: [{ address: "${backend}" }] }]
     assert.ok(loaded.ok && loaded.warnings.length === 0, other);
   }
 });
+
+test("a backend is asked from an address of its own family, or of nobody's choice", () => {
+  const load = (source: string) =>
+    loadFront(`pools: [{ name: a, backends: [{ address: "tcp://192.0.2.1"${source} }] }]`, "/etc/front.yaml");
+  const chosen = load(", source: 192.0.2.9");
+  assert.ok(chosen.ok);
+  assert.equal(chosen.config.pools[0]?.backends[0]?.localAddress, "192.0.2.9");
+  const free = load("");
+  assert.ok(free.ok && free.config.pools[0]?.backends[0]?.localAddress === undefined);
+  for (const wrong of ["2001:db8::9", "here"]) assert.ok(!load(`, source: "${wrong}"`).ok, wrong);
+});

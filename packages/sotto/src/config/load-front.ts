@@ -44,6 +44,8 @@ export interface BackendConfig {
   readonly inFlightMax: number;
   readonly queueMax: number;
   readonly tellsClient: boolean;
+  /** Of this machine; undefined: the system chooses. */
+  readonly localAddress: string | undefined;
   /** Where it is asked over TCP when it is asked over UDP. */
   readonly tcpPort: number | undefined;
 }
@@ -171,6 +173,10 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
 }
 
+function isIPv6(address: string): boolean {
+  return address.includes(":");
+}
+
 /** Exactly, or on loopback with a listener on all addresses, where perhaps somebody else is as well. */
 function isAt({ address, port }: Endpoint, { endpoint }: UpstreamAddress): boolean {
   if (port === 0 || port !== endpoint.port) return false;
@@ -203,7 +209,9 @@ function toPool(
   const cacheBytes = known(tryParseSize(pool.cache));
   if (cacheBytes > 0 && cacheBytes < CACHE_BYTES_MIN) report(["cache"], "is less than 1MiB; 0B is for none");
   if (cacheBytes > CACHE_BYTES_MAX) report(["cache"], "is more than 16GiB");
-  for (const [i, { address, tcpPort }] of backends.entries()) {
+  for (const [i, { address, tcpPort, localAddress }] of backends.entries()) {
+    if (localAddress !== undefined && isIPv6(localAddress) !== isIPv6(address.endpoint.address))
+      report(["backends", i, "source"], "is of another address family than the backend");
     if (tcpPort !== undefined && address.transport !== "udp")
       report(["backends", i, "tcp-port"], "is of use for udp only");
     if (address.dane !== undefined)
@@ -270,6 +278,7 @@ function toBackend(
     inFlightMax: backend["in-flight"],
     queueMax: backend.queue,
     tellsClient: backend.proxy === "v2",
+    localAddress: backend.source,
     tcpPort: backend["tcp-port"],
   };
 }
