@@ -68,6 +68,10 @@ log: { format: json }
   assert.match(run("status", "--config", file).out, /two is draining/);
   assert.match(run("drain", "main", "three", "--config", file).err, /pool main has no backend "three"/);
   assert.equal(run("resume", "main", "two", "--config", file).code, 0);
+  assert.match(run("flush", "--all", "--config", file).out, /^\{"replies":\d+\}$/m);
+  assert.match(run("flush", "--zone", "example", "--config", file).out, /replies/);
+  assert.match(run("flush", "--config", file).err, /a name is missing/);
+  assert.match(run("reload", "--config", file).out, /"changes"/);
   const parsed = JSON.parse(run("status", "--json", "--config", file).out) as {
     pools: { backends: object[] }[];
   };

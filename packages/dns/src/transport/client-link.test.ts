@@ -116,6 +116,17 @@ test("while another query waits, what has arrived is acknowledged at the end of 
   await link.close();
 });
 
+// Unbound sends tickets before its first answer, and that one waited 42 ms for their acknowledgement on each new connection.
+test("tickets that came before the first answer are acknowledged at once", async () => {
+  const { stream, link, send, turn } = await linked(true);
+  send("a.example.");
+  await turn();
+  stream.handlers?.onSession?.(new Uint8Array(9));
+  await turn();
+  assert.equal(stream.acknowledged, 1);
+  await link.close();
+});
+
 test("a query that leaves in the same turn carries the acknowledgement", async () => {
   const { stream, link, send, turn } = await linked(true);
   send("a.example.");

@@ -234,6 +234,7 @@ export class ClientLink implements ConnectionHost {
       onSession: (session) => {
         if (machine.state !== "closed" && proved !== undefined)
           this.#options.onTicket({ session: session.slice(), ...proved });
+        this.#oweAcknowledgement(stream);
       },
     });
   }

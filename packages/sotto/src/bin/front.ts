@@ -33,6 +33,10 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
                         which rule would match this query, and why the others do not
   sotto front drain POOL BACKEND | resume POOL BACKEND [--config FILE | --socket PATH]
                         take a backend out of use, and back
+  sotto front flush NAME | --zone NAME | --all [--config FILE | --socket PATH]
+                        forget answers: at a name, at and below it, or all
+  sotto front reload [--config FILE | --socket PATH]
+                        take the changed file, and tell what changed or why not
 `;
 
 type Loaded = LoadedFront & { readonly ok: true };
@@ -65,7 +69,10 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
       return withSocket(read, io, (ask) => runFrontStatus(ask, read, nodeRuntime().clock, io));
     case "drain":
     case "resume":
+    case "reload":
       return withSocket(read, io, (ask) => steer(ask, [command, ...words], io));
+    case "flush":
+      return withSocket(read, io, (ask) => steer(ask, ["flush", ...flushed(read)], io));
     case undefined:
       return config === undefined ? usage(io) : serve(config, read.socket, io);
     default:
@@ -130,6 +137,12 @@ function withFile(
   return Promise.resolve(loaded.ok ? run(loaded) : ExitCode.Failed);
 }
 
+/** As the control channel has it. */
+function flushed({ words, zone, all }: Arguments): readonly string[] {
+  if (all) return ["--all"];
+  return zone === undefined ? words : ["--zone", zone];
+}
+
 function withSocket(
   { command, socket, config }: Arguments,
   io: ProgramIo,
@@ -161,6 +174,8 @@ interface Arguments {
   readonly client: string | undefined;
   readonly transport: string | undefined;
   readonly listener: string | undefined;
+  readonly zone: string | undefined;
+  readonly all: boolean;
   readonly reference: boolean;
   readonly schema: boolean;
   readonly json: boolean;
@@ -180,6 +195,8 @@ function readArguments(args: readonly string[]): Arguments | undefined {
         client: { type: "string" },
         transport: { type: "string" },
         listener: { type: "string" },
+        zone: { type: "string" },
+        all: { type: "boolean" },
         reference: { type: "boolean" },
         schema: { type: "boolean" },
         json: { type: "boolean" },
@@ -188,10 +205,10 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       },
     });
     const [command, ...words] = positionals;
-    const { config, socket, client, transport, listener } = values;
+    const { config, socket, client, transport, listener, zone } = values;
     const { reference = false, schema = false, json = false, watch = false, help = false } = values;
-    const texts = { config, socket, client, transport, listener };
-    return { command, words, ...texts, reference, schema, json, watch, help };
+    const texts = { config, socket, client, transport, listener, zone };
+    return { command, words, ...texts, all: values.all === true, reference, schema, json, watch, help };
   } catch {
     return undefined;
   }

@@ -3,7 +3,14 @@ import { MessageCache, type MessageCacheCounters } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { PoolConfig } from "../config/index.ts";
-import { BackendPool, type Balancing, type FrontPool, type PoolStatus } from "../front/index.ts";
+import {
+  BackendPool,
+  type Balancing,
+  type FrontPool,
+  PENDING_MAX_DEFAULT,
+  POOL_QUERIES_MAX,
+  type PoolStatus,
+} from "../front/index.ts";
 
 export class FrontPools {
   readonly #runtime: Runtime;
@@ -44,8 +51,9 @@ export class FrontPools {
     const next = new FrontPools([], this.#runtime);
     try {
       for (const config of configs) {
-        const same = [...this.#pools.values()].find(({ key }) => key === keyOf(config));
-        next.#pools.set(config.name, same ?? makePool(config, this.#runtime));
+        const before = this.#pools.get(config.name);
+        const isSame = before?.key === keyOf(config);
+        next.#pools.set(config.name, isSame ? before : makePool(config, this.#runtime, before));
       }
     } catch (error) {
       await Promise.all(next.leftBy(this).map((pool) => pool.close()));
@@ -80,20 +88,25 @@ export type FrontPoolStatus = PoolStatus & {
 
 interface ConfiguredPool extends FrontPool {
   readonly key: string;
+  readonly cacheKey: string;
   readonly backends: BackendPool;
 }
 
-function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
-  const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
+/** `before` is the pool of that name, which it takes the place of: what was drained stays so, and what is known stays known. */
+function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool): ConfiguredPool {
+  const { name, health, staleSeconds, passesAuthenticData } = config;
+  const drained = new Set(before?.backends.drained);
   const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
     {
       name,
       backends: config.backends.map(({ inFlightMax, queueMax, connections, tcpPort, ...backend }) => ({
         ...backend,
+        isDrained: drained.has(backend.name),
         tcpEndpoint: tcpPort === undefined ? undefined : { ...backend.address.endpoint, port: tcpPort },
         limits: { inFlightMax, queueMax, connections, sockets: connections },
       })),
+      queriesMax: queriesMaxOf(config),
       balancing: CHOICES[config.choice],
       retries: config.retries,
       retryRcodes: config.retriesServfail ? [Rcode.ServFail] : [],
@@ -110,11 +123,30 @@ function makePool(config: PoolConfig, runtime: Runtime): ConfiguredPool {
     },
     runtime,
   );
-  const cache =
-    cacheBytes === 0
-      ? undefined
-      : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: config.maxTtlSeconds }, runtime.random);
-  return { key: keyOf(config), name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
+  const cacheKey = cacheKeyOf(config);
+  const cache = before?.cacheKey === cacheKey ? before.cache : makeCache(config, runtime);
+  return {
+    key: keyOf(config),
+    cacheKey,
+    name,
+    backends,
+    cache,
+    staleSeconds,
+    passedOptions,
+    passesAuthenticData,
+  };
+}
+
+/** As many as its backends may have and let wait, or those were smaller than their settings say; the front end itself has a limit, too. */
+function queriesMaxOf({ backends }: PoolConfig): number {
+  const places = backends.reduce((sum, { inFlightMax, queueMax }) => sum + inFlightMax + queueMax, 0);
+  return Math.max(POOL_QUERIES_MAX, Math.min(places, PENDING_MAX_DEFAULT));
+}
+
+function makeCache({ cacheBytes, maxTtlSeconds }: PoolConfig, { random }: Runtime): MessageCache | undefined {
+  return cacheBytes === 0
+    ? undefined
+    : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: maxTtlSeconds }, random);
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
@@ -125,6 +157,11 @@ const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
   fastest: "fastest",
   hash: "hash",
 };
+
+/** The same for configurations whose answers may be kept together: who gives them does not matter. */
+function cacheKeyOf({ cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData }: PoolConfig): string {
+  return JSON.stringify([cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData]);
+}
 
 /** The same for configurations that mean the same. */
 function keyOf(config: PoolConfig): string {

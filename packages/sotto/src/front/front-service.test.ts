@@ -7,6 +7,7 @@ import type { LaterAnswer, QueryChannel, Transport } from "@sotto/dns/transport"
 import {
   EdeCode,
   EdnsOptionCode,
+  type ExtendedError,
   encodeMessage,
   type Message,
   makeClientSubnet,
@@ -86,12 +87,18 @@ class FakePool implements FrontPool {
         ...parts,
       }),
     );
-    query.settle({ kind: "reply", octets, backend: "b1", tookMs: 1, tries: 1 });
+    const useless = query.refuses?.(octets, "b1");
+    if (useless === undefined) query.settle({ kind: "reply", octets, backend: "b1", tookMs: 1, tries: 1 });
+    else this.#fail(query, new DnsError("ERR_REPLY_UNUSABLE", `backend b1: ${useless}`));
   }
 
   fail(): void {
-    const problem = new DnsError("ERR_NO_REACHABLE_AUTHORITY", "no backend is up", { stage: "connect" });
-    this.asked.shift()?.settle({ kind: "failed", problem, tries: 3 });
+    const problem = new DnsError("ERR_NO_REACHABLE_AUTHORITY", "b1 is down", { stage: "connect" });
+    this.#fail(this.asked.shift(), problem);
+  }
+
+  #fail(query: ForwardQuery | undefined, problem: DnsError): void {
+    query?.settle({ kind: "failed", problem, tries: 3 });
   }
 }
 
@@ -162,10 +169,14 @@ function optionsOf(query: ForwardQuery | undefined): number[] | undefined {
   return message.value.edns?.options.map(({ code }) => code);
 }
 
-function edeOf({ edns }: Message): number | undefined {
+function errorOf({ edns }: Message): ExtendedError | undefined {
   const option = edns?.options.find(({ code }) => code === EdnsOptionCode.ExtendedError);
   const read = option === undefined ? undefined : tryReadExtendedError(option.data);
-  return read?.ok ? read.value.code : undefined;
+  return read?.ok ? read.value : undefined;
+}
+
+function edeOf(message: Message): number | undefined {
+  return errorOf(message)?.code;
 }
 
 test("the client's id, case and connection, whatever the backend says of its own [7828-3.4-a 8467-4.1-b]", async () => {
@@ -200,6 +211,20 @@ test("the second answer comes from the cache in the call, with another id and ca
   assert.equal(later.answers[0]?.ttl, 200);
   assert.equal(first.asked.length, 0);
   assert.deepEqual([service.outcomes.tls.answered, service.outcomes.tls["answered from cache"]], [1, 2]);
+});
+
+// Whoever stood before an authoritative server looked like an open resolver.
+test("recursion is offered where the backend offers it, by the cache, too", async () => {
+  const { ask, first } = open();
+  for (const isThere of [false, true]) {
+    const query = queryOctets({ name: `${isThere}.example.` });
+    const answer = ask(query);
+    first.reply({ recursionAvailable: isThere });
+    assert.equal((await decoded(answer)).recursionAvailable, isThere);
+    const again = ask(query);
+    assert.ok(again instanceof Uint8Array, "it comes from the cache");
+    assert.equal((await decoded(again)).recursionAvailable, isThere);
+  }
 });
 
 test("answers for one client are asked for each time", async () => {
@@ -313,6 +338,20 @@ test("while all backends are down what has ended is given, for thirty seconds, a
   first.fail();
   const none = await decoded(old);
   assert.deepEqual([none.rcode, edeOf(none)], [Rcode.ServFail, EdeCode.NoReachableAuthority]);
+});
+
+// Names and addresses of backends, and what each of them did, were in the text of the extended error, for whoever asked.
+test("clients learn that nobody has answered, and not who", async () => {
+  const { ask, first } = open();
+  const failed = ask();
+  first.fail();
+  const useless = ask();
+  first.reply({ rcode: Rcode.BadCookie });
+  for (const answer of [failed, useless]) {
+    const text = errorOf(await decoded(answer))?.text ?? "";
+    assert.ok(text.length > 0);
+    assert.doesNotMatch(text, /b1/);
+  }
 });
 
 test("a failure does not take the place of what could still be given", async () => {

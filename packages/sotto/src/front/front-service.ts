@@ -13,6 +13,7 @@ import {
   MESSAGE_OCTETS_MAX,
   MessageView,
   makeMessage,
+  type Parsed,
   Rcode,
   setUint16,
   uint16At,
@@ -50,7 +51,7 @@ export interface FrontServiceOptions extends Omit<QueryGateOptions, "takesTransf
 }
 
 /** A few kilobytes each with all that waits for it. */
-const PENDING_MAX_DEFAULT = 50_000;
+export const PENDING_MAX_DEFAULT = 50_000;
 
 /** What was counted beside the outcomes. */
 export interface FrontCounters {
@@ -241,7 +242,9 @@ export class FrontService implements PassedQueryHost {
     if (!hit.copyInto(buffer, 0)) return undefined;
     if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view, edits);
     const { cookies } = this.#gate;
+    const offersRecursion = hasRecursion(buffer);
     const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
+    if (!offersRecursion) takeRecursion(buffer);
     return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
   }
 
@@ -321,6 +324,32 @@ export class FrontService implements PassedQueryHost {
     backends.forward({ octets, question: view.question, deadlineMs, client, local, settle });
   }
 
+  refuses(query: PassedQuery, octets: Uint8Array, backend: string): string | undefined {
+    if (query.isAnswered) return undefined;
+    try {
+      const reply = this.#read(query, octets, backend);
+      if (!reply.ok) return reply.problem;
+      query.reply = reply;
+      return undefined;
+    } catch (error) {
+      this.#publishBug("reply of a backend", error);
+      return "it cannot be read";
+    }
+  }
+
+  #read(
+    { pool, view, edits: changes }: PassedQuery,
+    octets: Uint8Array,
+    backend: string,
+  ): Parsed<BackendReply> {
+    const reply = this.#replies.read(octets, { view, changes, passed: pool.passedOptions });
+    if (!reply.ok) {
+      this.counters.unusable++;
+      this.#runtime.events.publish("front.reply.unusable", { backend, problem: reply.problem });
+    }
+    return reply;
+  }
+
   settled(query: PassedQuery, outcome: ForwardOutcome): void {
     if (query.isAnswered) return;
     let answer: Answer;
@@ -333,21 +362,14 @@ export class FrontService implements PassedQueryHost {
   }
 
   #take(query: PassedQuery, outcome: ForwardOutcome): Answer {
-    const { pool, view, channel, edits: changes } = query;
-    if (outcome.kind === "failed")
-      return this.#stale(query) ?? this.#fail(query, EdeCode.NoReachableAuthority, outcome.problem.message);
-    const reply = this.#replies.read(outcome.octets, { view, changes, passed: pool.passedOptions });
-    if (!reply.ok) {
-      this.counters.unusable++;
-      this.#runtime.events.publish("front.reply.unusable", {
-        backend: outcome.backend,
-        problem: reply.problem,
-      });
-      return this.#fail(query, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`);
-    }
+    const { pool, view, channel } = query;
+    if (outcome.kind === "failed") return this.#stale(query) ?? this.#fail(query, outcome.problem);
+    const reply = query.reply ?? this.#read(query, outcome.octets, outcome.backend);
+    if (!reply.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, UNUSABLE);
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
+    if (!hasRecursion(base)) takeRecursion(answer);
     if (query.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     return this.#gate.count(counted, channel, answer);
@@ -381,11 +403,15 @@ export class FrontService implements PassedQueryHost {
     if (!isFresh) this.counters.stale++;
     const errors = isFresh ? NO_ERRORS : STALE;
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
+    if (!hasRecursion(base)) takeRecursion(answer);
     return this.#gate.count("answered from cache", channel, answer);
   }
 
-  #fail({ view, channel }: PassedQuery, code: EdeCode, text: string): Uint8Array {
-    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, [{ code, text }]);
+  /** Who the backends are, and what each of them did, is for the log: clients are strangers. */
+  #fail({ pool, view, channel }: PassedQuery, problem: DnsError): Uint8Array {
+    this.#runtime.events.publish("front.query.failed", { pool: pool.name, problem: problem.message });
+    const errors = DnsError.is(problem, "ERR_REPLY_UNUSABLE") ? UNUSABLE : NO_BACKEND;
+    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, errors);
   }
 
   /** A copy for a pool whose answer nobody waits for. */
@@ -431,6 +457,15 @@ function isRenewal(rcode: Rcode): boolean {
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
+/** RA is for the server to say that has answered (RFC 1035 §4.1.1): before authoritative ones there is no recursion. */
+function hasRecursion(message: Uint8Array): boolean {
+  return ((message[3] ?? 0) & HeaderFlag.RecursionAvailable) !== 0;
+}
+
+function takeRecursion(message: Uint8Array): void {
+  message[3] = (message[3] ?? 0) & ~HeaderFlag.RecursionAvailable;
+}
+
 /** A verdict is valid until the next query. */
 function keptEdits(edits: Verdict["edits"]): Verdict["edits"] {
   return edits.length === 0 ? NO_EDITS : [...edits];
@@ -449,6 +484,12 @@ const NO_ERRORS: readonly ExtendedError[] = [];
 /** RFC 8767 §4. */
 const STALE_TTL_SECONDS = 30;
 const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
+const NO_BACKEND: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "no backend has answered" },
+];
+const UNUSABLE: readonly ExtendedError[] = [
+  { code: EdeCode.InvalidData, text: "what the backends answered cannot be passed on" },
+];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const NO_TRANSFER: readonly ExtendedError[] = [
   { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },

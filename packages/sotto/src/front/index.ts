@@ -1,6 +1,7 @@
 export {
   BackendPool,
   type Balancing,
+  POOL_QUERIES_MAX,
   type PoolStatus,
 } from "./backends/index.ts";
 export type { FrontPool } from "./front-pool.ts";
@@ -8,6 +9,7 @@ export {
   type FrontCounters,
   FrontService,
   type FrontServiceOptions,
+  PENDING_MAX_DEFAULT,
 } from "./front-service.ts";
 export {
   addressSetOf,
