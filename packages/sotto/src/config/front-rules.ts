@@ -303,7 +303,9 @@ const actions = z.strictObject({
     .meta({
       description: "Ends the walk for clients that ask more than this; for others the next rule is asked.",
     }),
-  delay: duration().optional().meta({ description: "Answers later; all rules together at most 5s." }),
+  delay: duration()
+    .optional()
+    .meta({ description: "Answers later, whatever the answer is; all rules together at most 5s." }),
   "set-options": z
     .array(
       z.strictObject({
@@ -334,11 +336,14 @@ const actions = z.strictObject({
     .optional()
     .meta({ description: "EDNS client subnet towards the backend." }),
   tag: z.array(label()).default([]).meta({ description: "Tags that later rules can ask for." }),
-  log: isDone("Writes a line."),
+  log: isDone("Writes a line, whatever becomes of the query."),
   tee: z
     .array(z.string())
     .default([])
-    .meta({ description: "Pools that get a copy, whose answers nobody waits for." }),
+    .meta({
+      description:
+        "Pools that get a copy of the query, whatever becomes of it, and whose answers nobody waits for.",
+    }),
   ban: z
     .strictObject({
       for: duration()

@@ -39,7 +39,7 @@ const PASS: Verdict = {
   delayMs: 0,
   edits: [],
   tags: [],
-  isLogged: false,
+  loggedBy: [],
   tees: [],
 };
 
@@ -386,6 +386,67 @@ test("a delay is one of the clock's, and nothing is asked before", async () => {
   await world.clock.advance(1);
   first.reply();
   assert.equal((await decoded(answer)).answers.length, 1);
+});
+
+// A penalty for clients that ask too much made their queries dearer: what had been delayed was always asked anew.
+test("what is delayed is answered from the cache, too, once its time has come", async () => {
+  const { ask, first, world, service } = open({ verdict: { delayMs: 700 } });
+  const before = ask();
+  await world.clock.advance(700);
+  first.reply();
+  assert.equal((await decoded(before)).answers.length, 1);
+  const answer = ask(queryOctets({ id: 77, name: "www.EXAMPLE." }));
+  assert.ok(isLater(answer));
+  await world.clock.advance(700);
+  const message = await decoded(answer);
+  assert.deepEqual([first.asked.length, message.id, message.answers.length], [0, 77, 1]);
+  assert.equal(service.outcomes.tls["answered from cache"], 1);
+  assert.equal(service.pending, 0);
+});
+
+// Logged, copied and delayed was only what went to backends: a rule that logged and refused wrote nothing.
+test("what a rule does beside its own answer is done: a line, a copy, a delay", async () => {
+  const answer = { rcode: Rcode.NXDomain, answers: [], authorities: [], ttl: 60 };
+  for (const end of ["refuse", "answer", "truncate", "drop"] as const) {
+    const verdict = { end, answer, delayMs: 700, tees: ["second"], loggedBy: ["seen"], rule: "last" };
+    const { ask, first, second, world, service } = open({ verdict });
+    const given = ask(queryOctets(), channelOf("udp"));
+    assert.equal(second.asked.length, 1, `${end}: a copy`);
+    const [line] = world.events.named("front.query");
+    assert.deepEqual(
+      [line?.["rules"], line?.["endedBy"], line?.["end"], line?.["type"]],
+      [["seen"], "last", end, "A"],
+    );
+    if (end === "drop") assert.equal(given, undefined);
+    else {
+      assert.ok(isLater(given), `${end}: later`);
+      assert.equal(service.pending, 1);
+      const message = decoded(given);
+      await world.clock.advance(699);
+      assert.equal(service.pending, 1);
+      await world.clock.advance(1);
+      assert.equal((await message).isTruncated, end === "truncate");
+    }
+    assert.deepEqual([service.pending, first.asked.length], [0, 0]);
+  }
+});
+
+test("where too many queries wait an answer of a rule does not wait with them", () => {
+  const verdict = { end: "refuse", rcode: Rcode.Refused, delayMs: 700 } as const;
+  const { ask, service } = open({ verdict, pendingMax: 1 });
+  assert.ok(isLater(ask()));
+  assert.ok(ask() instanceof Uint8Array);
+  assert.equal(service.pending, 1);
+});
+
+// A copy for a pool on trial took the packet cache away from all whose queries were copied.
+test("a query of which a copy is made is answered from the cache all the same", async () => {
+  const { ask, first, second } = open({ verdict: { tees: ["second"] } });
+  const before = ask();
+  first.reply();
+  await decoded(before);
+  assert.ok(ask() instanceof Uint8Array);
+  assert.deepEqual([first.asked.length, second.asked.length], [0, 2]);
 });
 
 test("copies go to other pools, and their answers to nobody", async () => {

@@ -105,7 +105,7 @@ function makeGoingOn(
       });
     case "log":
       return goingOn("logged", (_, verdict) => {
-        verdict.isLogged = true;
+        verdict.loggedBy = [...verdict.loggedBy, context.rule];
       });
     case "tee":
       return goingOn(`pool ${action.pool} gets a copy`, (_, verdict) => verdict.tee(action.pool));

@@ -193,7 +193,7 @@ test("actions that do not end: log, tee; all rules that match add to them", () =
     { ...always({ kind: "tee", pool: "shadow" }, { kind: "tee", pool: "other" }), name: "second" },
   ]);
   const verdict = rules.judge(subjectOf());
-  assert.deepEqual([verdict.end, verdict.isLogged, verdict.tees], ["pass", true, ["shadow", "other"]]);
+  assert.deepEqual([verdict.end, verdict.loggedBy, verdict.tees], ["pass", ["always"], ["shadow", "other"]]);
 });
 
 test("action ban: the client gets nothing for a while, whatever it asks", () => {
