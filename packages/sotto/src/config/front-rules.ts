@@ -215,7 +215,7 @@ const conditions = {
       days: z
         .array(z.enum(["sun", "mon", "tue", "wed", "thu", "fri", "sat"]))
         .default([])
-        .meta({ description: "Days of the week. Empty: all." }),
+        .meta({ description: "Days of the week; a night belongs to the day on which it begins. Empty: all." }),
       from: text(tryParseTimeOfDay, "08:00").optional().meta({ description: "Begin of the time of day." }),
       to: text(tryParseTimeOfDay, "18:00").optional().meta({
         description: "Its end; before `from` it is on the next day.",

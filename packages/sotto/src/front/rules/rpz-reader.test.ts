@@ -70,6 +70,22 @@ test("a zone without origin has its names at the root", () => {
   assert.equal(said(list, "bad.example."), "nxdomain");
 });
 
+// Lists without $TTL were answered with TTL 0: everybody came again with each query.
+test("without $TTL the SOA's minimum counts, as BIND has it, and a minute where there is none", () => {
+  const entries =
+    "@ SOA a. b. 1 2 3 4 77\nlocal.example A 192.0.2.1\nbad.example CNAME .\nown.example 5 A 192.0.2.1\n";
+  const list = namesOf(entries, "rpz");
+  assert.equal(said(list, "local.example."), "local.example. 77 IN A 192.0.2.1");
+  assert.equal(said(list, "own.example."), "own.example. 5 IN A 192.0.2.1");
+  const policy = list.policies[list.names.find(parseName("bad.example.").wire, 0)];
+  assert.ok(policy?.kind === "answer");
+  assert.equal(answerTo(policy.answer, subjectOf({ name: "bad.example." }).view).ttl, 77);
+  const bare = namesOf("local.example A 192.0.2.1\n", "rpz");
+  assert.equal(said(bare, "local.example."), "local.example. 60 IN A 192.0.2.1");
+  const told = namesOf(`$TTL 9\n${entries}`, "rpz");
+  assert.equal(said(told, "local.example."), "local.example. 9 IN A 192.0.2.1");
+});
+
 test("bad entries are told and skipped: directives, broken records, names outside, a policy for everything", () => {
   const list = namesOf(
     `${HEAD}$INCLUDE other\nx.example A 999\nother. CNAME .\n* CNAME .\na.example CNAME .\nb.example CNAME .\nc.example CNAME .\nd.example CNAME .\na.example A 192.0.2.1\n`,

@@ -12,6 +12,7 @@ import {
   tryParseName,
   tryParseRecord,
   tryParseTtl,
+  uint32At,
 } from "@sotto/dns/wire";
 import type { LineOutcome } from "./list-lines.ts";
 import { type ListPolicy, PASS } from "./list-policy.ts";
@@ -32,7 +33,8 @@ export class RpzReader {
   #origin = Name.root;
   /** The zone's name, known from its SOA. */
   #apex = Name.root;
-  #ttl = 0;
+  #ttl = TTL_SECONDS_DEFAULT;
+  #hasTtl = false;
   /** Of the last entry, for those that begin with a blank. */
   #owner = Name.root;
   /** An entry in parentheses that has not ended. */
@@ -105,6 +107,7 @@ export class RpzReader {
       const ttl = tryParseTtl(argument);
       if (!ttl.ok) return bad(ttl.problem, "write seconds, or 1h");
       this.#ttl = ttl.value;
+      this.#hasTtl = true;
       return NOTHING;
     }
     if (directive.toUpperCase() !== "$ORIGIN")
@@ -119,6 +122,9 @@ export class RpzReader {
     const { owner, type } = record;
     if (type === RRType.SOA) {
       this.#apex = owner;
+      // As BIND has it. The minimum is the last field (RFC 2308 §4).
+      if (!this.#hasTtl)
+        this.#ttl = Math.min(uint32At(record.rdata, record.rdata.length - 4), TTL_SECONDS_MAX);
       return NOTHING;
     }
     if (NOT_POLICY.has(type) || (owner.equals(this.#apex) && !owner.isRoot)) return NOTHING;
@@ -322,6 +328,8 @@ const TARGETS: Readonly<Record<string, string>> = {
 const USUAL =
   /^([A-Za-z0-9*_-][A-Za-z0-9._*-]*)\s+(?:([0-9]{1,9})\s+)?(?:IN\s+)?CNAME\s+(\.|\*\.|rpz-drop\.|rpz-tcp-only\.|rpz-passthru\.)\s*$/;
 const KIND = "rpz-";
+/** For entries without one before any SOA or $TTL, seconds: as for names that are only listed. */
+const TTL_SECONDS_DEFAULT = 60;
 /** RFC 2181 §8. */
 const TTL_SECONDS_MAX = 0x7fff_ffff;
 const NOTHING: LineOutcome = { kind: "nothing" };
