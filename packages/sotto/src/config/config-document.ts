@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import type { Parsed } from "@sotto/dns/wire";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { knownKeysAt, suggest } from "./known-keys.ts";
+import { issueToText } from "./issue-text.ts";
+import { knownKeysAt, schemaAt, suggest } from "./known-keys.ts";
 
 /** One thing that is wrong with a configuration file. */
 export interface ConfigProblem {
@@ -92,8 +93,20 @@ export class ConfigDocument {
     return issues.flatMap((issue) =>
       issue.code === "unrecognized_keys"
         ? issue.keys.map((key) => this.#unknownKey([...issue.path, key], knownKeysAt(schema, issue.path)))
-        : [this.problem(issue.path, issue.message)],
+        : [
+            this.problem(
+              issue.path,
+              issueToText(issue, this.#valueAt(issue.path), schemaAt(schema, issue.path)),
+            ),
+          ],
     );
+  }
+
+  #valueAt(path: readonly PropertyKey[]): unknown {
+    let value = this.value;
+    for (const part of path)
+      value = typeof value === "object" && value !== null ? Reflect.get(value, part) : undefined;
+    return value;
   }
 
   #unknownKey(path: readonly PropertyKey[], known: readonly string[]): ConfigProblem {
