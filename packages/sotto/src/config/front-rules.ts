@@ -121,7 +121,7 @@ const set = z.strictObject({
   kind: z.enum(["addresses", "names"]).meta({ description: "What is in it." }),
   file: z.string().optional().meta({
     description:
-      "File with the entries. It is read again when it changes; a broken one leaves the old entries in force.",
+      "File with the entries. It is read again when it has changed and been at rest for a second; a broken or emptied one leaves the old entries in force.",
   }),
   entries: z.array(z.string()).default([]).meta({
     description: "The entries, instead of a file: prefixes, or lines as a file of that format has them.",

@@ -15,6 +15,7 @@ export {
   type LoadedSet,
   loadAddressSet,
   NameListReader,
+  type RuleCounters,
   RuleSet,
   type RuleStep,
 } from "./rules/index.ts";

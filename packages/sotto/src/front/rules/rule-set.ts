@@ -10,7 +10,7 @@ import { allHold, makeMatchers } from "./make-matcher.ts";
 import { endOverLimit, makeStep, type Step } from "./make-step.ts";
 import { OpenVerdict } from "./open-verdict.ts";
 import { canEnd, type Rule } from "./rule.ts";
-import { type LoadedSet, RuleSets } from "./rule-sets.ts";
+import { type LoadedSet, RuleSets, type SetSize } from "./rule-sets.ts";
 import type { Matcher, SelectorContext } from "./selector.ts";
 import type { PoolStates, RuleStep, RuleSubject, Verdict } from "./verdict.ts";
 import { Walk } from "./walk.ts";
@@ -27,7 +27,7 @@ export interface RuleSetOptions {
 /** What has happened since the rules were made. */
 export interface RuleCounters {
   readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
-  readonly sets: readonly { readonly name: string; readonly entries: number }[];
+  readonly sets: readonly SetSize[];
 }
 
 interface ReadyRule {
