@@ -9,7 +9,7 @@ export function frontStatusText(status: FrontStatus, paint: Paint): string {
     .concat("\n");
 }
 
-function headText({ queries, front, connections, pending, patience }: FrontStatus): string {
+function headText({ queries, front, connections, pending, patience, rules }: FrontStatus): string {
   const sum = (outcome: keyof (typeof queries)["udp"]): number =>
     Object.values(queries).reduce((count, row) => count + row[outcome], 0);
   const fromCache = sum("answered from cache");
@@ -20,9 +20,16 @@ function headText({ queries, front, connections, pending, patience }: FrontStatu
     `${sum("dropped")} dropped`,
     `${sum("failed")} failed`,
     ...(front.stale === 0 ? [] : [`${front.stale} stale`]),
+    ...(front.delayed === 0 ? [] : [`${front.delayed} delayed`]),
+    ...(front.teed === 0 ? [] : [`${front.teed} copies`]),
   ];
+  const { overLimit, banned } = rules.clients;
+  const limits =
+    overLimit + banned === 0
+      ? ""
+      : `\nlimits    ${overLimit} over the limit of a client, ${banned} of banned clients`;
   const timers = patience === 1 ? "" : `; timers at ${Math.round(100 * patience)} % because of load`;
-  return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}`;
+  return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}${limits}`;
 }
 
 const STATES: Readonly<Record<string, readonly [symbol: string, style: Style]>> = {
@@ -100,7 +107,10 @@ function rulesText({ rules }: FrontStatus): string {
       ...(lines.length === 0 ? [] : [""]),
       ...columns(
         ["set", "entries", "state"],
-        rules.sets.map(({ name, entries, problem }) => [name, String(entries), problem ?? "in force"]),
+        rules.sets.map(({ name, entries, bad, unsupported, problem }) => {
+          const left = bad + unsupported === 0 ? "" : `, ${bad + unsupported} lines left out`;
+          return [name, String(entries), problem ?? `in force${left}`];
+        }),
       ),
     );
   return lines.join("\n");
