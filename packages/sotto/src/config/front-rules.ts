@@ -309,7 +309,7 @@ const actions = z.strictObject({
     .strictObject({
       records: z.array(z.string()).default([]).meta({
         description:
-          "Records in zone file form with owner @, such as `@ 300 A 192.0.2.1`. None of the asked type: NODATA.",
+          "Records in zone file form with owner @, such as `@ 300 A 192.0.2.1`. None of the asked type: NODATA. What an alias leads to is asked in the first pool, and both are the answer.",
       }),
       rcode: text(tryParseRcode, "NXDOMAIN").default("NOERROR").meta({ description: "Response code." }),
       ttl: duration()

@@ -20,6 +20,7 @@ import {
   RRClass,
   RRType,
   rdataToText,
+  recordToText,
   tryDecodeMessage,
   tryReadExtendedError,
   tryReadKeepalive,
@@ -437,6 +438,63 @@ test("where too many queries wait an answer of a rule does not wait with them", 
   assert.ok(isLater(ask()));
   assert.ok(ask() instanceof Uint8Array);
   assert.equal(service.pending, 1);
+});
+
+const ALIAS: Partial<Verdict> = {
+  end: "answer",
+  errors: [{ code: EdeCode.ForgedAnswer, text: "" }],
+  answer: {
+    rcode: Rcode.NoError,
+    answers: [parseRecord("www.example. 60 IN CNAME garden.test.")],
+    authorities: [],
+    ttl: 60,
+    target: parseName("garden.test."),
+  },
+};
+
+function recordsOf({ answers }: Message): string[] {
+  return answers.map((record) => recordToText(record).replaceAll("\t", " "));
+}
+
+// Stubs do not ask for what an alias leads to: whoever was sent to a walled garden, or to a safe search, got no address.
+test("an alias from a rule is followed at a backend, and then in the cache", async () => {
+  const { ask, first, service } = open({ verdict: ALIAS });
+  const answer = ask(queryOctets({ edns: makeEdns({ options: [makePadding(1)] }) }));
+  assert.ok(isLater(answer));
+  assert.equal(first.asked[0]?.question.name.toString(), "garden.test.");
+  first.reply({ edns: makeEdns(), authenticData: true });
+  const octets = await answer;
+  assert.equal((octets?.length ?? 0) % 468, 0, "as large as for any client");
+  const message = await decoded(octets);
+  const joined = ["WWW.Example. 60 IN CNAME garden.test.", "garden.test. 300 IN A 192.0.2.1"];
+  assert.deepEqual(recordsOf(message), joined);
+  assert.deepEqual(
+    [message.id, edeOf(message), message.authenticData],
+    [0x1234, EdeCode.ForgedAnswer, false],
+  );
+  assert.equal(message.questions[0]?.name.toString(), "WWW.Example.");
+  assert.deepEqual(recordsOf(await decoded(ask())), joined);
+  assert.deepEqual([first.asked.length, service.pending], [0, 0]);
+});
+
+test("an alias whose target does not exist says so, and one whose target nobody knows is SERVFAIL", async () => {
+  const { ask, first } = open({ verdict: ALIAS });
+  const before = ask();
+  first.reply({ rcode: Rcode.NXDomain, answers: [] });
+  const missing = await decoded(before);
+  assert.deepEqual([missing.rcode, missing.answers.length], [Rcode.NXDomain, 1]);
+  const failed = ask();
+  first.fail();
+  assert.deepEqual(
+    [(await decoded(failed)).rcode, (await decoded(failed)).answers.length],
+    [Rcode.ServFail, 0],
+  );
+});
+
+test("who asks without recursion gets the alias alone", async () => {
+  const { ask, first } = open({ verdict: ALIAS });
+  const message = await decoded(ask(queryOctets({ recursionDesired: false })));
+  assert.deepEqual([message.answers.length, first.asked.length], [1, 0]);
 });
 
 // A copy for a pool on trial took the packet cache away from all whose queries were copied.

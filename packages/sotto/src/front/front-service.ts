@@ -14,6 +14,7 @@ import {
   MESSAGE_OCTETS_MAX,
   MessageView,
   makeMessage,
+  type Name,
   Rcode,
   rrTypeToText,
   setUint16,
@@ -30,6 +31,7 @@ import {
   QueryGate,
   type QueryGateOptions,
 } from "../server/index.ts";
+import { joinAnswers, makeTargetQuery, TARGET_CHANNEL } from "./alias-answer.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
 import type { ForwardOutcome } from "./backends/index.ts";
@@ -130,6 +132,8 @@ export class FrontService implements PassedQueryHost {
       const subject = this.#subjectOf(channel, listener);
       const verdict = this.#options.rules.judge(subject);
       if (verdict.loggedBy.length > 0) this.#log(verdict, channel);
+      const alias = verdict.answer?.target;
+      if (alias !== undefined && this.#view.recursionDesired) return this.#follow(verdict, alias, channel);
       const ended = this.#end(verdict, channel);
       if (ended === OPEN) return this.#goOn(verdict, channel);
       if (verdict.tees.length > 0) this.#tee(verdict);
@@ -192,6 +196,41 @@ export class FrontService implements PassedQueryHost {
       channel,
       finishedResponse(base, view, channel, 0, errors, this.#gate.cookies),
     );
+  }
+
+  /** An alias from a rule with what its target's answer is. */
+  #follow(verdict: Verdict, target: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
+    if (verdict.tees.length > 0) this.#tee(verdict);
+    const { answer, errors, delayMs } = verdict;
+    if (this.#pending >= this.#pendingMax || answer === undefined)
+      return this.#gate.refuse("failed", this.#view, channel, Rcode.ServFail, TOO_BUSY);
+    const view = this.#keepView();
+    const query = new PassedQuery(
+      {
+        pool: this.#pool,
+        view: makeTargetQuery(view, target),
+        channel: TARGET_CHANNEL,
+        edits: keptEdits(verdict.edits),
+        delayMs,
+        mayShare: !isPersonal(view, verdict.edits, this.#pool.passedOptions),
+      },
+      this,
+    );
+    this.#pending++;
+    if (delayMs === 0) this.#askAnew(query);
+    else this.#delay(delayMs, () => this.#askAnew(query));
+    const join = (reply: Answer): Answer => {
+      try {
+        const joined = joinAnswers(view, answer, reply);
+        if (!joined.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, NO_TARGET);
+        const finished = finishedResponse(joined.value, view, channel, 0, errors, this.#gate.cookies);
+        return this.#gate.count("answered", channel, finished);
+      } catch (error) {
+        return this.#bug("alias of a rule", error, view, channel);
+      }
+    };
+    // biome-ignore lint/suspicious/noThenProperty: listeners take promises, and this does for them what one would.
+    return { then: (call) => query.then((reply) => call(join(reply))) };
   }
 
   #goOn(verdict: Verdict, channel: QueryChannel): Answer | LaterAnswer {
@@ -282,7 +321,7 @@ export class FrontService implements PassedQueryHost {
   #wait(query: PassedQuery): Answer | LaterAnswer {
     this.#pending++;
     if (query.delayMs === 0) this.#ask(query);
-    else this.#delay(query.delayMs, () => this.#askLater(query));
+    else this.#delay(query.delayMs, () => this.#askAnew(query));
     return query;
   }
 
@@ -306,7 +345,7 @@ export class FrontService implements PassedQueryHost {
   }
 
   /** Somebody may have been answered the same meanwhile. */
-  #askLater(query: PassedQuery): void {
+  #askAnew(query: PassedQuery): void {
     const { pool, view, channel, mayShare } = query;
     const nowMs = this.#runtime.clock.nowMs();
     const hit = mayShare ? pool.cache?.find(view, nowMs) : undefined;
@@ -502,5 +541,8 @@ const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no 
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const NO_TRANSFER: readonly ExtendedError[] = [
   { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },
+];
+const NO_TARGET: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "what the answer of a rule leads to cannot be found out" },
 ];
 const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];

@@ -100,6 +100,7 @@ test("action answer: an alias answers all types", () => {
   assert.deepEqual(verdict.answer?.answers.map(recordToText), [
     "www.example.\t60\tIN\tCNAME\tgarden.example.",
   ]);
+  assert.equal(verdict.answer?.target?.toString(), "garden.example.");
 });
 
 test("action policy: does what the list says that the name was found in", () => {
@@ -269,7 +270,7 @@ test("a set is replaced while rules stay, and only by one of its kind", () => {
   assert.equal(rules.judge(subjectOf({ name: "b.example." })).end, "pass");
   rules.replaceSet("ads", namesOf("b.example\nc.example\n"));
   assert.equal(rules.judge(subjectOf({ name: "b.example." })).end, "drop");
-  assert.deepEqual(rules.counters.sets, [{ name: "ads", entries: 2 }]);
+  assert.deepEqual(rules.counters.sets, [{ name: "ads", entries: 2, bad: 0, unsupported: 0 }]);
   assert.throws(() => rules.replaceSet("other", namesOf("")), /no set of names called "other"/);
 });
 

@@ -11,7 +11,8 @@ export function frontStatusText(status: FrontStatus, paint: Paint): string {
 
 function headText({ queries, front, connections, pending, patience, rules }: FrontStatus): string {
   const sum = (outcome: keyof (typeof queries)["udp"]): number =>
-    Object.values(queries).reduce((count, row) => count + row[outcome], 0);
+    // Those of our own are parts of others.
+    Object.entries(queries).reduce((count, [way, row]) => count + (way === "internal" ? 0 : row[outcome]), 0);
   const fromCache = sum("answered from cache");
   const answered = sum("answered") + fromCache;
   const counts = [
