@@ -47,7 +47,7 @@ export class FrontRules {
       JSON.stringify(config.clients);
     const guard =
       isSameGuard && before !== undefined ? before.set.guard : new ClientGuard(config.clients, runtime);
-    return new FrontRules(config, sets, pools, guard, runtime);
+    return new FrontRules(config, sets, pools, guard, before?.set.counters, runtime);
   }
 
   private constructor(
@@ -55,6 +55,7 @@ export class FrontRules {
     sets: ReadonlyMap<string, LoadedSet>,
     pools: Pools,
     guard: ClientGuard,
+    counted: RuleCounters | undefined,
     runtime: Runtime,
   ) {
     this.#config = config;
@@ -68,6 +69,7 @@ export class FrontRules {
           isSaturated: (pool) => pools.byName.get(pool)?.backends.isSaturated === true,
         },
         guard,
+        counted,
       },
       runtime,
     );

@@ -263,6 +263,19 @@ test("limits of clients stand before all rules", () => {
   assert.equal(rules.explain(subjectOf())[1]?.result, "not reached");
 });
 
+// The page of the front end began anew for rules at each reload, and went on for everything else.
+test("rules of the same names go on counting after a reload", () => {
+  const before = ruleSetOf([always({ kind: "log" })]);
+  before.judge(subjectOf());
+  const other = { ...always({ kind: "log" }), name: "other" };
+  const rules = ruleSetOf([always({ kind: "drop" }), other], { counted: before.counters });
+  rules.judge(subjectOf());
+  assert.deepEqual(rules.counters.rules, [
+    { name: "always", matches: 2, ended: 1 },
+    { name: "other", matches: 0, ended: 0 },
+  ]);
+});
+
 test("a set is replaced while rules stay, and only by one of its kind", () => {
   const rules = ruleSetOf([dropWhen({ kind: "names", sets: ["ads"], exact: [], suffixes: [] })], {
     sets: { ads: namesOf("a.example\n") },

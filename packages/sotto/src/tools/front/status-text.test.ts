@@ -30,6 +30,16 @@ test("queries over limits, of banned clients, delayed and copied ones are told w
   assert.match(text, /4 delayed, 5 copies$/m);
 });
 
+test("messages that are no good queries are told, too", () => {
+  const row = { answered: 1, "answered from cache": 2, refused: 3, dropped: 4, failed: 5 };
+  const usual = { ...row, malformed: 0, "not implemented": 0, bug: 0 };
+  const queries = { udp: { ...usual, malformed: 6, "not implemented": 7 }, tcp: usual, internal: usual };
+  assert.match(
+    textOf({ queries }),
+    /^queries {3}6 answered \(4 from cache\), 6 refused, 8 dropped, 10 failed, 6 malformed, 7 not implemented$/m,
+  );
+});
+
 test("a set tells how many of its lines are left out, and why a change is not in force", () => {
   const set = { name: "ads", entries: 7, bad: 1, unsupported: 2, problem: undefined };
   const sets = [

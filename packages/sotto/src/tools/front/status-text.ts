@@ -20,6 +20,7 @@ function headText({ queries, front, connections, pending, patience, rules }: Fro
     `${sum("refused")} refused`,
     `${sum("dropped")} dropped`,
     `${sum("failed")} failed`,
+    ...UNUSUAL.flatMap((outcome) => (sum(outcome) === 0 ? [] : [`${sum(outcome)} ${NAMES[outcome]}`])),
     ...(front.stale === 0 ? [] : [`${front.stale} stale`]),
     ...(front.delayed === 0 ? [] : [`${front.delayed} delayed`]),
     ...(front.teed === 0 ? [] : [`${front.teed} copies`]),
@@ -32,6 +33,14 @@ function headText({ queries, front, connections, pending, patience, rules }: Fro
   const timers = patience === 1 ? "" : `; timers at ${Math.round(100 * patience)} % because of load`;
   return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}${limits}`;
 }
+
+/** Told where there are some. */
+const UNUSUAL = ["malformed", "not implemented", "bug"] as const;
+const NAMES = {
+  malformed: "malformed",
+  "not implemented": "not implemented",
+  bug: "because of bugs",
+} as const;
 
 const STATES: Readonly<Record<string, readonly [symbol: string, style: Style]>> = {
   up: ["✓", "green"],
