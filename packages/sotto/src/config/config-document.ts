@@ -1,5 +1,5 @@
 /** A configuration file as YAML with positions, so that whatever is wrong with a setting is told with its line. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Parsed } from "@sotto/dns/wire";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
@@ -33,6 +33,18 @@ export function readConfigText(file: string): Parsed<string> {
       ok: false,
       problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     };
+  }
+}
+
+/** Why a file that the configuration names cannot be read; what is in it is looked at when it is loaded. */
+export function problemOfFile(file: string): string | undefined {
+  try {
+    const status = statSync(file, { throwIfNoEntry: false });
+    if (status === undefined) return "no such file or directory";
+    // A pipe would have to be waited for, and cannot be read twice.
+    return status.isFile() ? undefined : "it is no file";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

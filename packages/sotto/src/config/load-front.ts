@@ -1,5 +1,4 @@
 /** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
-import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { lintUpstream } from "@sotto/dns/stub";
 import {
@@ -23,6 +22,7 @@ import {
   type ConfigDocument,
   type ConfigProblem,
   parseConfigDocument,
+  problemOfFile,
   readConfigText,
 } from "./config-document.ts";
 import { frontSchema } from "./explain.ts";
@@ -157,19 +157,11 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
     ),
   };
   for (const [i, { file }] of config.sets.entries()) {
-    const why = file === undefined ? undefined : unreadable(file);
+    const why = file === undefined ? undefined : problemOfFile(file);
     if (why !== undefined)
       report(["sets", i, "file"], `${checked.sets[i]?.file ?? ""} cannot be read: ${why}`);
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
-}
-
-/** Why there is nothing to be read; what is in it is looked at when it is loaded. */
-function unreadable(file: string): string | undefined {
-  const status = statSync(file, { throwIfNoEntry: false });
-  if (status === undefined) return "no such file or directory";
-  // A pipe would have to be waited for, and cannot be read twice.
-  return status.isFile() ? undefined : "it is no file";
 }
 
 function checkNames(names: readonly string[], report: (index: number, message: string) => void): void {
