@@ -340,7 +340,7 @@ const actions = z.strictObject({
     }),
   delay: duration()
     .optional()
-    .meta({ description: "Answers later, whatever the answer is; all rules together at most 5s." }),
+    .meta({ description: "Answers later, whatever the answer is; all rules together at most 5s, and for at most half of the 50,000 queries that can wait." }),
   "set-options": z
     .array(
       z.strictObject({

@@ -497,6 +497,18 @@ test("who asks without recursion gets the alias alone", async () => {
   assert.deepEqual([message.answers.length, first.asked.length], [1, 0]);
 });
 
+// Whoever is slowed down would have taken all places, and everybody else got SERVFAIL.
+test("delays take half of the places, and what comes then is not delayed", async () => {
+  const verdict = { end: "refuse", rcode: Rcode.Refused, delayMs: 700 } as const;
+  const { ask, service, world } = open({ verdict, pendingMax: 4 });
+  const later = [ask(), ask()];
+  assert.ok(later.every(isLater));
+  assert.ok(ask() instanceof Uint8Array);
+  await world.clock.advance(700);
+  assert.equal(service.pending, 0);
+  assert.ok(isLater(ask()), "there is room again");
+});
+
 // A copy for a pool on trial took the packet cache away from all whose queries were copied.
 test("a query of which a copy is made is answered from the cache all the same", async () => {
   const { ask, first, second } = open({ verdict: { tees: ["second"] } });

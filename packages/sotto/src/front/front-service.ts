@@ -90,6 +90,8 @@ export class FrontService implements PassedQueryHost {
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
   readonly #subject: Writable<RuleSubject>;
   #pending = 0;
+  /** Of those that wait, who waits for time to pass. */
+  #delayed = 0;
   #whenIdle: (() => void)[] = [];
 
   /** Throws a RangeError without pools. */
@@ -137,7 +139,8 @@ export class FrontService implements PassedQueryHost {
       const ended = this.#end(verdict, channel);
       if (ended === OPEN) return this.#goOn(verdict, channel);
       if (verdict.tees.length > 0) this.#tee(verdict);
-      return verdict.delayMs === 0 || ended === undefined ? ended : this.#later(ended, verdict.delayMs);
+      const delayMs = this.#delayOf(verdict);
+      return delayMs === 0 || ended === undefined ? ended : this.#later(ended, delayMs);
     } catch (error) {
       return this.#bug("front service", error, view, channel);
     }
@@ -199,20 +202,22 @@ export class FrontService implements PassedQueryHost {
   }
 
   /** An alias from a rule with what its target's answer is. */
-  #follow(verdict: Verdict, target: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
+  #follow(verdict: Verdict, alias: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
     if (verdict.tees.length > 0) this.#tee(verdict);
-    const { answer, errors, delayMs } = verdict;
+    const { answer, errors } = verdict;
+    const delayMs = this.#delayOf(verdict);
     if (this.#pending >= this.#pendingMax || answer === undefined)
       return this.#gate.refuse("failed", this.#view, channel, Rcode.ServFail, TOO_BUSY);
     const view = this.#keepView();
+    const target = makeTargetQuery(view, alias);
     const query = new PassedQuery(
       {
         pool: this.#pool,
-        view: makeTargetQuery(view, target),
+        view: target,
         channel: TARGET_CHANNEL,
         edits: keptEdits(verdict.edits),
         delayMs,
-        mayShare: !isPersonal(view, verdict.edits, this.#pool.passedOptions),
+        mayShare: !isPersonal(target, verdict.edits, this.#pool.passedOptions),
       },
       this,
     );
@@ -241,13 +246,13 @@ export class FrontService implements PassedQueryHost {
     if (isTransfer(view)) return this.#transfer(pool, channel);
     if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
     if (verdict.tees.length > 0) this.#tee(verdict);
-    if (verdict.delayMs === 0 && mayShare) {
+    const delayMs = this.#delayOf(verdict);
+    if (delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
     }
     if (this.#pending >= this.#pendingMax)
       return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
-    const { delayMs } = verdict;
     const parts = {
       pool,
       view: this.#keepView(),
@@ -325,9 +330,19 @@ export class FrontService implements PassedQueryHost {
     return query;
   }
 
+  /** Nobody who shall wait keeps places from those who need not: with half of them taken by delays the next is none. */
+  #delayOf({ delayMs }: Verdict): number {
+    return this.#delayed * 2 < this.#pendingMax ? delayMs : 0;
+  }
+
   #delay(delayMs: number, then: () => void): void {
     this.counters.delayed++;
-    this.#runtime.clock.startTimer("front delay", delayMs, then, true);
+    this.#delayed++;
+    const over = (): void => {
+      this.#delayed--;
+      then();
+    };
+    this.#runtime.clock.startTimer("front delay", delayMs, over, true);
   }
 
   /** An answer that needs no backend and is delayed; at once where too many queries wait. */
