@@ -15,10 +15,25 @@ import {
   Rcode,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
-import type { LocalAnswer } from "./rules/index.ts";
+import { isPersonal } from "./backend-query.ts";
+import type { FrontPool } from "./front-pool.ts";
+import type { PassedQueryParts } from "./passed-query.ts";
+import type { LocalAnswer, Verdict } from "./rules/index.ts";
 
-/** The question for the target, in octets of its own, as if a client had sent it that wants no more than the answer. */
-export function makeTargetQuery(view: MessageView, target: Name): MessageView {
+/** A query for the target in the place of the client's. Its answer is for all, but for what rules have set. */
+export function targetQueryParts(
+  view: MessageView,
+  target: Name,
+  pool: FrontPool,
+  edits: Verdict["edits"],
+): Omit<PassedQueryParts, "delayMs"> {
+  const query = makeTargetQuery(view, target);
+  const mayShare = !isPersonal(query, edits, pool.passedOptions);
+  return { pool, view: query, channel: TARGET_CHANNEL, edits, mayShare };
+}
+
+/** In octets of its own, as if a client had sent it that wants no more than the answer. */
+function makeTargetQuery(view: MessageView, target: Name): MessageView {
   const { recursionDesired, checkingDisabled, dnssecOk, qtype, qclass } = view;
   const query = new MessageView();
   query.reset(
@@ -61,7 +76,7 @@ export function joinAnswers(
 }
 
 /** Over it the query for a target comes: from nobody, and whatever its size the answer has room. */
-export const TARGET_CHANNEL: QueryChannel = {
+const TARGET_CHANNEL: QueryChannel = {
   origin: { transport: "internal", remote: undefined, local: undefined, security: undefined },
   keepaliveUnits: () => undefined,
 };

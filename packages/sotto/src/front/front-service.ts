@@ -31,7 +31,8 @@ import {
   QueryGate,
   type QueryGateOptions,
 } from "../server/index.ts";
-import { joinAnswers, makeTargetQuery, TARGET_CHANNEL } from "./alias-answer.ts";
+import { joinAnswers, targetQueryParts } from "./alias-answer.ts";
+import { AnswerDelays } from "./answer-delays.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
 import type { ForwardOutcome } from "./backends/index.ts";
@@ -87,11 +88,10 @@ export class FrontService implements PassedQueryHost {
   #view = new MessageView();
   readonly #replies = new BackendReplyReader();
   readonly #transfers: FrontTransfers;
+  readonly #delays: AnswerDelays;
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
   readonly #subject: Writable<RuleSubject>;
   #pending = 0;
-  /** Of those that wait, who waits for time to pass. */
-  #delayed = 0;
   #whenIdle: (() => void)[] = [];
 
   /** Throws a RangeError without pools. */
@@ -103,6 +103,7 @@ export class FrontService implements PassedQueryHost {
     this.#gate = new QueryGate({ ...options, takesTransfers: true }, runtime.clock);
     this.#transfers = new FrontTransfers(options.transfers, runtime);
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
+    this.#delays = new AnswerDelays(this.#pendingMax, runtime.clock);
     this.#runtime = runtime;
     this.#subject = { view: this.#view, origin: NOBODY, listener: "", nowMs: 0, wallMs: 0 };
   }
@@ -139,7 +140,7 @@ export class FrontService implements PassedQueryHost {
       const ended = this.#end(verdict, channel);
       if (ended === OPEN) return this.#goOn(verdict, channel);
       if (verdict.tees.length > 0) this.#tee(verdict);
-      const delayMs = this.#delayOf(verdict);
+      const delayMs = this.#delays.lengthOf(verdict.delayMs);
       return delayMs === 0 || ended === undefined ? ended : this.#later(ended, delayMs);
     } catch (error) {
       return this.#bug("front service", error, view, channel);
@@ -205,22 +206,12 @@ export class FrontService implements PassedQueryHost {
   #follow(verdict: Verdict, alias: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
     if (verdict.tees.length > 0) this.#tee(verdict);
     const { answer, errors } = verdict;
-    const delayMs = this.#delayOf(verdict);
+    const delayMs = this.#delays.lengthOf(verdict.delayMs);
     if (this.#pending >= this.#pendingMax || answer === undefined)
       return this.#gate.refuse("failed", this.#view, channel, Rcode.ServFail, TOO_BUSY);
     const view = this.#keepView();
-    const target = makeTargetQuery(view, alias);
-    const query = new PassedQuery(
-      {
-        pool: this.#pool,
-        view: target,
-        channel: TARGET_CHANNEL,
-        edits: keptEdits(verdict.edits),
-        delayMs,
-        mayShare: !isPersonal(target, verdict.edits, this.#pool.passedOptions),
-      },
-      this,
-    );
+    const asked = targetQueryParts(view, alias, this.#pool, keptEdits(verdict.edits));
+    const query = new PassedQuery({ ...asked, delayMs }, this);
     this.#pending++;
     if (delayMs === 0) this.#askAnew(query);
     else this.#delay(delayMs, () => this.#askAnew(query));
@@ -246,7 +237,7 @@ export class FrontService implements PassedQueryHost {
     if (isTransfer(view)) return this.#transfer(pool, channel);
     if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
     if (verdict.tees.length > 0) this.#tee(verdict);
-    const delayMs = this.#delayOf(verdict);
+    const delayMs = this.#delays.lengthOf(verdict.delayMs);
     if (delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
@@ -330,19 +321,9 @@ export class FrontService implements PassedQueryHost {
     return query;
   }
 
-  /** Nobody who shall wait keeps places from those who need not: with half of them taken by delays the next is none. */
-  #delayOf({ delayMs }: Verdict): number {
-    return this.#delayed * 2 < this.#pendingMax ? delayMs : 0;
-  }
-
   #delay(delayMs: number, then: () => void): void {
     this.counters.delayed++;
-    this.#delayed++;
-    const over = (): void => {
-      this.#delayed--;
-      then();
-    };
-    this.#runtime.clock.startTimer("front delay", delayMs, over, true);
+    this.#delays.start(delayMs, then);
   }
 
   /** An answer that needs no backend and is delayed; at once where too many queries wait. */
