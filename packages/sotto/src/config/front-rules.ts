@@ -338,9 +338,10 @@ const actions = z.strictObject({
     .meta({
       description: "Ends the walk for clients that ask more than this; for others the next rule is asked.",
     }),
-  delay: duration()
-    .optional()
-    .meta({ description: "Answers later, whatever the answer is; all rules together at most 5s, and for at most half of the 50,000 queries that can wait." }),
+  delay: duration().optional().meta({
+    description:
+      "Answers later, whatever the answer is; all rules together at most 5s, and for at most half of the 50,000 queries that can wait.",
+  }),
   "set-options": z
     .array(
       z.strictObject({
