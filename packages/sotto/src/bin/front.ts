@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { frontCommands, type RunningFront, startFront } from "../compose/index.ts";
+import { checkFrontSets, frontCommands, type RunningFront, startFront } from "../compose/index.ts";
 import {
   effectiveSettings,
   frontReference,
@@ -21,7 +21,7 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
   sotto front --config FILE [--socket PATH]
                         run
   sotto front check FILE
-                        check the file
+                        check the file and the sets that it names
   sotto front show --config FILE
                         what the file means, with all defaults
   sotto front show --reference | --schema
@@ -29,7 +29,8 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
   sotto front status [--config FILE | --socket PATH] [--json] [--watch]
                         backends, rules and answers of the running front end
   sotto front explain --config FILE NAME [TYPE] [--client ADDRESS] [--transport udp|tcp|tls|https] [--listener NAME]
-                      [+dnssec] [+cd] [+nord] [--json]
+                      [--tls-version TLSv1.2|TLSv1.3] [--alpn PROTOCOL] [--at YYYYMMDDHHMMSS] [--json] [+dnssec] [+cd] [+ad]
+                      [+nord] [+noedns] [+bufsize=OCTETS] [+ednsopt=CODE:HEX] [+subnet=PREFIX]
                         which rule would match this query, and why the others do not
   sotto front drain POOL BACKEND | resume POOL BACKEND [--config FILE | --socket PATH]
                         take a backend out of use, and back
@@ -50,10 +51,7 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
   const { command, words, config } = read;
   switch (command) {
     case "check":
-      return withFile(words[0] ?? config, io, () => {
-        io.stdout.write(`${words[0] ?? config}: ok\n`);
-        return ExitCode.Ok;
-      });
+      return withFile(words[0] ?? config, io, (loaded) => check(words[0] ?? config ?? "", loaded, io));
     case "show":
       if (read.reference || read.schema) {
         io.stdout.write(read.schema ? `${JSON.stringify(frontSchema(), null, 2)}\n` : frontReference());
@@ -78,6 +76,15 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
     default:
       return usage(io);
   }
+}
+
+async function check(file: string, { config }: Loaded, io: ProgramIo): Promise<number> {
+  const { problems, warnings } = await checkFrontSets(config, nodeRuntime());
+  for (const warning of warnings) io.stderr.write(`${warning} (warning)\n`);
+  for (const problem of problems) io.stderr.write(`${problem}\n`);
+  if (problems.length > 0) return ExitCode.Failed;
+  io.stdout.write(`${file}: ok\n`);
+  return ExitCode.Ok;
 }
 
 function usage(io: ProgramIo): Promise<number> {
@@ -176,6 +183,9 @@ interface Arguments {
   readonly listener: string | undefined;
   readonly zone: string | undefined;
   readonly all: boolean;
+  readonly tlsVersion: string | undefined;
+  readonly alpn: string | undefined;
+  readonly at: string | undefined;
   readonly reference: boolean;
   readonly schema: boolean;
   readonly json: boolean;
@@ -197,6 +207,9 @@ function readArguments(args: readonly string[]): Arguments | undefined {
         listener: { type: "string" },
         zone: { type: "string" },
         all: { type: "boolean" },
+        "tls-version": { type: "string" },
+        alpn: { type: "string" },
+        at: { type: "string" },
         reference: { type: "boolean" },
         schema: { type: "boolean" },
         json: { type: "boolean" },
@@ -205,9 +218,19 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       },
     });
     const [command, ...words] = positionals;
-    const { config, socket, client, transport, listener, zone } = values;
+    const { config, socket, client, transport, listener, zone, alpn, at } = values;
     const { reference = false, schema = false, json = false, watch = false, help = false } = values;
-    const texts = { config, socket, client, transport, listener, zone };
+    const texts = {
+      config,
+      socket,
+      client,
+      transport,
+      listener,
+      zone,
+      alpn,
+      at,
+      tlsVersion: values["tls-version"],
+    };
     return { command, words, ...texts, all: values.all === true, reference, schema, json, watch, help };
   } catch {
     return undefined;

@@ -1,18 +1,16 @@
 /** The access control of a front end as it is configured: limits of clients, rules, and sets whose files are watched. */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { FrontConfig, FrontSetConfig } from "../config/index.ts";
-import { ClientGuard, type LoadedSet, RuleSet } from "../front/index.ts";
+import { ClientGuard, type LoadedSet, type RuleCounters, RuleSet } from "../front/index.ts";
 import { FileWatch } from "../operations/index.ts";
 import { loadSet } from "./front-sets.ts";
 
 export interface FrontRulesStatus {
   readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
-  readonly sets: readonly {
-    readonly name: string;
-    readonly entries: number;
+  readonly sets: readonly (RuleCounters["sets"][number] & {
     /** Why the last change of its file is not in force. */
     readonly problem: string | undefined;
-  }[];
+  })[];
   readonly clients: { readonly overLimit: number; readonly banned: number };
 }
 
@@ -49,7 +47,7 @@ export class FrontRules {
       JSON.stringify(config.clients);
     const guard =
       isSameGuard && before !== undefined ? before.set.guard : new ClientGuard(config.clients, runtime);
-    return new FrontRules(config, sets, pools, guard, runtime);
+    return new FrontRules(config, sets, pools, guard, before?.set.counters, runtime);
   }
 
   private constructor(
@@ -57,6 +55,7 @@ export class FrontRules {
     sets: ReadonlyMap<string, LoadedSet>,
     pools: Pools,
     guard: ClientGuard,
+    counted: RuleCounters | undefined,
     runtime: Runtime,
   ) {
     this.#config = config;
@@ -70,6 +69,7 @@ export class FrontRules {
           isSaturated: (pool) => pools.byName.get(pool)?.backends.isSaturated === true,
         },
         guard,
+        counted,
       },
       runtime,
     );
@@ -78,14 +78,15 @@ export class FrontRules {
       // One after the other: an older list must not end up in the place of a newer one. And one that waits is enough for all changes until it begins.
       let renewed: Promise<void> = Promise.resolve();
       let oneWaits = false;
-      const watch = new FileWatch(runtime.clock, () => {
+      const renew = (): void => {
         if (oneWaits) return;
         oneWaits = true;
         renewed = renewed.then(() => {
           oneWaits = false;
           return this.#renew(set);
         });
-      });
+      };
+      const watch = new FileWatch(runtime.clock, renew, REST_MS);
       watch.watch([set.file], config.watchSetsMs);
       return [watch];
     });
@@ -105,11 +106,20 @@ export class FrontRules {
     for (const watch of this.#watches) watch.stop();
   }
 
+  #entriesOf(name: string): number {
+    return this.set.counters.sets.find((set) => set.name === name)?.entries ?? 0;
+  }
+
   /** What is broken is told and not used: the next change is looked at again. */
   async #renew(config: FrontSetConfig): Promise<void> {
     const { name } = config;
     try {
       const loaded = await loadSet(config, this.#runtime);
+      if (loaded.report.lines === 0 && this.#entriesOf(name) > 0)
+        throw new DnsError(
+          "ERR_CONFIG",
+          `set ${JSON.stringify(name)}: ${config.file} is empty, as a list is before it is written; if it shall have no entries, put a comment into it`,
+        );
       this.set.replaceSet(name, loaded);
       this.#problems.delete(name);
       tellReport(config, loaded, this.#runtime);
@@ -121,10 +131,14 @@ export class FrontRules {
   }
 }
 
-/** What was read, and what of it was not understood. */
+/** What was read, and what of it was not understood or is not done: of that, too, somebody believes that it is in force. */
 function tellReport({ name, file }: FrontSetConfig, { report }: LoadedSet, { events }: Runtime): void {
-  const entries = "names" in report ? report.names : report.prefixes;
-  events.publish("front.set.loaded", { set: name, file, entries, bad: report.bad });
-  if (report.bad > 0)
-    events.publish("front.set.bad-lines", { set: name, bad: report.bad, problems: report.problems });
+  const { bad, problems } = report;
+  const [entries, unsupported] =
+    "names" in report ? [report.names, report.unsupported] : [report.prefixes, 0];
+  events.publish("front.set.loaded", { set: name, file, entries, bad, unsupported });
+  if (bad + unsupported > 0) events.publish("front.set.bad-lines", { set: name, bad, unsupported, problems });
 }
+
+/** Lists are written in pieces: nothing is read while somebody writes. */
+const REST_MS = 1000;

@@ -23,6 +23,7 @@ import {
   type ConfigDocument,
   type ConfigProblem,
   parseConfigDocument,
+  problemOfFile,
   readConfigText,
 } from "./config-document.ts";
 import { frontSchema } from "./explain.ts";
@@ -170,6 +171,11 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
         `is where listener ${itself.name} is: queries would come back here`,
       );
     }
+  for (const [i, { file }] of config.sets.entries()) {
+    const why = file === undefined ? undefined : problemOfFile(file);
+    if (why !== undefined)
+      report(["sets", i, "file"], `${checked.sets[i]?.file ?? ""} cannot be read: ${why}`);
+  }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
 }
 

@@ -17,6 +17,7 @@ export {
   type LoadedSet,
   loadAddressSet,
   NameListReader,
+  type RuleCounters,
   RuleSet,
   type RuleStep,
 } from "./rules/index.ts";

@@ -10,7 +10,7 @@ import { allHold, makeMatchers } from "./make-matcher.ts";
 import { endOverLimit, makeStep, type Step } from "./make-step.ts";
 import { OpenVerdict } from "./open-verdict.ts";
 import { canEnd, type Rule } from "./rule.ts";
-import { type LoadedSet, RuleSets } from "./rule-sets.ts";
+import { type LoadedSet, RuleSets, type SetSize } from "./rule-sets.ts";
 import type { Matcher, SelectorContext } from "./selector.ts";
 import type { PoolStates, RuleStep, RuleSubject, Verdict } from "./verdict.ts";
 import { Walk } from "./walk.ts";
@@ -22,12 +22,14 @@ export interface RuleSetOptions {
   readonly pools: PoolStates;
   /** Limits of each client, which outlive a set of rules; absent: none, but rules may ban. */
   readonly guard?: ClientGuard | undefined;
+  /** What has been counted before a reload: rules of the same names go on with it. */
+  readonly counted?: RuleCounters | undefined;
 }
 
-/** What has happened since the rules were made. */
+/** What has happened since the rules were made, or rules of the same names before them. */
 export interface RuleCounters {
   readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
-  readonly sets: readonly { readonly name: string; readonly entries: number }[];
+  readonly sets: readonly SetSize[];
 }
 
 interface ReadyRule {
@@ -54,12 +56,14 @@ export class RuleSet {
     this.guard = options.guard ?? new ClientGuard(NO_LIMITS, runtime);
     this.#sets = new RuleSets(options.sets);
     const { pools } = options;
+    const counted = new Map(options.counted?.rules.map((rule) => [rule.name, rule]));
     this.#rules = options.rules.map(({ name, when, actions: given }) => {
       const wantsPolicy = given.some(({ kind }) => kind === "policy");
       const context: SelectorContext = { sets: this.#sets, pools, runtime, wantsPolicy };
       const actions = [...given].sort((a, b) => Number(canEnd(a)) - Number(canEnd(b)));
       const steps = actions.map((action) => makeStep(action, { guard: this.guard, runtime, rule: name }));
-      return { name, matchers: makeMatchers(when, context), steps, matches: 0, ended: 0 };
+      const { matches = 0, ended = 0 } = counted.get(name) ?? {};
+      return { name, matchers: makeMatchers(when, context), steps, matches, ended };
     });
   }
 

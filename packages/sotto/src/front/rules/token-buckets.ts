@@ -65,7 +65,7 @@ export class TokenBuckets {
     const tokenMs = 1000 / (perSecond * factor);
     const fullAtMs = Math.max(nowMs, this.#fullAtMs[slot] ?? nowMs);
     // Missing tokens must leave one of them.
-    const isThere = fullAtMs - nowMs <= (burst * factor - 1) * tokenMs + ROUNDING_MS;
+    const isThere = fullAtMs - nowMs <= (most(burst, factor) - 1) * tokenMs + ROUNDING_MS;
     if (isThere) this.#fullAtMs[slot] = fullAtMs + tokenMs;
     return isThere;
   }
@@ -74,9 +74,9 @@ export class TokenBuckets {
   peek(nowMs: number, factor = 1): number {
     const slot = this.#find();
     const { perSecond, burst } = this.#rate;
-    if (slot < 0) return burst * factor;
+    if (slot < 0) return most(burst, factor);
     const missingMs = Math.max(0, (this.#fullAtMs[slot] ?? nowMs) - nowMs);
-    return burst * factor - (missingMs / 1000) * perSecond * factor;
+    return most(burst, factor) - (missingMs / 1000) * perSecond * factor;
   }
 
   #find(): number {
@@ -104,6 +104,11 @@ export class TokenBuckets {
     this.#fullAtMs[fullest] = FULL;
     return fullest;
   }
+}
+
+/** Tokens of a full bucket: with less than one nothing would ever be allowed. */
+function most(burst: number, factor: number): number {
+  return Math.max(1, burst * factor);
 }
 
 /** Spreads what came last over all bits. */
