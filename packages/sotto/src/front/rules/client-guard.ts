@@ -95,7 +95,7 @@ export class ClientGuard {
     const untilMs = this.bans.ban(address, bits, terms, nowMs);
     if (this.bans.banned === before || !this.#runtime.events.wants(BANNED)) return;
     const last = this.bans.lastBanned;
-    this.#runtime.events.publish(BANNED, { client: last, forMs: untilMs - nowMs, why });
+    this.#runtime.events.publish(BANNED, { client: last, forMs: Math.round(untilMs - nowMs), why });
   }
 }
 
