@@ -38,6 +38,18 @@ log: { format: json }
   const good = `[{ name: ads, when: { name: { suffixes: [ads.example] } }, then: { refuse: { ede: 15 } } }]`;
   writeFileSync(file, text(good));
   assert.deepEqual(run("check", file), { code: 0, out: `${file}: ok\n`, err: "" });
+  // It called files good with which no start was possible.
+  const list = join(folder, "ads.txt");
+  writeFileSync(list, "<html>\n<p>no list here</p>\n");
+  const withSet = join(folder, "sets.yaml");
+  writeFileSync(withSet, `${text("[]")}sets: [{ name: ads, kind: names, file: ads.txt }]\n`);
+  const refused = run("check", withSet);
+  assert.deepEqual([refused.code, refused.out], [2, ""]);
+  assert.match(refused.err, /set "ads": .*ads\.txt is no list of format domains/);
+  writeFileSync(list, "ads.example\nbücher.example\n");
+  const warned = run("check", withSet);
+  assert.deepEqual([warned.code, warned.out], [0, `${withSet}: ok\n`]);
+  assert.match(warned.err, /ads\.txt:2: .* is not a name.*\(warning\)/);
   assert.match(run("show", "--config", file).out, /choice: least-outstanding/);
   const explained = run("explain", "--config", file, "x.ads.example", "AAAA", "--client", "192.0.2.7");
   assert.equal(explained.code, 0, explained.err);
@@ -68,6 +80,10 @@ log: { format: json }
   assert.match(run("status", "--config", file).out, /two is draining/);
   assert.match(run("drain", "main", "three", "--config", file).err, /pool main has no backend "three"/);
   assert.equal(run("resume", "main", "two", "--config", file).code, 0);
+  assert.match(run("flush", "--all", "--config", file).out, /^\{"replies":\d+\}$/m);
+  assert.match(run("flush", "--zone", "example", "--config", file).out, /replies/);
+  assert.match(run("flush", "--config", file).err, /a name is missing/);
+  assert.match(run("reload", "--config", file).out, /"changes"/);
   const parsed = JSON.parse(run("status", "--json", "--config", file).out) as {
     pools: { backends: object[] }[];
   };

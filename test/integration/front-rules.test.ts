@@ -389,6 +389,40 @@ test("action: options and client subnet towards backends", { timeout: 20_000 }, 
   assert.deepEqual(optionsOf("a.very.deep.name.example."), ["8 00011800c00002"]);
 });
 
+test("action: an alias is followed, also one of a policy zone", { timeout: 20_000 }, async (context) => {
+  const front = await startTestFront(
+    context,
+    `sets: [{ name: policy, kind: names, file: policy.rpz, format: rpz }]
+rules:
+  - { name: safe, when: { name: { exact: [search.test] } }, then: { answer: { records: ["@ 60 CNAME www.example."] } } }
+  - { name: policy, when: { name: { sets: [policy] } }, then: { policy: {} } }`,
+    { files: { "policy.rpz": "garden.test CNAME www.example.\na.very.deep CNAME *.name.example.\n" } },
+  );
+  for (const transport of ["udp", "tcp", "tls", "https"] as const)
+    for (const name of ["search.test.", "garden.test.", "a.very.deep."]) {
+      const message = await askFront(front, { name, transport });
+      assert.deepEqual([message?.rcode, addressIn(message)], [0, BACKEND_ADDRESS], `${name} ${transport}`);
+      assert.equal(message?.answers[0]?.owner.toString(), name);
+    }
+});
+
+test("action: what stands beside a refusal is done, too", { timeout: 20_000 }, async (context) => {
+  const events = new RecordedEvents();
+  const front = await startTestFront(
+    context,
+    "rules: [{ name: seen, when: { name: { exact: [www.example] } }, then: { log: true, tee: [second], delay: 60ms, refuse: {} } }]",
+    { events },
+  );
+  const beforeMs = performance.now();
+  assert.equal((await askFront(front, { transport: "https" }))?.rcode, Rcode.Refused);
+  assert.ok(performance.now() - beforeMs >= 59);
+  assert.deepEqual(events.named("front.query")[0]?.["rules"], ["seen"]);
+  assert.deepEqual(
+    [front.front.status.front.teed, front.backend.seen.some(({ name }) => name === "www.example.")],
+    [1, false],
+  );
+});
+
 test("action: log and tee", { timeout: 20_000 }, async (context) => {
   const events = new RecordedEvents();
   const front = await startTestFront(

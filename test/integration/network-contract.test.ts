@@ -61,13 +61,18 @@ function simulatedSubject(): Promise<Subject> {
   });
 }
 
-/** Listeners are its own, clients those of the portable engine. */
 const native = nativeRuntime();
+/** Each engine with the other one as its peer. */
+const portable = nodeRuntime().network;
+const nativeServer = { ...native, network: { ...native.network, connect: portable.connect } };
+const nativeClient = { ...native, network: { ...native.network, listen: portable.listen } };
 
 function contract(title: string, run: (subject: Subject) => Promise<void>): void {
   for (const [name, make, skip] of [
     ["real", realSubject, false],
     ["native", () => realSubject(native), native.engineProblem ?? false],
+    ["native server's", () => realSubject(nativeServer), native.engineProblem ?? false],
+    ["native client's", () => realSubject(nativeClient), native.engineProblem ?? false],
     ["simulated", simulatedSubject, false],
   ] as const) {
     test(`${name} network: ${title}`, { skip }, async () => {

@@ -1,4 +1,4 @@
-/** `sotto front` before Debian's unbound, named, kresd and dnsdist, over UDP, TCP and TLS, asked by kdig and dig. */
+/** `sotto front` before Debian's unbound, named, kresd, dnsdist and nsd, asked by kdig and dig. */
 import assert from "node:assert/strict";
 import { kdig, kdigTls, startFront } from "./our-front.ts";
 import { peerTest, runCommand, runSotto, temporaryFolder } from "./peers.ts";
@@ -77,3 +77,30 @@ for (const name of ["unbound", "named", "kresd", "dnsdist"] as const) {
     },
   );
 }
+
+// Its REFUSED for the root took it down, and RA was set on everything.
+peerTest(
+  "before NSD checks are good, authority is told, and recursion is not offered",
+  ["nsd", "kdig"],
+  async (context) => {
+    const folder = temporaryFolder(context);
+    const server = await startForeignServer("nsd", folder);
+    context.after(() => server.peer.stop());
+    const front = await startFront(
+      folder,
+      `pools: [{ name: nsd, backends: [{ address: "tcp://127.0.0.1:${server.port}" }], health: { interval: 100ms, fall: 1 } }]`,
+    );
+    try {
+      let backend: { state: string; why: string; counters: { answered: number } } | undefined;
+      while ((backend?.counters.answered ?? 0) < 3) {
+        const status = await runSotto(["front", "status", "--json", "--config", front.file]);
+        [backend] = JSON.parse(status.stdout).pools[0].backends;
+      }
+      assert.equal(backend?.state, "up", String(backend?.why));
+      const answer = await kdig(front, "+norec", "www.interop.example", "A");
+      assert.match(answer, /Flags: qr aa;/);
+    } finally {
+      await front.peer.stop();
+    }
+  },
+);

@@ -10,6 +10,7 @@ import {
   FrameReader,
   MessageView,
   Name,
+  octetsToSend,
   setUint16,
 } from "@sotto/dns/wire";
 import { idleTimeoutAfterReply, promisedIdleMs } from "./client-keepalive.ts";
@@ -207,7 +208,7 @@ export class ClientConnection {
     const leaving = this.#takeFirst(room);
     let octets = 0;
     for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;
-    const batch = new Uint8Array(octets);
+    const batch = octetsToSend(octets);
     const patienceMs = this.#patienceMs(nowMs);
     this.#silentSinceMs ??= nowMs;
     let at = 0;

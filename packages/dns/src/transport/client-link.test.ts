@@ -91,6 +91,7 @@ async function linked(acknowledges: boolean | undefined) {
     link,
     send,
     settled,
+    advance: (ms: number) => world.clock.advance(ms),
     turn: () => new Promise<void>((resolve) => setImmediate(resolve)),
   };
 }
@@ -115,6 +116,17 @@ test("while another query waits, what has arrived is acknowledged at the end of 
   await link.close();
 });
 
+// Unbound sends tickets before its first answer, and that one waited 42 ms for their acknowledgement on each new connection.
+test("tickets that came before the first answer are acknowledged at once", async () => {
+  const { stream, link, send, turn } = await linked(true);
+  send("a.example.");
+  await turn();
+  stream.handlers?.onSession?.(new Uint8Array(9));
+  await turn();
+  assert.equal(stream.acknowledged, 1);
+  await link.close();
+});
+
 test("a query that leaves in the same turn carries the acknowledgement", async () => {
   const { stream, link, send, turn } = await linked(true);
   send("a.example.");
@@ -125,6 +137,30 @@ test("a query that leaves in the same turn carries the acknowledgement", async (
   await turn();
   assert.equal(stream.written.length, 2);
   assert.equal(stream.acknowledged, 0);
+  await link.close();
+});
+
+test("where many wait the next query carries the acknowledgement, or it goes a millisecond later", async () => {
+  const { stream, link, send, turn, advance } = await linked(true);
+  for (let i = 0; i < 10; i++) send(`n${i}.example.`);
+  await turn();
+  stream.answer(0);
+  await turn();
+  assert.equal(stream.acknowledged, 0);
+  send("carries.example.");
+  await advance(1);
+  assert.equal(stream.written.length, 2);
+  assert.equal(stream.acknowledged, 0);
+  stream.answer(1);
+  stream.answer(2);
+  await turn();
+  assert.equal(stream.acknowledged, 0);
+  await advance(1);
+  assert.equal(stream.acknowledged, 1);
+  // Eight are left: the next one leaves few.
+  stream.answer(3);
+  await turn();
+  assert.equal(stream.acknowledged, 2);
   await link.close();
 });
 

@@ -56,10 +56,12 @@ function parseUrl(text: string, transport: string, rest: string): Parsed<Written
   const host = (parts[1] ?? "").replace(/^\[|\]$/g, "");
   const parameters = new URLSearchParams(search);
   for (const key of parameters.keys()) {
-    if (key !== "ip" && key !== "pin" && key !== "dane")
-      return problem(
-        `${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, known are ip, pin and dane`,
-      );
+    if (key === "ip" || key === "pin" || key === "dane") continue;
+    const hint =
+      key === "port"
+        ? `the port belongs behind the name: ${transport}://NAME:PORT`
+        : "known are ip, pin and dane";
+    return problem(`${JSON.stringify(text)} has an unknown parameter ${JSON.stringify(key)}, ${hint}`);
   }
   const literal = tryParseScopedAddress(host);
   const given = parameters.get("ip") ?? (literal.ok ? host : undefined);

@@ -110,6 +110,12 @@ test("an upstream over TLS is on port 853 unless another is given, and never on 
   assert.equal(portOf("tls://192.0.2.1:53"), undefined);
 });
 
+test("who looks for the port among the parameters is told where it is", () => {
+  const address = tryParseUpstreamAddress("tls://dns.example?ip=192.0.2.1&port=8853");
+  assert.ok(!address.ok);
+  assert.match(address.problem, /tls:\/\/NAME:PORT/);
+});
+
 test("an upstream that does not know EDNS is asked without it, and so for a while [7828-3.5-a]", async () => {
   const { world, exchanger, serverHost } = exchangerWorld();
   const server = await FakeUdpServer.open(serverHost, (query) => [

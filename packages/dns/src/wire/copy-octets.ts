@@ -46,6 +46,11 @@ export function copyToSend(source: Uint8Array, start: number, end: number): Uint
   return copyInto(isPiece ? passing.take(length) : new Uint8Array(length), source, start, end);
 }
 
+/** Zeros to fill, send and forget. Sockets of Node ask for the memory behind them, which small arrays do not have before. */
+export function octetsToSend(length: number): Uint8Array {
+  return length > PIECE_OCTETS_MAX ? new Uint8Array(length) : passing.take(length);
+}
+
 function copyInto(copy: Uint8Array, source: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
   if (length <= HEAP_OCTETS_MAX) for (let i = 0; i < length; i++) copy[i] = source[start + i] ?? 0;

@@ -1,4 +1,4 @@
-export { copyToSend } from "./copy-octets.ts";
+export { copyToSend, octetsToSend } from "./copy-octets.ts";
 export * from "./edns/algorithm-list.ts";
 export * from "./edns/chain.ts";
 export * from "./edns/client-subnet.ts";

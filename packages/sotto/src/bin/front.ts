@@ -3,7 +3,13 @@ import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import type { Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { frontCommands, type SteeredFront, startFront, startFrontWorkers } from "../compose/index.ts";
+import {
+  checkFrontSets,
+  frontCommands,
+  type SteeredFront,
+  startFront,
+  startFrontWorkers,
+} from "../compose/index.ts";
 import {
   effectiveSettings,
   frontReference,
@@ -24,7 +30,7 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
   sotto front --config FILE [--socket PATH]
                         run
   sotto front check FILE
-                        check the file
+                        check the file and the sets that it names
   sotto front show --config FILE
                         what the file means, with all defaults
   sotto front show --reference | --schema
@@ -32,10 +38,15 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
   sotto front status [--config FILE | --socket PATH] [--json] [--watch]
                         backends, rules and answers of the running front end
   sotto front explain --config FILE NAME [TYPE] [--client ADDRESS] [--transport udp|tcp|tls|https] [--listener NAME]
-                      [+dnssec] [+cd] [+nord] [--json]
+                      [--tls-version TLSv1.2|TLSv1.3] [--alpn PROTOCOL] [--at YYYYMMDDHHMMSS] [--json] [+dnssec] [+cd] [+ad]
+                      [+nord] [+noedns] [+bufsize=OCTETS] [+ednsopt=CODE:HEX] [+subnet=PREFIX]
                         which rule would match this query, and why the others do not
   sotto front drain POOL BACKEND | resume POOL BACKEND [--config FILE | --socket PATH]
                         take a backend out of use, and back
+  sotto front flush NAME | --zone NAME | --all [--config FILE | --socket PATH]
+                        forget answers: at a name, at and below it, or all
+  sotto front reload [--config FILE | --socket PATH]
+                        take the changed file, and tell what changed or why not
 `;
 
 type Loaded = LoadedFront & { readonly ok: true };
@@ -49,10 +60,7 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
   const { command, words, config } = read;
   switch (command) {
     case "check":
-      return withFile(words[0] ?? config, io, () => {
-        io.stdout.write(`${words[0] ?? config}: ok\n`);
-        return ExitCode.Ok;
-      });
+      return withFile(words[0] ?? config, io, (loaded) => check(words[0] ?? config ?? "", loaded, io));
     case "show":
       if (read.reference || read.schema) {
         io.stdout.write(read.schema ? `${JSON.stringify(frontSchema(), null, 2)}\n` : frontReference());
@@ -68,12 +76,24 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
       return withSocket(read, io, (ask) => runFrontStatus(ask, read, nodeRuntime().clock, io));
     case "drain":
     case "resume":
+    case "reload":
       return withSocket(read, io, (ask) => steer(ask, [command, ...words], io));
+    case "flush":
+      return withSocket(read, io, (ask) => steer(ask, ["flush", ...flushed(read)], io));
     case undefined:
       return config === undefined ? usage(io) : serve(config, read.socket, io);
     default:
       return usage(io);
   }
+}
+
+async function check(file: string, { config }: Loaded, io: ProgramIo): Promise<number> {
+  const { problems, warnings } = await checkFrontSets(config, nodeRuntime());
+  for (const warning of warnings) io.stderr.write(`${warning} (warning)\n`);
+  for (const problem of problems) io.stderr.write(`${problem}\n`);
+  if (problems.length > 0) return ExitCode.Failed;
+  io.stdout.write(`${file}: ok\n`);
+  return ExitCode.Ok;
 }
 
 function usage(io: ProgramIo): Promise<number> {
@@ -150,6 +170,12 @@ function withFile(
   return Promise.resolve(loaded.ok ? run(loaded) : ExitCode.Failed);
 }
 
+/** As the control channel has it. */
+function flushed({ words, zone, all }: Arguments): readonly string[] {
+  if (all) return ["--all"];
+  return zone === undefined ? words : ["--zone", zone];
+}
+
 function withSocket(
   { command, socket, config }: Arguments,
   io: ProgramIo,
@@ -181,6 +207,11 @@ interface Arguments {
   readonly client: string | undefined;
   readonly transport: string | undefined;
   readonly listener: string | undefined;
+  readonly zone: string | undefined;
+  readonly all: boolean;
+  readonly tlsVersion: string | undefined;
+  readonly alpn: string | undefined;
+  readonly at: string | undefined;
   readonly reference: boolean;
   readonly schema: boolean;
   readonly json: boolean;
@@ -200,6 +231,11 @@ function readArguments(args: readonly string[]): Arguments | undefined {
         client: { type: "string" },
         transport: { type: "string" },
         listener: { type: "string" },
+        zone: { type: "string" },
+        all: { type: "boolean" },
+        "tls-version": { type: "string" },
+        alpn: { type: "string" },
+        at: { type: "string" },
         reference: { type: "boolean" },
         schema: { type: "boolean" },
         json: { type: "boolean" },
@@ -208,10 +244,20 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       },
     });
     const [command, ...words] = positionals;
-    const { config, socket, client, transport, listener } = values;
+    const { config, socket, client, transport, listener, zone, alpn, at } = values;
     const { reference = false, schema = false, json = false, watch = false, help = false } = values;
-    const texts = { config, socket, client, transport, listener };
-    return { command, words, ...texts, reference, schema, json, watch, help };
+    const texts = {
+      config,
+      socket,
+      client,
+      transport,
+      listener,
+      zone,
+      alpn,
+      at,
+      tlsVersion: values["tls-version"],
+    };
+    return { command, words, ...texts, all: values.all === true, reference, schema, json, watch, help };
   } catch {
     return undefined;
   }

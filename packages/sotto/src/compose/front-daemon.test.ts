@@ -72,11 +72,11 @@ watch-sets: 5s
   const front = await startFront(loaded.config, world.runtimeOf(["127.0.0.1"]));
   // What is read now ends when its writer does.
   renameSync(pipe, file);
-  await world.clock.advance(5000);
+  await world.clock.advance(6000);
   const writer = await open(file, "w");
   for (let i = 1; i <= 5; i++) {
     utimesSync(file, i, i);
-    await world.clock.advance(5000);
+    await world.clock.advance(6000);
   }
   await writer.write("pipe.example\n");
   renameSync(last, file);

@@ -72,7 +72,7 @@ test("workers of a front end have the same packet caches and the same rates", as
   await group.close();
 });
 
-test("a pool that stays the same keeps its cache and what was drained, and limits of clients their tables and bans", async () => {
+test("a pool keeps its cache unless its answers would be others, and what was drained, and limits of clients their tables and bans", async () => {
   const bench = new Bench();
   const group = await bench.start();
   const ban: BanTold = {
@@ -91,10 +91,17 @@ test("a pool that stays the same keeps its cache and what was drained, and limit
     ["main", 1],
     ["other", 3],
   ]);
-  assert.deepEqual([...kept.shared.drained.values()], [{ pool: "main", backend: "one" }]);
+  assert.deepEqual(
+    [...kept.shared.drained.values()].map(({ backend }) => backend),
+    ["one", "two"],
+  );
   assert.deepEqual([...kept.shared.bans.keys()], ["192.0.2.7/32"]);
   await bench.reload(group, textOf(MAIN, "clients: { queries-per-second: 7 }\n"));
   assert.equal(bench.reloaded(2).shared.bans.size, 0);
+  assert.deepEqual(
+    [...bench.reloaded(2).shared.drained.values()].map(({ pool }) => pool),
+    ["main"],
+  );
   await group.close();
 });
 
@@ -217,7 +224,15 @@ function toldOf(state: "up" | "down", sent: number, inFlight = 0): FrontTold {
     ],
     rules: {
       rules: [{ name: "ads", matches: sent, ended: 1 }],
-      sets: [{ name: "list", entries: 3, problem: state === "down" ? "cannot be read" : undefined }],
+      sets: [
+        {
+          name: "list",
+          entries: 3,
+          bad: 0,
+          unsupported: 0,
+          problem: state === "down" ? "cannot be read" : undefined,
+        },
+      ],
       clients: { overLimit: 1, banned: 0 },
     },
   };
@@ -239,7 +254,9 @@ test("what workers tell of pools and rules is one table, with the worst that any
     ["down", "1 of 3 workers: 3 failed checks in a row", 60, 3, 20],
   );
   assert.deepEqual(rules.rules, [{ name: "ads", matches: 60, ended: 3 }]);
-  assert.deepEqual(rules.sets, [{ name: "list", entries: 3, problem: "cannot be read" }]);
+  assert.deepEqual(rules.sets, [
+    { name: "list", entries: 3, bad: 0, unsupported: 0, problem: "cannot be read" },
+  ]);
   assert.deepEqual([front.forwarded, pending, workers?.length], [60, 3, 3]);
   await group.close();
 });

@@ -11,7 +11,7 @@ import {
   type SharedBuckets,
   shareBuckets,
 } from "../front/index.ts";
-import { poolKeyOf } from "./front-pools.ts";
+import { answersKeyOf } from "./front-pools.ts";
 import { shareOfLimits, type WorkerPlace } from "./worker-place.ts";
 
 /** A worker's place among those of a front end. */
@@ -52,16 +52,18 @@ export function shareFront(
   before: { readonly config: FrontConfig; readonly shared: FrontShared } | undefined,
   random: Random,
 ): FrontShared {
-  const same = new Set<string>();
-  const keys = new Map(before?.config.pools.map((pool) => [pool.name, poolKeyOf(pool)]));
-  for (const pool of config.pools) if (keys.get(pool.name) === poolKeyOf(pool)) same.add(pool.name);
+  const pools = new Map(before?.config.pools.map((pool) => [pool.name, pool]));
   let lastId = Math.max(0, ...[...(before?.shared.caches.values() ?? [])].map(({ id }) => id));
   const caches = new Map<string, PacketMemory>();
-  for (const { name, cacheBytes } of config.pools) {
-    const known = same.has(name) ? before?.shared.caches.get(name) : undefined;
-    if (cacheBytes > 0)
-      caches.set(name, known ?? { id: ++lastId, memory: shareMessageCache(cacheBytes, random) });
+  for (const pool of config.pools) {
+    const known = pools.get(pool.name);
+    const keeps = known !== undefined && answersKeyOf(known) === answersKeyOf(pool);
+    const memory = keeps ? before?.shared.caches.get(pool.name) : undefined;
+    if (pool.cacheBytes > 0)
+      caches.set(pool.name, memory ?? { id: ++lastId, memory: shareMessageCache(pool.cacheBytes, random) });
   }
+  const isThere = ({ pool, backend }: BackendName): boolean =>
+    config.pools.some(({ name, backends }) => name === pool && backends.some((one) => one.name === backend));
   const tables = (count: number): SharedBuckets[] =>
     Array.from({ length: count }, () => shareBuckets(random));
   const keepsGuard =
@@ -71,7 +73,7 @@ export function shareFront(
     guardTables: keepsGuard ? before.shared.guardTables : tables(GUARD_TABLES),
     rateTables: tables(countRates(config.rules)),
     bans: keepsGuard ? before.shared.bans : new Map(),
-    drained: new Map([...(before?.shared.drained ?? [])].filter(([, { pool }]) => same.has(pool))),
+    drained: new Map([...(before?.shared.drained ?? [])].filter(([, drained]) => isThere(drained))),
   };
 }
 

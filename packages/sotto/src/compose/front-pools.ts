@@ -3,7 +3,14 @@ import { MessageCache, type MessageCacheCounters } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import { Rcode } from "@sotto/dns/wire";
 import type { PoolConfig } from "../config/index.ts";
-import { BackendPool, type Balancing, type FrontPool, type PoolStatus } from "../front/index.ts";
+import {
+  BackendPool,
+  type Balancing,
+  type FrontPool,
+  PENDING_MAX_DEFAULT,
+  POOL_QUERIES_MAX,
+  type PoolStatus,
+} from "../front/index.ts";
 import type { FrontPlace } from "./front-place.ts";
 
 export class FrontPools {
@@ -48,9 +55,9 @@ export class FrontPools {
     const next = new FrontPools([], worker, this.#runtime);
     try {
       for (const config of configs) {
-        const wanted = keyOf(config, worker);
-        const same = [...this.#pools.values()].find(({ key }) => key === wanted);
-        next.#pools.set(config.name, same ?? makePool(config, worker, this.#runtime));
+        const before = this.#pools.get(config.name);
+        const isSame = before?.key === keyOf(config, worker);
+        next.#pools.set(config.name, isSame ? before : makePool(config, worker, this.#runtime, before));
       }
     } catch (error) {
       await Promise.all(next.leftBy(this).map((pool) => pool.close()));
@@ -85,20 +92,30 @@ export type FrontPoolStatus = PoolStatus & {
 
 interface ConfiguredPool extends FrontPool {
   readonly key: string;
+  readonly cacheKey: string;
   readonly backends: BackendPool;
 }
 
-function makePool(config: PoolConfig, worker: FrontPlace | undefined, runtime: Runtime): ConfiguredPool {
-  const { name, health, cacheBytes, staleSeconds, passesAuthenticData } = config;
+/** `before` is the pool of that name, which it takes the place of: what was drained stays so, and what is known stays known. */
+function makePool(
+  config: PoolConfig,
+  worker: FrontPlace | undefined,
+  runtime: Runtime,
+  before?: ConfiguredPool,
+): ConfiguredPool {
+  const { name, health, staleSeconds, passesAuthenticData } = config;
+  const drained = new Set(before?.backends.drained ?? drainedIn(worker, name));
   const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
     {
       name,
       backends: config.backends.map(({ inFlightMax, queueMax, connections, tcpPort, ...backend }) => ({
         ...backend,
+        isDrained: drained.has(backend.name),
         tcpEndpoint: tcpPort === undefined ? undefined : { ...backend.address.endpoint, port: tcpPort },
         limits: { inFlightMax, queueMax, connections, sockets: connections },
       })),
+      queriesMax: queriesMaxOf(config),
       balancing: CHOICES[config.choice],
       retries: config.retries,
       retryRcodes: config.retriesServfail ? [Rcode.ServFail] : [],
@@ -115,17 +132,46 @@ function makePool(config: PoolConfig, worker: FrontPlace | undefined, runtime: R
     },
     runtime,
   );
-  for (const drained of worker?.shared.drained.values() ?? [])
-    if (drained.pool === name) backends.drain(drained.backend);
+  const cacheKey = cacheKeyOf(config, worker);
+  const cache = before?.cacheKey === cacheKey ? before.cache : makeCache(config, worker, runtime);
+  return {
+    key: keyOf(config, worker),
+    cacheKey,
+    name,
+    backends,
+    cache,
+    staleSeconds,
+    passedOptions,
+    passesAuthenticData,
+  };
+}
+
+/** What operators had drained before this worker began. */
+function drainedIn(worker: FrontPlace | undefined, name: string): string[] {
+  const drained = [...(worker?.shared.drained.values() ?? [])];
+  return drained.flatMap(({ pool, backend }) => (pool === name ? [backend] : []));
+}
+
+/** As many as its backends may have and let wait, or those were smaller than their settings say; the front end itself has a limit, too. */
+function queriesMaxOf({ backends }: PoolConfig): number {
+  const places = backends.reduce((sum, { inFlightMax, queueMax }) => sum + inFlightMax + queueMax, 0);
+  return Math.max(POOL_QUERIES_MAX, Math.min(places, PENDING_MAX_DEFAULT));
+}
+
+function makeCache(
+  { name, cacheBytes, maxTtlSeconds }: PoolConfig,
+  worker: FrontPlace | undefined,
+  { random }: Runtime,
+): MessageCache | undefined {
+  if (cacheBytes === 0) return undefined;
+  const shared = worker?.shared.caches.get(name)?.memory;
   const options = {
     bytesMax: cacheBytes,
-    ttlSecondsMax: config.maxTtlSeconds,
-    shared: worker?.shared.caches.get(name)?.memory,
+    ttlSecondsMax: maxTtlSeconds,
+    shared,
     workerId: worker?.index,
   };
-  const cache = cacheBytes === 0 ? undefined : new MessageCache(options, runtime.random);
-  const key = keyOf(config, worker);
-  return { key, name, backends, cache, staleSeconds, passedOptions, passesAuthenticData };
+  return new MessageCache(options, random);
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
@@ -137,13 +183,23 @@ const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
   hash: "hash",
 };
 
-/** The same for configurations that mean the same. */
-export function poolKeyOf(config: PoolConfig): string {
-  return JSON.stringify({ ...config, health: { ...config.health, name: config.health.name.toString() } });
+/** The same for configurations whose answers may be kept together: who gives them does not matter. */
+export function answersKeyOf({
+  cacheBytes,
+  maxTtlSeconds,
+  passedOptions,
+  passesAuthenticData,
+}: PoolConfig): string {
+  return JSON.stringify([cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData]);
 }
 
-/** A pool with the same share, and with other memory, is another one: all workers change to that. */
+/** Among several workers the supervisor decides, and gives other memory. */
+function cacheKeyOf(config: PoolConfig, worker: FrontPlace | undefined): string {
+  return worker === undefined ? answersKeyOf(config) : `${worker.shared.caches.get(config.name)?.id}`;
+}
+
+/** The same for configurations that mean the same, with the same memory. */
 function keyOf(config: PoolConfig, worker: FrontPlace | undefined): string {
-  const key = poolKeyOf(config);
-  return worker === undefined ? key : `${key} ${worker.shared.caches.get(config.name)?.id}`;
+  const health = { ...config.health, name: config.health.name.toString() };
+  return JSON.stringify([{ ...config, health }, worker === undefined ? "" : cacheKeyOf(config, worker)]);
 }

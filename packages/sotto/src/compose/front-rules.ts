@@ -1,19 +1,23 @@
 /** The access control of a front end as it is configured: limits of clients, rules, and sets whose files are watched. */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { FrontConfig, FrontSetConfig } from "../config/index.ts";
-import { ClientGuard, type LoadedSet, RuleSet, type RuleSetOptions } from "../front/index.ts";
+import {
+  ClientGuard,
+  type LoadedSet,
+  type RuleCounters,
+  RuleSet,
+  type RuleSetOptions,
+} from "../front/index.ts";
 import { FileWatch } from "../operations/index.ts";
 import type { FrontPlace } from "./front-place.ts";
 import { loadSet } from "./front-sets.ts";
 
 export interface FrontRulesStatus {
   readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
-  readonly sets: readonly {
-    readonly name: string;
-    readonly entries: number;
+  readonly sets: readonly (RuleCounters["sets"][number] & {
     /** Why the last change of its file is not in force. */
     readonly problem: string | undefined;
-  }[];
+  })[];
   readonly clients: { readonly overLimit: number; readonly banned: number };
 }
 
@@ -30,6 +34,10 @@ export interface RulesBefore {
   readonly before?: FrontRules | undefined;
   /** Its place among several workers; absent: it serves alone. */
   readonly worker?: FrontPlace | undefined;
+}
+
+interface RulesParts extends Pick<RuleSetOptions, "sets" | "guard" | "rateTables" | "counted"> {
+  readonly pools: Pools;
 }
 
 export class FrontRules {
@@ -57,17 +65,13 @@ export class FrontRules {
       JSON.stringify(config.clients);
     const guard = isSameGuard && before !== undefined ? before.set.guard : makeGuard(config, worker, runtime);
     const rateTables = worker?.shared.rateTables;
-    return new FrontRules(config, { sets, pools, guard, rateTables }, runtime);
+    const counted = before?.set.counters;
+    return new FrontRules(config, { sets, pools, guard, rateTables, counted }, runtime);
   }
 
   private constructor(
     config: FrontConfig,
-    {
-      sets,
-      pools,
-      guard,
-      rateTables,
-    }: Pick<RuleSetOptions, "sets" | "guard" | "rateTables"> & { pools: Pools },
+    { sets, pools, guard, rateTables, counted }: RulesParts,
     runtime: Runtime,
   ) {
     this.#config = config;
@@ -82,6 +86,7 @@ export class FrontRules {
         },
         guard,
         rateTables,
+        counted,
       },
       runtime,
     );
@@ -90,14 +95,15 @@ export class FrontRules {
       // One after the other: an older list must not end up in the place of a newer one. And one that waits is enough for all changes until it begins.
       let renewed: Promise<void> = Promise.resolve();
       let oneWaits = false;
-      const watch = new FileWatch(runtime.clock, () => {
+      const renew = (): void => {
         if (oneWaits) return;
         oneWaits = true;
         renewed = renewed.then(() => {
           oneWaits = false;
           return this.#renew(set);
         });
-      });
+      };
+      const watch = new FileWatch(runtime.clock, renew, REST_MS);
       watch.watch([set.file], config.watchSetsMs);
       return [watch];
     });
@@ -117,11 +123,20 @@ export class FrontRules {
     for (const watch of this.#watches) watch.stop();
   }
 
+  #entriesOf(name: string): number {
+    return this.set.counters.sets.find((set) => set.name === name)?.entries ?? 0;
+  }
+
   /** What is broken is told and not used: the next change is looked at again. */
   async #renew(config: FrontSetConfig): Promise<void> {
     const { name } = config;
     try {
       const loaded = await loadSet(config, this.#runtime);
+      if (loaded.report.lines === 0 && this.#entriesOf(name) > 0)
+        throw new DnsError(
+          "ERR_CONFIG",
+          `set ${JSON.stringify(name)}: ${config.file} is empty, as a list is before it is written; if it shall have no entries, put a comment into it`,
+        );
       this.set.replaceSet(name, loaded);
       this.#problems.delete(name);
       tellReport(config, loaded, this.#runtime);
@@ -142,10 +157,14 @@ function makeGuard({ clients }: FrontConfig, worker: FrontPlace | undefined, run
   return guard;
 }
 
-/** What was read, and what of it was not understood. */
+/** What was read, and what of it was not understood or is not done: of that, too, somebody believes that it is in force. */
 function tellReport({ name, file }: FrontSetConfig, { report }: LoadedSet, { events }: Runtime): void {
-  const entries = "names" in report ? report.names : report.prefixes;
-  events.publish("front.set.loaded", { set: name, file, entries, bad: report.bad });
-  if (report.bad > 0)
-    events.publish("front.set.bad-lines", { set: name, bad: report.bad, problems: report.problems });
+  const { bad, problems } = report;
+  const [entries, unsupported] =
+    "names" in report ? [report.names, report.unsupported] : [report.prefixes, 0];
+  events.publish("front.set.loaded", { set: name, file, entries, bad, unsupported });
+  if (bad + unsupported > 0) events.publish("front.set.bad-lines", { set: name, bad, unsupported, problems });
 }
+
+/** Lists are written in pieces: nothing is read while somebody writes. */
+const REST_MS = 1000;

@@ -36,7 +36,7 @@ async function loadAddressFile(file: string): Promise<Parsed<LoadedSet>> {
       octets += chunk.length;
       if (octets > ADDRESS_FILE_OCTETS_MAX)
         return { ok: false, problem: `${file} is larger than ${ADDRESS_FILE_OCTETS_MAX} octets` };
-      chunks.push(chunk);
+      chunks.push(chunk.slice());
     }
   } catch (error) {
     return { ok: false, problem: `cannot be read: ${textOf(error)}` };

@@ -1,5 +1,6 @@
 export { controlCommands } from "./control.ts";
 export type { ForwardZoneStatus, UpstreamStatus } from "./forwarders.ts";
+export { checkFrontSets } from "./front-check.ts";
 export { frontCommands } from "./front-commands.ts";
 export { type FrontStatus, type RunningFront, startFront } from "./front-daemon.ts";
 export { explainFront, type SupposedQuery } from "./front-explain.ts";

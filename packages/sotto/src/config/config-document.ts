@@ -1,9 +1,10 @@
 /** A configuration file as YAML with positions, so that whatever is wrong with a setting is told with its line. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Parsed } from "@sotto/dns/wire";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { knownKeysAt, suggest } from "./known-keys.ts";
+import { issueToText } from "./issue-text.ts";
+import { knownKeysAt, schemaAt, suggest } from "./known-keys.ts";
 
 /** One thing that is wrong with a configuration file. */
 export interface ConfigProblem {
@@ -32,6 +33,18 @@ export function readConfigText(file: string): Parsed<string> {
       ok: false,
       problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     };
+  }
+}
+
+/** Why a file that the configuration names cannot be read; what is in it is looked at when it is loaded. */
+export function problemOfFile(file: string): string | undefined {
+  try {
+    const status = statSync(file, { throwIfNoEntry: false });
+    if (status === undefined) return "no such file or directory";
+    // A pipe would have to be waited for, and cannot be read twice.
+    return status.isFile() ? undefined : "it is no file";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -92,8 +105,20 @@ export class ConfigDocument {
     return issues.flatMap((issue) =>
       issue.code === "unrecognized_keys"
         ? issue.keys.map((key) => this.#unknownKey([...issue.path, key], knownKeysAt(schema, issue.path)))
-        : [this.problem(issue.path, issue.message)],
+        : [
+            this.problem(
+              issue.path,
+              issueToText(issue, this.#valueAt(issue.path), schemaAt(schema, issue.path)),
+            ),
+          ],
     );
+  }
+
+  #valueAt(path: readonly PropertyKey[]): unknown {
+    let value = this.value;
+    for (const part of path)
+      value = typeof value === "object" && value !== null ? Reflect.get(value, part) : undefined;
+    return value;
   }
 
   #unknownKey(path: readonly PropertyKey[], known: readonly string[]): ConfigProblem {

@@ -174,8 +174,8 @@ function toTime(
   const fromMinute = from === undefined ? 0 : known(tryParseTimeOfDay(from));
   const toMinute = to === undefined ? 1440 : known(tryParseTimeOfDay(to));
   if (fromMinute === toMinute) report(path, "ends when it begins");
-  const afterMs = after === undefined ? undefined : known(tryParseMoment(after)) * 1000;
-  const beforeMs = before === undefined ? undefined : known(tryParseMoment(before)) * 1000;
+  const afterMs = after === undefined ? undefined : known(tryParseMoment(String(after))) * 1000;
+  const beforeMs = before === undefined ? undefined : known(tryParseMoment(String(before))) * 1000;
   if (afterMs !== undefined && beforeMs !== undefined && afterMs >= beforeMs)
     report([...path, "before"], "is not later than after, so that it never holds");
   return {

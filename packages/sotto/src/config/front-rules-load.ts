@@ -107,6 +107,11 @@ function entryProblem(
   format: FrontSetConfig["format"],
 ): { readonly ok: true } | { readonly ok: false; readonly problem: string } {
   if (format !== "domains" || entry.startsWith("|") || entry.startsWith("@@")) return { ok: true };
+  if (/^[^#;]*\S\s+[^#;\s]/.test(entry))
+    return {
+      ok: false,
+      problem: `${JSON.stringify(entry)} has more than a name, one name an entry, or say format: hosts`,
+    };
   return tryParseName(entry.replace(/^\*?\./, ""));
 }
 

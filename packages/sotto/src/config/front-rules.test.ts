@@ -227,7 +227,7 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
     "sets:\n- name: a\n  kind: names\n  entries: [b..test]\n",
     /^4: sets\.0\.entries\.0: .*has an empty label/,
   ],
-  ["sets:\n- { name: a.b, kind: names, file: x }\n", /^2: sets\.0\.name: is a word of letters/],
+  ["sets:\n- { name: a.b, kind: names, file: x }\n", /^2: sets\.0\.name: "a\.b" is no word of letters/],
   ["clients:\n  ban-after: 10\n", /^2: clients\.ban-after: .*give queries-per-second/],
   [
     "clients:\n  masks: { exceptions: [{ prefix: 192.0.2.0/24, bits: 56 }] }\n",

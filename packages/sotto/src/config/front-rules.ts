@@ -10,18 +10,43 @@ import {
   rcodeFromText,
   rrClassFromText,
   rrTypeFromText,
+  tryParseName,
 } from "@sotto/dns/wire";
 import { z } from "zod";
 import { clientExceptions } from "./client-exceptions.ts";
-import { duration, prefix, text, tryParsePin, zoneName } from "./setting-types.ts";
+import { duration, prefix, text, tryParsePin } from "./setting-types.ts";
 import { tryParseMoment } from "./units.ts";
+
+const RCODE_OF_HEADER_MAX = 15;
 
 /** How sets, rules and tags are called: no dots and colons, so that nobody takes them for names or addresses. */
 const label = (): z.ZodString =>
   z
     .string()
-    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, "is a word of letters, digits, - and _, at most 63 long")
+    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
+      error: ({ input }) =>
+        `${JSON.stringify(input)} is no word of letters, digits, - and _, at most 63 long`,
+    })
     .meta({ examples: ["ads"] });
+
+/** Names of rules mean themselves: a `*` in them would be a label that nobody asks for. */
+function tryParsePlainName(value: string): Parsed<unknown> {
+  return /^\*\.|^\./.test(value)
+    ? problem(
+        `${JSON.stringify(value)} has a wildcard: suffixes stand for all below them, so write ${JSON.stringify(value.replace(/^\*?\.+/, ""))}`,
+      )
+    : tryParseName(value);
+}
+
+/** A moment in quotes, or as the number that YAML takes it for. */
+const moment = (sample: string) =>
+  z.union([
+    text(tryParseMoment, sample),
+    z.number().superRefine((value, context) => {
+      const read = tryParseMoment(String(value));
+      if (!read.ok) context.addIssue({ code: "custom", message: read.problem });
+    }),
+  ]);
 
 function oneOfMany<T>(parse: (text: string) => T | undefined, what: string): (text: string) => Parsed<T> {
   return (value) => {
@@ -33,7 +58,19 @@ function oneOfMany<T>(parse: (text: string) => T | undefined, what: string): (te
 const tryParseType = oneOfMany(rrTypeFromText, "type such as AAAA or TYPE65280");
 const tryParseClass = oneOfMany(rrClassFromText, "class such as IN or CH");
 const tryParseOpcode = oneOfMany(opcodeFromText, "opcode such as QUERY or NOTIFY");
-const tryParseRcode = oneOfMany(rcodeFromText, "response code such as REFUSED or NXDOMAIN");
+/** Those that fit into the header: what needs EDNS would be another one for clients without. */
+function tryParseRcode(value: string): Parsed<unknown> {
+  const rcode = rcodeFromText(value);
+  if (rcode === undefined)
+    return problem(`${JSON.stringify(value)} is no response code such as REFUSED or NXDOMAIN`);
+  return rcode <= RCODE_OF_HEADER_MAX
+    ? parsed(rcode)
+    : problem(
+        `${JSON.stringify(value)} needs EDNS, which not all clients have: one of up to ${RCODE_OF_HEADER_MAX}, such as REFUSED`,
+      );
+}
+
+const plainName = (): z.ZodString => text(tryParsePlainName, "example.");
 
 /** Minutes of `08:30`; `24:00` is the end of the day. */
 export function tryParseTimeOfDay(value: string): Parsed<number> {
@@ -84,7 +121,7 @@ const set = z.strictObject({
   kind: z.enum(["addresses", "names"]).meta({ description: "What is in it." }),
   file: z.string().optional().meta({
     description:
-      "File with the entries. It is read again when it changes; a broken one leaves the old entries in force.",
+      "File with the entries. It is read again when it has changed and been at rest for a second; a broken or emptied one leaves the old entries in force.",
   }),
   entries: z.array(z.string()).default([]).meta({
     description: "The entries, instead of a file: prefixes, or lines as a file of that format has them.",
@@ -159,8 +196,8 @@ const conditions = {
   name: z
     .strictObject({
       sets: z.array(label()).default([]).meta({ description: "Sets of names." }),
-      suffixes: z.array(zoneName()).default([]).meta({ description: "Names and all below them." }),
-      exact: z.array(zoneName()).default([]).meta({ description: "Names alone." }),
+      suffixes: z.array(plainName()).default([]).meta({ description: "Names and all below them." }),
+      exact: z.array(plainName()).default([]).meta({ description: "Names alone." }),
     })
     .meta({ description: "The name that is asked for is in one of these." }),
   type: z.array(text(tryParseType, "AAAA")).min(1).meta({ description: "Types that are asked for." }),
@@ -215,7 +252,9 @@ const conditions = {
       days: z
         .array(z.enum(["sun", "mon", "tue", "wed", "thu", "fri", "sat"]))
         .default([])
-        .meta({ description: "Days of the week. Empty: all." }),
+        .meta({
+          description: "Days of the week; a night belongs to the day on which it begins. Empty: all.",
+        }),
       from: text(tryParseTimeOfDay, "08:00").optional().meta({ description: "Begin of the time of day." }),
       to: text(tryParseTimeOfDay, "18:00").optional().meta({
         description: "Its end; before `from` it is on the next day.",
@@ -223,12 +262,8 @@ const conditions = {
       "utc-offset": text(tryParseUtcOffset, "+01:00").default("+00:00").meta({
         description: "Whose days and times these are; there is no summer time.",
       }),
-      after: text(tryParseMoment, "20261123120000")
-        .optional()
-        .meta({ description: "First moment, YYYYMMDDHHMMSS, UTC." }),
-      before: text(tryParseMoment, "20261224000000")
-        .optional()
-        .meta({ description: "First moment after it, UTC." }),
+      after: moment("20261123120000").optional().meta({ description: "First moment, YYYYMMDDHHMMSS, UTC." }),
+      before: moment("20261224000000").optional().meta({ description: "First moment after it, UTC." }),
     })
     .meta({ description: "When." }),
   tag: z.array(label()).min(1).meta({ description: "Tags, one of which an earlier rule has set." }),
@@ -274,7 +309,7 @@ const actions = z.strictObject({
     .strictObject({
       records: z.array(z.string()).default([]).meta({
         description:
-          "Records in zone file form with owner @, such as `@ 300 A 192.0.2.1`. None of the asked type: NODATA.",
+          "Records in zone file form with owner @, such as `@ 300 A 192.0.2.1`. None of the asked type: NODATA. What an alias leads to is asked in the first pool, and both are the answer.",
       }),
       rcode: text(tryParseRcode, "NXDOMAIN").default("NOERROR").meta({ description: "Response code." }),
       ttl: duration()
@@ -303,7 +338,10 @@ const actions = z.strictObject({
     .meta({
       description: "Ends the walk for clients that ask more than this; for others the next rule is asked.",
     }),
-  delay: duration().optional().meta({ description: "Answers later; all rules together at most 5s." }),
+  delay: duration().optional().meta({
+    description:
+      "Answers later, whatever the answer is; all rules together at most 5s, and for at most half of the 50,000 queries that can wait.",
+  }),
   "set-options": z
     .array(
       z.strictObject({
@@ -334,11 +372,11 @@ const actions = z.strictObject({
     .optional()
     .meta({ description: "EDNS client subnet towards the backend." }),
   tag: z.array(label()).default([]).meta({ description: "Tags that later rules can ask for." }),
-  log: isDone("Writes a line."),
-  tee: z
-    .array(z.string())
-    .default([])
-    .meta({ description: "Pools that get a copy, whose answers nobody waits for." }),
+  log: isDone("Writes a line, whatever becomes of the query."),
+  tee: z.array(z.string()).default([]).meta({
+    description:
+      "Pools that get a copy of the query, whatever becomes of it, and whose answers nobody waits for.",
+  }),
   ban: z
     .strictObject({
       for: duration()

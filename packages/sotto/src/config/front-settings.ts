@@ -1,6 +1,6 @@
 /** The settings of `sotto front`: the listeners of `sotto serve`, and behind them pools of backends, rules and sets. */
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
-import { rcodeFromText, rrTypeFromText, tryParseName } from "@sotto/dns/wire";
+import { rcodeFromText, rrTypeFromText, tryParseAddress, tryParseName } from "@sotto/dns/wire";
 import { z } from "zod";
 import { frontRuleSections, option } from "./front-rules.ts";
 import { duration, prefix, size, text } from "./setting-types.ts";
@@ -9,7 +9,7 @@ import { settings, WORKERS_AUTO_MAX } from "./settings.ts";
 const backend = z.strictObject({
   address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
     description:
-      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
+      "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://NAME:PORT?ip=ADDRESS&pin=sha256:…, or ADDRESS@PORT#NAME. A tls backend with a name or a pin is authenticated unless `profile` says otherwise, and never asked in clear.",
   }),
   name: z.string().min(1).max(63).optional().meta({
     description: "What it is called in status, log and commands. Default: its address.",
@@ -39,6 +39,9 @@ const backend = z.strictObject({
     description:
       "Tells the client's address by PROXY protocol version 2, inside TLS where there is TLS. Connections are then of one client each. Answers in the packet cache are for all clients: `cache: 0B` where the backend answers by client.",
   }),
+  source: text(tryParseAddress, "192.0.2.1").optional().meta({
+    description: "Address of this machine from which it is asked. Default: the system chooses.",
+  }),
   "tcp-port": z.number().int().min(1).max(65_535).optional().meta({
     description:
       "Where a udp backend is asked over TCP when its answer was truncated. Default: the same port.",
@@ -65,8 +68,11 @@ const health = z.strictObject({
       }, "NOERROR"),
     )
     .min(1)
-    .default(["NOERROR", "NXDOMAIN"])
-    .meta({ description: "Response codes of a backend that is well." }),
+    .default(["NOERROR", "NXDOMAIN", "REFUSED"])
+    .meta({
+      description:
+        "Response codes of a backend that is well. Authoritative servers refuse what is not theirs, such as the root; leave out REFUSED where a resolver could refuse you.",
+    }),
   interval: duration()
     .default("5s")
     .meta({ description: "Between two checks; 0s: none, queries alone decide." }),

@@ -16,6 +16,7 @@ export {
   settingsSchema,
 } from "./explain.ts";
 export type { FrontRulesConfig, FrontSetConfig } from "./front-rules-config.ts";
+export { suggest } from "./known-keys.ts";
 export {
   type ConfigSource,
   type LoadedConfig,
@@ -33,4 +34,4 @@ export {
 } from "./load-front.ts";
 export { tryParseStubServer } from "./setting-types.ts";
 export { WORKERS_AUTO_MAX } from "./settings.ts";
-export { tryParseDuration } from "./units.ts";
+export { tryParseDuration, tryParseMoment } from "./units.ts";

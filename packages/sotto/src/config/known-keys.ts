@@ -3,9 +3,14 @@ import type { z } from "zod";
 
 /** The keys that are known at a path of the file. */
 export function knownKeysAt(schema: z.core.JSONSchema.JSONSchema, path: readonly PropertyKey[]): string[] {
+  return Object.keys(objectOf(schemaAt(schema, path))?.properties ?? {});
+}
+
+/** What a schema says about a place of the file. */
+export function schemaAt(schema: z.core.JSONSchema.JSONSchema, path: readonly PropertyKey[]): SchemaNode {
   let node: SchemaNode = schema;
   for (const part of path) node = step(node, part);
-  return Object.keys(objectOf(node)?.properties ?? {});
+  return node;
 }
 
 export type SchemaNode = z.core.JSONSchema._JSONSchema | undefined;

@@ -1,5 +1,6 @@
 /** From the text of a file of `sotto front` to a {@link FrontConfig}; all problems are reported together, each with its line. */
 import { dirname, resolve } from "node:path";
+import type { Endpoint } from "@sotto/dns/runtime";
 import { lintUpstream } from "@sotto/dns/stub";
 import {
   type TlsPolicy,
@@ -22,6 +23,7 @@ import {
   type ConfigDocument,
   type ConfigProblem,
   parseConfigDocument,
+  problemOfFile,
   readConfigText,
 } from "./config-document.ts";
 import { frontSchema } from "./explain.ts";
@@ -43,6 +45,8 @@ export interface BackendConfig {
   readonly inFlightMax: number;
   readonly queueMax: number;
   readonly tellsClient: boolean;
+  /** Of this machine; undefined: the system chooses. */
+  readonly localAddress: string | undefined;
   /** Where it is asked over TCP when it is asked over UDP. */
   readonly tcpPort: number | undefined;
 }
@@ -168,6 +172,23 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, source: Fron
       { report, warn },
     ),
   };
+  for (const [i, { backends }] of config.pools.entries())
+    for (const [j, { address }] of backends.entries()) {
+      const itself = listeners.find(
+        ({ transport, local }) => transport === address.transport && isAt(local, address),
+      );
+      if (itself === undefined) continue;
+      const tell = itself.local.address === address.endpoint.address ? report : warn;
+      tell(
+        ["pools", i, "backends", j, "address"],
+        `is where listener ${itself.name} is: queries would come back here`,
+      );
+    }
+  for (const [i, { file }] of config.sets.entries()) {
+    const why = file === undefined ? undefined : problemOfFile(file);
+    if (why !== undefined)
+      report(["sets", i, "file"], `${checked.sets[i]?.file ?? ""} cannot be read: ${why}`);
+  }
   if (problems.length > 0) return { ok: false, problems };
   warnOfParts(config, warn);
   return { ok: true, config, settings: checked, warnings, source };
@@ -187,6 +208,17 @@ function warnOfParts({ workers, pools }: FrontConfig, warn: ReportAt): void {
             ["pools", i, "backends", j, key],
             `is ${value}, and each of ${workers} workers has at least one: there may be ${workers}`,
           );
+}
+
+function isIPv6(address: string): boolean {
+  return address.includes(":");
+}
+
+/** Exactly, or on loopback with a listener on all addresses, where perhaps somebody else is as well. */
+function isAt({ address, port }: Endpoint, { endpoint }: UpstreamAddress): boolean {
+  if (port === 0 || port !== endpoint.port) return false;
+  const isLoopback = endpoint.address === "::1" || endpoint.address.startsWith("127.");
+  return address === endpoint.address || (isLoopback && (address === "0.0.0.0" || address === "::"));
 }
 
 function checkNames(names: readonly string[], report: (index: number, message: string) => void): void {
@@ -214,7 +246,9 @@ function toPool(
   const cacheBytes = known(tryParseSize(pool.cache));
   if (cacheBytes > 0 && cacheBytes < CACHE_BYTES_MIN) report(["cache"], "is less than 1MiB; 0B is for none");
   if (cacheBytes > CACHE_BYTES_MAX) report(["cache"], "is more than 16GiB");
-  for (const [i, { address, tcpPort }] of backends.entries()) {
+  for (const [i, { address, tcpPort, localAddress }] of backends.entries()) {
+    if (localAddress !== undefined && isIPv6(localAddress) !== isIPv6(address.endpoint.address))
+      report(["backends", i, "source"], "is of another address family than the backend");
     if (tcpPort !== undefined && address.transport !== "udp")
       report(["backends", i, "tcp-port"], "is of use for udp only");
     if (address.dane !== undefined)
@@ -281,6 +315,7 @@ function toBackend(
     inFlightMax: backend["in-flight"],
     queueMax: backend.queue,
     tellsClient: backend.proxy === "v2",
+    localAddress: backend.source,
     tcpPort: backend["tcp-port"],
   };
 }

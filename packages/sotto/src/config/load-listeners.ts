@@ -27,7 +27,7 @@ export function bounded(
   report: (message: string) => void,
 ): number {
   const ms = known(tryParseDuration(text));
-  if (ms < leastMs || ms > mostMs) report(`is outside ${leastMs}ms to ${mostMs}ms`);
+  if (ms < leastMs || ms > mostMs) report(`is outside ${leastMs}ms to ${mostMs}ms: ${text}`);
   return ms;
 }
 

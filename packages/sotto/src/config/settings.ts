@@ -234,7 +234,7 @@ const forwardZone = z.strictObject({
   }),
   upstreams: z.array(text(tryParseUpstreamAddress, "tls://dns.example?ip=192.0.2.1")).min(1).meta({
     description:
-      "Servers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…, udp://ADDRESS, tcp://ADDRESS:PORT, or ADDRESS@PORT#NAME. A tls upstream with a name or a pin is always authenticated and never asked in clear.",
+      "Servers in order of preference: tls://NAME:PORT?ip=ADDRESS&pin=sha256:…, udp://ADDRESS, tcp://ADDRESS:PORT, or ADDRESS@PORT#NAME. A tls upstream with a name or a pin is always authenticated and never asked in clear.",
   }),
   fallback: z.boolean().default(false).meta({
     description:

@@ -61,7 +61,7 @@ const portal = z.strictObject({
 export const stub = z.strictObject({
   upstreams: z.array(upstream).default([]).meta({
     description:
-      "Resolvers in order of preference: tls://NAME?ip=ADDRESS&pin=sha256:…&dane=only, tls://NAME, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
+      "Resolvers in order of preference: tls://NAME:PORT?ip=ADDRESS&pin=sha256:…&dane=only, tls://NAME, ADDRESS@PORT#NAME, ADDRESS, udp://ADDRESS, tcp://ADDRESS, or objects.",
   }),
   profile: z.enum(["strict", "opportunistic"]).optional().meta({
     description:

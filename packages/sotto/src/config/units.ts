@@ -35,5 +35,10 @@ export function tryParseMoment(text: string): Parsed<number> {
   const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)?.slice(1).map(Number);
   if (parts === undefined) return problem(`${JSON.stringify(text)} is not a moment such as 20261123120000`);
   const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts;
+  // A 31st of February would be one of March.
+  const days = (Date.UTC(year, month, 1) - Date.UTC(year, month - 1, 1)) / 86_400_000;
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= days;
+  if (!isDay || hour > 23 || minute > 59 || second > 59)
+    return problem(`there is no moment ${text} in the calendar`);
   return parsed(Date.UTC(year, month - 1, day, hour, minute, second) / 1000);
 }

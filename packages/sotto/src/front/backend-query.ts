@@ -33,7 +33,8 @@ export function makeBackendQuery(
   if (isOwn) added.unshift({ code: EdnsOptionCode.ClientSubnet, data: subnet });
   const optionOctets = optionOctetsOf(added);
   const octets = new Uint8Array(questionEnd + OPT_FIXED_OCTETS + optionOctets);
-  octets.set(view.octets.subarray(HEADER_OCTETS, questionEnd), HEADER_OCTETS);
+  // A view moves up to 64 octets, which V8 keeps on its own heap, to memory of their own.
+  for (let i = HEADER_OCTETS; i < questionEnd; i++) octets[i] = view.octets[i] ?? 0;
   setUint16(octets, 2, view.flags & PASSED_FLAGS);
   setUint16(octets, 4, 1);
   setUint16(octets, 10, 1);

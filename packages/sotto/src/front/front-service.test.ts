@@ -7,6 +7,7 @@ import type { LaterAnswer, QueryChannel, Transport } from "@sotto/dns/transport"
 import {
   EdeCode,
   EdnsOptionCode,
+  type ExtendedError,
   encodeMessage,
   type Message,
   makeClientSubnet,
@@ -20,6 +21,7 @@ import {
   RRClass,
   RRType,
   rdataToText,
+  recordToText,
   tryDecodeMessage,
   tryReadExtendedError,
   tryReadKeepalive,
@@ -39,7 +41,7 @@ const PASS: Verdict = {
   delayMs: 0,
   edits: [],
   tags: [],
-  isLogged: false,
+  loggedBy: [],
   tees: [],
 };
 
@@ -86,12 +88,18 @@ class FakePool implements FrontPool {
         ...parts,
       }),
     );
-    query.settle({ kind: "reply", octets, backend: "b1", tookMs: 1, tries: 1 });
+    const useless = query.refuses?.(octets, "b1");
+    if (useless === undefined) query.settle({ kind: "reply", octets, backend: "b1", tookMs: 1, tries: 1 });
+    else this.#fail(query, new DnsError("ERR_REPLY_UNUSABLE", `backend b1: ${useless}`));
   }
 
   fail(): void {
-    const problem = new DnsError("ERR_NO_REACHABLE_AUTHORITY", "no backend is up", { stage: "connect" });
-    this.asked.shift()?.settle({ kind: "failed", problem, tries: 3 });
+    const problem = new DnsError("ERR_NO_REACHABLE_AUTHORITY", "b1 is down", { stage: "connect" });
+    this.#fail(this.asked.shift(), problem);
+  }
+
+  #fail(query: ForwardQuery | undefined, problem: DnsError): void {
+    query?.settle({ kind: "failed", problem, tries: 3 });
   }
 }
 
@@ -162,10 +170,14 @@ function optionsOf(query: ForwardQuery | undefined): number[] | undefined {
   return message.value.edns?.options.map(({ code }) => code);
 }
 
-function edeOf({ edns }: Message): number | undefined {
+function errorOf({ edns }: Message): ExtendedError | undefined {
   const option = edns?.options.find(({ code }) => code === EdnsOptionCode.ExtendedError);
   const read = option === undefined ? undefined : tryReadExtendedError(option.data);
-  return read?.ok ? read.value.code : undefined;
+  return read?.ok ? read.value : undefined;
+}
+
+function edeOf(message: Message): number | undefined {
+  return errorOf(message)?.code;
 }
 
 test("the client's id, case and connection, whatever the backend says of its own [7828-3.4-a 8467-4.1-b]", async () => {
@@ -200,6 +212,20 @@ test("the second answer comes from the cache in the call, with another id and ca
   assert.equal(later.answers[0]?.ttl, 200);
   assert.equal(first.asked.length, 0);
   assert.deepEqual([service.outcomes.tls.answered, service.outcomes.tls["answered from cache"]], [1, 2]);
+});
+
+// Whoever stood before an authoritative server looked like an open resolver.
+test("recursion is offered where the backend offers it, by the cache, too", async () => {
+  const { ask, first } = open();
+  for (const isThere of [false, true]) {
+    const query = queryOctets({ name: `${isThere}.example.` });
+    const answer = ask(query);
+    first.reply({ recursionAvailable: isThere });
+    assert.equal((await decoded(answer)).recursionAvailable, isThere);
+    const again = ask(query);
+    assert.ok(again instanceof Uint8Array, "it comes from the cache");
+    assert.equal((await decoded(again)).recursionAvailable, isThere);
+  }
 });
 
 test("answers for one client are asked for each time", async () => {
@@ -315,6 +341,20 @@ test("while all backends are down what has ended is given, for thirty seconds, a
   assert.deepEqual([none.rcode, edeOf(none)], [Rcode.ServFail, EdeCode.NoReachableAuthority]);
 });
 
+// Names and addresses of backends, and what each of them did, were in the text of the extended error, for whoever asked.
+test("clients learn that nobody has answered, and not who", async () => {
+  const { ask, first } = open();
+  const failed = ask();
+  first.fail();
+  const useless = ask();
+  first.reply({ rcode: Rcode.BadCookie });
+  for (const answer of [failed, useless]) {
+    const text = errorOf(await decoded(answer))?.text ?? "";
+    assert.ok(text.length > 0);
+    assert.doesNotMatch(text, /b1/);
+  }
+});
+
 test("a failure does not take the place of what could still be given", async () => {
   const { ask, first, world } = open();
   const answer = ask();
@@ -386,6 +426,121 @@ test("a delay is one of the clock's, and nothing is asked before", async () => {
   await world.clock.advance(1);
   first.reply();
   assert.equal((await decoded(answer)).answers.length, 1);
+});
+
+// A penalty for clients that ask too much made their queries dearer: what had been delayed was always asked anew.
+test("what is delayed is answered from the cache, too, once its time has come", async () => {
+  const { ask, first, world, service } = open({ verdict: { delayMs: 700 } });
+  const before = ask();
+  await world.clock.advance(700);
+  first.reply();
+  assert.equal((await decoded(before)).answers.length, 1);
+  const answer = ask(queryOctets({ id: 77, name: "www.EXAMPLE." }));
+  assert.ok(isLater(answer));
+  await world.clock.advance(700);
+  const message = await decoded(answer);
+  assert.deepEqual([first.asked.length, message.id, message.answers.length], [0, 77, 1]);
+  assert.equal(service.outcomes.tls["answered from cache"], 1);
+  assert.equal(service.pending, 0);
+});
+
+// Logged, copied and delayed was only what went to backends: a rule that logged and refused wrote nothing.
+test("what a rule does beside its own answer is done: a line, a copy, a delay", async () => {
+  const answer = { rcode: Rcode.NXDomain, answers: [], authorities: [], ttl: 60 };
+  for (const end of ["refuse", "answer", "truncate", "drop"] as const) {
+    const verdict = { end, answer, delayMs: 700, tees: ["second"], loggedBy: ["seen"], rule: "last" };
+    const { ask, first, second, world, service } = open({ verdict });
+    const given = ask(queryOctets(), channelOf("udp"));
+    assert.equal(second.asked.length, 1, `${end}: a copy`);
+    const [line] = world.events.named("front.query");
+    assert.deepEqual(
+      [line?.["rules"], line?.["endedBy"], line?.["end"], line?.["type"]],
+      [["seen"], "last", end, "A"],
+    );
+    if (end === "drop") assert.equal(given, undefined);
+    else {
+      assert.ok(isLater(given), `${end}: later`);
+      assert.equal(service.pending, 1);
+      const message = decoded(given);
+      await world.clock.advance(699);
+      assert.equal(service.pending, 1);
+      await world.clock.advance(1);
+      assert.equal((await message).isTruncated, end === "truncate");
+    }
+    assert.deepEqual([service.pending, first.asked.length], [0, 0]);
+  }
+});
+
+const ALIAS: Partial<Verdict> = {
+  end: "answer",
+  errors: [{ code: EdeCode.ForgedAnswer, text: "" }],
+  answer: {
+    rcode: Rcode.NoError,
+    answers: [parseRecord("www.example. 60 IN CNAME garden.test.")],
+    authorities: [],
+    ttl: 60,
+    target: parseName("garden.test."),
+  },
+};
+
+function recordsOf({ answers }: Message): string[] {
+  return answers.map((record) => recordToText(record).replaceAll("\t", " "));
+}
+
+// Stubs do not ask for what an alias leads to: whoever was sent to a walled garden, or to a safe search, got no address.
+test("an alias from a rule is followed at a backend, and then in the cache", async () => {
+  const { ask, first, service } = open({ verdict: ALIAS });
+  const answer = ask(queryOctets({ edns: makeEdns({ options: [makePadding(1)] }) }));
+  assert.ok(isLater(answer));
+  assert.equal(first.asked[0]?.question.name.toString(), "garden.test.");
+  first.reply({ edns: makeEdns(), authenticData: true });
+  const octets = await answer;
+  assert.equal((octets?.length ?? 0) % 468, 0, "as large as for any client");
+  const message = await decoded(octets);
+  const joined = ["WWW.Example. 60 IN CNAME garden.test.", "garden.test. 300 IN A 192.0.2.1"];
+  assert.deepEqual(recordsOf(message), joined);
+  assert.deepEqual(
+    [message.id, edeOf(message), message.authenticData],
+    [0x1234, EdeCode.ForgedAnswer, false],
+  );
+  assert.equal(message.questions[0]?.name.toString(), "WWW.Example.");
+  assert.deepEqual(recordsOf(await decoded(ask())), joined);
+  assert.deepEqual([first.asked.length, service.pending], [0, 0]);
+});
+
+test("an alias: without its target it says so, and is SERVFAIL when nobody knows; without RD it is the answer", async () => {
+  const { ask, first } = open({ verdict: ALIAS });
+  const before = ask();
+  first.reply({ rcode: Rcode.NXDomain, answers: [] });
+  const missing = await decoded(before);
+  assert.deepEqual([missing.rcode, missing.answers.length], [Rcode.NXDomain, 1]);
+  const failed = ask();
+  first.fail();
+  assert.equal((await decoded(failed)).rcode, Rcode.ServFail);
+  const alone = await decoded(ask(queryOctets({ recursionDesired: false })));
+  assert.deepEqual([alone.answers.length, first.asked.length], [1, 0]);
+});
+
+// Whoever is slowed down would have taken all places, and everybody else got SERVFAIL.
+test("delays take half of the places, and what comes then is not delayed", async () => {
+  const verdict = { end: "refuse", rcode: Rcode.Refused, delayMs: 700 } as const;
+  const { ask, service, world } = open({ verdict, pendingMax: 4 });
+  const later = [ask(), ask()];
+  assert.ok(later.every(isLater));
+  assert.ok(ask() instanceof Uint8Array);
+  await world.clock.advance(700);
+  assert.equal(service.pending, 0);
+  assert.ok(isLater(ask()), "there is room again");
+});
+
+// A copy for a pool on trial took the packet cache away from all whose queries were copied.
+test("a query of which a copy is made is answered from the cache all the same", async () => {
+  const { ask, first, second } = open({ verdict: { tees: ["second"] } });
+  const before = ask();
+  first.reply();
+  await decoded(before);
+  assert.ok(ask() instanceof Uint8Array);
+  assert.deepEqual([first.asked.length, second.asked.length], [0, 2]);
 });
 
 test("copies go to other pools, and their answers to nobody", async () => {

@@ -2,6 +2,7 @@
  * The front end as listeners see it: octets in, octets out. What a rule or the packet cache decides is answered in the call;
  * everything else goes to a pool of backends, and each query has exactly one outcome, whatever becomes of them.
  */
+import type { MessageHit } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { LaterAnswer, MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import {
@@ -13,7 +14,10 @@ import {
   MESSAGE_OCTETS_MAX,
   MessageView,
   makeMessage,
+  type Name,
+  type Parsed,
   Rcode,
+  rrTypeToText,
   setUint16,
   uint16At,
 } from "@sotto/dns/wire";
@@ -28,6 +32,8 @@ import {
   QueryGate,
   type QueryGateOptions,
 } from "../server/index.ts";
+import { joinAnswers, targetQueryParts } from "./alias-answer.ts";
+import { AnswerDelays } from "./answer-delays.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
 import type { ForwardOutcome } from "./backends/index.ts";
@@ -83,6 +89,7 @@ export class FrontService implements PassedQueryHost {
   #view = new MessageView();
   readonly #replies = new BackendReplyReader();
   readonly #transfers: FrontTransfers;
+  readonly #delays: AnswerDelays;
   readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
   readonly #subject: Writable<RuleSubject>;
   #pending = 0;
@@ -97,6 +104,7 @@ export class FrontService implements PassedQueryHost {
     this.#gate = new QueryGate({ ...options, takesTransfers: true }, runtime.clock);
     this.#transfers = new FrontTransfers(options.transfers, runtime);
     this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
+    this.#delays = new AnswerDelays(this.#pendingMax, runtime.clock);
     this.#runtime = runtime;
     this.#subject = { view: this.#view, origin: NOBODY, listener: "", nowMs: 0, wallMs: 0 };
   }
@@ -127,8 +135,14 @@ export class FrontService implements PassedQueryHost {
       if (stopped !== OPEN) return stopped;
       const subject = this.#subjectOf(channel, listener);
       const verdict = this.#options.rules.judge(subject);
+      if (verdict.loggedBy.length > 0) this.#log(verdict, channel);
+      const alias = verdict.answer?.target;
+      if (alias !== undefined && this.#view.recursionDesired) return this.#follow(verdict, alias, channel);
       const ended = this.#end(verdict, channel);
-      return ended === OPEN ? this.#goOn(verdict, channel) : ended;
+      if (ended === OPEN) return this.#goOn(verdict, channel);
+      if (verdict.tees.length > 0) this.#tee(verdict);
+      const delayMs = this.#delays.lengthOf(verdict.delayMs);
+      return delayMs === 0 || ended === undefined ? ended : this.#later(ended, delayMs);
     } catch (error) {
       return this.#bug("front service", error, view, channel);
     }
@@ -189,21 +203,48 @@ export class FrontService implements PassedQueryHost {
     );
   }
 
+  /** An alias from a rule with what its target's answer is. */
+  #follow(verdict: Verdict, alias: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
+    if (verdict.tees.length > 0) this.#tee(verdict);
+    const { answer, errors } = verdict;
+    const delayMs = this.#delays.lengthOf(verdict.delayMs);
+    if (this.#pending >= this.#pendingMax || answer === undefined)
+      return this.#gate.refuse("failed", this.#view, channel, Rcode.ServFail, TOO_BUSY);
+    const view = this.#keepView();
+    const asked = targetQueryParts(view, alias, this.#pool, keptEdits(verdict.edits));
+    const query = new PassedQuery({ ...asked, delayMs }, this);
+    this.#pending++;
+    if (delayMs === 0) this.#askAnew(query);
+    else this.#delay(delayMs, () => this.#askAnew(query));
+    const join = (reply: Answer): Answer => {
+      try {
+        const joined = joinAnswers(view, answer, reply);
+        if (!joined.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, NO_TARGET);
+        const finished = finishedResponse(joined.value, view, channel, 0, errors, this.#gate.cookies);
+        return this.#gate.count("answered", channel, finished);
+      } catch (error) {
+        return this.#bug("alias of a rule", error, view, channel);
+      }
+    };
+    // biome-ignore lint/suspicious/noThenProperty: listeners take promises, and this does for them what one would.
+    return { then: (call) => query.then((reply) => call(join(reply))) };
+  }
+
   #goOn(verdict: Verdict, channel: QueryChannel): Answer | LaterAnswer {
     const view = this.#view;
     const pool = verdict.pool === undefined ? this.#pool : this.#options.pools.get(verdict.pool);
     if (pool === undefined) throw new RangeError(`there is no pool ${verdict.pool}`);
     const mayShare = view.recursionDesired && !isPersonal(view, verdict.edits, pool.passedOptions);
-    if (verdict.isLogged) this.#log(verdict, pool, channel);
     if (isTransfer(view)) return this.#transfer(pool, channel);
     if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
-    if (verdict.tees.length === 0 && verdict.delayMs === 0 && mayShare) {
+    if (verdict.tees.length > 0) this.#tee(verdict);
+    const delayMs = this.#delays.lengthOf(verdict.delayMs);
+    if (delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
     }
     if (this.#pending >= this.#pendingMax)
       return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
-    const { delayMs, tees } = verdict;
     const parts = {
       pool,
       view: this.#keepView(),
@@ -213,7 +254,6 @@ export class FrontService implements PassedQueryHost {
       mayShare,
     };
     const query = new PassedQuery(parts, this);
-    for (const name of tees) this.#tee(name, query);
     // Nobody has to wait to learn that there is nobody: checks find out when that changes.
     return (delayMs === 0 ? this.#stale(query) : undefined) ?? this.#wait(query);
   }
@@ -241,7 +281,9 @@ export class FrontService implements PassedQueryHost {
     if (!hit.copyInto(buffer, 0)) return undefined;
     if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view, edits);
     const { cookies } = this.#gate;
+    const offersRecursion = hasRecursion(buffer);
     const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
+    if (!offersRecursion) takeRecursion(buffer);
     return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
   }
 
@@ -278,11 +320,37 @@ export class FrontService implements PassedQueryHost {
   #wait(query: PassedQuery): Answer | LaterAnswer {
     this.#pending++;
     if (query.delayMs === 0) this.#ask(query);
-    else {
-      this.counters.delayed++;
-      this.#runtime.clock.startTimer("front delay", query.delayMs, () => this.#ask(query), true);
-    }
+    else this.#delay(query.delayMs, () => this.#askAnew(query));
     return query;
+  }
+
+  #delay(delayMs: number, then: () => void): void {
+    this.counters.delayed++;
+    this.#delays.start(delayMs, then);
+  }
+
+  /** An answer that needs no backend and is delayed; at once where too many queries wait. */
+  #later(answer: Uint8Array, delayMs: number): Uint8Array | LaterAnswer {
+    if (this.#pending >= this.#pendingMax) return answer;
+    const kept = copyToSend(answer, 0, answer.length);
+    this.#pending++;
+    return new Promise((resolve) => {
+      this.#delay(delayMs, () => {
+        this.#pending--;
+        resolve(kept);
+        if (this.#pending === 0) this.#tellIdle();
+      });
+    });
+  }
+
+  /** Somebody may have been answered the same meanwhile. */
+  #askAnew(query: PassedQuery): void {
+    const { pool, view, channel, mayShare } = query;
+    const nowMs = this.#runtime.clock.nowMs();
+    const hit = mayShare ? pool.cache?.find(view, nowMs) : undefined;
+    const answer = hit && this.#copyOf(hit, view, channel);
+    if (answer === undefined) this.#ask(query);
+    else this.#done(query, answer);
   }
 
   #done(query: PassedQuery, answer: Answer): void {
@@ -294,7 +362,11 @@ export class FrontService implements PassedQueryHost {
       // It has its outcome. What failed is its client's, and replies to others stand behind this one.
       this.#publishBug("answer to a client", error);
     }
-    if (this.#pending === 0) for (const settled of this.#whenIdle.splice(0)) settled();
+    if (this.#pending === 0) this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    for (const settled of this.#whenIdle.splice(0)) settled();
   }
 
   #ask(query: PassedQuery): void {
@@ -321,6 +393,32 @@ export class FrontService implements PassedQueryHost {
     backends.forward({ octets, question: view.question, deadlineMs, client, local, settle });
   }
 
+  refuses(query: PassedQuery, octets: Uint8Array, backend: string): string | undefined {
+    if (query.isAnswered) return undefined;
+    try {
+      const reply = this.#read(query, octets, backend);
+      if (!reply.ok) return reply.problem;
+      query.reply = reply;
+      return undefined;
+    } catch (error) {
+      this.#publishBug("reply of a backend", error);
+      return "it cannot be read";
+    }
+  }
+
+  #read(
+    { pool, view, edits: changes }: PassedQuery,
+    octets: Uint8Array,
+    backend: string,
+  ): Parsed<BackendReply> {
+    const reply = this.#replies.read(octets, { view, changes, passed: pool.passedOptions });
+    if (!reply.ok) {
+      this.counters.unusable++;
+      this.#runtime.events.publish("front.reply.unusable", { backend, problem: reply.problem });
+    }
+    return reply;
+  }
+
   settled(query: PassedQuery, outcome: ForwardOutcome): void {
     if (query.isAnswered) return;
     let answer: Answer;
@@ -333,21 +431,14 @@ export class FrontService implements PassedQueryHost {
   }
 
   #take(query: PassedQuery, outcome: ForwardOutcome): Answer {
-    const { pool, view, channel, edits: changes } = query;
-    if (outcome.kind === "failed")
-      return this.#stale(query) ?? this.#fail(query, EdeCode.NoReachableAuthority, outcome.problem.message);
-    const reply = this.#replies.read(outcome.octets, { view, changes, passed: pool.passedOptions });
-    if (!reply.ok) {
-      this.counters.unusable++;
-      this.#runtime.events.publish("front.reply.unusable", {
-        backend: outcome.backend,
-        problem: reply.problem,
-      });
-      return this.#fail(query, EdeCode.InvalidData, `backend ${outcome.backend}: ${reply.problem}`);
-    }
+    const { pool, view, channel } = query;
+    if (outcome.kind === "failed") return this.#stale(query) ?? this.#fail(query, outcome.problem);
+    const reply = query.reply ?? this.#read(query, outcome.octets, outcome.backend);
+    if (!reply.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, UNUSABLE);
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
     const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
+    if (!hasRecursion(base)) takeRecursion(answer);
     if (query.mayShare) this.#store(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     return this.#gate.count(counted, channel, answer);
@@ -376,35 +467,55 @@ export class FrontService implements PassedQueryHost {
     const isFresh = pool.cache?.find(view, nowMs) !== undefined;
     const hit = pool.cache?.find(view, nowMs, pool.staleSeconds);
     if (hit === undefined) return undefined;
+    const answer = this.#copyOf(hit, view, channel, !isFresh);
+    if (answer !== undefined && !isFresh) this.counters.stale++;
+    return answer;
+  }
+
+  /** What a cache has, in octets of its own. */
+  #copyOf(
+    hit: MessageHit,
+    view: MessageView,
+    channel: QueryChannel,
+    isStale = false,
+  ): Uint8Array | undefined {
     const base = new Uint8Array(hit.replyOctets);
-    if (!hit.copyInto(base, 0, isFresh ? 0 : STALE_TTL_SECONDS)) return undefined;
-    if (!isFresh) this.counters.stale++;
-    const errors = isFresh ? NO_ERRORS : STALE;
-    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies);
+    if (!hit.copyInto(base, 0, isStale ? STALE_TTL_SECONDS : 0)) return undefined;
+    const answer = finishedResponse(base, view, channel, 0, isStale ? STALE : NO_ERRORS, this.#gate.cookies);
+    if (!hasRecursion(base)) takeRecursion(answer);
     return this.#gate.count("answered from cache", channel, answer);
   }
 
-  #fail({ view, channel }: PassedQuery, code: EdeCode, text: string): Uint8Array {
-    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, [{ code, text }]);
+  /** Who the backends are, and what each of them did, is for the log: clients are strangers. */
+  #fail({ pool, view, channel }: PassedQuery, problem: DnsError): Uint8Array {
+    this.#runtime.events.publish("front.query.failed", { pool: pool.name, problem: problem.message });
+    const errors = DnsError.is(problem, "ERR_REPLY_UNUSABLE") ? UNUSABLE : NO_BACKEND;
+    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, errors);
   }
 
-  /** A copy for a pool whose answer nobody waits for. */
-  #tee(name: string, { view, edits }: PassedQuery): void {
-    const pool = this.#options.pools.get(name);
-    if (pool === undefined) return;
-    this.counters.teed++;
-    this.#forward(pool, view, makeBackendQuery(view, edits, pool.passedOptions), () => undefined);
+  /** Copies for pools whose answers nobody waits for. */
+  #tee({ tees, edits }: Verdict): void {
+    const view = this.#view;
+    for (const name of tees) {
+      const pool = this.#options.pools.get(name);
+      if (pool === undefined) continue;
+      this.counters.teed++;
+      this.#forward(pool, view, makeBackendQuery(view, edits, pool.passedOptions), () => undefined);
+    }
   }
 
-  #log({ rule, tags }: Verdict, pool: FrontPool, { origin }: QueryChannel): void {
+  #log({ loggedBy, end, rule, pool, tags }: Verdict, { origin }: QueryChannel): void {
     const { question } = this.#view;
+    const goesOn = end === "pass" || end === "allow";
     this.#runtime.events.publish("front.query", {
       name: question.name.toString(),
-      type: question.type,
+      type: rrTypeToText(question.type),
       client: origin.remote?.address,
       transport: origin.transport,
-      pool: pool.name,
-      rule,
+      rules: [...loggedBy],
+      end,
+      endedBy: rule,
+      pool: goesOn ? (pool ?? this.#pool.name) : undefined,
       tags: [...tags],
     });
   }
@@ -431,6 +542,15 @@ function isRenewal(rcode: Rcode): boolean {
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
 }
 
+/** RA is for the server to say that has answered (RFC 1035 §4.1.1): before authoritative ones there is no recursion. */
+function hasRecursion(message: Uint8Array): boolean {
+  return ((message[3] ?? 0) & HeaderFlag.RecursionAvailable) !== 0;
+}
+
+function takeRecursion(message: Uint8Array): void {
+  message[3] = (message[3] ?? 0) & ~HeaderFlag.RecursionAvailable;
+}
+
 /** A verdict is valid until the next query. */
 function keptEdits(edits: Verdict["edits"]): Verdict["edits"] {
   return edits.length === 0 ? NO_EDITS : [...edits];
@@ -449,8 +569,17 @@ const NO_ERRORS: readonly ExtendedError[] = [];
 /** RFC 8767 §4. */
 const STALE_TTL_SECONDS = 30;
 const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
+const NO_BACKEND: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "no backend has answered" },
+];
+const UNUSABLE: readonly ExtendedError[] = [
+  { code: EdeCode.InvalidData, text: "what the backends answered cannot be passed on" },
+];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
 const NO_TRANSFER: readonly ExtendedError[] = [
   { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },
+];
+const NO_TARGET: readonly ExtendedError[] = [
+  { code: EdeCode.NoReachableAuthority, text: "what the answer of a rule leads to cannot be found out" },
 ];
 const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];

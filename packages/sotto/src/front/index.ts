@@ -1,6 +1,7 @@
 export {
   BackendPool,
   type Balancing,
+  POOL_QUERIES_MAX,
   type PoolStatus,
 } from "./backends/index.ts";
 export type { FrontPool } from "./front-pool.ts";
@@ -24,6 +25,7 @@ export {
   makeHashSeed,
   NameListReader,
   prefixToText,
+  type RuleCounters,
   RuleSet,
   type RuleSetOptions,
   type RuleStep,

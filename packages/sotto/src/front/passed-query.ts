@@ -4,7 +4,8 @@
  */
 import type { Endpoint } from "@sotto/dns/runtime";
 import type { LaterAnswer, QueryChannel } from "@sotto/dns/transport";
-import type { MessageView, Question } from "@sotto/dns/wire";
+import type { MessageView, Parsed, Question } from "@sotto/dns/wire";
+import type { BackendReply } from "./backend-reply.ts";
 import type { ForwardOutcome, ForwardQuery } from "./backends/index.ts";
 import type { FrontPool } from "./front-pool.ts";
 import type { Verdict } from "./rules/index.ts";
@@ -14,6 +15,8 @@ type Answer = Uint8Array | undefined;
 
 /** The service. */
 export interface PassedQueryHost {
+  /** Why a reply cannot be passed on. */
+  refuses(query: PassedQuery, octets: Uint8Array, backend: string): string | undefined;
   /** Makes the answer, which goes to {@link PassedQuery.answer}. */
   settled(query: PassedQuery, outcome: ForwardOutcome): void;
 }
@@ -40,6 +43,8 @@ export class PassedQuery implements ForwardQuery, LaterAnswer {
   /** As the backends get it. */
   octets: Uint8Array;
   deadlineMs = 0;
+  /** Of the service: what it has read of the reply that becomes the outcome. */
+  reply: (Parsed<BackendReply> & { readonly ok: true }) | undefined = undefined;
   readonly #host: PassedQueryHost;
   #isAnswered = false;
   #answer: Answer = undefined;
@@ -67,6 +72,10 @@ export class PassedQuery implements ForwardQuery, LaterAnswer {
 
   get local(): Endpoint | undefined {
     return this.channel.origin.local;
+  }
+
+  refuses(octets: Uint8Array, backend: string): string | undefined {
+    return this.#host.refuses(this, octets, backend);
   }
 
   settle(outcome: ForwardOutcome): void {

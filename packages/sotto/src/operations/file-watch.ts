@@ -6,14 +6,19 @@ import type { Clock, Timer } from "@sotto/dns/runtime";
 export class FileWatch {
   readonly #clock: Clock;
   readonly #onChange: () => void;
+  readonly #restMs: number;
   #files: readonly string[] = [];
   #seen = "";
   #timer: Timer | undefined = undefined;
 
-  /** `onChange` is called once for all files that changed between two looks. */
-  constructor(clock: Clock, onChange: () => void) {
+  /**
+   * `onChange` is called once for all files that changed between two looks; with `restMs` when they have not changed for so long,
+   * because somebody may still be writing.
+   */
+  constructor(clock: Clock, onChange: () => void, restMs = 0) {
     this.#clock = clock;
     this.#onChange = onChange;
+    this.#restMs = restMs;
   }
 
   /** Watches these from now on, as they are now; no files, or an undefined interval, watches nothing. */
@@ -22,7 +27,7 @@ export class FileWatch {
     if (files.length === 0 || intervalMs === undefined) return;
     this.#files = files;
     this.#seen = this.#look();
-    this.#wait(intervalMs);
+    this.#wait(intervalMs, intervalMs, 0);
   }
 
   stop(): void {
@@ -30,16 +35,22 @@ export class FileWatch {
     this.#timer = undefined;
   }
 
-  #wait(intervalMs: number): void {
+  /** `changes`: looks in a row that found one which has not been told. */
+  #wait(waitMs: number, intervalMs: number, changes: number): void {
     this.#timer = this.#clock.startTimer(
       "file watch",
-      intervalMs,
+      waitMs,
       () => {
         const now = this.#look();
         const hasChanged = now !== this.#seen;
         this.#seen = now;
-        this.#wait(intervalMs);
-        if (hasChanged) this.#onChange();
+        const restMs = Math.min(this.#restMs, intervalMs);
+        if (hasChanged && restMs > 0 && changes < CHANGES_MAX) {
+          this.#wait(restMs, intervalMs, changes + 1);
+          return;
+        }
+        this.#wait(intervalMs, intervalMs, 0);
+        if (hasChanged || changes > 0) this.#onChange();
       },
       true,
     );
@@ -49,6 +60,9 @@ export class FileWatch {
     return this.#files.map(lookAt).join("|");
   }
 }
+
+/** What never comes to rest is taken as it is. */
+const CHANGES_MAX = 60;
 
 /** What changes with a file's content, or with the file that a link leads to. */
 function lookAt(file: string): string {

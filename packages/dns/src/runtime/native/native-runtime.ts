@@ -1,4 +1,4 @@
-/** The real world with the native engine for listeners and datagrams, where there is one; all else is the portable engine's. */
+/** The real world with the native engine for listeners, datagrams and connections in clear, where there is one; all else is the portable engine's. */
 import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Events } from "../events.ts";
@@ -9,6 +9,7 @@ import { nodeRuntime } from "../node/node-runtime.ts";
 import type { Runtime } from "../runtime.ts";
 import { openNativeClientDatagram } from "./native-client-datagram.ts";
 import { NativeClock } from "./native-clock.ts";
+import { canConnectNatively, openNativeStream } from "./native-connect.ts";
 import { openNativeDatagram } from "./native-datagram.ts";
 import { type AcceptedDescriptor, openNativeListener } from "./native-listener.ts";
 import { type NativeLoop, nativeLoop } from "./native-loop.ts";
@@ -20,7 +21,7 @@ export interface NativeRuntime extends Runtime {
 }
 
 /**
- * As `nodeRuntime`, with UDP sockets and listeners on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
+ * As `nodeRuntime`, with UDP sockets, listeners and connections in clear on epoll and OpenSSL (Linux, Node 26). Anywhere else it is `nodeRuntime`, and says why:
  * by `engineProblem`, and by the event `runtime.engine-unavailable`. `sockets` and `descriptors`: connections may go to other threads and come
  * from them, those of the portable engine (HTTP is always its) and those of this one.
  */
@@ -58,6 +59,8 @@ function nativeNetwork(
 ): Network {
   return {
     ...portable,
+    connect: (options) =>
+      canConnectNatively(options) ? openNativeStream(loop, options) : portable.connect(options),
     listen: (options, handlers) => openNativeListener(loop, options, handlers, descriptors),
     bindDatagram: (options, handlers) =>
       options.connectTo === undefined

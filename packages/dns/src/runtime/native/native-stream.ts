@@ -107,6 +107,10 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
     if (!this.#isClosed) this.#close(this.#isEnding ? "orderly" : "reset", undefined);
   }
 
+  acknowledge(): void {
+    if (!this.#isClosed) this.#loop.sockets.acknowledge(this.#watch.fd);
+  }
+
   setBackground(isBackground: boolean): void {
     if (isBackground === this.#isBackground || this.#isClosed) return;
     this.#isBackground = isBackground;
@@ -233,7 +237,9 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
     for (let i = 0; i < count && filled < output.length; i++) {
       const octets = this.#queue[i] ?? NOTHING;
       const from = i === 0 ? this.#taken : 0;
-      const piece = octets.subarray(from, from + output.length - filled);
+      const room = output.length - filled;
+      // A view moves up to 64 octets, which V8 keeps on its own heap, to memory of their own.
+      const piece = from === 0 && octets.length <= room ? octets : octets.subarray(from, from + room);
       output.set(piece, filled);
       filled += piece.length;
     }

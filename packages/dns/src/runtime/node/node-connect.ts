@@ -11,6 +11,7 @@ import type {
   Endpoint,
   TlsClientOptions,
 } from "../network.ts";
+import { attemptText, gaveUp, tookTooLong } from "./connect-problem.ts";
 import { openFastSocket, synDataReader } from "./fast-open.ts";
 import { readPeerChain, readTrustAnchor } from "./node-certificate.ts";
 import { NodeStream, type StreamTools } from "./node-stream.ts";
@@ -21,7 +22,7 @@ import { TLS_SUITES } from "./tls-suites.ts";
 /** Opens a stream; rejects with the stage that failed. */
 export async function openStream(options: ConnectOptions): Promise<ByteStream> {
   const { remote, signal, tls } = options;
-  if (signal?.aborted === true) throw aborted(remote, "connect");
+  if (signal?.aborted === true) throw gaveUp("connect", remote);
   const fast = options.fastOpen === true ? await openFastSocket(remote.address) : undefined;
   const tcp = new Socket({
     // After our FIN the peer may still answer, and after its FIN we may still ask nothing but read (RFC 7766 §6.2.4).
@@ -169,7 +170,7 @@ function settled(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const what = `${stage === "connect" ? "TCP connection" : "TLS handshake"} with ${endpointText(remote)}`;
+  const what = attemptText(stage, remote);
   return new Promise((resolve, reject) => {
     const fail = (problem: DnsError): void => {
       finish();
@@ -188,14 +189,8 @@ function settled(
           { stage },
         ),
       );
-    const onAbort = (): void => fail(aborted(remote, stage));
-    const timer = setTimeout(() => {
-      fail(
-        new DnsError("ERR_CONNECT_TIMEOUT", `${what}: no answer within ${Math.round(timeoutMs)} ms`, {
-          stage,
-        }),
-      );
-    }, timeoutMs);
+    const onAbort = (): void => fail(gaveUp(stage, remote));
+    const timer = setTimeout(() => fail(tookTooLong(stage, remote, timeoutMs)), timeoutMs);
     const done = (): void => {
       finish();
       resolve();
@@ -208,11 +203,5 @@ function settled(
     socket.once(event, done).once("error", onError).once("close", onEnd).once("end", onEnd);
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
-  });
-}
-
-function aborted(remote: Endpoint, stage: ConnectStage): DnsError {
-  return new DnsError("ERR_ABORTED", `connection with ${endpointText(remote)} was given up by the caller`, {
-    stage,
   });
 }

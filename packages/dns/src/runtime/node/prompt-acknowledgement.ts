@@ -16,12 +16,13 @@ export async function promptAcknowledgement(): Promise<Acknowledge | undefined> 
   if (typeof calls === "string") return undefined;
   return (socket) => {
     const fd = descriptorOf(socket);
-    // A failure leaves it to the system. The wish does not last: the kernel waits again as soon as it sees us answer.
-    if (fd !== undefined) calls.setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, ON, ON.length);
+    // A failure leaves it to the system.
+    if (fd !== undefined) calls.setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, ONCE, ONCE.length);
   };
 }
 
 // Constants of Linux, from its headers.
 const IPPROTO_TCP = 6;
 const TCP_QUICKACK = 12;
-const ON = new Uint8Array(Int32Array.of(1).buffer);
+/** Now, and no longer: an odd number would be answered with one for each read until the kernel sees us answer again. */
+const ONCE = new Uint8Array(Int32Array.of(2).buffer);

@@ -77,6 +77,8 @@ export class Attempt implements ConnectionQuery {
   provesPlain = false;
   /** Of the stream lanes. */
   lane: Lane | undefined = undefined;
+  /** Of the stream lanes: which query of its connection it is, from 1. */
+  number = 0;
   /** Of the sockets: times that it was sent. */
   sends = 0;
   /** Of the sockets: when to send it again, monotonic milliseconds. */

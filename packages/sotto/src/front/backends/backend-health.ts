@@ -127,16 +127,22 @@ export class BackendHealth {
   /** By command: no new queries. */
   drain(nowMs: number): void {
     if (this.#isDraining) return;
-    this.#tell("draining", "by command", nowMs, () => {
+    this.#tell("draining", BY_COMMAND, nowMs, () => {
       this.#isDraining = true;
     });
+  }
+
+  /** It was by command before this began. */
+  stayDrained(): void {
+    this.#isDraining = true;
+    this.#why = BY_COMMAND;
   }
 
   /** Takes that back. */
   resume(nowMs: number): void {
     if (!this.#isDraining) return;
     const state = this.#state === "starting" ? "up" : this.#state;
-    this.#tell(state, "by command", nowMs, () => {
+    this.#tell(state, BY_COMMAND, nowMs, () => {
       this.#isDraining = false;
       this.#state = state;
     });
@@ -166,6 +172,7 @@ export class BackendHealth {
   }
 }
 
+const BY_COMMAND = "by command";
 /** Some queries at once, or who starts with nothing in its cache would never learn. */
 const SHARE_MIN = 0.1;
 /** As long as a check takes that fails, and a little more. */

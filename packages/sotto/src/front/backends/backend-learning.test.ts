@@ -77,6 +77,70 @@ test("a backend that answers only the first query of a connection and ignores th
   await end();
 });
 
+test("queries of a turn share a connection and a write once an answer has overtaken another, until connecting fails", async () => {
+  const { world, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  /** Connections on which so many at once come, and the pieces that they come in. */
+  const spread = async (prefix: string): Promise<readonly number[]> => {
+    const [queriesBefore, chunksBefore] = [backend.queries.length, backend.chunks];
+    const asked = names(12, prefix).map((name) => ask(name));
+    await settled(asked);
+    for (const one of asked) assertAnswered(one);
+    const used = new Set(backend.queries.slice(queriesBefore).map(({ reset }) => reset));
+    return [used.size, backend.chunks - chunksBefore];
+  };
+  await settled(names(100).map((name) => ask(name)));
+  assert.deepEqual(await spread("before"), [4, 4]);
+
+  let held: (() => void) | undefined;
+  backend.behaviour = (one) => {
+    if (held === undefined) held = () => answers(one);
+    else {
+      answers(one);
+      held();
+    }
+  };
+  // Five, so that two of them share one of the four connections.
+  const five = names(5, "overtaken").map((name) => ask(name));
+  await settled(five);
+  backend.behaviour = answers;
+  assert.deepEqual(await spread("after"), [1, 1]);
+
+  await backend.kill();
+  const lost = ask("lost.example.", 500);
+  await settled([lost]);
+  await backend.open();
+  await world.clock.advance(5000);
+  await settled(names(100, "again").map((name) => ask(name)));
+  assert.deepEqual(await spread("anew"), [4, 4]);
+  await end();
+});
+
+test("more than a server works on at once on a connection go to others", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  await settled(names(100).map((name) => ask(name)));
+  backend.behaviour = (one) => {
+    backend.behaviour = (later) => {
+      answers(later);
+      answers(one);
+      backend.behaviour = answers;
+    };
+  };
+  await settled(names(5, "overtaken").map((name) => ask(name)));
+  const before = backend.queries.length;
+  await settled(names(40, "many").map((name) => ask(name)));
+  const counts = new Map<unknown, number>();
+  for (const { reset } of backend.queries.slice(before)) counts.set(reset, (counts.get(reset) ?? 0) + 1);
+  assert.deepEqual(
+    [...counts.values()].sort((a, b) => a - b),
+    [8, 16, 16],
+  );
+  await end();
+});
+
 test("a backend without EDNS is asked again without, and from then on at once", async () => {
   const { backends, ask, settled, end } = await poolWorld(["udp"]);
   const [backend] = backends;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DnsError } from "@sotto/dns/runtime";
-import { Rcode } from "@sotto/dns/wire";
+import { encodeMessage, makeEdns, makeMessage, makePadding, Rcode } from "@sotto/dns/wire";
 import {
   answers,
   answerTo,
@@ -13,6 +13,7 @@ import {
   poolWorld,
   questionOf,
 } from "./backends.test-support.ts";
+import type { ForwardOutcome } from "./forward-query.ts";
 
 test("a thousand queries share four connections, and each gets its own answer", async () => {
   const { pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
@@ -156,6 +157,36 @@ test("SERVFAIL of one backend is asked elsewhere; when all say so, it is the ans
   const three = ask("three.example.");
   await settled([three]);
   assert.deepEqual(three.outcomes[0]?.kind === "reply" && three.outcomes[0].backend, "b1");
+  await end();
+});
+
+// The front end found out that a reply was of no use when it was the outcome, and another backend was never asked.
+test("a reply that the query has no use for is asked elsewhere; when there is nobody else, that is why it fails", async () => {
+  const { world, pool, backends, settled, end } = await poolWorld(["tcp", "tcp"], { balancing: "ordered" });
+  const ask = (isUseless: (backend: string) => boolean): ForwardOutcome[] => {
+    const outcomes: ForwardOutcome[] = [];
+    const question = questionOf("one.example.");
+    pool.forward({
+      octets: encodeMessage(makeMessage({ questions: [question] })),
+      question,
+      deadlineMs: world.clock.nowMs() + 5000,
+      client: undefined,
+      local: undefined,
+      refuses: (_octets, backend) => (isUseless(backend) ? "it is of no use" : undefined),
+      settle: (outcome) => outcomes.push(outcome),
+    });
+    return outcomes;
+  };
+  const one = ask((backend) => backend === "b1");
+  await settled([{ name: "one.example.", outcomes: one }]);
+  assert.equal(assertAnswered({ name: "one.example.", outcomes: one }), "b2");
+  const none = ask(() => true);
+  await settled([{ name: "one.example.", outcomes: none }]);
+  const [outcome] = none;
+  assert.ok(outcome?.kind === "failed" && outcome.tries === 2);
+  assert.equal(outcome.problem.code, "ERR_REPLY_UNUSABLE");
+  assert.match(outcome.problem.message, /b1 \(it is of no use\), b2 \(it is of no use\)/);
+  assert.equal(backends[0]?.queries.length, 2);
   await end();
 });
 
@@ -342,6 +373,26 @@ test("a drained backend gets no new queries, keeps those it has, and comes back 
   await end();
 });
 
+// Each query waited its whole time for somebody whom only an operator brings back.
+test("when all backends are drained a query fails at once, and what they have goes on", async () => {
+  const { world, pool, backends, ask, settled, end } = await poolWorld(["tcp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  const held: (() => void)[] = [];
+  backend.behaviour = (query) => held.push(() => answers(query));
+  const before = ask("before.example.");
+  await world.clock.advance(50);
+  pool.drain("b1");
+  const after = ask("after.example.");
+  const [outcome] = after.outcomes;
+  assert.ok(outcome?.kind === "failed");
+  assert.match(outcome.problem.message, /b1 is draining/);
+  for (const go of held) go();
+  await settled([before]);
+  assertAnswered(before);
+  await end();
+});
+
 test("when all backends are slow, no more than a fifth of the queries is asked twice", async () => {
   const { world, backends, ask, settled, end } = await poolWorld(["udp", "udp", "udp"], {
     health: { intervalMs: 0, failuresMax: 1_000_000 },
@@ -457,7 +508,26 @@ test("a check that is answered wrongly takes a backend down: another rcode than 
   assert.ok(backend);
   backend.checkBehaviour = fails(Rcode.Refused);
   await world.clock.runUntil(() => pool.isDown);
-  assert.match(pool.status.backends[0]?.why ?? "", /rcode 5/);
+  assert.match(pool.status.backends[0]?.why ?? "", /REFUSED/);
+  await end();
+});
+
+// Only the lower four bits of the code were looked at: BADVERS was NOERROR, and each query that went there of no use.
+test("a check that is answered with an extended code or an OPT record that cannot be read takes a backend down", async () => {
+  const { world, pool, backends, end } = await poolWorld(["tcp", "udp"], {
+    health: { intervalMs: 500, fall: 2 },
+  });
+  const [first, second] = backends;
+  assert.ok(first && second);
+  first.checkBehaviour = ({ query, reply }) => reply(answerTo(query, { rcode: Rcode.BadVers }));
+  second.checkBehaviour = ({ query, reply }) => {
+    const octets = answerTo(query, { edns: makeEdns({ options: [makePadding(8)] }) });
+    reply(octets.with(octets.length - 9, 200));
+  };
+  await world.clock.runUntil(() => pool.isDown);
+  const [one, other] = pool.status.backends;
+  assert.match(one?.why ?? "", /BADVERS/);
+  assert.match(other?.why ?? "", /runs past the OPT record/);
   await end();
 });
 

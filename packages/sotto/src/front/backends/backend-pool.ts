@@ -73,13 +73,13 @@ export class BackendPool implements ForwardingHost, BackendHost {
   }
 
   /**
-   * A zone transfer from one of the backends that are up (the first choice, no retry). Undefined when nobody can be asked, or
+   * A zone transfer from one of the backends that are up, or down when none is (the first choice, no retry). Undefined when nobody can be asked, or
    * {@link TRANSFERS_MAX} are under way: `onEnd` is then not called.
    */
   openTransfer(query: AttemptQuery, handlers: TransferHandlers): Transfer | undefined {
     const nowMs = this.#runtime.clock.nowMs();
-    if (this.#isClosed || this.#transfers.size >= TRANSFERS_MAX || !this.#allow(undefined, nowMs))
-      return undefined;
+    if (this.#isClosed || this.#transfers.size >= TRANSFERS_MAX) return undefined;
+    if (!this.#allow(undefined, nowMs)) this.#allowDown(nowMs);
     const index = choose(this.#balancing, this.#backends, hashQuestion(query.question), this.#runtime.random);
     const transfer = this.#backends[index]?.openTransfer(query, {
       onMessage: (octets) => handlers.onMessage(octets),
@@ -154,6 +154,11 @@ export class BackendPool implements ForwardingHost, BackendHost {
     return found !== undefined;
   }
 
+  /** Names of those. */
+  get drained(): readonly string[] {
+    return this.#backends.flatMap(({ name, health }) => (health.state === "draining" ? [name] : []));
+  }
+
   /** Takes that back. */
   resume(backend: string): boolean {
     const found = this.#backends.find(({ name }) => name === backend);
@@ -179,9 +184,7 @@ export class BackendPool implements ForwardingHost, BackendHost {
     const isAnyUp = this.#allow(forwarding, nowMs) || (mayRepeat && this.#allow(undefined, nowMs));
     if (!isAnyUp) {
       if (!mayRepeat || !this.isDown) return undefined;
-      // Perhaps the checks are wrong, and there is nothing to lose.
-      for (const backend of this.#backends)
-        backend.isUsable = backend.health.state === "down" && !backend.isFull && !backend.isBackedOff(nowMs);
+      this.#allowDown(nowMs);
     }
     const index = choose(this.#balancing, this.#backends, forwarding.hash, this.#runtime.random);
     return index < 0 ? undefined : this.#backends[index];
@@ -210,6 +213,18 @@ export class BackendPool implements ForwardingHost, BackendHost {
     if (isAnyDoubted && hasBetter)
       for (const backend of this.#backends) if (backend.isDoubted) backend.isUsable = false;
     return isAny;
+  }
+
+  /** When nobody is up. Perhaps the checks are wrong, and there is nothing to lose. */
+  #allowDown(nowMs: number): void {
+    const { isDown } = this;
+    for (const backend of this.#backends)
+      backend.isUsable =
+        isDown && backend.health.state === "down" && !backend.isFull && !backend.isBackedOff(nowMs);
+  }
+
+  get isDrained(): boolean {
+    return this.#backends.every(({ health }) => health.state === "draining");
   }
 
   get whyNobody(): string {

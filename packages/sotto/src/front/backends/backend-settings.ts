@@ -68,6 +68,8 @@ export interface BackendOptions {
    */
   readonly tellsClient?: boolean | undefined;
   readonly limits?: Partial<BackendLimits> | undefined;
+  /** It was drained by command before, and stays so. Default false. */
+  readonly isDrained?: boolean | undefined;
 }
 
 /** How it is found out whether a backend works. */

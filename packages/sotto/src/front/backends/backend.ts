@@ -14,6 +14,7 @@ import {
 import { Rcode } from "@sotto/dns/wire";
 import type { Attempt, AttemptCarrier, AttemptQuery, FailureKind } from "./attempt.ts";
 import { AttemptQueue } from "./attempt-queue.ts";
+import { BackOff } from "./back-off.ts";
 import { BackendHealth, type StateChange } from "./backend-health.ts";
 import {
   BACKEND_LIMITS_DEFAULT,
@@ -74,6 +75,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   readonly #streamQueue: AttemptQueue;
   readonly #streams: StreamLanes | ClientLanes;
   readonly #datagrams: DatagramSockets | undefined;
+  /** Over UDP the system said that nobody is there: nothing is sent for a while. */
+  readonly #refusals = new BackOff();
   readonly #check: HealthCheck;
   /** Monotonic milliseconds until which it is asked without EDNS. */
   #plainUntilMs = Number.NEGATIVE_INFINITY;
@@ -100,6 +103,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
       // Who has nobody else to go to stays: a late reply is better than none.
       if (!this.health.isUp && !host.isDown) this.#turnAway(change);
     });
+    if (options.isDrained === true) this.health.stayDrained();
     const isUdp = address.transport === "udp";
     this.#streamQueue = isUdp ? new AttemptQueue(limits.queueMax) : this.#queue;
     this.#isInOrder = !isUdp && !tellsClient;
@@ -167,11 +171,11 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     return this.#inFlight.length >= this.#limits.inFlightMax && this.#queue.isFull;
   }
 
-  /** True while connecting is not tried because it failed, and there is no connection. */
+  /** True while connecting is not tried because it failed, and there is no connection; the same over UDP. */
   isBackedOff(nowMs: number): boolean {
-    return (
-      this.#datagrams === undefined && this.#memory.backOff.holds(nowMs) && this.#streams.connections === 0
-    );
+    return this.#datagrams === undefined
+      ? this.#memory.backOff.holds(nowMs) && this.#streams.connections === 0
+      : this.#refusals.holds(nowMs);
   }
 
   get isEncrypted(): boolean {
@@ -187,7 +191,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
 
   /** Why connecting failed last. */
   get connectProblem(): DnsError | undefined {
-    return this.#memory.backOff.problem;
+    return this.#datagrams === undefined ? this.#memory.backOff.problem : this.#refusals.problem;
   }
 
   /** Of a UDP query that is not answered; stream connections do that for themselves. */
@@ -229,9 +233,10 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     if (isNew) this.#inFlight.add(attempt);
     const { wasSent } = attempt;
     attempt.wasSent = true;
-    if (this.#datagrams !== undefined && !attempt.isOverTcp) this.#datagrams.send(attempt, nowMs);
+    const isDatagram = this.#datagrams !== undefined && !attempt.isOverTcp;
+    if (isDatagram && (isForced || !this.#refusals.holds(nowMs))) this.#datagrams.send(attempt, nowMs);
     else {
-      const sending = this.#streams.send(attempt, nowMs, isForced);
+      const sending = isDatagram ? "backed off" : this.#streams.send(attempt, nowMs, isForced);
       if (sending !== "sent") {
         this.#inFlight.remove(attempt);
         attempt.wasSent = wasSent;
@@ -342,6 +347,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
   // What becomes of tries, from sockets.
 
   datagramReplied(attempt: Attempt, octets: Uint8Array, isTruncated: boolean, nowMs: number): void {
+    this.#refusals.noteSuccess();
     if (!isTruncated || !attempt.isAwaited) {
       this.#replied(attempt, octets, nowMs);
       return;
@@ -369,9 +375,14 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
 
   socketFailed(problem: DnsError, nowMs: number): void {
     this.health.noteFailure(problem.message, nowMs);
+    // Several sockets fail for one reason.
+    if (!this.#refusals.holds(nowMs)) this.#refusals.noteFailure(problem, nowMs);
   }
 
   datagramFailed(attempt: Attempt, problem: DnsError, nowMs: number): void {
+    // What has just left did not arrive; what was there for longer may be why the backend is gone.
+    if (this.#refusals.holds(nowMs) && nowMs - attempt.startedAtMs < REFUSED_WITHIN_MS)
+      attempt.wasSent = false;
     this.#fail(attempt, "connection", problem, nowMs);
   }
 
@@ -500,6 +511,8 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
 }
 
 const NOTHING_PROVED: Authentication = { isAuthenticated: false, problem: "there was no connection yet" };
+/** A refusal comes at once, from the backend's system or its neighbours. */
+const REFUSED_WITHIN_MS = 50;
 /** TC, in the third octet. */
 const TRUNCATED = 0x02;
 /** Connections that may end under one query: those of a server that closes after each reply, until that is learnt. */

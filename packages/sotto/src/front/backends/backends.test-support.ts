@@ -1,6 +1,6 @@
 /** A pool and its backends on a simulated network: what a backend does with a query is a function of the test. */
 import assert from "node:assert/strict";
-import type { StreamListener } from "@sotto/dns/runtime";
+import type { DatagramSocket, StreamListener } from "@sotto/dns/runtime";
 import { fakeCertificatePem, type SimNetworkOptions, type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { tryParseUpstreamAddress } from "@sotto/dns/transport";
 import {
@@ -94,6 +94,7 @@ export class FakeBackend {
   readonly #address: string;
   readonly #resets = new Set<() => void>();
   #listeners: StreamListener[] = [];
+  #udp: DatagramSocket | undefined;
 
   constructor(world: SimWorld, address: string) {
     this.#world = world;
@@ -142,7 +143,13 @@ export class FakeBackend {
         onError: () => undefined,
       },
     );
+    this.#udp = socket;
     return this;
+  }
+
+  /** Nobody listens there any more, which the system tells whoever sends. */
+  async killUdp(): Promise<void> {
+    await this.#udp?.close();
   }
 
   /** Nobody listens any more, and all connections break. */

@@ -15,6 +15,11 @@ export interface ForwardQuery {
   /** For the PROXY protocol; undefined for queries of our own. */
   readonly client: Endpoint | undefined;
   readonly local: Endpoint | undefined;
+  /**
+   * What makes a reply useless, in a few words: another backend is asked then. When it has nothing against a reply, that one is the outcome,
+   * octets and all, in the same turn; it may change them. Absent: all can be used.
+   */
+  refuses?(octets: Uint8Array, backend: string): string | undefined;
   /** Called exactly once, perhaps within {@link BackendPool.forward}. */
   settle(outcome: ForwardOutcome): void;
 }

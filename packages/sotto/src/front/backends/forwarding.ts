@@ -17,6 +17,8 @@ export interface ForwardingHost {
   readonly patienceMs: number;
   /** A backend that was not tried yet; with `mayRepeat` any, and also one that is down, when there is no better. */
   pick(forwarding: Forwarding, nowMs: number, mayRepeat: boolean): Backend | undefined;
+  /** All backends are out of use by command: nobody will be there soon. */
+  readonly isDrained: boolean;
   /** For people: why {@link pick} found nobody. */
   readonly whyNobody: string;
   isRetryRcode(rcode: number): boolean;
@@ -88,6 +90,10 @@ export class Forwarding implements AttemptOwner {
       if (this.#submit(backend, nowMs)) return;
     }
     if (this.#outstanding > 0 || this.#isDone) return;
+    if (this.#host.isDrained) {
+      this.#giveUp(nowMs);
+      return;
+    }
     // Nobody can be asked now: perhaps soon.
     this.#wait(nowMs + PARK_MS);
   }
@@ -151,19 +157,18 @@ export class Forwarding implements AttemptOwner {
     this.#outstanding--;
     if (this.#isDone) return;
     if (uint16At(octets, QUESTION_COUNT_AT) !== 1) {
-      attempt.problem = "a reply without the question";
-      this.#latestProblem = new DnsError(
-        "ERR_REPLY_UNUSABLE",
-        `backend ${attempt.carrier.name}: ${attempt.problem}`,
-        {
-          stage: "query",
-        },
-      );
+      this.#notUsable(attempt, "a reply without the question");
       this.#goOn(nowMs);
       return;
     }
     const { name } = attempt.carrier;
     if (!this.#host.isRetryRcode((octets[3] ?? 0) & 0xf)) {
+      const why = this.query.refuses?.(octets, name);
+      if (why !== undefined) {
+        this.#notUsable(attempt, why);
+        this.#askElsewhere(nowMs);
+        return;
+      }
       this.#host.noteReply(nowMs - attempt.startedAtMs);
       this.#finish({
         kind: "reply",
@@ -175,6 +180,18 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     this.#fallback ??= { octets: octets.slice(), backend: name };
+    this.#askElsewhere(nowMs);
+  }
+
+  #notUsable(attempt: Attempt, why: string): void {
+    attempt.problem = why;
+    this.#latestProblem = new DnsError("ERR_REPLY_UNUSABLE", `backend ${attempt.carrier.name}: ${why}`, {
+      stage: "query",
+    });
+  }
+
+  /** There was a reply, and a better one is wanted: what clients can bring about, so that it is counted. */
+  #askElsewhere(nowMs: number): void {
     const next =
       this.#mayTry && nowMs < this.query.deadlineMs ? this.#host.pick(this, nowMs, false) : undefined;
     if (next !== undefined && this.#host.spendRetry() && this.#submit(next, nowMs)) return;

@@ -1,6 +1,14 @@
 /** Asks a backend now and then whether it works, the way that queries go, and tells its health what came of it. */
 import type { DnsError, Runtime, Timer } from "@sotto/dns/runtime";
-import { encodeMessage, makeEdns, makeMessage, Rcode, RRClass } from "@sotto/dns/wire";
+import {
+  encodeMessage,
+  MessageView,
+  makeEdns,
+  makeMessage,
+  Rcode,
+  RRClass,
+  rcodeToText,
+} from "@sotto/dns/wire";
 import {
   Attempt,
   type AttemptCarrier,
@@ -22,6 +30,7 @@ export class HealthCheck implements AttemptOwner {
   readonly #backend: CheckedBackend;
   readonly #runtime: Runtime;
   readonly #octets: Uint8Array;
+  readonly #view = new MessageView();
   readonly #query: Pick<AttemptQuery, "question" | "client" | "local">;
   #timer: Timer | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
@@ -61,11 +70,17 @@ export class HealthCheck implements AttemptOwner {
   }
 
   replied(_attempt: Attempt, octets: Uint8Array, nowMs: number): void {
-    const rcode = (octets[3] ?? 0) & 0xf;
-    const { rcodes } = this.#options;
-    const isGood = rcodes === undefined ? rcode !== Rcode.ServFail : rcodes.includes(rcode);
-    this.#backend.health.noteCheck(isGood, `the answer was rcode ${rcode}`, nowMs);
+    const view = this.#view;
+    const problem = view.reset(octets) ?? view.ednsProblem;
+    const isGood = problem === undefined && this.#isWell(view.rcode);
+    this.#backend.health.noteCheck(isGood, problem ?? `the answer was ${rcodeToText(view.rcode)}`, nowMs);
     this.#over();
+  }
+
+  #isWell(rcode: number): boolean {
+    const { rcodes } = this.#options;
+    // Extended codes such as BADVERS are about the query, and no client could be told them.
+    return rcodes === undefined ? rcode !== Rcode.ServFail && rcode <= 0xf : rcodes.includes(rcode);
   }
 
   failed(_attempt: Attempt, _kind: FailureKind, problem: DnsError, nowMs: number): void {

@@ -1,6 +1,7 @@
 /**
  * The connections to one backend over TCP or TLS: a few lanes, each with a connection when there is a use for it. A query takes the
- * lane with the fewest that wait, and some that come in the same turn go with it: they share a write, and their replies share reads.
+ * lane with the fewest that wait, and some that come in the same turn go with it: they share a write, and their replies share reads. How many
+ * depends on whether answers have been seen to overtake each other.
  * Never are there more connections than lanes, those that are still closing included.
  */
 import type { DnsError, Runtime } from "@sotto/dns/runtime";
@@ -15,6 +16,8 @@ export interface Lane {
   link: ClientLink | undefined;
   /** Queries that its connection got. */
   given: number;
+  /** Of those that were answered, the one that was given last: its number. */
+  answeredTo: number;
   /** That it may get. */
   givenMax: number;
   /** Its early end was noted. */
@@ -81,12 +84,7 @@ export class StreamLanes {
   /** `isForced` tries a connection in spite of failures, for checks. */
   send(attempt: Attempt, nowMs: number, isForced: boolean): Sending {
     const latest = this.#latest;
-    if (
-      latest?.link !== undefined &&
-      latest.given < latest.givenMax &&
-      isGathering(latest.link) &&
-      this.#lanes.every(isOpen)
-    ) {
+    if (latest?.link !== undefined && latest.given < latest.givenMax && this.#stays(latest.link)) {
       this.#give(attempt, latest, latest.link);
       return "sent";
     }
@@ -120,11 +118,19 @@ export class StreamLanes {
     return "sent";
   }
 
+  /** The query goes with those of this turn. */
+  #stays(link: ClientLink): boolean {
+    const { gathered, pending, takesQueries } = link;
+    if (gathered === 0 || !takesQueries) return false;
+    if (this.#options.memory.overtakes) return pending < TOGETHER_MAX;
+    return gathered < GATHERED_MAX && pending >= GATHERS_FROM && this.#lanes.every(isOpen);
+  }
+
   #give(attempt: Attempt, lane: Lane, link: ClientLink): void {
     // Once per connection is enough: who answers promises for good.
     const isFirst = lane.given === 0 && !attempt.isPlain;
-    lane.given++;
     attempt.lane = lane;
+    attempt.number = ++lane.given;
     const dress = this.#dresses[attempt.isPlain ? 2 : isFirst ? 1 : 0];
     const { octets } = attempt.query;
     attempt.octets = dress === undefined ? octets : this.#options.dresser.dress(octets, dress);
@@ -139,6 +145,7 @@ export class StreamLanes {
     if (outcome.kind === "reply") {
       memory.backOff.noteSuccess();
       this.#tellOf(lane, nowMs);
+      if (lane !== undefined) noteOrder(lane, attempt.number, memory);
     }
     if (outcome.kind !== "lost" || lane === undefined || lane.isJudged) return;
     const end = earlyEnd(outcome, lane);
@@ -161,6 +168,7 @@ export class StreamLanes {
     const { target, limits, memory, onRoom, onConnectFailed, onAuthentication } = this.#options;
     const { clock } = this.#runtime;
     lane.given = 0;
+    lane.answeredTo = 0;
     lane.givenMax = memory.queriesMax(nowMs);
     lane.isJudged = false;
     lane.isBlamed = false;
@@ -189,7 +197,7 @@ export class StreamLanes {
         onTicket: (ticket) => memory.noteTicket(ticket),
         onFailed: (_link, problem) => {
           if (this.#isClosed) return;
-          memory.backOff.noteFailure(problem, clock.nowMs());
+          memory.noteConnectFailure(problem, clock.nowMs());
           if (problem.code === "ERR_TLS_NOT_AUTHENTICATED")
             onAuthentication({ isAuthenticated: false, problem: problem.message });
           onConnectFailed(problem);
@@ -216,6 +224,7 @@ function makeLane(): Lane {
   return {
     link: undefined,
     given: 0,
+    answeredTo: 0,
     givenMax: Number.POSITIVE_INFINITY,
     isJudged: false,
     isBlamed: false,
@@ -228,9 +237,10 @@ function isOpen({ link }: Lane): boolean {
   return link !== undefined;
 }
 
-/** It has got queries in this turn, is busy as all are, and there is room for one more. */
-function isGathering({ gathered, pending, takesQueries }: ClientLink): boolean {
-  return gathered > 0 && gathered < GATHERED_MAX && pending >= GATHERS_FROM && takesQueries;
+/** Whether an answer has overtaken that of an earlier query. */
+function noteOrder(lane: Lane, number: number, memory: StreamMemory): void {
+  if (number < lane.answeredTo) memory.overtakes = true;
+  else lane.answeredTo = number;
 }
 
 function earlyEnd(outcome: Extract<QueryOutcome, { kind: "lost" }>, lane: Lane): EarlyEnd | undefined {
@@ -255,5 +265,7 @@ const GATHERED_MAX = 4;
  * since one of them may be slow and hold up all behind it. Nor do they stay together before all connections are open.
  */
 const GATHERS_FROM = 4;
+/** Queries that one connection has at once before those of a turn use others, at a server that lets answers overtake: BIND works on 23 of a connection, Unbound on 32. */
+const TOGETHER_MAX = 16;
 /** For checks, which come on top. */
 const SPARE = 2;

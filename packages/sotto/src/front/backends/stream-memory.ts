@@ -1,4 +1,5 @@
-/** What is remembered of a backend over TCP or TLS from one connection to the next: tickets, failures, how many queries one takes. */
+/** What is remembered of a backend over TCP or TLS from one connection to the next: tickets, failures, how many queries one takes, and in which order it answers. */
+import type { DnsError } from "@sotto/dns/runtime";
 import type { SessionTicket } from "@sotto/dns/transport";
 import { BackOff } from "./back-off.ts";
 
@@ -20,10 +21,18 @@ interface Lesson {
 /** See the head of this file. Times are `Clock.nowMs` but for tickets. */
 export class StreamMemory {
   readonly backOff = new BackOff();
+  /** It has given an answer before that of an earlier query on the same connection: what is slow holds up nobody (RFC 7766 §6.2.1.1). */
+  overtakes = false;
   readonly #tickets: SessionTicket[] = [];
   #lesson: Lesson | undefined = undefined;
   /** The latest early end that proves nothing alone. */
   #suspicion: { readonly queriesMax: number; readonly end: EarlyEnd } | undefined = undefined;
+
+  noteConnectFailure(problem: DnsError, nowMs: number): void {
+    this.backOff.noteFailure(problem, nowMs);
+    // Who comes back may be another program.
+    this.overtakes = false;
+  }
 
   noteTicket(ticket: SessionTicket): void {
     this.#tickets.push(ticket);

@@ -8,10 +8,18 @@ import {
   parseName,
   parseRecord,
   type Question,
+  Rcode,
   RRClass,
   RRType,
 } from "@sotto/dns/wire";
-import { answers, type BackendQuery, decode, poolWorld } from "./backends.test-support.ts";
+import {
+  answers,
+  type BackendQuery,
+  decode,
+  fails,
+  type PoolWorld,
+  poolWorld,
+} from "./backends.test-support.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 
 const soa = (serial: number): string => `example. 60 SOA ns.example. admin.example. ${serial} 1 1 1 1`;
@@ -74,8 +82,8 @@ test("errors end a transfer, garbage does too", () => {
 });
 
 /** A pool with one backend, and a transfer from it. */
-async function transferWorld(behaviour: (query: BackendQuery) => void) {
-  const place = await poolWorld(["udp"]);
+async function transferWorld(behaviour: (query: BackendQuery) => void, given?: PoolWorld) {
+  const place = given ?? (await poolWorld(["udp"]));
   const [backend] = place.backends;
   assert.ok(backend);
   backend.behaviour = behaviour;
@@ -188,4 +196,20 @@ test("a pool is idle when neither a query nor a transfer is under way, whoever a
   await world.clock.advance(0);
   assert.equal(isOtherIdle, true);
   await other.end();
+});
+
+// Whoever checked with a name that the servers do not have got no zone from them.
+test("with all backends down a transfer is tried all the same: the checks may be wrong", async () => {
+  const place = await poolWorld(["udp"], { health: { intervalMs: 500, fall: 1, rcodes: [Rcode.NoError] } });
+  const [backend] = place.backends;
+  assert.ok(backend);
+  backend.checkBehaviour = fails(Rcode.Refused);
+  await place.world.clock.runUntil(() => place.pool.isDown);
+  const { ends, end } = await transferWorld(
+    ({ query, reply }) => reply(messageOf([soa(5), A, soa(5)], { id: query.id })),
+    place,
+  );
+  await place.world.clock.runUntil(() => ends.length > 0);
+  assert.deepEqual(ends, [undefined]);
+  await end();
 });

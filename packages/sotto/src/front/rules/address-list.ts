@@ -26,6 +26,8 @@ export function loadAddressSet(octets: Uint8Array, source: string): Parsed<Loade
   if (octets.length > LIST_OCTETS_MAX)
     return problem(`${source} is larger than ${LIST_OCTETS_MAX} octets, write fewer and shorter prefixes`);
   const lines = new TextDecoder().decode(octets).split("\n");
+  // What stands behind the last line end is no line when it is nothing.
+  if (lines.at(-1) === "") lines.pop();
   return addressSetOf(lines, source);
 }
 

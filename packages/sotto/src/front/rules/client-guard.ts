@@ -112,7 +112,7 @@ export class ClientGuard {
     }
     if (!this.#runtime.events.wants(BANNED)) return;
     const last = this.bans.lastBanned;
-    this.#runtime.events.publish(BANNED, { client: last, forMs: untilMs - nowMs, why });
+    this.#runtime.events.publish(BANNED, { client: last, forMs: Math.round(untilMs - nowMs), why });
   }
 
   /** Takes over bans of other threads, which are told by them. */

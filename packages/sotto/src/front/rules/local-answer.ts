@@ -1,6 +1,8 @@
 /** Answers from configuration and lists: records whose owner is whatever name was asked for. */
 import {
   type MessageView,
+  NAME_OCTETS_MAX,
+  Name,
   type Parsed,
   parsed,
   parseRecord,
@@ -20,6 +22,8 @@ export interface AnswerTemplate {
   readonly records: readonly ResourceRecord[];
   /** For negative answers (RFC 2308 §3), with an owner as above. */
   readonly soa: ResourceRecord;
+  /** In the place of records: an alias to the qname with this name behind it (`CNAME *.name` of a policy zone). */
+  readonly below?: { readonly name: Name; readonly ttl: number } | undefined;
 }
 
 /** The answer to one question. */
@@ -29,6 +33,8 @@ export interface LocalAnswer {
   readonly authorities: readonly ResourceRecord[];
   /** Seconds for which it may be kept: the smallest of its records. */
   readonly ttl: number;
+  /** Where the answer, which is an alias, leads to; undefined when it is the answer as it is. */
+  readonly target?: Name | undefined;
 }
 
 /**
@@ -70,7 +76,10 @@ function soaOf(ttl: number): ResourceRecord {
 export function answerTo(template: AnswerTemplate, view: MessageView): LocalAnswer {
   const { qname: owner, qtype, qclass } = view;
   const answers: ResourceRecord[] = [];
-  for (const record of template.records) {
+  const own = template.below === undefined ? template.records : aliasBelow(template.below, owner);
+  // What is too long for a name is no name (RFC 6672 §2.2, of DNAME).
+  if (own === undefined) return { rcode: Rcode.YXDomain, answers, authorities: [], ttl: 0 };
+  for (const record of own) {
     // An alias is the answer to all types but NSEC, which lives beside it (RFC 4034 §4).
     const isWanted =
       record.type === qtype ||
@@ -81,7 +90,7 @@ export function answerTo(template: AnswerTemplate, view: MessageView): LocalAnsw
   if (answers.length > 0) {
     let ttl = Number.POSITIVE_INFINITY;
     for (const record of answers) ttl = Math.min(ttl, record.ttl);
-    return { rcode: template.rcode, answers, authorities: [], ttl };
+    return { rcode: template.rcode, answers, authorities: [], ttl, target: targetOf(answers, qtype) };
   }
   const { soa } = template;
   const isKnown = template.rcode === Rcode.NoError || template.rcode === Rcode.NXDomain;
@@ -91,6 +100,25 @@ export function answerTo(template: AnswerTemplate, view: MessageView): LocalAnsw
     authorities: isKnown ? [{ ...soa, owner }] : [],
     ttl: isKnown ? soa.ttl : 0,
   };
+}
+
+/** `www.example.` with `garden.test.`: `www.example.garden.test.`; undefined when that is too long. */
+function aliasBelow(
+  { name, ttl }: NonNullable<AnswerTemplate["below"]>,
+  owner: Name,
+): readonly ResourceRecord[] | undefined {
+  const octets = owner.wire.length - 1 + name.wire.length;
+  if (octets > NAME_OCTETS_MAX) return undefined;
+  const rdata = new Uint8Array(octets);
+  rdata.set(owner.wire);
+  rdata.set(name.wire, owner.wire.length - 1);
+  return [{ owner, type: RRType.CNAME, class: RRClass.IN, ttl, rdata }];
+}
+
+/** Who asks for the alias itself has it. */
+function targetOf([first]: readonly ResourceRecord[], qtype: number): Name | undefined {
+  const isAlias = first?.type === RRType.CNAME && qtype !== RRType.CNAME && qtype !== RRType.ANY;
+  return isAlias && !first.owner.equals(new Name(first.rdata)) ? new Name(first.rdata) : undefined;
 }
 
 /** More do not fit into an answer that anybody wants. */

@@ -104,7 +104,7 @@ function makeGoingOn(
       });
     case "log":
       return goingOn("logged", (_, verdict) => {
-        verdict.isLogged = true;
+        verdict.loggedBy = [...verdict.loggedBy, context.rule];
       });
     case "tee":
       return goingOn(`pool ${action.pool} gets a copy`, (_, verdict) => verdict.tee(action.pool));
@@ -166,7 +166,8 @@ function answerStep({ records, rcode, ttl, error }: Extract<Action, { kind: "ans
   );
 }
 
-function templateText({ rcode, records }: AnswerTemplate): string {
+function templateText({ rcode, records, below }: AnswerTemplate): string {
+  if (below !== undefined) return `an alias to the name with ${below.name.toString()} behind it`;
   if (records.length > 0)
     return `${records.length} record${records.length === 1 ? "" : "s"} of its type or none`;
   return rcode === Rcode.NoError ? "NODATA" : rcodeToText(rcode);

@@ -1,11 +1,13 @@
 /**
- * Names with two numbers each in typed arrays. Names lie one behind the other in segments, in lower case; 256 small open-addressed
- * tables lead to them, each of which grows by itself, so that no single insertion takes long. A table has an octet of the hash for
- * each place besides the offset: what is not there is mostly known from that octet alone. Names above those in the table have
- * marks, which point into the name below them: who walks down from the root may stop where there is neither entry nor mark.
+ * Names with two numbers each in typed arrays: text, of which a name shares its end with others (`name-text.ts`), and a hash
+ * table with a value for each name (`name-slots.ts`). What is compared is the text, whatever the hashes say. Names above those in the
+ * table have marks, which point into the name below them: who walks down from the root may stop where there is neither name nor mark.
  */
 import type { Random } from "@sotto/dns/runtime";
-import { type HashSeed, hashLowered, LOWER, makeHashSeed } from "./seeded-hash.ts";
+import { NAME_OCTETS_MAX } from "@sotto/dns/wire";
+import { NameSlots } from "./name-slots.ts";
+import { NameText, REF_MASK, ROOT } from "./name-text.ts";
+import { type HashSeed, hashLowered, makeHashSeed } from "./seeded-hash.ts";
 
 /** Where the numbers of a name come from: the name itself, or one above it. */
 export type Reach = "exact" | "below";
@@ -16,16 +18,23 @@ export type Addition = "added" | "known" | "full";
 /** See the head of this file. */
 export class NameTable {
   readonly #seed: HashSeed;
-  readonly #shards: Shard[] = new Array<Shard>(SHARDS).fill(NO_SHARD);
-  #segments: Uint8Array[] = [new Uint8Array(FIRST_SEGMENT_OCTETS)];
-  /** Octets used of the last segment; offset 0 is nobody's. */
-  #used = 1;
+  readonly #slots = new NameSlots();
+  readonly #text = new NameText();
+  /** Numbers of the root, which has no slot. */
+  readonly #root = { exact: 0, below: 0 };
   /** Names, each counted once. */
   size = 0;
   /** False when a mark found no room: then nobody may stop early. */
   #hasAllMarks = true;
+  /**
+   * By eight bits of the hash of the last label, whether there are names that end so, and whether one is no more than that. Nearly
+   * all look-ups begin with a label that is above some names and says nothing itself.
+   */
+  readonly #tops = new Uint8Array(TOPS);
   readonly #starts = new Uint32Array(LABELS_MAX + 1);
+  /** Of a name that is added: for each label the hash of the name that begins there, and its value in the table or 0. */
   readonly #hashes = new Int32Array(LABELS_MAX + 1);
+  readonly #values = new Int32Array(LABELS_MAX + 1);
 
   constructor(random: Random) {
     this.#seed = makeHashSeed(random);
@@ -36,334 +45,253 @@ export class NameTable {
    * name above it for reach `below`; 0 when there is none.
    */
   longest(octets: Uint8Array, start: number): number {
-    let labels = this.#noteLabels(octets, start);
+    const labels = noteLabels(octets, start, this.#starts);
     const { multiplier } = this.#seed;
     const starts = this.#starts;
     let labelEnd = starts[0] ?? 0;
     const end = labelEnd + 1;
     let hash = this.#seed.start;
-    let found = 0;
-    for (;;) {
-      const place = this.#find(hash, octets, labelEnd, end);
-      if (place > 0) found = this.numberAt(place, labels === 0 ? "exact" : "below") || found;
-      else if (place === 0 && this.#hasAllMarks) return found;
-      if (labels === 0) return found;
-      const labelStart = starts[labels--] ?? 0;
+    let found = this.#root.below;
+    let above = ROOT;
+    if (labels === 0) return this.#root.exact || found;
+    for (let label = labels; label > 0; label--) {
+      const labelStart = starts[label] ?? 0;
       hash = hashLowered(octets, labelStart, labelEnd, hash, multiplier);
+      const top = label === labels ? this.#tops[hash >>> TOPS_SHIFT] : Top.Named;
+      if (top === Top.None) return found;
+      if (top === Top.Named) {
+        const value = this.#find(hash, octets, labelStart, end, labelEnd, above);
+        if (value !== 0) found = this.#numberOf(value, label === 1 ? "exact" : "below") || found;
+        else if (this.#hasAllMarks) return found;
+        above = value & REF_MASK;
+      }
       labelEnd = labelStart;
     }
+    return found;
   }
 
-  /** Notes where the labels begin, from 1 for the leftmost on, and under 0 where the root is; gives their number. */
-  #noteLabels(octets: Uint8Array, start: number): number {
-    const starts = this.#starts;
-    let labels = 0;
-    let at = start;
-    for (let length = octets[at] ?? 0; length !== 0 && labels < LABELS_MAX; length = octets[at] ?? 0) {
-      starts[++labels] = at;
-      at += length + 1;
-    }
-    starts[0] = at;
-    return labels;
+  /** The value of the name from `start` to `end`, whose hash is known; 0 when it has none. */
+  #find(
+    hash: number,
+    octets: Uint8Array,
+    start: number,
+    end: number,
+    known: number,
+    knownRef: number,
+  ): number {
+    const slots = this.#slots;
+    let value = slots.first(hash);
+    while (value !== 0 && !this.#text.isAt(value & REF_MASK, octets, start, end, known, knownRef))
+      value = slots.next(hash);
+    return value;
   }
 
-  /** The entry of the name from `start` to `end`, whose hash is known; 0 when there is nothing, -1 for a mark. */
-  #find(hash: number, octets: Uint8Array, start: number, end: number): number {
-    const shard = this.#shards[hash >>> SHARD_SHIFT] ?? NO_SHARD;
-    const { fingerprints, mask } = shard;
-    const wanted = fingerprintOf(hash);
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const fingerprint = fingerprints[slot];
-      // The tables have free places always, so that this ends.
-      if (fingerprint === 0 || fingerprint === undefined) return 0;
-      if (fingerprint !== wanted) continue;
-      const offset = shard.offsets[slot] ?? 0;
-      if (offset >= MARK) {
-        if (this.#isAt(offset - MARK, octets, start, end)) return -1;
-      } else if (this.#isAt(this.#wireOf(offset), octets, start, end)) return offset;
-    }
-  }
-
-  /** Where the name of an entry begins. */
-  #wireOf(entry: number): number {
-    const segment = this.#segments[entry >>> SEGMENT_SHIFT] ?? NOTHING;
-    return entry + (((segment[entry & SEGMENT_MASK] ?? 0) & IS_WIDE) === 0 ? 1 : WIDE_OCTETS);
-  }
-
-  #isAt(wireOffset: number, octets: Uint8Array, start: number, end: number): boolean {
-    const segment = this.#segments[wireOffset >>> SEGMENT_SHIFT] ?? NOTHING;
-    let at = wireOffset & SEGMENT_MASK;
-    for (let i = start; i < end; i++, at++) if (segment[at] !== LOWER[octets[i] ?? 0]) return false;
-    return true;
-  }
-
-  /** The number of an entry for one reach; 0 when it has none. */
-  numberAt(entry: number, reach: Reach): number {
-    const segment = this.#segments[entry >>> SEGMENT_SHIFT] ?? NOTHING;
-    const at = entry & SEGMENT_MASK;
-    const header = segment[at] ?? 0;
+  /** The number in a value for one reach; 0 when there is none. */
+  #numberOf(value: number, reach: Reach): number {
+    const kind = value >>> KIND_SHIFT;
     const isExact = reach === "exact";
-    if ((header & (isExact ? HAS_EXACT : HAS_BELOW)) === 0) return 0;
-    return (header & IS_WIDE) === 0 ? 1 : numberFrom(segment, at + (isExact ? EXACT_AT : BELOW_AT));
+    if (kind < Kind.Short) return (kind & (isExact ? Kind.Exact : Kind.Below)) === 0 ? 0 : 1;
+    const width = widthOf(kind);
+    return this.#text.numberBefore(value & REF_MASK, isExact ? 2 * width : width, kind === Kind.Long);
   }
 
   /**
    * Gives a number above 0 to a well-formed, uncompressed name in wire form; `exact` for the name itself, `below` for all
-   * beneath it. Numbers other than 1 take eight octets more.
+   * beneath it. Numbers other than 1 take up to twelve octets more.
    */
   add(wire: Uint8Array, start: number, end: number, reach: Reach, number: number): Addition {
-    const labels = this.#noteLabels(wire, start);
-    const hash = this.#hashAll(wire, labels);
-    const place = this.#find(hash, wire, start, end);
-    if (place > 0) return this.#extend(hash, place, wire, start, end, reach, number);
-    const shard = this.size < NAMES_MAX ? this.#roomIn(hash) : undefined;
+    if (end - start === 1) return this.#addRoot(reach, number);
+    if (this.#slots.wantsSpread) this.#slots.spread((value) => this.#hashAt(value & REF_MASK));
+    const labels = noteLabels(wire, start, this.#starts);
+    const nearest = this.#look(wire, labels);
+    const top = (this.#hashes[labels] ?? 0) >>> TOPS_SHIFT;
+    this.#tops[top] = Math.max(this.#tops[top] ?? 0, labels === 1 ? Top.Named : Top.Above);
+    if (nearest === 1) return this.#extend(wire, start, reach, number);
+    if (this.size >= NAMES_MAX) return "full";
+    const linked = this.#cheapest(start, nearest, labels);
+    const rest = linked > labels ? ROOT : (this.#values[linked] ?? 0) & REF_MASK;
+    const labelsEnd = this.#starts[linked > labels ? 0 : linked] ?? 0;
     const isExact = reach === "exact";
-    const entry = shard && this.#append(wire, start, end, isExact ? number : 0, isExact ? 0 : number);
-    if (shard === undefined || entry === undefined) return "full";
-    // From here on the labels are those of the copy, which marks point into.
-    if (place < 0) shard.replaceMark(hash, entry, (offset) => this.#isAt(offset, wire, start, end));
-    else shard.put(hash, entry);
+    const value = this.#write(isExact ? number : 0, isExact ? 0 : number, wire, start, labelsEnd, rest);
+    if (value === undefined || !this.#slots.put(this.#hashes[1] ?? 0, value)) return "full";
     this.size++;
-    this.#mark(wire, start, end, labels, this.#wireOf(entry));
+    this.#mark(nearest, (value & REF_MASK) - start);
     return "added";
   }
 
-  /** Hashes of all names from the root down to the whole one, which is given. */
-  #hashAll(wire: Uint8Array, labels: number): number {
+  #addRoot(reach: Reach, number: number): Addition {
+    const root = this.#root;
+    if (root[reach] !== 0) return "known";
+    if (root.exact === 0 && root.below === 0) this.size++;
+    root[reach] = number;
+    return "added";
+  }
+
+  /**
+   * Looks for the name and all above it, and takes down what there is. Gives the label where the longest one begins: 1 when it
+   * is the name itself, one more than there are when it is the root.
+   */
+  #look(wire: Uint8Array, labels: number): number {
     const starts = this.#starts;
-    const hashes = this.#hashes;
+    let nearest = labels + 1;
     let labelEnd = starts[0] ?? 0;
+    const end = labelEnd + 1;
     let hash = this.#seed.start;
+    let mayBeThere = true;
+    let above = ROOT;
     for (let label = labels; label > 0; label--) {
-      hashes[label] = hash;
       const labelStart = starts[label] ?? 0;
       hash = hashLowered(wire, labelStart, labelEnd, hash, this.#seed.multiplier);
+      const value = mayBeThere ? this.#find(hash, wire, labelStart, end, labelEnd, above) : 0;
+      this.#hashes[label] = hash;
+      this.#values[label] = value;
       labelEnd = labelStart;
+      above = value & REF_MASK;
+      if (value !== 0) nearest = label;
+      else mayBeThere = !this.#hasAllMarks;
     }
-    return hash;
+    return nearest;
   }
 
-  /** Marks all names above one that was put in, whose copy is at `copy`. */
-  #mark(wire: Uint8Array, start: number, end: number, labels: number, copy: number): void {
-    for (let label = 1; label <= labels; label++) {
-      // The name above is what follows this label.
-      const above = label === labels ? end - 1 : (this.#starts[label + 1] ?? 0);
-      const hash = this.#hashes[label] ?? 0;
-      // Who is there has marks above already.
-      if (this.#find(hash, wire, above, end) !== 0) return;
-      const shard = this.#roomIn(hash);
-      if (shard === undefined) this.#hasAllMarks = false;
-      else shard.put(hash, MARK + copy + above - start);
+  /** The label from which on a name is not written but linked, so that it takes the fewest octets. */
+  #cheapest(start: number, nearest: number, labels: number): number {
+    let cheapest = labels + 1;
+    let octetsMin = (this.#starts[0] ?? 0) - start + this.#text.linkOctets(ROOT);
+    for (let label = labels; label >= nearest; label--) {
+      const ref = (this.#values[label] ?? 0) & REF_MASK;
+      if (ref === ROOT) continue;
+      const octets = (this.#starts[label] ?? 0) - start + this.#text.linkOctets(ref);
+      if (octets > octetsMin) continue;
+      cheapest = label;
+      octetsMin = octets;
+    }
+    return cheapest;
+  }
+
+  /** Marks all names between the nearest one and that which was put in; a name at `at` in `wire` has its text `at + offset`. */
+  #mark(nearest: number, offset: number): void {
+    for (let label = 2; label < nearest; label++) {
+      // With a mark missing, there may be one above the gap.
+      if (this.#values[label] !== 0) continue;
+      if (!this.#slots.put(this.#hashes[label] ?? 0, (this.#starts[label] ?? 0) + offset))
+        this.#hasAllMarks = false;
     }
   }
 
-  /** The first number of a reach counts. */
-  #extend(
-    hash: number,
-    entry: number,
+  /** The name has a slot. The first number of a reach counts. */
+  #extend(wire: Uint8Array, start: number, reach: Reach, number: number): Addition {
+    const value = this.#values[1] ?? 0;
+    if (this.#numberOf(value, reach) !== 0) return "known";
+    const exact = reach === "exact" ? number : this.#numberOf(value, "exact");
+    const below = reach === "below" ? number : this.#numberOf(value, "below");
+    const isMark = value >>> KIND_SHIFT === Kind.Mark;
+    if (isMark && this.size >= NAMES_MAX) return "full";
+    const extended =
+      this.#inPlace(value, exact, below) ?? this.#write(exact, below, wire, start, start, value & REF_MASK);
+    if (extended === undefined) return "full";
+    // It was the last that was looked for.
+    this.#slots.replace(this.#hashes[1] ?? 0, extended);
+    if (isMark) this.size++;
+    return "added";
+  }
+
+  /** The value of a name that has other numbers now, when they need no other place; else undefined. */
+  #inPlace(value: number, exact: number, below: number): number | undefined {
+    const kind = value >>> KIND_SHIFT;
+    const wanted = kindOf(exact, below);
+    if (wanted < Kind.Short && kind < Kind.Short) return (wanted << KIND_SHIFT) | (value & REF_MASK);
+    if (kind < wanted || kind < Kind.Short) return undefined;
+    this.#writeNumbers(value, exact, below);
+    return value;
+  }
+
+  /** Writes labels, numbers before them unless both are 1 or none, and a link behind them; gives the value for the slot. */
+  #write(
+    exact: number,
+    below: number,
     wire: Uint8Array,
     start: number,
     end: number,
-    reach: Reach,
-    number: number,
-  ): Addition {
-    if (this.numberAt(entry, reach) !== 0) return "known";
-    const segment = this.#segments[entry >>> SEGMENT_SHIFT] ?? NOTHING;
-    const at = entry & SEGMENT_MASK;
-    const header = segment[at] ?? 0;
-    const isExact = reach === "exact";
-    if ((header & IS_WIDE) !== 0 || number === 1) {
-      segment[at] = header | (isExact ? HAS_EXACT : HAS_BELOW);
-      if ((header & IS_WIDE) !== 0) writeNumber(segment, at + (isExact ? EXACT_AT : BELOW_AT), number);
-      return "added";
-    }
-    // The narrow entry stays behind for marks that point into it; that happens once for a name.
-    const moved = this.#append(wire, start, end, isExact ? number : 1, isExact ? 1 : number);
-    if (moved === undefined) return "full";
-    this.#shards[hash >>> SHARD_SHIFT]?.move(hash, entry, moved);
-    return "added";
+    rest: number,
+  ): number | undefined {
+    const kind = kindOf(exact, below);
+    const ref = this.#text.append(2 * widthOf(kind), wire, start, end, rest);
+    if (ref === undefined) return undefined;
+    const value = (kind << KIND_SHIFT) | ref;
+    if (kind >= Kind.Short) this.#writeNumbers(value, exact, below);
+    return value;
   }
 
-  /** Writes an entry and gives its offset; undefined when there is no room. A number of 0 is none. */
-  #append(wire: Uint8Array, start: number, end: number, exact: number, below: number): number | undefined {
-    const isWide = exact > 1 || below > 1;
-    const head = isWide ? WIDE_OCTETS : 1;
-    if (!this.#makeRoom(head + end - start)) return undefined;
-    const last = this.#segments.length - 1;
-    const segment = this.#segments[last] ?? NOTHING;
-    const at = this.#used;
-    segment[at] = (exact > 0 ? HAS_EXACT : 0) | (below > 0 ? HAS_BELOW : 0) | (isWide ? IS_WIDE : 0);
-    if (isWide) {
-      writeNumber(segment, at + EXACT_AT, exact);
-      writeNumber(segment, at + BELOW_AT, below);
-    }
-    let to = at + head;
-    for (let i = start; i < end; i++) segment[to++] = LOWER[wire[i] ?? 0] ?? 0;
-    this.#used = to;
-    return last * SEGMENT_OCTETS + at;
+  #writeNumbers(value: number, exact: number, below: number): void {
+    const kind = value >>> KIND_SHIFT;
+    const width = widthOf(kind);
+    this.#text.writeBefore(value & REF_MASK, 2 * width, kind === Kind.Long, exact);
+    this.#text.writeBefore(value & REF_MASK, width, kind === Kind.Long, below);
   }
 
-  #makeRoom(needed: number): boolean {
-    const last = this.#segments.at(-1) ?? NOTHING;
-    if (this.#used + needed <= last.length) return true;
-    if (last.length < SEGMENT_OCTETS) {
-      // Only the first one is ever smaller; sets of ten names are frequent.
-      const larger = new Uint8Array(last.length * 2);
-      larger.set(last);
-      this.#segments = [larger];
-      return this.#makeRoom(needed);
-    }
-    if (this.#segments.length >= SEGMENTS_MAX) return false;
-    this.#segments.push(new Uint8Array(SEGMENT_OCTETS));
-    this.#used = 1;
-    return true;
-  }
-
-  /** The shard of a hash with a free place to spare; undefined when it cannot grow any more. */
-  #roomIn(hash: number): Shard | undefined {
-    const index = hash >>> SHARD_SHIFT;
-    const shard = this.#shards[index] ?? NO_SHARD;
-    const places = shard.fingerprints.length;
-    if (shard.count + 1 <= places * fullnessOf(index)) return shard;
-    if (places >= SHARD_PLACES_MAX) return (shard.count + 1) * 10 <= places * 9 ? shard : undefined;
-    const larger = new Shard(Math.max(SHARD_PLACES_MIN, places * 2));
-    for (const offset of shard.offsets) if (offset !== 0) larger.put(this.#hashAt(offset), offset);
-    this.#shards[index] = larger;
-    return larger;
-  }
-
-  /** The hash of what a place leads to; notes of labels stay as they are. */
-  #hashAt(offset: number): number {
-    const wire = offset >= MARK ? offset - MARK : this.#wireOf(offset);
-    const segment = this.#segments[wire >>> SEGMENT_SHIFT] ?? NOTHING;
-    const start = wire & SEGMENT_MASK;
-    const starts = this.#otherStarts;
-    let labels = 0;
-    let labelEnd = start;
-    for (let length = segment[labelEnd] ?? 0; length !== 0; length = segment[labelEnd] ?? 0) {
-      starts[labels++] = labelEnd;
-      labelEnd += length + 1;
-    }
+  /** The hash of the name whose text is at `ref`; notes of labels stay as they are. */
+  #hashAt(ref: number): number {
+    const name = new Uint8Array(NAME_OCTETS_MAX);
+    const starts = new Uint32Array(LABELS_MAX + 1);
+    this.#text.copy(ref, name);
+    const labels = noteLabels(name, 0, starts);
+    let labelEnd = starts[0] ?? 0;
     let hash = this.#seed.start;
-    while (labels > 0) {
-      const labelStart = starts[--labels] ?? 0;
-      hash = hashLowered(segment, labelStart, labelEnd, hash, this.#seed.multiplier);
+    for (let label = labels; label > 0; label--) {
+      const labelStart = starts[label] ?? 0;
+      hash = hashLowered(name, labelStart, labelEnd, hash, this.#seed.multiplier);
       labelEnd = labelStart;
     }
     return hash;
   }
 
-  readonly #otherStarts = new Uint32Array(LABELS_MAX + 1);
-
-  /** Bytes of all typed arrays. */
+  /** Bytes of the typed arrays. */
   get bytes(): number {
-    let bytes = 0;
-    for (const segment of this.#segments) bytes += segment.length;
-    for (const shard of this.#shards)
-      if (shard !== NO_SHARD) bytes += shard.fingerprints.byteLength + shard.offsets.byteLength;
-    return bytes;
+    return this.#text.bytes + this.#slots.bytes + this.#tops.length;
   }
 }
 
-/** One of the small tables: places are found by the lower bits of the hash, then one after the other. */
-class Shard {
-  readonly fingerprints: Uint8Array;
-  readonly offsets: Uint32Array;
-  readonly mask: number;
-  count = 0;
-
-  constructor(places: number) {
-    this.fingerprints = new Uint8Array(places);
-    this.offsets = new Uint32Array(places);
-    this.mask = places - 1;
+/** Notes where the labels begin, from 1 for the leftmost on, and under 0 where the root is; gives their number. */
+function noteLabels(octets: Uint8Array, start: number, starts: Uint32Array): number {
+  let labels = 0;
+  let at = start;
+  for (let length = octets[at] ?? 0; length !== 0 && labels < LABELS_MAX; length = octets[at] ?? 0) {
+    starts[++labels] = at;
+    at += length + 1;
   }
-
-  put(hash: number, offset: number): void {
-    let slot = hash & this.mask;
-    while (this.fingerprints[slot] !== 0) slot = (slot + 1) & this.mask;
-    this.fingerprints[slot] = fingerprintOf(hash);
-    this.offsets[slot] = offset;
-    this.count++;
-  }
-
-  move(hash: number, from: number, to: number): void {
-    let slot = hash & this.mask;
-    while (this.offsets[slot] !== from) slot = (slot + 1) & this.mask;
-    this.offsets[slot] = to;
-  }
-
-  /** Puts an entry in the place of the mark that points to the same name. */
-  replaceMark(hash: number, entry: number, isTheName: (wireOffset: number) => boolean): void {
-    const wanted = fingerprintOf(hash);
-    for (let slot = hash & this.mask; ; slot = (slot + 1) & this.mask) {
-      const offset = this.offsets[slot] ?? 0;
-      if (this.fingerprints[slot] !== wanted || offset < MARK || !isTheName(offset - MARK)) continue;
-      this.offsets[slot] = entry;
-      return;
-    }
-  }
+  starts[0] = at;
+  return labels;
 }
 
-/**
- * How full a shard gets before it grows. Names come evenly to all shards, and if all were to grow at the same time, a piece of a list
- * would take a hundred milliseconds.
- */
-function fullnessOf(index: number): number {
-  return FULLNESS_MIN + ((FULLNESS_MAX - FULLNESS_MIN) * index) / SHARDS;
+function kindOf(exact: number, below: number): number {
+  if (exact > SHORT_NUMBER_MAX || below > SHORT_NUMBER_MAX) return Kind.Long;
+  if (exact > 1 || below > 1) return Kind.Short;
+  return (exact > 0 ? Kind.Exact : 0) | (below > 0 ? Kind.Below : 0);
 }
 
-/** Bits 16 to 23, never 0: the places are found by bits 0 to 15, the shards by bits 24 to 31. */
-function fingerprintOf(hash: number): number {
-  return (hash >>> 16) & 0xff || 1;
+/** Octets of each number before the text. */
+function widthOf(kind: number): number {
+  return kind === Kind.Long ? 4 : kind === Kind.Short ? 1 : 0;
 }
 
-function numberFrom(octets: Uint8Array, at: number): number {
-  return (
-    (((octets[at] ?? 0) << 24) |
-      ((octets[at + 1] ?? 0) << 16) |
-      ((octets[at + 2] ?? 0) << 8) |
-      (octets[at + 3] ?? 0)) >>>
-    0
-  );
-}
-
-function writeNumber(octets: Uint8Array, at: number, value: number): void {
-  octets[at] = value >>> 24;
-  octets[at + 1] = value >>> 16;
-  octets[at + 2] = value >>> 8;
-  octets[at + 3] = value;
-}
-
-const SHARDS = 256;
-const SHARD_SHIFT = 24;
-const FULLNESS_MIN = 0.5;
-const FULLNESS_MAX = 0.85;
-const SHARD_PLACES_MIN = 4;
-/** As many as the bits of a hash that find a place. */
-const SHARD_PLACES_MAX = 65_536;
-/** A quarter of all places: each name may need a mark, too. */
+/** What the upper three bits of a value say. Its lower 27 are a reference; those between are the slots'. */
+const Kind = {
+  /** Only something below. */
+  Mark: 0,
+  /** The number 1 for the name itself, and by another bit for all below. */
+  Exact: 1,
+  Below: 2,
+  /** Two numbers of one octet, or of four, stand before the text. */
+  Short: 4,
+  Long: 5,
+} as const;
+const KIND_SHIFT = 29;
+const SHORT_NUMBER_MAX = 255;
+/** See {@link NameTable}. */
+const Top = { None: 0, Above: 1, Named: 2 } as const;
+const TOPS = 256;
+const TOPS_SHIFT = 24;
+/** A quarter of all slots: each name may need a mark, too. */
 const NAMES_MAX = 4_000_000;
-/** Added to the offset of what is only above a name. */
-const MARK = 0x8000_0000;
 /** A name of 255 octets has no more (RFC 1035 §2.3.4). */
 const LABELS_MAX = 127;
-
-const SEGMENT_SHIFT = 20;
-const SEGMENT_OCTETS = 1 << SEGMENT_SHIFT;
-const SEGMENT_MASK = SEGMENT_OCTETS - 1;
-const FIRST_SEGMENT_OCTETS = 1024;
-/** 256 MiB of names: more than four million of usual length take. */
-const SEGMENTS_MAX = 256;
-
-/** The first octet of an entry says which numbers it has, and whether they stand behind it or both are 1. */
-const HAS_EXACT = 1;
-const HAS_BELOW = 2;
-const IS_WIDE = 4;
-/** Header and two numbers, and where these stand. */
-const WIDE_OCTETS = 9;
-const EXACT_AT = 1;
-const BELOW_AT = 5;
-
-const NOTHING = new Uint8Array(1);
-/** Shared by all that have no names; nothing is ever put into it. */
-const NO_SHARD = new Shard(1);

@@ -14,7 +14,7 @@ export class OpenVerdict implements Verdict {
   delayMs = 0;
   edits: readonly EdnsEdit[] = NO_EDITS;
   tags: readonly string[] = NO_TEXTS;
-  isLogged = false;
+  loggedBy: readonly string[] = NO_TEXTS;
   tees: readonly string[] = NO_TEXTS;
 
   reset(): void {
@@ -27,7 +27,7 @@ export class OpenVerdict implements Verdict {
     this.delayMs = 0;
     this.edits = NO_EDITS;
     this.tags = NO_TEXTS;
-    this.isLogged = false;
+    this.loggedBy = NO_TEXTS;
     this.tees = NO_TEXTS;
   }
 

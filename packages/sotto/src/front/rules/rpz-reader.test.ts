@@ -56,18 +56,50 @@ test("triggers by query name do what the zone says", () => {
   assert.equal(said(list, "local.example.", RRType.MX), "nodata");
 });
 
-test("other triggers and rewriting are told as unsupported, and the rest is loaded", () => {
+test("other triggers are told as unsupported, and the rest is loaded", () => {
   const list = namesOf(
-    `${HEAD}24.0.2.0.192.rpz-ip CNAME .\nns.example.rpz-nsdname CNAME .\n8.0.0.0.10.rpz-client-ip CNAME .\na.example CNAME *.garden.test.\nb.example CNAME .\n`,
+    `${HEAD}24.0.2.0.192.rpz-ip CNAME .\nns.example.rpz-nsdname CNAME .\n8.0.0.0.10.rpz-client-ip CNAME .\nns.example.rpz-nsip CNAME .\nb.example CNAME .\n`,
     "rpz",
   );
   assert.deepEqual([list.report.names, list.report.unsupported, list.report.bad], [1, 4, 0]);
   assert.equal(list.report.problems[0], "list:7: triggers of kind rpz-ip are not done, only query names are");
 });
 
+// Policy zones that lead into a walled garden were left out in part.
+test("an alias to *.name is one to the name that was asked for below it, and leads there", () => {
+  const list = namesOf(`${HEAD}a.example CNAME *.garden.test.\n*.a.example CNAME *.garden.test.\n`, "rpz");
+  assert.deepEqual(list.report.problems, []);
+  assert.equal(said(list, "a.example."), "a.example. 300 IN CNAME a.example.garden.test.");
+  assert.equal(said(list, "X.a.example."), "X.a.example. 300 IN CNAME X.a.example.garden.test.");
+  assert.equal(list.policies.length, 4);
+  const policy = list.policies[list.names.find(parseName("a.example.").wire, 0)];
+  assert.ok(policy?.kind === "answer");
+  const answer = (name: string, type: number) => answerTo(policy.answer, subjectOf({ name, type }).view);
+  assert.equal(answer("a.example.", RRType.A).target?.toString(), "a.example.garden.test.");
+  assert.equal(answer("a.example.", RRType.CNAME).target, undefined);
+  const long = `${`${"a".repeat(63)}.`.repeat(3)}${"b".repeat(48)}.example.`;
+  assert.equal(answer(long, RRType.A).rcode, Rcode.YXDomain);
+});
+
 test("a zone without origin has its names at the root", () => {
   const list = namesOf("@ 60 SOA a. b. 1 2 3 4 5\nbad.example 60 CNAME .\n", "rpz");
   assert.equal(said(list, "bad.example."), "nxdomain");
+});
+
+// Lists without $TTL were answered with TTL 0: everybody came again with each query.
+test("without $TTL the SOA's minimum counts, as BIND has it, and a minute where there is none", () => {
+  const entries =
+    "@ SOA a. b. 1 2 3 4 77\nlocal.example A 192.0.2.1\nbad.example CNAME .\nown.example 5 A 192.0.2.1\n";
+  const list = namesOf(entries, "rpz");
+  assert.equal(said(list, "local.example."), "local.example. 77 IN A 192.0.2.1");
+  assert.equal(said(list, "own.example."), "own.example. 5 IN A 192.0.2.1");
+  const policy = list.policies[list.names.find(parseName("bad.example.").wire, 0)];
+  assert.ok(policy?.kind === "answer");
+  assert.equal(answerTo(policy.answer, subjectOf({ name: "bad.example." }).view).ttl, 77);
+  const bare = namesOf("local.example A 192.0.2.1\n", "rpz");
+  assert.equal(said(bare, "local.example."), "local.example. 60 IN A 192.0.2.1");
+  const told = namesOf(`$TTL 9\n${entries}`, "rpz");
+  assert.equal(said(told, "local.example."), "local.example. 9 IN A 192.0.2.1");
 });
 
 test("bad entries are told and skipped: directives, broken records, names outside, a policy for everything", () => {

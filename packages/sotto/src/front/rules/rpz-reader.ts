@@ -1,7 +1,7 @@
 /**
  * Response policy zones (draft-vixie-dnsop-dns-rpz), line by line, with triggers by query name: NXDOMAIN, NODATA, drop, TCP only,
- * passthru and local data. Triggers by address or server (`rpz-ip`, `rpz-nsdname`, …) and `CNAME *.name`, which rewrites, are
- * not done; they are told. `$INCLUDE` and `$GENERATE` are bad lines. The longest entry counts.
+ * passthru, local data, and aliases, also to `*.name`. Triggers by address or server (`rpz-ip`, `rpz-nsdname`, …) are not done; they
+ * are told. `$INCLUDE` and `$GENERATE` are bad lines. The longest entry counts.
  */
 import {
   lowerOctet,
@@ -12,6 +12,7 @@ import {
   tryParseName,
   tryParseRecord,
   tryParseTtl,
+  uint32At,
 } from "@sotto/dns/wire";
 import type { LineOutcome } from "./list-lines.ts";
 import { type ListPolicy, PASS } from "./list-policy.ts";
@@ -32,7 +33,8 @@ export class RpzReader {
   #origin = Name.root;
   /** The zone's name, known from its SOA. */
   #apex = Name.root;
-  #ttl = 0;
+  #ttl = TTL_SECONDS_DEFAULT;
+  #hasTtl = false;
   /** Of the last entry, for those that begin with a blank. */
   #owner = Name.root;
   /** An entry in parentheses that has not ended. */
@@ -105,6 +107,7 @@ export class RpzReader {
       const ttl = tryParseTtl(argument);
       if (!ttl.ok) return bad(ttl.problem, "write seconds, or 1h");
       this.#ttl = ttl.value;
+      this.#hasTtl = true;
       return NOTHING;
     }
     if (directive.toUpperCase() !== "$ORIGIN")
@@ -119,6 +122,9 @@ export class RpzReader {
     const { owner, type } = record;
     if (type === RRType.SOA) {
       this.#apex = owner;
+      // As BIND has it. The minimum is the last field (RFC 2308 §4).
+      if (!this.#hasTtl)
+        this.#ttl = Math.min(uint32At(record.rdata, record.rdata.length - 4), TTL_SECONDS_MAX);
       return NOTHING;
     }
     if (NOT_POLICY.has(type) || (owner.equals(this.#apex) && !owner.isRoot)) return NOTHING;
@@ -163,13 +169,16 @@ export class RpzReader {
     if (special !== undefined) return special;
     // How the first version of the draft wrote passthru.
     if (target.equals(name)) return this.#put(name, isBelow, PASS);
-    return isWildcard(target)
-      ? {
-          kind: "unsupported",
-          what: "CNAME *.name, which rewrites, is not done",
-          hint: "name the target",
-        }
-      : this.#localData(name, isBelow, record);
+    if (!isWildcard(target)) return this.#localData(name, isBelow, record);
+    const empty = templateOf([], Rcode.NoError, record.ttl);
+    if (!empty.ok) return bad(empty.problem, "name the target");
+    if (this.#localRecords >= LOCAL_RECORDS_MAX) return TOO_MUCH_DATA;
+    const below = { name: target.parent(), ttl: record.ttl };
+    const known = this.#policies.length;
+    const policy = { kind: "answer", answer: { ...empty.value, below } } as const;
+    const number = this.#once(`below ${below.name.key}`, String(record.ttl), policy);
+    this.#localRecords += this.#policies.length - known;
+    return this.#put(name, isBelow, number);
   }
 
   /** What a special target says, given as its key; undefined for all others. */
@@ -213,8 +222,7 @@ export class RpzReader {
 
   /** Records of one name come one after the other, and are one answer. */
   #localData(name: Name, isBelow: boolean, record: ResourceRecord): LineOutcome {
-    if (this.#localRecords >= LOCAL_RECORDS_MAX)
-      return bad(`there are more than ${LOCAL_RECORDS_MAX} records of local data`, "serve them as a zone");
+    if (this.#localRecords >= LOCAL_RECORDS_MAX) return TOO_MUCH_DATA;
     const key = `${isBelow ? "*" : ""}${name.key}`;
     const known = this.#local.get(key);
     const records = [...(known?.records ?? []), { ...record, owner: Name.root }];
@@ -322,6 +330,8 @@ const TARGETS: Readonly<Record<string, string>> = {
 const USUAL =
   /^([A-Za-z0-9*_-][A-Za-z0-9._*-]*)\s+(?:([0-9]{1,9})\s+)?(?:IN\s+)?CNAME\s+(\.|\*\.|rpz-drop\.|rpz-tcp-only\.|rpz-passthru\.)\s*$/;
 const KIND = "rpz-";
+/** For entries without one before any SOA or $TTL, seconds: as for names that are only listed. */
+const TTL_SECONDS_DEFAULT = 60;
 /** RFC 2181 §8. */
 const TTL_SECONDS_MAX = 0x7fff_ffff;
 const NOTHING: LineOutcome = { kind: "nothing" };
@@ -331,4 +341,8 @@ const STAR = 0x2a;
 const ENTRY_CHARACTERS_MAX = 16_384;
 /** They are kept as values, not in typed arrays. */
 const LOCAL_RECORDS_MAX = 100_000;
+const TOO_MUCH_DATA = bad(
+  `there are more than ${LOCAL_RECORDS_MAX} records of local data`,
+  "serve them as a zone",
+);
 const SHARED_MAX = 1000;

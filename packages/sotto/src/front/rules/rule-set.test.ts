@@ -100,6 +100,7 @@ test("action answer: an alias answers all types", () => {
   assert.deepEqual(verdict.answer?.answers.map(recordToText), [
     "www.example.\t60\tIN\tCNAME\tgarden.example.",
   ]);
+  assert.equal(verdict.answer?.target?.toString(), "garden.example.");
 });
 
 test("action policy: does what the list says that the name was found in", () => {
@@ -193,7 +194,7 @@ test("actions that do not end: log, tee; all rules that match add to them", () =
     { ...always({ kind: "tee", pool: "shadow" }, { kind: "tee", pool: "other" }), name: "second" },
   ]);
   const verdict = rules.judge(subjectOf());
-  assert.deepEqual([verdict.end, verdict.isLogged, verdict.tees], ["pass", true, ["shadow", "other"]]);
+  assert.deepEqual([verdict.end, verdict.loggedBy, verdict.tees], ["pass", ["always"], ["shadow", "other"]]);
 });
 
 test("action ban: the client gets nothing for a while, whatever it asks", () => {
@@ -262,6 +263,19 @@ test("limits of clients stand before all rules", () => {
   assert.equal(rules.explain(subjectOf())[1]?.result, "not reached");
 });
 
+// The page of the front end began anew for rules at each reload, and went on for everything else.
+test("rules of the same names go on counting after a reload", () => {
+  const before = ruleSetOf([always({ kind: "log" })]);
+  before.judge(subjectOf());
+  const other = { ...always({ kind: "log" }), name: "other" };
+  const rules = ruleSetOf([always({ kind: "drop" }), other], { counted: before.counters });
+  rules.judge(subjectOf());
+  assert.deepEqual(rules.counters.rules, [
+    { name: "always", matches: 2, ended: 1 },
+    { name: "other", matches: 0, ended: 0 },
+  ]);
+});
+
 test("a set is replaced while rules stay, and only by one of its kind", () => {
   const rules = ruleSetOf([dropWhen({ kind: "names", sets: ["ads"], exact: [], suffixes: [] })], {
     sets: { ads: namesOf("a.example\n") },
@@ -269,7 +283,7 @@ test("a set is replaced while rules stay, and only by one of its kind", () => {
   assert.equal(rules.judge(subjectOf({ name: "b.example." })).end, "pass");
   rules.replaceSet("ads", namesOf("b.example\nc.example\n"));
   assert.equal(rules.judge(subjectOf({ name: "b.example." })).end, "drop");
-  assert.deepEqual(rules.counters.sets, [{ name: "ads", entries: 2 }]);
+  assert.deepEqual(rules.counters.sets, [{ name: "ads", entries: 2, bad: 0, unsupported: 0 }]);
   assert.throws(() => rules.replaceSet("other", namesOf("")), /no set of names called "other"/);
 });
 

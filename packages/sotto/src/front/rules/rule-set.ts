@@ -11,7 +11,7 @@ import { endOverLimit, makeStep, type Step } from "./make-step.ts";
 import { OpenVerdict } from "./open-verdict.ts";
 import { makeBucketsIn } from "./rate-tables.ts";
 import { canEnd, type Rule } from "./rule.ts";
-import { type LoadedSet, RuleSets } from "./rule-sets.ts";
+import { type LoadedSet, RuleSets, type SetSize } from "./rule-sets.ts";
 import type { Matcher, SelectorContext } from "./selector.ts";
 import type { SharedBuckets } from "./token-buckets.ts";
 import type { PoolStates, RuleStep, RuleSubject, Verdict } from "./verdict.ts";
@@ -26,12 +26,14 @@ export interface RuleSetOptions {
   readonly guard?: ClientGuard | undefined;
   /** For the rates of the rules, in their order; absent: each has a table of its own. */
   readonly rateTables?: readonly SharedBuckets[] | undefined;
+  /** What has been counted before a reload: rules of the same names go on with it. */
+  readonly counted?: RuleCounters | undefined;
 }
 
-/** What has happened since the rules were made. */
+/** What has happened since the rules were made, or rules of the same names before them. */
 export interface RuleCounters {
   readonly rules: readonly { readonly name: string; readonly matches: number; readonly ended: number }[];
-  readonly sets: readonly { readonly name: string; readonly entries: number }[];
+  readonly sets: readonly SetSize[];
 }
 
 interface ReadyRule {
@@ -59,12 +61,14 @@ export class RuleSet {
     this.#sets = new RuleSets(options.sets);
     const { pools } = options;
     const makeBuckets = makeBucketsIn(options.rateTables, runtime.random);
+    const counted = new Map(options.counted?.rules.map((rule) => [rule.name, rule]));
     this.#rules = options.rules.map(({ name, when, actions: given }) => {
       const wantsPolicy = given.some(({ kind }) => kind === "policy");
       const context: SelectorContext = { sets: this.#sets, pools, runtime, makeBuckets, wantsPolicy };
       const actions = [...given].sort((a, b) => Number(canEnd(a)) - Number(canEnd(b)));
       const steps = actions.map((action) => makeStep(action, { guard: this.guard, makeBuckets, rule: name }));
-      return { name, matchers: makeMatchers(when, context), steps, matches: 0, ended: 0 };
+      const { matches = 0, ended = 0 } = counted.get(name) ?? {};
+      return { name, matchers: makeMatchers(when, context), steps, matches, ended };
     });
   }
 

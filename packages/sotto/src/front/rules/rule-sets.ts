@@ -11,6 +11,15 @@ export interface SetPlace<T extends LoadedSet> {
   loaded: T;
 }
 
+/** For people. */
+export interface SetSize {
+  readonly name: string;
+  readonly entries: number;
+  /** Lines that cannot be read, and lines that mean something that is not done here. */
+  readonly bad: number;
+  readonly unsupported: number;
+}
+
 /** See the head of this file. */
 export class RuleSets {
   readonly #names = new Map<string, SetPlace<LoadedNames>>();
@@ -38,12 +47,27 @@ export class RuleSets {
     else this.addresses(name).loaded = loaded;
   }
 
-  /** Entries of each set. */
-  sizes(): { readonly name: string; readonly entries: number }[] {
-    const names = [...this.#names.values()].map(({ name, loaded }) => ({ name, entries: loaded.names.size }));
-    const addresses = [...this.#addresses.values()].map(({ name, loaded }) => ({
+  /** What each set holds, and what of its lines it does not. */
+  sizes(): SetSize[] {
+    const names = [...this.#names.values()].map(
+      ({
+        name,
+        loaded: {
+          names: { size },
+          report,
+        },
+      }) => ({
+        name,
+        entries: size,
+        bad: report.bad,
+        unsupported: report.unsupported,
+      }),
+    );
+    const addresses = [...this.#addresses.values()].map(({ name, loaded: { report } }) => ({
       name,
-      entries: loaded.report.prefixes,
+      entries: report.prefixes,
+      bad: report.bad,
+      unsupported: 0,
     }));
     return [...names, ...addresses];
   }

@@ -18,7 +18,7 @@ import { addressSetOf } from "./address-list.ts";
 import type { ClientGuard } from "./client-guard.ts";
 import { type LoadedNames, loadNameSet, type NameListFormat } from "./name-list.ts";
 import type { Action, Rule, Selector } from "./rule.ts";
-import { RuleSet } from "./rule-set.ts";
+import { type RuleCounters, RuleSet } from "./rule-set.ts";
 import type { LoadedSet } from "./rule-sets.ts";
 import type { PoolStates, RuleSubject } from "./verdict.ts";
 
@@ -108,6 +108,7 @@ export interface RuleSetParts {
   readonly sets?: Readonly<Record<string, LoadedSet>>;
   readonly pools?: Partial<PoolStates>;
   readonly guard?: ClientGuard;
+  readonly counted?: RuleCounters;
   readonly runtime?: Runtime;
 }
 
@@ -118,6 +119,7 @@ export function ruleSetOf(rules: readonly Rule[], parts: RuleSetParts = {}): Rul
       sets: new Map(Object.entries(parts.sets ?? {})),
       pools: { isDown: () => false, isSaturated: () => false, ...parts.pools },
       guard: parts.guard,
+      counted: parts.counted,
     },
     parts.runtime ?? runtimeOf(),
   );

@@ -187,6 +187,18 @@ const ROWS: readonly Row[] = [
     fails: [{ wallMs: 6 * 3_600_000 }, { wallMs: 12 * 3_600_000 }],
   },
   {
+    // The night from Wednesday to Thursday was the first six hours of Wednesday and its last two.
+    title: "nights of a day end on the next",
+    selector: { ...TIME, days: [3], fromMinute: 22 * 60, toMinute: 6 * 60 },
+    holds: [{ wallMs: WEDNESDAY_MS + 10 * 3_600_000 }, { wallMs: WEDNESDAY_MS + 16 * 3_600_000 }],
+    fails: [
+      { wallMs: WEDNESDAY_MS - 8 * 3_600_000 },
+      { wallMs: WEDNESDAY_MS },
+      { wallMs: WEDNESDAY_MS + 18 * 3_600_000 },
+      { wallMs: WEDNESDAY_MS + 34 * 3_600_000 },
+    ],
+  },
+  {
     title: "times at a distance from UTC",
     selector: { ...TIME, days: [4], fromMinute: 0, toMinute: 60, utcOffsetMinutes: 330 },
     holds: [{ wallMs: WEDNESDAY_MS + 6 * 3_600_000 }],

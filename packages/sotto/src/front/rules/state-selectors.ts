@@ -72,11 +72,14 @@ export function timeMatcher(selector: TimeSelector): Matcher {
     if (afterMs !== undefined && wallMs < afterMs) return false;
     if (beforeMs !== undefined && wallMs >= beforeMs) return false;
     const { day, minute } = timeOfDay(wallMs, utcOffsetMinutes);
-    if (days.length > 0 && !days.includes(day)) return false;
+    const isOverMidnight = fromMinute > toMinute;
+    const isMorningAfter = isOverMidnight && minute < toMinute;
+    // A night is that of the day on which it begins.
+    if (days.length > 0 && !days.includes(isMorningAfter ? (day + 6) % 7 : day)) return false;
     if (fromMinute === toMinute) return true;
-    return fromMinute < toMinute
-      ? minute >= fromMinute && minute < toMinute
-      : minute >= fromMinute || minute < toMinute;
+    return isOverMidnight
+      ? isMorningAfter || minute >= fromMinute
+      : minute >= fromMinute && minute < toMinute;
   };
   return {
     holds,

@@ -33,6 +33,16 @@ test("a factor gives so many times the rate and the burst", () => {
   assert.equal(drain(buckets, "192.0.2.1", 100, 4), 4);
 });
 
+// A network with a hundredth of a burst of 50 could never ask anything: half a token is none.
+test("a factor below 1 leaves room for one token at least", () => {
+  const buckets = new TokenBuckets({ perSecond: 10, burst: 5 }, new SeededRandom(1));
+  buckets.key(octets("192.0.2.1"), 0, 32);
+  assert.equal(buckets.peek(0, 0.1), 1);
+  assert.equal(drain(buckets, "192.0.2.1", 0, 0.1), 1);
+  assert.equal(drain(buckets, "192.0.2.1", 999, 0.1), 0);
+  assert.equal(drain(buckets, "192.0.2.1", 1000, 0.1), 1);
+});
+
 test("addresses of one prefix share a bucket, others do not", () => {
   const buckets = new TokenBuckets({ perSecond: 1, burst: 1 }, new SeededRandom(1));
   const take = (address: string, bits: number): boolean => {

@@ -121,7 +121,7 @@ export class TokenBuckets {
     const tokenMs = 1000 / (perSecond * factor);
     const fullAtMs = Math.max(nowMs, fullAt);
     // Missing tokens must leave one of them.
-    const isThere = fullAtMs - nowMs <= (tokensOf(burst, factor) - 1) * tokenMs + ROUNDING_MS;
+    const isThere = fullAtMs - nowMs <= (most(burst, factor) - 1) * tokenMs + ROUNDING_MS;
     return isThere ? fullAtMs + tokenMs : 0;
   }
 
@@ -155,7 +155,7 @@ export class TokenBuckets {
   peek(nowMs: number, factor = 1): number {
     const slot = this.#find();
     const { perSecond, burst } = this.#rate;
-    const tokens = tokensOf(burst, factor);
+    const tokens = most(burst, factor);
     if (slot < 0) return tokens;
     const missingMs = Math.max(0, (this.#fullAtMs[slot] ?? nowMs) - nowMs);
     return tokens - (missingMs / 1000) * perSecond * factor;
@@ -188,8 +188,8 @@ export class TokenBuckets {
   }
 }
 
-/** Of a full bucket: whoever may come less often than once a second may come once. */
-function tokensOf(burst: number, factor: number): number {
+/** Tokens of a full bucket: with less than one nothing would ever be allowed. */
+function most(burst: number, factor: number): number {
   return Math.max(1, burst * factor);
 }
 

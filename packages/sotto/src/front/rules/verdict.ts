@@ -43,7 +43,8 @@ export interface Verdict {
   /** In the order in which they are to be made. */
   readonly edits: readonly EdnsEdit[];
   readonly tags: readonly string[];
-  readonly isLogged: boolean;
+  /** Rules that want a line. */
+  readonly loggedBy: readonly string[];
   /** Pools that get a copy, whose answers nobody waits for. */
   readonly tees: readonly string[];
 }

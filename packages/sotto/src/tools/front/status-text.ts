@@ -14,9 +14,10 @@ export function frontStatusText(status: FrontStatus, paint: Paint): string {
     .concat("\n");
 }
 
-function headText({ queries, front, connections, pending, patience }: FrontStatus): string {
+function headText({ queries, front, connections, pending, patience, rules }: FrontStatus): string {
   const sum = (outcome: keyof (typeof queries)["udp"]): number =>
-    Object.values(queries).reduce((count, row) => count + row[outcome], 0);
+    // Those of our own are parts of others.
+    Object.entries(queries).reduce((count, [way, row]) => count + (way === "internal" ? 0 : row[outcome]), 0);
   const fromCache = sum("answered from cache");
   const answered = sum("answered") + fromCache;
   const counts = [
@@ -24,11 +25,27 @@ function headText({ queries, front, connections, pending, patience }: FrontStatu
     `${sum("refused")} refused`,
     `${sum("dropped")} dropped`,
     `${sum("failed")} failed`,
+    ...UNUSUAL.flatMap((outcome) => (sum(outcome) === 0 ? [] : [`${sum(outcome)} ${NAMES[outcome]}`])),
     ...(front.stale === 0 ? [] : [`${front.stale} stale`]),
+    ...(front.delayed === 0 ? [] : [`${front.delayed} delayed`]),
+    ...(front.teed === 0 ? [] : [`${front.teed} copies`]),
   ];
+  const { overLimit, banned } = rules.clients;
+  const limits =
+    overLimit + banned === 0
+      ? ""
+      : `\nlimits    ${overLimit} over the limit of a client, ${banned} of banned clients`;
   const timers = patience === 1 ? "" : `; timers at ${Math.round(100 * patience)} % because of load`;
-  return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}`;
+  return `clients   ${connections} connections, ${pending} queries wait for backends${timers}\nqueries   ${counts.join(", ")}${limits}`;
 }
+
+/** Told where there are some. */
+const UNUSUAL = ["malformed", "not implemented", "bug"] as const;
+const NAMES = {
+  malformed: "malformed",
+  "not implemented": "not implemented",
+  bug: "because of bugs",
+} as const;
 
 const STATES: Readonly<Record<string, readonly [symbol: string, style: Style]>> = {
   up: ["✓", "green"],
@@ -105,7 +122,10 @@ function rulesText({ rules }: FrontStatus): string {
       ...(lines.length === 0 ? [] : [""]),
       ...columns(
         ["set", "entries", "state"],
-        rules.sets.map(({ name, entries, problem }) => [name, String(entries), problem ?? "in force"]),
+        rules.sets.map(({ name, entries, bad, unsupported, problem }) => {
+          const left = bad + unsupported === 0 ? "" : `, ${bad + unsupported} lines left out`;
+          return [name, String(entries), problem ?? `in force${left}`];
+        }),
       ),
     );
   return lines.join("\n");

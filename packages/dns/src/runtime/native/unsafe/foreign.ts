@@ -55,7 +55,7 @@ const SIGNATURES = {
   listen: { arguments: [INT, INT], return: INT },
   accept4: { arguments: [ANY, ANY, ANY, ANY], return: INT },
   getsockname: { arguments: [INT, WORD, WORD], return: INT },
-  setsockopt: { arguments: [INT, INT, INT, WORD, UINT], return: INT },
+  setsockopt: { arguments: [ANY, ANY, ANY, ANY, ANY], return: INT },
   getsockopt: { arguments: [INT, INT, INT, WORD, WORD], return: INT },
   read: { arguments: [ANY, ANY, ANY], return: INT },
   send: { arguments: [ANY, ANY, ANY, ANY], return: INT },

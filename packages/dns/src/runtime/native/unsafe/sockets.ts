@@ -72,8 +72,7 @@ export class Sockets {
   /** A bound socket; {@link Failed} when the system refuses. */
   open(kind: "tcp" | "udp", { local, reusePort }: SocketOptions): number {
     const isIpv6 = local.address.includes(":");
-    const type = (kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
-    const fd = this.#result(this.#foreign.calls.socket(isIpv6 ? AF_INET6 : AF_INET, type, 0));
+    const fd = this.openUnbound(kind, isIpv6);
     if (fd < 0) return Failed;
     const isSet =
       (kind === "udp" || this.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
@@ -85,15 +84,32 @@ export class Sockets {
     return Failed;
   }
 
-  /** Gives a datagram socket its only peer; false when the system refuses. */
+  /** A socket that gets its port when it is connected; {@link Failed} when the system refuses. */
+  openUnbound(kind: "tcp" | "udp", isIpv6: boolean): number {
+    const type = (kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    return this.#result(this.#foreign.calls.socket(isIpv6 ? AF_INET6 : AF_INET, type, 0));
+  }
+
+  /** Gives a datagram socket its only peer, and begins the handshake of a TCP socket; false when the system refuses. */
   connect(fd: number, peer: Endpoint): boolean {
     const octets = encodeEndpoint(this.#address.view, 0, peer, peer.address.includes(":"));
-    return this.#result(this.#foreign.calls.connect(fd, this.#address.address, octets)) === 0;
+    const result = this.#result(this.#foreign.calls.connect(fd, this.#address.address, octets));
+    return result === 0 || this.#errno === EINPROGRESS;
+  }
+
+  /** What is written leaves at once, however little it is. */
+  sendAtOnce(fd: number): void {
+    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  }
+
+  /** Sends the acknowledgement that a connection owes, if it owes one (`runtime/node/prompt-acknowledgement.ts`). */
+  acknowledge(fd: number): void {
+    this.setOption(fd, IPPROTO_TCP, TCP_QUICKACK, QUICKACK_ONCE);
   }
 
   /** Accepted connections have TCP_NODELAY from here. */
   listen(fd: number, backlog: number): boolean {
-    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    this.sendAtOnce(fd);
     return this.#result(this.#foreign.calls.listen(fd, backlog)) === 0;
   }
 
@@ -107,7 +123,8 @@ export class Sockets {
   setOption(fd: number, level: number, option: number, value: number): boolean {
     this.#int.view.setInt32(0, value, true);
     const { calls } = this.#foreign;
-    return this.#result(calls.setsockopt(fd, level, option, this.#int.address, 4)) === 0;
+    const [fdWord, levelWord, optionWord] = [BigInt(fd), BigInt(level), BigInt(option)];
+    return this.#result(calls.setsockopt(fdWord, levelWord, optionWord, this.#int.address, INT_OCTETS)) === 0;
   }
 
   localOf(fd: number): Endpoint | undefined {
@@ -184,18 +201,19 @@ export class Sockets {
   reset(fd: number): void {
     this.#int.view.setInt32(0, 1, true);
     this.#int.view.setInt32(4, 0, true);
-    this.#foreign.calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, this.#int.address, 8);
+    const { calls } = this.#foreign;
+    calls.setsockopt(BigInt(fd), BigInt(SOL_SOCKET), SO_LINGER, this.#int.address, LINGER_OCTETS);
     this.close(fd);
   }
 
   /** A failure that the system holds for the next call, undefined for none. */
-  takeProblem(fd: number, call: string): Error | undefined {
+  takeProblem(fd: number, call: string, where?: Endpoint): Error | undefined {
     this.#int.view.setInt32(4, 4, true);
     const { calls } = this.#foreign;
     const { address } = this.#int;
     if (calls.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, this.#int.addressOf(4)) !== 0) return undefined;
     const errno = this.#int.view.getInt32(0, true);
-    return errno === 0 ? undefined : systemProblem(errno, call);
+    return errno === 0 ? undefined : systemProblem(errno, call, where);
   }
 }
 
@@ -220,10 +238,15 @@ const ACCEPT_FLAGS = BigInt(SOCK_CLOEXEC | SOCK_NONBLOCK);
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
-const SO_LINGER = 13;
+const SO_LINGER = 13n;
 const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const TCP_QUICKACK = 12;
+const QUICKACK_ONCE = 2;
+/** Of an `int`, and of `struct linger`. */
+const INT_OCTETS = 4n;
+const LINGER_OCTETS = 8n;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const MSG_PEEK = 2;
@@ -234,5 +257,6 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const EINTR = 4;
 const EAGAIN = 11;
+const EINPROGRESS = 115;
 /** ENOMEM, ENFILE, EMFILE, ENOBUFS. */
 const OUT_OF_DESCRIPTORS: ReadonlySet<number> = new Set([12, 23, 24, 105]);

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import { DnsError } from "../dns-error.ts";
+import type { ConnectOptions, Endpoint } from "../network.ts";
+import { openNativeStream } from "./native-connect.ts";
+import { type NativeLoop, nativeLoop } from "./native-loop.ts";
+
+const engine = nativeLoop();
+const skip = typeof engine === "string" ? engine : false;
+
+function loop(): NativeLoop {
+  if (typeof engine === "string") throw new Error(engine);
+  return engine;
+}
+
+function to(remote: Endpoint, parts: Partial<ConnectOptions> = {}): ConnectOptions {
+  return {
+    remote,
+    localAddress: undefined,
+    tls: undefined,
+    connectTimeoutMs: 5000,
+    handshakeTimeoutMs: 5000,
+    signal: undefined,
+    ...parts,
+  };
+}
+
+function descriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** A port that takes no further connection and refuses none: its queue is full, and nobody accepts. */
+async function fullPort(): Promise<{ readonly remote: Endpoint; close(): void }> {
+  const { sockets } = loop();
+  const fd = sockets.open("tcp", { local: { address: "127.0.0.1", port: 0 }, reusePort: false });
+  assert.ok(sockets.listen(fd, 0));
+  const remote = sockets.localOf(fd);
+  assert.ok(remote);
+  const waiting = await openNativeStream(loop(), to(remote));
+  return {
+    remote,
+    close: () => {
+      waiting.reset();
+      sockets.close(fd);
+    },
+  };
+}
+
+test("a connection comes from the address that was asked for", { skip }, async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const seen = new Promise((resolve) =>
+    server.once("connection", (peer) => {
+      resolve(peer.remoteAddress);
+      peer.destroy();
+    }),
+  );
+  const remote = { address: "127.0.0.1", port: address.port };
+  const stream = await openNativeStream(loop(), to(remote, { localAddress: "127.0.0.9" }));
+  assert.equal(stream.local.address, "127.0.0.9");
+  assert.deepEqual(stream.remote, remote);
+  assert.equal(await seen, "127.0.0.9");
+  stream.reset();
+  server.close();
+});
+
+test("who neither answers nor refuses is given up after its time, and at a signal, and no descriptor stays", {
+  skip,
+}, async () => {
+  const port = await fullPort();
+  const before = descriptors();
+  await assert.rejects(openNativeStream(loop(), to(port.remote, { connectTimeoutMs: 1 })), (problem) => {
+    assert.ok(DnsError.is(problem, "ERR_CONNECT_TIMEOUT"));
+    assert.equal(problem.stage, "connect");
+    return true;
+  });
+  const controller = new AbortController();
+  const opening = openNativeStream(loop(), to(port.remote, { signal: controller.signal }));
+  controller.abort();
+  await assert.rejects(opening, (problem) => DnsError.is(problem, "ERR_ABORTED"));
+  assert.equal(descriptors(), before);
+  port.close();
+});
+
+test("an address that is not ours, and one that is none, are told and leave nothing open", {
+  skip,
+}, async () => {
+  const before = descriptors();
+  const remote = { address: "127.0.0.1", port: 9 };
+  const isTold = (problem: unknown): boolean => DnsError.is(problem) && problem.stage === "connect";
+  await assert.rejects(openNativeStream(loop(), to(remote, { localAddress: "192.0.2.1" })), isTold);
+  await assert.rejects(openNativeStream(loop(), to(remote, { localAddress: "::1" })), isTold);
+  assert.equal(descriptors(), before);
+});
