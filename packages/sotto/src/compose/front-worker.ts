@@ -119,7 +119,8 @@ class BanBatch {
 
   /** Beyond {@link BANS_MAX} it is not told: the others have no room for more either, and find out by themselves. */
   add(ban: BanTold): void {
-    if (this.#bans.length < BANS_MAX && !this.#isStopped) this.#bans.push(ban);
+    if (this.#isStopped) return;
+    if (this.#bans.length < BANS_MAX) this.#bans.push(ban);
     this.#timer ??= this.#runtime.clock.startTimer("bans", BATCH_MS, () => this.#flush(), true);
   }
 
