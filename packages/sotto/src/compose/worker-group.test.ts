@@ -4,6 +4,7 @@ import { parseName } from "@sotto/dns/wire";
 import { loadConfig } from "../config/index.ts";
 import { type FakeThread, FakeThreads, HERE } from "./fake-threads.test-support.ts";
 import { startWorkers } from "./resolver-group.ts";
+import { SharedCounts } from "./shared-counts.ts";
 import type { SteeredServer } from "./steered-server.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
 import type { ConnectionOnWay } from "./worker-messages.ts";
@@ -86,6 +87,20 @@ test("a worker that dies is said aloud and comes back, and what it counted stays
   bench.thread(1).tally.count("tls", "answered");
   bench.thread(1).report(1, 1);
   assert.deepEqual(counted(), [1, { received: 10 }, 2]);
+  await group.close();
+});
+
+test("connections of a worker that dies do not count against its clients any more", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  const { perClient, perSubnet } = bench.thread(1).start.clients;
+  for (const table of [perClient, perSubnet]) new SharedCounts(table, 1).add("client", 1);
+  new SharedCounts(perClient, 2).add("client", 1);
+  bench.thread(1).crash("a bug");
+  assert.deepEqual(
+    [perClient, perSubnet].map((table) => new SharedCounts(table, 0).of("client")),
+    [1, 0],
+  );
   await group.close();
 });
 
