@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { test } from "node:test";
 import { DnsError } from "../dns-error.ts";
 import type { ConnectOptions, Endpoint } from "../network.ts";
@@ -10,6 +11,7 @@ import { type NativeLoop, nativeLoop } from "./native-loop.ts";
 
 const engine = nativeLoop();
 const skip = typeof engine === "string" ? engine : false;
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === "IPv6"));
 
 function loop(): NativeLoop {
   if (typeof engine === "string") throw new Error(engine);
@@ -81,6 +83,26 @@ test("a connection comes from the address that was asked for", { skip }, async (
   assert.equal(await seen, "127.0.0.9");
   stream.reset();
   server.close();
+});
+
+// It was bound to IPv6 alone, as a listener is.
+test("a mapped IPv4 address is connected to from a mapped one, and from any", {
+  skip: skip || !hasIpv6,
+}, async (context) => {
+  const server = createServer((peer) => peer.destroy()).listen(0, "127.0.0.1");
+  context.after(() => server.close());
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  for (const [localAddress, seen] of [
+    ["::ffff:127.0.0.9", "127.0.0.9"],
+    ["::", "127.0.0.1"],
+  ] as const) {
+    const remote = { address: "::ffff:127.0.0.1", port: address.port };
+    const stream = await openNativeStream(loop(), to(remote, { localAddress }));
+    assert.equal(stream.local.address, seen);
+    stream.reset();
+  }
 });
 
 test("who neither answers nor refuses is given up after its time, and at a signal, and no descriptor stays", {
