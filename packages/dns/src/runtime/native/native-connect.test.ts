@@ -11,7 +11,9 @@ import { type NativeLoop, nativeLoop } from "./native-loop.ts";
 
 const engine = nativeLoop();
 const skip = typeof engine === "string" ? engine : false;
-const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === "IPv6"));
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ family }) => family === "IPv6"),
+);
 
 function loop(): NativeLoop {
   if (typeof engine === "string") throw new Error(engine);

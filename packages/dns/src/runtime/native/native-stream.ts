@@ -138,8 +138,7 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
     if ((ready & Ready.Out) !== 0 && !(isFailing && reads)) this.#flush();
     if (this.#isClosed) return;
     if (this.#isPaused || this.#peerEnded) {
-      if (!isFailing || this.#watch.wanted === Ready.In)
-        this.#watchFor(this.#watch.wanted & ~Ready.In);
+      if (!isFailing || this.#watch.wanted === Ready.In) this.#watchFor(this.#watch.wanted & ~Ready.In);
       // It would be told again and again, and nobody reads or writes who could be told.
       else this.#fail(this.#loop.sockets.takeProblem(this.#watch.fd, "write"));
       return;
