@@ -155,3 +155,56 @@ test("what has arrived before a reset is read, although more waits to be sent", 
   assert.ok(DnsError.is(await closed.promise, "ERR_CONNECTION_LOST"));
   assert.deepEqual(received, [1, 2, 3]);
 });
+
+test("what was sent before there is anybody to be told is kept, and so is a reset", { skip }, async () => {
+  const controller = new AbortController();
+  const { stream, peer } = await pair((remote) => to(remote, { signal: controller.signal }), "127.0.0.1");
+  // It has come about: nobody can give it up any more.
+  controller.abort();
+  peer.write("early");
+  peer.resetAndDestroy();
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await turns();
+  const log: string[] = [];
+  const closed = Promise.withResolvers<Error | undefined>();
+  stream.setHandlers({
+    onData: (octets) => log.push(Buffer.from(octets).toString()),
+    onEnd: () => log.push("end"),
+    onDrain: () => undefined,
+    onClose: closed.resolve,
+  });
+  assert.deepEqual(log, []);
+  assert.ok(DnsError.is(await closed.promise, "ERR_CONNECTION_LOST"));
+  assert.deepEqual(log, ["early"]);
+});
+
+test("where the system watches no more descriptors, connecting fails, and so does a stream that would be read", {
+  skip,
+}, async (context) => {
+  const { stream, peer } = await pair(to, "127.0.0.1");
+  const before = descriptors();
+  const { events } = loop();
+  Object.defineProperty(events, "add", { value: () => false, configurable: true });
+  context.after(() => Reflect.deleteProperty(events, "add"));
+  const port = await new Promise<Endpoint>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      server.close(() => resolve({ address: "127.0.0.1", port: address.port }));
+    });
+  });
+  await assert.rejects(openNativeStream(loop(), to(port)), (problem) => DnsError.is(problem, "ERR_SYSTEM"));
+  assert.equal(descriptors(), before);
+  const closed = Promise.withResolvers<Error | undefined>();
+  stream.setHandlers({
+    onData: () => undefined,
+    onEnd: () => undefined,
+    onDrain: () => undefined,
+    onClose: closed.resolve,
+  });
+  assert.ok(DnsError.is(await closed.promise, "ERR_CONNECTION_LOST"));
+  assert.equal(descriptors(), before - 1);
+  peer.destroy();
+});
