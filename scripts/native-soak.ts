@@ -1,7 +1,7 @@
 /**
  * `npm run soak:native -- [--connections N] [--seed N] [--plain]`: tears down connections of the native engine in every state, before,
  * during and after the handshake, in the middle of writes, half-closed, reset, while listeners change, with glibc's checks of
- * the heap on and freed memory overwritten. Fails when the server crashes, keeps a connection, or grows.
+ * the heap on and freed memory overwritten. Fails when the server crashes, keeps a connection or a descriptor, or grows.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -36,6 +36,7 @@ interface Facts {
   readonly streams: number;
   readonly failures: number;
   readonly open: number;
+  readonly descriptors: number;
   readonly rssBytes: number;
 }
 
@@ -54,6 +55,8 @@ let session: Buffer | undefined;
 
 const sizes: number[] = [];
 let kept = 0;
+/** After each round. */
+const descriptors: number[] = [];
 const perRound = Math.ceil(Number(values.connections) / ROUNDS);
 for (let round = 1; round <= ROUNDS; round++) {
   let left = perRound;
@@ -69,15 +72,17 @@ for (let round = 1; round <= ROUNDS; round++) {
   const facts = await factsOfServer();
   sizes.push(facts.rssBytes);
   kept += facts.open;
+  descriptors.push(facts.descriptors);
   process.stdout.write(
-    `round ${round}: ${facts.streams} streams, ${facts.failures} failures, ${facts.open} open, RSS ${(facts.rssBytes / 1048576).toFixed(1)} MiB\n`,
+    `round ${round}: ${facts.streams} streams, ${facts.failures} failures, ${facts.open} open, ${facts.descriptors} descriptors, RSS ${(facts.rssBytes / 1048576).toFixed(1)} MiB\n`,
   );
 }
 server.send("end");
 const [code] = await once(server, "exit");
 const growth = (sizes.at(-1) ?? 0) - (sizes[1] ?? 0);
 process.stdout.write(`exit ${code}, growth after the second round ${(growth / 1048576).toFixed(1)} MiB\n`);
-process.exitCode = code === 0 && kept === 0 && growth < GROWTH_BYTES_MAX ? 0 : 1;
+const left = (descriptors.at(-1) ?? 0) - (descriptors[0] ?? 0);
+process.exitCode = code === 0 && kept === 0 && left <= 0 && growth < GROWTH_BYTES_MAX ? 0 : 1;
 
 function startServer(): ChildProcess {
   const isChecked = values.plain !== true;
@@ -109,6 +114,8 @@ function states(): readonly (() => Promise<void>)[] {
     () => clear(tcp, [], "reset"),
     () => clear(tcp, [Wish.Echo], "answered"),
     () => clear(tcp, [pick(Object.values(Wish))], pick(["end", "reset", "answered"])),
+    // The server connects to itself.
+    () => clear(tcp, [Wish.Ask, random.below(256), 1 + random.below(7)], pick(["end", "reset", "answered"])),
     () =>
       clear(proxiedTcp, pick([HEADER, HEADER.subarray(0, 9), NO_HEADER]), pick(["end", "reset", "answered"])),
     // The handshake's beginning, and what is none.

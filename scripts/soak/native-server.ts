@@ -1,5 +1,6 @@
 /** The server of scripts/native-soak.ts: listeners of the native engine that do what the first octet of a connection says. */
 
+import { readdirSync } from "node:fs";
 import type {
   ByteStream,
   DatagramHandlers,
@@ -15,7 +16,16 @@ import { AcceptedConnections } from "@sotto/dns/runtime/node";
 import { makeAuthority } from "../../packages/sotto/src/operations/index.ts";
 
 /** What clients ask for, by their first octet. */
-export const Wish = { Echo: 1, Much: 2, MuchAndEnd: 3, Reset: 4, End: 5, Pause: 6, MuchAndReset: 7 } as const;
+export const Wish = {
+  Echo: 1,
+  Much: 2,
+  MuchAndEnd: 3,
+  Reset: 4,
+  End: 5,
+  Pause: 6,
+  MuchAndReset: 7,
+  Ask: 8,
+} as const;
 
 const MUCH_OCTETS = 400_000;
 
@@ -46,11 +56,17 @@ async function serve(tell: (message: unknown) => void): Promise<void> {
     clientAuthoritiesPem: [authority.certificatePem],
   };
   const counts = { streams: 0, failures: 0, open: 0 };
+  /** A listener of ours in clear, and a port where nobody listens. */
+  const peers: Endpoint[] = [];
   const handlers: ListenHandlers = {
     onStream: (stream) => {
       counts.streams++;
       counts.open++;
-      play(stream, () => counts.open--);
+      play(
+        stream,
+        (octets) => askStream(network, peers, octets, counts),
+        () => counts.open--,
+      );
     },
     onFailure: () => {
       counts.failures++;
@@ -74,6 +90,9 @@ async function serve(tell: (message: unknown) => void): Promise<void> {
   ] as const)
     listeners.push(await network.listen(options(parts), handlers));
   const udp = await openDatagrams(network, counts);
+  const closedOne = await network.listen(options({}), handlers);
+  await closedOne.close();
+  for (const { local } of [listeners[0] ?? closedOne, closedOne]) peers.push(local);
   process.on("message", (message) => {
     if (message === "change") {
       // Contexts are freed while connections hold them, keys change under tickets.
@@ -89,7 +108,11 @@ async function serve(tell: (message: unknown) => void): Promise<void> {
     } else if (message === "rotate") listeners[1]?.setTicketKeys(crypto.getRandomValues(new Uint8Array(48)));
     else if (message === "facts") {
       globalThis.gc?.();
-      tell({ ...counts, rssBytes: process.memoryUsage.rss() });
+      tell({
+        ...counts,
+        descriptors: readdirSync("/proc/self/fd").length,
+        rssBytes: process.memoryUsage.rss(),
+      });
     } else process.exit(0);
   });
   process.on("disconnect", () => process.exit(1));
@@ -144,7 +167,52 @@ async function askDatagram(
   counts.open--;
 }
 
-function play(stream: ByteStream, closed: () => void): void {
+/**
+ * Asks another listener over a connection of its own, opened while another one is heard: whom, how it ends and what for is in
+ * the second and the third octet.
+ */
+async function askStream(
+  network: Network,
+  peers: readonly Endpoint[],
+  [, how = 0, wish = 0]: Uint8Array,
+  counts: { open: number },
+): Promise<void> {
+  const [ours, closedOne] = peers;
+  const remote = how % 8 === 0 ? closedOne : ours;
+  if (remote === undefined) return;
+  const controller = new AbortController();
+  counts.open++;
+  try {
+    const opening = network.connect({
+      remote,
+      localAddress: how < 128 ? undefined : "127.0.0.1",
+      tls: undefined,
+      connectTimeoutMs: how % 8 === 1 ? 0 : 2000,
+      handshakeTimeoutMs: 2000,
+      signal: controller.signal,
+    });
+    if (how % 8 === 2) controller.abort();
+    const stream = await opening;
+    const over = Promise.withResolvers<void>();
+    if (how % 8 === 3) stream.reset();
+    stream.setHandlers({
+      onData: () => (how % 8 === 4 ? stream.reset() : stream.end()),
+      onEnd: () => stream.end(),
+      onDrain: () => undefined,
+      onClose: () => over.resolve(),
+    });
+    stream.write(Uint8Array.of(wish, ...new Uint8Array(how)));
+    if (how % 8 === 5) stream.end();
+    const timer = setTimeout(() => stream.reset(), 1000);
+    await over.promise;
+    clearTimeout(timer);
+  } catch {
+    // Nobody is there, or it was given up.
+  }
+  counts.open--;
+}
+
+function play(stream: ByteStream, ask: (octets: Uint8Array) => Promise<void>, closed: () => void): void {
   stream.setHandlers({
     onData: (octets) => {
       const much = (): void => void stream.write(new Uint8Array(MUCH_OCTETS));
@@ -163,6 +231,11 @@ function play(stream: ByteStream, closed: () => void): void {
         case Wish.Reset:
           stream.reset();
           break;
+        case Wish.Ask: {
+          const answer = octets.slice();
+          void ask(octets).then(() => stream.write(answer));
+          break;
+        }
         case Wish.End:
           stream.end();
           break;

@@ -169,6 +169,24 @@ test("no more than the limit is in flight; the rest follows as replies come", ()
   assert.ok(asked.every(({ outcomes }) => only(outcomes).kind === "reply"));
 });
 
+// Where none had room, an acknowledgement was left to a query that did not leave.
+test("what waits for room is not gathered: it does not leave with this turn", () => {
+  const bench = new Bench({ inFlightMax: 3 });
+  const gathered = (count: number): number => {
+    for (let i = 0; i < count; i++) bench.ask(`n${i}.example.`);
+    return bench.machine.gathered;
+  };
+  assert.equal(gathered(2), 2);
+  const [first] = bench.sent();
+  assert.equal(gathered(3), 1);
+  bench.sent();
+  assert.equal(bench.machine.gathered, 0);
+  assert.equal(gathered(1), 0);
+  assert.ok(first);
+  bench.receive(frameMessage(replyTo(first)));
+  assert.equal(bench.sent().length, 1);
+});
+
 test("a full queue refuses", () => {
   const bench = new Bench({ queueMax: 2 }, false);
   const asked = ["a.example.", "b.example.", "c.example."].map((name) => bench.ask(name));

@@ -130,7 +130,13 @@ export class ClientConnection {
   /** Queries that leave together when this turn ends; 0 while they wait for something else, or some were not answered in time. */
   get gathered(): number {
     const isWell = this.#state === "open" && !this.#isBlocked && this.#flights.size === this.#awaited;
-    return this.#isFlushRequested && isWell ? this.#queue.length : 0;
+    return this.#isFlushRequested && isWell ? Math.min(this.#queue.length, this.#room) : 0;
+  }
+
+  /** Queries that may be sent now. */
+  get #room(): number {
+    const { inFlightMax, queriesMax } = this.#limits;
+    return Math.max(0, Math.min(inFlightMax - this.#flights.size, queriesMax - this.counters.sent));
   }
 
   /** True when another query would be sent at once. */
@@ -202,9 +208,8 @@ export class ClientConnection {
   flush(nowMs: number): void {
     this.#isFlushRequested = false;
     if (this.#state !== "open" || this.#isBlocked) return;
-    const { inFlightMax, queriesMax } = this.#limits;
-    const room = Math.min(inFlightMax - this.#flights.size, queriesMax - this.counters.sent);
-    if (room <= 0 || this.#queue.length === 0) return;
+    const room = this.#room;
+    if (room === 0 || this.#queue.length === 0) return;
     const leaving = this.#takeFirst(room);
     let octets = 0;
     for (const { query } of leaving) octets += FRAME_PREFIX_OCTETS + query.octets.length;

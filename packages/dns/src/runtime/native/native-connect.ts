@@ -23,7 +23,7 @@ export async function openNativeStream(loop: NativeLoop, options: ConnectOptions
   const fd =
     local === undefined
       ? sockets.openUnbound("tcp", remote.address.includes(":"))
-      : sockets.open("tcp", { local, reusePort: false });
+      : sockets.open("tcp", { local, reusePort: false, isClient: true });
   if (fd >= 0) sockets.sendAtOnce(fd);
   if (fd < 0 || !sockets.connect(fd, remote)) {
     const problem = fd < 0 ? sockets.lastProblem("bind", local) : sockets.lastProblem("connect", remote);

@@ -132,16 +132,18 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
   }
 
   onReady(ready: number): void {
-    if ((ready & Ready.Out) !== 0) this.#flush();
+    const isFailing = (ready & (Ready.Error | Ready.HangUp)) !== 0;
+    const reads = !this.#isPaused && !this.#peerEnded;
+    // Nothing can be sent any more then, and what has arrived before is read first.
+    if ((ready & Ready.Out) !== 0 && !(isFailing && reads)) this.#flush();
     if (this.#isClosed) return;
     if (this.#isPaused || this.#peerEnded) {
-      if ((ready & (Ready.Error | Ready.HangUp)) === 0 || this.#watch.wanted === Ready.In)
-        this.#watchFor(this.#watch.wanted & ~Ready.In);
+      if (!isFailing || this.#watch.wanted === Ready.In) this.#watchFor(this.#watch.wanted & ~Ready.In);
       // It would be told again and again, and nobody reads or writes who could be told.
       else this.#fail(this.#loop.sockets.takeProblem(this.#watch.fd, "write"));
       return;
     }
-    if ((ready & ~Ready.Out) !== 0) this.#read();
+    if ((ready & ~Ready.Out) !== 0) this.#read(isFailing);
   }
 
   abandon(): void {
@@ -152,7 +154,7 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
   /** A read that was put off. */
   run(): void {
     this.#isReadPlanned = false;
-    if (!this.#isClosed && !this.#isPaused && !this.#peerEnded) this.#read();
+    if (!this.#isClosed && !this.#isPaused && !this.#peerEnded) this.#read(false);
   }
 
   #planRead(): void {
@@ -161,8 +163,8 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
     this.#loop.nextTurn(this);
   }
 
-  /** One read of the system; of TLS all records of that read, so that their answers leave together. */
-  #read(): void {
+  /** One read of the system; of TLS all records of that read, so that their answers leave together. All that is there with `isLast`. */
+  #read(isLast: boolean): void {
     const { input } = this.#loop.sockets;
     this.#isReading = true;
     try {
@@ -174,7 +176,7 @@ export class NativeStream implements ByteStream, Watcher, Task, TurnEnd {
           else if (octets !== Blocked) this.#fail(this.#wire.problem);
           break;
         }
-        if (this.#isClosed || this.#isPaused || !this.#wire.hasMore) break;
+        if (this.#isClosed || this.#isPaused || !(isLast || this.#wire.hasMore)) break;
         if (left <= 1) {
           this.#planRead();
           break;

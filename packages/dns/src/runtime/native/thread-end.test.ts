@@ -1,12 +1,14 @@
 /** The end of a thread with open sockets of the native engine: the process lives on, and nobody holds its sockets any more. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { readdirSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { Worker } from "node:worker_threads";
 import { makeAuthority } from "../../../../sotto/src/operations/index.ts";
 import { nodeRuntime } from "../node/index.ts";
+import { nativeLoop } from "./native-loop.ts";
 import { nativeRuntime } from "./native-runtime.ts";
 
 /** The thread does nothing any more, and does not hear of anything. */
@@ -69,6 +71,51 @@ for (const end of ["terminated", "by an exception"] as const) {
       await (await network.bindDatagram(options, { onMessage: nothing, onError: nothing })).close();
     }
   });
+}
+
+test("a thread that is ended closes what it has connected, and what it is connecting", {
+  skip,
+}, async (context) => {
+  const authority = await makeAuthority("thread authority", Date.now());
+  const pair = await authority.issue(["dns.example"], Date.now());
+  const server = createServer().listen(0, "127.0.0.1");
+  context.after(() => server.close());
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const full = fullPort();
+  context.after(full.close);
+  const connection = once(server, "connection");
+  const before = descriptors();
+  const worker = new Worker(new URL("./thread.test-support.ts", import.meta.url), {
+    workerData: { ...pair, alpn: ["dot"], ticketKeys: undefined, ports: [address.port, full.port] },
+  });
+  await once(worker, "message");
+  const [peer]: Socket[] = await connection;
+  assert.ok(peer);
+  peer.resume();
+  const closed = once(peer, "close");
+  await worker.terminate();
+  await closed;
+  assert.equal(descriptors(), before);
+});
+
+function descriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** A port whose queue is full, and where nobody accepts. */
+function fullPort(): { readonly port: number; close(): void } {
+  const loop = nativeLoop();
+  if (typeof loop === "string") throw new Error(loop);
+  const { sockets } = loop;
+  const fd = sockets.open("tcp", { local: { address: "127.0.0.1", port: 0 }, reusePort: false });
+  assert.ok(sockets.listen(fd, 0));
+  const local = sockets.localOf(fd);
+  assert.ok(local);
+  const waiting = sockets.openUnbound("tcp", false);
+  assert.ok(sockets.connect(waiting, local));
+  return { port: local.port, close: () => void [fd, waiting].map((one) => sockets.close(one)) };
 }
 
 // Libuv called JavaScript when the set had events, also in a thread that was being ended, which Node answers with the end of the process:

@@ -1,7 +1,7 @@
 /** Backends over UDP of which the system says that nobody is there. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertAnswered, names, poolWorld } from "./backends.test-support.ts";
+import { answerTo, assertAnswered, names, poolWorld } from "./backends.test-support.ts";
 
 // Each refusal was a try, and three of them came within a millisecond: whoever restarted his only resolver lost all queries of that time.
 test("the only backend over UDP restarts: queries wait for it within their time, and it is not flooded meanwhile", async () => {
@@ -38,5 +38,22 @@ test("a backend over UDP that refuses is left alone for a while, and others are 
   const later = ask("later.example.");
   await settled([later]);
   assert.equal(assertAnswered(later), "b1");
+  await end();
+});
+
+// "No connection" was all that was told.
+test("a query whose answer does not fit, and whose backend takes no TCP, fails with why connecting did", async () => {
+  const { backends, ask, settled, end } = await poolWorld(["udp"]);
+  const [backend] = backends;
+  assert.ok(backend);
+  await backend.kill();
+  backend.behaviour = ({ query, reply }) => reply(answerTo(query, { isTruncated: true }));
+  // The second one comes while connecting is not tried.
+  for (const one of [ask("one.example."), ask("two.example.")]) {
+    await settled([one]);
+    const [outcome] = one.outcomes;
+    assert.ok(outcome?.kind === "failed");
+    assert.equal(outcome.problem.code, "ERR_CONNECT_REFUSED");
+  }
   await end();
 });

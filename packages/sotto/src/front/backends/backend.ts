@@ -278,7 +278,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
         // All at once: who is told may come again at once, and would be next.
         for (const one of [attempt, ...queue.takeAll()]) {
           one.wasSent = false;
-          this.#fail(one, "connection", this.#backedOff(), nowMs);
+          this.#fail(one, "connection", this.#backedOff(one), nowMs);
         }
         return;
       }
@@ -357,7 +357,7 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     attempt.isOverTcp = true;
     const sending = this.#carry(attempt, nowMs, false);
     if (sending === "sent") return;
-    if (sending === "backed off") this.#fail(attempt, "connection", this.#backedOff(), nowMs);
+    if (sending === "backed off") this.#fail(attempt, "connection", this.#backedOff(attempt), nowMs);
     else if (!this.#streamQueue.push(attempt))
       this.#fail(
         attempt,
@@ -458,8 +458,9 @@ export class Backend implements Candidate, AttemptCarrier, DatagramHost {
     return DnsError.is(cause) ? cause : this.#problem("ERR_SYSTEM", "connecting failed", cause);
   }
 
-  #backedOff(): DnsError {
-    return this.connectProblem ?? this.#problem("ERR_CONNECTION_LOST", "no connection");
+  #backedOff({ isOverTcp }: Attempt): DnsError {
+    const problem = isOverTcp ? this.#memory.backOff.problem : this.connectProblem;
+    return problem ?? this.#problem("ERR_CONNECTION_LOST", "no connection");
   }
 
   /** A zone transfer, on a connection of its own. */

@@ -14,6 +14,8 @@ export const Failed = -2;
 export interface SocketOptions {
   readonly local: Endpoint;
   readonly reusePort: boolean;
+  /** It is connected next: on an IPv6 address it may have IPv4 peers, whose addresses are mapped. Default false. */
+  readonly isClient?: boolean | undefined;
 }
 
 /** What all connections of a thread read into and write from: no call leaves anything there for another. */
@@ -70,14 +72,14 @@ export class Sockets {
   }
 
   /** A bound socket; {@link Failed} when the system refuses. */
-  open(kind: "tcp" | "udp", { local, reusePort }: SocketOptions): number {
+  open(kind: "tcp" | "udp", { local, reusePort, isClient }: SocketOptions): number {
     const isIpv6 = local.address.includes(":");
     const fd = this.openUnbound(kind, isIpv6);
     if (fd < 0) return Failed;
     const isSet =
       (kind === "udp" || this.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
       (!reusePort || this.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-      (!isIpv6 || this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+      (!isIpv6 || isClient === true || this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     const octets = encodeEndpoint(this.#address.view, 0, local, isIpv6);
     if (isSet && this.#result(this.#foreign.calls.bind(fd, this.#address.address, octets)) === 0) return fd;
     this.close(fd);
