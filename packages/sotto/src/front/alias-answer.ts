@@ -2,8 +2,9 @@
  * Answers of rules that are an alias: clients want what it leads to, and stubs do not ask for that themselves (RFC 1034 §5.3.1), so a backend
  * is asked for the target, and the client gets both as one answer.
  */
-import type { QueryChannel } from "@sotto/dns/transport";
+import type { LaterAnswer, QueryChannel } from "@sotto/dns/transport";
 import {
+  type ExtendedError,
   encodeMessage,
   MessageView,
   makeEdns,
@@ -15,10 +16,77 @@ import {
   Rcode,
   tryDecodeMessage,
 } from "@sotto/dns/wire";
+import { finishedResponse, type QueryGate } from "../server/index.ts";
 import { isPersonal } from "./backend-query.ts";
+import type { FrontFailures } from "./front-failures.ts";
 import type { FrontPool } from "./front-pool.ts";
 import type { PassedQueryParts } from "./passed-query.ts";
 import type { LocalAnswer, Verdict } from "./rules/index.ts";
+
+/** For whom what is joined. */
+interface AliasParts {
+  /** The client's query, in octets of its own. */
+  readonly view: MessageView;
+  readonly channel: QueryChannel;
+  readonly alias: LocalAnswer;
+  readonly errors: readonly ExtendedError[];
+}
+
+/** The answer that is there when its target's is. */
+export class AliasAnswer implements LaterAnswer {
+  readonly #parts: AliasParts;
+  readonly #target: LaterAnswer;
+  readonly #gate: QueryGate;
+  readonly #failures: FrontFailures;
+
+  constructor(parts: AliasParts, target: LaterAnswer, gate: QueryGate, failures: FrontFailures) {
+    this.#parts = parts;
+    this.#target = target;
+    this.#gate = gate;
+    this.#failures = failures;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: listeners take promises, and this does for them what one would.
+  then(call: (answer: Answer) => void): void {
+    this.#target.then((answer) => call(this.#join(answer)));
+  }
+
+  #join(targetAnswer: Answer): Answer {
+    const { view, channel, alias, errors } = this.#parts;
+    try {
+      const joined = joinAnswers(view, alias, targetAnswer);
+      if (!joined.ok) return this.#failures.noTarget(view, channel);
+      const finished = finishedResponse(joined.value, view, channel, 0, errors, this.#gate.cookies);
+      return this.#gate.count("answered", channel, finished);
+    } catch (error) {
+      return this.#failures.bug("alias of a rule", error, view, channel);
+    }
+  }
+}
+
+type Answer = Uint8Array | undefined;
+
+/** The alias and what its target's answer says, to be finished for the client; AD would be about one half of it. */
+function joinAnswers(view: MessageView, alias: LocalAnswer, targetAnswer: Answer): Parsed<Uint8Array> {
+  const reply = targetAnswer === undefined ? problem("no answer") : tryDecodeMessage(targetAnswer);
+  if (!reply.ok) return reply;
+  const { rcode, answers, authorities, isTruncated } = reply.value;
+  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return problem(`response code ${rcode}`);
+  // Two messages that fit may make one that does not.
+  if (isTruncated || (targetAnswer?.length ?? 0) > TARGET_OCTETS_MAX)
+    return problem("the answer is too large");
+  return parsed(
+    encodeMessage(
+      makeMessage({
+        isResponse: true,
+        rcode,
+        questions: [view.question],
+        answers: [...alias.answers, ...answers],
+        authorities: [...alias.authorities, ...authorities],
+      }),
+    ),
+  );
+}
 
 /** A query for the target in the place of the client's. Its answer is for all, but for what rules have set. */
 export function targetQueryParts(
@@ -47,32 +115,6 @@ function makeTargetQuery(view: MessageView, target: Name): MessageView {
     ),
   );
   return query;
-}
-
-/** The alias and what its target's answer says, to be finished for the client; AD would be about one half of it. */
-export function joinAnswers(
-  view: MessageView,
-  alias: LocalAnswer,
-  targetAnswer: Uint8Array | undefined,
-): Parsed<Uint8Array> {
-  const reply = targetAnswer === undefined ? problem("no answer") : tryDecodeMessage(targetAnswer);
-  if (!reply.ok) return reply;
-  const { rcode, answers, authorities, isTruncated } = reply.value;
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return problem(`response code ${rcode}`);
-  // Two messages that fit may make one that does not.
-  if (isTruncated || (targetAnswer?.length ?? 0) > TARGET_OCTETS_MAX)
-    return problem("the answer is too large");
-  return parsed(
-    encodeMessage(
-      makeMessage({
-        isResponse: true,
-        rcode,
-        questions: [view.question],
-        answers: [...alias.answers, ...answers],
-        authorities: [...alias.authorities, ...authorities],
-      }),
-    ),
-  );
 }
 
 /** Over it the query for a target comes: from nobody, and whatever its size the answer has room. */
