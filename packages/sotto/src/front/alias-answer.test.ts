@@ -2,13 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   EdeCode,
+  EdnsOptionCode,
   type Message,
   makeEdns,
   makePadding,
   parseName,
   parseRecord,
   Rcode,
+  RRClass,
+  RRType,
   recordToText,
+  tryReadExtendedError,
 } from "@sotto/dns/wire";
 import { decoded, edeOf, isLater, open, queryOctets } from "./front-service.test-support.ts";
 import type { Verdict } from "./rules/index.ts";
@@ -62,3 +66,36 @@ test("an alias: without its target it says so, and is SERVFAIL when nobody knows
   const alone = await decoded(ask(queryOctets({ recursionDesired: false })));
   assert.deepEqual([alone.answers.length, first.asked.length], [1, 0]);
 });
+
+// Whoever may not have zone transfers got the first message of one, of the zone that the rule's alias leads to, through the backend's trust in us.
+test("an alias is not followed for a zone transfer, which is for those who may have one", () => {
+  const { ask, first } = open({ verdict: ALIAS });
+  for (const type of [RRType.AXFR, RRType.IXFR]) {
+    const answer = ask(
+      queryOctets({ questions: [{ name: parseName("www.example."), type, class: RRClass.IN }] }),
+    );
+    assert.ok(answer instanceof Uint8Array);
+    assert.equal(first.asked.length, 0);
+  }
+});
+
+// A stale target looked like a fresh one, and a front end before an authoritative server like a resolver.
+test("what the target's answer says of itself is said of both: extended errors, and whether there is recursion", async () => {
+  const { ask, first, world } = open({ verdict: ALIAS });
+  const answer = ask();
+  first.reply({ recursionAvailable: false });
+  assert.equal((await decoded(answer)).recursionAvailable, false);
+  await world.clock.advance(400_000);
+  const stale = ask();
+  first.isDown = true;
+  first.fail();
+  assert.deepEqual(errorCodesOf(await decoded(stale)), [EdeCode.ForgedAnswer, EdeCode.StaleAnswer]);
+});
+
+function errorCodesOf({ edns }: Message): (number | undefined)[] {
+  const options = edns?.options.filter(({ code }) => code === EdnsOptionCode.ExtendedError) ?? [];
+  return options.map(({ data }) => {
+    const read = tryReadExtendedError(data);
+    return read.ok ? read.value.code : undefined;
+  });
+}

@@ -4,6 +4,8 @@
  */
 import type { LaterAnswer, QueryChannel } from "@sotto/dns/transport";
 import {
+  type EdnsOption,
+  EdnsOptionCode,
   type ExtendedError,
   encodeMessage,
   MessageView,
@@ -15,11 +17,13 @@ import {
   problem,
   Rcode,
   tryDecodeMessage,
+  tryReadExtendedError,
 } from "@sotto/dns/wire";
-import { finishedResponse, type QueryGate } from "../server/index.ts";
+import type { QueryGate } from "../server/index.ts";
 import { isPersonal } from "./backend-query.ts";
 import type { FrontFailures } from "./front-failures.ts";
 import type { FrontPool } from "./front-pool.ts";
+import { finishedPassed } from "./passed-answer.ts";
 import type { PassedQueryParts } from "./passed-query.ts";
 import type { LocalAnswer, Verdict } from "./rules/index.ts";
 
@@ -56,8 +60,13 @@ export class AliasAnswer implements LaterAnswer {
     try {
       const joined = joinAnswers(view, alias, targetAnswer);
       if (!joined.ok) return this.#failures.noTarget(view, channel);
-      const finished = finishedResponse(joined.value, view, channel, 0, errors, this.#gate.cookies);
-      return this.#gate.count("answered", channel, finished);
+      const { base, targetErrors } = joined.value;
+      const all = [...errors, ...targetErrors];
+      return this.#gate.count(
+        "answered",
+        channel,
+        finishedPassed(base, view, channel, this.#gate.cookies, all),
+      );
     } catch (error) {
       return this.#failures.bug("alias of a rule", error, view, channel);
     }
@@ -66,26 +75,39 @@ export class AliasAnswer implements LaterAnswer {
 
 type Answer = Uint8Array | undefined;
 
-/** The alias and what its target's answer says, to be finished for the client; AD would be about one half of it. */
-function joinAnswers(view: MessageView, alias: LocalAnswer, targetAnswer: Answer): Parsed<Uint8Array> {
+interface JoinedAnswer {
+  /** To be finished for the client. */
+  readonly base: Uint8Array;
+  /** What the target's answer says of itself: that it is stale, say. */
+  readonly targetErrors: readonly ExtendedError[];
+}
+
+/** The alias and what its target's answer says; AD would be about one half of it. */
+function joinAnswers(view: MessageView, alias: LocalAnswer, targetAnswer: Answer): Parsed<JoinedAnswer> {
   const reply = targetAnswer === undefined ? problem("no answer") : tryDecodeMessage(targetAnswer);
   if (!reply.ok) return reply;
-  const { rcode, answers, authorities, isTruncated } = reply.value;
+  const { rcode, answers, authorities, isTruncated, recursionAvailable, edns } = reply.value;
   if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return problem(`response code ${rcode}`);
   // Two messages that fit may make one that does not.
   if (isTruncated || (targetAnswer?.length ?? 0) > TARGET_OCTETS_MAX)
     return problem("the answer is too large");
-  return parsed(
-    encodeMessage(
-      makeMessage({
-        isResponse: true,
-        rcode,
-        questions: [view.question],
-        answers: [...alias.answers, ...answers],
-        authorities: [...alias.authorities, ...authorities],
-      }),
-    ),
+  const base = encodeMessage(
+    makeMessage({
+      isResponse: true,
+      recursionAvailable,
+      rcode,
+      questions: [view.question],
+      answers: [...alias.answers, ...answers],
+      authorities: [...alias.authorities, ...authorities],
+    }),
   );
+  const targetErrors = edns?.options.flatMap(errorOf) ?? [];
+  return parsed({ base, targetErrors });
+}
+
+function errorOf({ code, data }: EdnsOption): readonly ExtendedError[] {
+  const error = code === EdnsOptionCode.ExtendedError ? tryReadExtendedError(data) : undefined;
+  return error?.ok === true ? [error.value] : [];
 }
 
 /** A query for the target in the place of the client's. Its answer is for all, but for what rules have set. */

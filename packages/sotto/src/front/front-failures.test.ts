@@ -40,6 +40,17 @@ test("what cannot be passed on is SERVFAIL, and what is too much is, too", async
   await service.idle();
 });
 
+// It was thrown out of a timer, which ends the process.
+test("a cache that breaks once a delay is over costs one query", async () => {
+  const { ask, first, service, world } = open({ verdict: { delayMs: 5 } });
+  Object.defineProperty(first, "cache", { value: { find: () => assert.fail("broken") } });
+  const answer = ask();
+  await world.clock.advance(5);
+  assert.equal((await decoded(answer)).rcode, Rcode.ServFail);
+  assert.equal(service.outcomes.tls.bug, 1);
+  await service.idle();
+});
+
 // The exception went on into the backend's connection, which lost its place in the stream of replies, and with it those of other clients.
 test("who fails when told its answer takes no other client's with it", async () => {
   const { ask, first, service, world } = open();

@@ -127,7 +127,8 @@ export class FrontService implements PassedQueryHost {
       if (verdict.loggedBy.length > 0)
         publishQuery(this.#runtime.events, verdict, view, channel, this.#pool.name);
       const target = verdict.answer?.target;
-      if (target !== undefined && view.recursionDesired) return this.#follow(verdict, target, channel);
+      if (target !== undefined && view.recursionDesired && !isTransfer(view))
+        return this.#follow(verdict, target, channel);
       const ended = this.#ruled.end(verdict, view, channel);
       if (ended === OPEN) return this.#goOn(verdict, channel);
       if (verdict.tees.length > 0) this.#tee(verdict);
@@ -268,7 +269,13 @@ export class FrontService implements PassedQueryHost {
   /** Somebody may have been answered the same meanwhile. */
   #askAnew(query: PassedQuery): void {
     const { pool, view, channel, mayShare } = query;
-    const answer = mayShare ? this.#cached.takeOwn(pool, view, channel) : undefined;
+    let answer: Answer;
+    try {
+      answer = mayShare ? this.#cached.takeOwn(pool, view, channel) : undefined;
+    } catch (error) {
+      // A timer may have called, and nobody above it would.
+      answer = this.#failures.bug("packet cache", error, view, channel);
+    }
     if (answer === undefined) this.#ask(query);
     else this.#done(query, answer);
   }
@@ -368,9 +375,10 @@ export class FrontService implements PassedQueryHost {
     return taken?.answer;
   }
 
-  /** Copies for pools whose answers nobody waits for. */
+  /** Copies for pools whose answers nobody waits for; zones are too much for that. */
   #tee({ tees, edits }: Verdict): void {
     const view = this.#view;
+    if (isTransfer(view)) return;
     for (const name of tees) {
       const pool = this.#options.pools.get(name);
       if (pool === undefined) continue;

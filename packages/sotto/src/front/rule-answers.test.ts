@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EdeCode, parseName, parseRecord, Rcode, RRType, rdataToText } from "@sotto/dns/wire";
+import { EdeCode, parseName, parseRecord, Rcode, RRClass, RRType, rdataToText } from "@sotto/dns/wire";
 import { channelOf, decoded, edeOf, isLater, open, queryOctets } from "./front-service.test-support.ts";
 
 test("each way in which a rule ends a query", async () => {
@@ -56,4 +56,13 @@ test("delays take half of the places, and what comes then is not delayed", async
   await world.clock.advance(700);
   assert.equal(service.pending, 0);
   assert.ok(isLater(ask()), "there is room again");
+});
+
+// Each such query had a whole zone sent to the pool on trial's connection, whoever asked.
+test("zone transfers are not copied", () => {
+  const questions = [{ name: parseName("example."), type: RRType.AXFR, class: RRClass.IN }];
+  const verdict = { end: "refuse", rcode: Rcode.Refused, tees: ["second"] } as const;
+  const { ask, second, service } = open({ verdict });
+  assert.ok(ask(queryOctets({ questions }), channelOf("tcp")) instanceof Uint8Array);
+  assert.deepEqual([second.asked.length, service.counters.teed], [0, 0]);
 });
