@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EdeCode, Rcode } from "@sotto/dns/wire";
-import { decoded, edeOf, errorOf, isLater, open, queryOctets } from "./front-service.test-support.ts";
+import { DnsError } from "@sotto/dns/runtime";
+import { EdeCode, parseName, Rcode, RRClass, RRType } from "@sotto/dns/wire";
+import {
+  channelOf,
+  decoded,
+  edeOf,
+  errorOf,
+  isLater,
+  open,
+  queryOctets,
+} from "./front-service.test-support.ts";
 
 // Names and addresses of backends, and what each of them did, were in the text of the extended error, for whoever asked.
 test("clients learn that nobody has answered, and not who", async () => {
@@ -15,6 +24,19 @@ test("clients learn that nobody has answered, and not who", async () => {
     assert.ok(text.length > 0);
     assert.doesNotMatch(text, /b1/);
   }
+});
+
+test("clients that may have transfers are told no names of backends either; the log has them", async () => {
+  const { ask, first, world } = open({ transfers: ["127.0.0.1"] });
+  const openTransfer = (_: unknown, { onEnd }: { onEnd(problem: DnsError): void }) =>
+    void onEnd(new DnsError("ERR_CONNECTION_LOST", "transfer of example. from backend b1: it ended"));
+  Object.defineProperty(first, "backends", { value: { isDown: false, openTransfer } });
+  const questions = [{ name: parseName("example."), type: RRType.AXFR, class: RRClass.IN }];
+  const parts = { sendPart: () => true, whenRoom: () => undefined };
+  const message = await decoded(ask(queryOctets({ questions }), { ...channelOf("tcp"), parts }));
+  assert.deepEqual([message.rcode, edeOf(message)], [Rcode.ServFail, EdeCode.NetworkError]);
+  assert.doesNotMatch(errorOf(message)?.text ?? "", /b1/);
+  assert.match(String(world.events.named("front.query.failed")[0]?.["problem"]), /b1/);
 });
 
 test("a pool that breaks costs one query, and nothing waits for it", async () => {

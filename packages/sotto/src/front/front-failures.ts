@@ -31,18 +31,24 @@ export class FrontFailures {
   }
 
   noBackend({ name }: FrontPool, problem: DnsError, view: MessageView, channel: QueryChannel): Uint8Array {
-    this.#events.publish("front.query.failed", { pool: name, problem: problem.message });
+    this.#publish(name, problem);
     const errors = DnsError.is(problem, "ERR_REPLY_UNUSABLE") ? UNUSABLE : NO_BACKEND;
     return this.#fail(view, channel, errors);
   }
 
-  noTransfer(problem: DnsError, view: MessageView, channel: QueryChannel): Uint8Array {
-    return this.#fail(view, channel, [{ code: EdeCode.NetworkError, text: problem.message }]);
+  noTransfer({ name }: FrontPool, problem: DnsError, view: MessageView, channel: QueryChannel): Uint8Array {
+    // A client that went away is nothing that failed.
+    if (!DnsError.is(problem, "ERR_ABORTED")) this.#publish(name, problem);
+    return this.#fail(view, channel, TRANSFER_FAILED);
   }
 
   /** For clients that may not have any. */
   transferForbidden(view: MessageView, channel: QueryChannel): Uint8Array {
     return this.#gate.refuse("refused", view, channel, Rcode.Refused, NO_TRANSFER);
+  }
+
+  #publish(pool: string, { message: problem }: DnsError): void {
+    this.#events.publish("front.query.failed", { pool, problem });
   }
 
   #fail(view: MessageView, channel: QueryChannel, errors: readonly ExtendedError[]): Uint8Array {
@@ -74,6 +80,9 @@ const UNUSABLE: readonly ExtendedError[] = [
   { code: EdeCode.InvalidData, text: "what the backends answered cannot be passed on" },
 ];
 const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
+const TRANSFER_FAILED: readonly ExtendedError[] = [
+  { code: EdeCode.NetworkError, text: "the zone transfer could not be had to its end" },
+];
 const NO_TRANSFER: readonly ExtendedError[] = [
   { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },
 ];

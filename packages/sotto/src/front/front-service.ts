@@ -225,16 +225,16 @@ export class FrontService implements PassedQueryHost {
     });
   }
 
-  #transfer({ backends }: FrontPool, channel: QueryChannel): Uint8Array | Promise<Answer> {
+  #transfer(pool: FrontPool, channel: QueryChannel): Uint8Array | Promise<Answer> {
     const view = new MessageView();
     view.reset(this.#view.octets.slice());
     if (!this.#transfers.mayHave(channel)) return this.#failures.transferForbidden(view, channel);
     this.counters.transfers++;
-    return this.#transfers.pass(backends, view, channel).then(
+    return this.#transfers.pass(pool.backends, view, channel).then(
       (last) => this.#gate.count("answered", channel, last),
       (error: unknown) =>
         DnsError.is(error)
-          ? this.#failures.noTransfer(error, view, channel)
+          ? this.#failures.noTransfer(pool, error, view, channel)
           : this.#failures.bug("transfer", error, view, channel),
     );
   }
