@@ -36,7 +36,7 @@ function recordsOf({ answers }: Message): string[] {
 // Stubs do not ask for what an alias leads to: whoever was sent to a walled garden, or to a safe search, got no address.
 test("an alias from a rule is followed at a backend, and then in the cache", async () => {
   const { ask, first, service } = open({ verdict: ALIAS });
-  const answer = ask(queryOctets({ edns: makeEdns({ options: [makePadding(1)] }) }));
+  const answer = ask(queryOctets({ authenticData: true, edns: makeEdns({ options: [makePadding(1)] }) }));
   assert.ok(isLater(answer));
   assert.equal(first.asked[0]?.question.name.toString(), "garden.test.");
   first.reply({ edns: makeEdns(), authenticData: true });
