@@ -1,71 +1,11 @@
 /** `sotto front` before Debian's unbound, named, kresd, dnsdist and nsd, asked by kdig and dig. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { writeIdentity } from "./our-server.ts";
-import {
-  freePort,
-  peerTest,
-  type RunningPeer,
-  runCommand,
-  runSotto,
-  SOTTO,
-  startPeer,
-  temporaryFolder,
-} from "./peers.ts";
+import { kdig, kdigTls, startFront } from "./our-front.ts";
+import { peerTest, runCommand, runSotto, temporaryFolder } from "./peers.ts";
 import { type ForeignServer, startForeignServer } from "./servers.ts";
 
 /** These forward; NSD answers behind them. */
 const NEEDS_BACKEND: ReadonlySet<string> = new Set(["kresd", "dnsdist"]);
-
-interface Front {
-  readonly port: number;
-  readonly tlsPort: number;
-  readonly file: string;
-  readonly pin: string;
-  readonly peer: RunningPeer;
-}
-
-async function startFront(folder: string, settings: string): Promise<Front> {
-  const pin = await writeIdentity(folder);
-  const [port, tlsPort] = [await freePort(), await freePort()];
-  const file = join(folder, "front.yaml");
-  writeFileSync(
-    file,
-    `listen:
-  - { transport: udp, address: 127.0.0.1, port: ${port} }
-  - { transport: tcp, address: 127.0.0.1, port: ${port} }
-  - { name: encrypted, transport: tls, address: 127.0.0.1, port: ${tlsPort}, certificate: server.pem, key: server.key }
-control: { socket: control.sock }
-access: { transfers: [127.0.0.0/8] }
-limits: { idle-timeout: 7s }
-${settings}
-`,
-  );
-  const command = [...SOTTO, "front", "--config", file];
-  const peer = await startPeer(process.execPath, command, (output) => output.includes("ready"));
-  return { port, tlsPort, file, pin, peer };
-}
-
-function kdig(front: Front, ...args: string[]): Promise<string> {
-  return runCommand("kdig", ["@127.0.0.1", "-p", String(front.port), "+time=8", "+retry=0", ...args]).then(
-    ({ stdout, stderr }) => stdout + stderr,
-  );
-}
-
-/** Over TLS, where the front end proves who it is. */
-function kdigTls(front: Front, ...args: string[]): Promise<string> {
-  const to = [
-    "@127.0.0.1",
-    "-p",
-    String(front.tlsPort),
-    "+tls",
-    `+tls-pin=${front.pin}`,
-    "+time=8",
-    "+retry=0",
-  ];
-  return runCommand("kdig", [...to, ...args]).then(({ stdout, stderr }) => stdout + stderr);
-}
 
 function pools({ port, tlsPort, pin }: ForeignServer): string {
   const wrongPin = `${"A".repeat(43)}=`;

@@ -9,6 +9,8 @@ import { peerTest, runCommand, temporaryFolder } from "./peers.ts";
 
 const SIX = NAMES.slice(0, 6);
 const ADDRESSES = SIX.map((_, i) => `192.0.2.${i + 1}`);
+const DIG_TRIES = 5;
+const DIG_HANGS_MS = 10_000;
 /** n1.corp.example. A, id 0, RD. */
 const QUERY = Buffer.from("000001000001000000000000026e3104636f7270076578616d706c650000010001", "hex");
 
@@ -47,6 +49,24 @@ function answered({ server }: OurHttps): number {
   return https.answered + https["answered from cache"];
 }
 
+/**
+ * Six names on one connection. dig 9.18.49 at times waits for a lock of its own (`lookup_lock`) and for ever, on a busy machine one time
+ * in ten, with all that it needs there: it is killed and starts anew, and only what the last one asked counts.
+ */
+async function digSix(ours: OurHttps, nth: number, args: readonly string[]): Promise<void> {
+  for (let left = DIG_TRIES; ; left--) {
+    const [acceptedBefore, answeredBefore] = [Number(accepted(ours, nth)), answered(ours)];
+    const { stdout, stderr, code } = await runCommand("dig", [...args, "+keepopen", "+short", ...SIX], {
+      timeoutMs: DIG_HANGS_MS,
+    });
+    if (code === -1 && left > 1) continue;
+    assert.deepEqual(stdout.trim().split("\n"), ADDRESSES, stderr);
+    assert.equal(answered(ours) - answeredBefore, SIX.length);
+    assert.equal(Number(accepted(ours, nth)) - acceptedBefore, 1, "on one connection");
+    return;
+  }
+}
+
 for (const way of ["+https", "+https-get"]) {
   peerTest(
     `kdig ${way} asks six names, authenticated, and replies are padded to 468`,
@@ -80,9 +100,7 @@ for (const way of ["+https", "+https-get"]) {
       `+tls-ca=${ours.caFile}`,
       `+tls-hostname=${AUTH_NAME}`,
     ];
-    const short = await runCommand("dig", [...to, "+keepopen", "+short", ...SIX]);
-    assert.deepEqual(short.stdout.trim().split("\n"), ADDRESSES, short.stderr);
-    assert.equal(answered(ours), SIX.length);
+    await digSix(ours, 0, to);
     const { stdout } = await runCommand("dig", [...to, "+padding=128", NAMES[0] ?? ""]);
     assert.match(stdout, /\(HTTPS(?:-GET)?\)/);
     assert.match(stdout, /MSG SIZE {2}rcvd: 468/);
@@ -98,10 +116,7 @@ peerTest(
     for (const way of ["+http-plain", "+http-plain-get"]) {
       const { stdout } = await runCommand("dig", [...to, way, NAMES[0] ?? ""]);
       assert.equal(stdout.trim(), "192.0.2.1", way);
-      const before = Number(accepted(ours, 1));
-      const six = await runCommand("dig", [...to, way, "+keepopen", ...SIX]);
-      assert.deepEqual(six.stdout.trim().split("\n"), ADDRESSES);
-      assert.equal(Number(accepted(ours, 1)) - before, 1, "on one connection");
+      await digSix(ours, 1, [...to, way]);
     }
     const { stdout } = await runCommand("dig", [...to, "+http-plain=/other", NAMES[0] ?? ""]);
     assert.doesNotMatch(stdout, /192\.0\.2\.1/);

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
 /** Octets of a tarball; sources and source maps are most of it. Raise it knowingly. */
-const BUDGETS = { dns: 1_150_000, sotto: 1_350_000 } as const;
+const BUDGETS = { dns: 1_150_000, sotto: 1_450_000 } as const;
 const NAMES = ["dns", "sotto"] as const;
 
 type Manifest = Record<string, unknown> & {

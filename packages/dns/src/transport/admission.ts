@@ -4,9 +4,9 @@
  * resets whoever holds most when the buffers are full; and it tells how patient the server can afford to be (RFC 7766 §6.2.2, §6.2.3, RFC 9210 §4.2).
  */
 import type { Clock } from "@sotto/dns/runtime";
+import { type ClientLedger, makeClientLedger } from "./client-counts.ts";
 import { ClientNetworks, type ClientShare } from "./client-networks.ts";
 import type { AdmissionLimits } from "./limits.ts";
-import { RateLimit } from "./rate-limit.ts";
 
 /** Why a connection was turned away, for counters. */
 export type RefusalReason =
@@ -78,8 +78,7 @@ export class AdmissionTicket {
     this.#admission.uncount(this);
     this.#share = this.#admission.shareOf(address);
     this.#isCounted = true;
-    this.#admission.count(this);
-    return true;
+    return this.#admission.count(this);
   }
 
   /** The handshake is over, well or not. */
@@ -117,10 +116,7 @@ export class Admission {
   #limits: AdmissionLimits;
   readonly #clock: Clock;
   #networks: ClientNetworks;
-  readonly #perClient = new Map<string, number>();
-  readonly #perSubnet = new Map<string, number>();
-  readonly #connectionRate: RateLimit;
-  readonly #handshakeRate: RateLimit;
+  readonly #clients: ClientLedger;
   readonly #open = new Set<Admitted>();
   /** Connections that were idle when there last was a lack of places, the longest idle last. */
   #idlest: { readonly connection: Admitted; readonly idleSinceMs: number }[] = [];
@@ -132,22 +128,26 @@ export class Admission {
   #inFlight = 0;
   #bufferedOctets = 0;
 
-  /** Throws a RangeError for exceptions that make no sense. */
-  constructor(limits: AdmissionLimits, clock: Clock) {
+  /** Throws a RangeError for exceptions that make no sense. `clients`: when others count clients, too. */
+  constructor(limits: AdmissionLimits, clock: Clock, clients: ClientLedger = makeClientLedger()) {
     this.#limits = limits;
     this.#networks = new ClientNetworks(limits);
     this.#clock = clock;
-    this.#connectionRate = new RateLimit(limits.connectionRateMax);
-    this.#handshakeRate = new RateLimit(limits.handshakeRateMax);
+    this.#clients = clients;
+    this.#setRates(limits);
   }
 
   /** For what comes from now on; nobody is ended because of a lower limit. Throws as the constructor does, and then changes nothing. */
   setLimits(limits: AdmissionLimits): void {
     this.#networks = new ClientNetworks(limits);
     this.#limits = limits;
-    this.#connectionRate.perSecondMax = limits.connectionRateMax;
-    this.#handshakeRate.perSecondMax = limits.handshakeRateMax;
+    this.#setRates(limits);
     this.#planTurns();
+  }
+
+  #setRates({ connectionRateMax, handshakeRateMax }: AdmissionLimits): void {
+    this.#clients.connectionRate.perSecondMax = connectionRateMax;
+    this.#clients.handshakeRate.perSecondMax = handshakeRateMax;
   }
 
   /** Connections now, those in their handshake included. */
@@ -192,9 +192,12 @@ export class Admission {
     if (this.#connections >= this.#limits.connectionsMax && !this.#displaceIdlest())
       return this.#refuse("connections");
     const ticket = new AdmissionTicket(this, address, !isProxy, needsHandshake);
+    if (!this.count(ticket)) {
+      this.uncount(ticket);
+      return undefined;
+    }
     this.#connections++;
     if (needsHandshake) this.#handshakes++;
-    this.count(ticket);
     this.counters.accepted++;
     return ticket;
   }
@@ -275,13 +278,13 @@ export class Admission {
     const limits = this.#limits;
     const nowMs = this.#clock.nowMs();
     const { client, subnet, factor } = this.shareOf(address);
+    const { perClient, perSubnet, connectionRate, handshakeRate } = this.#clients;
     let reason: RefusalReason | undefined;
-    if ((this.#perClient.get(client) ?? 0) >= limits.connectionsPerAddressMax * factor)
-      reason = "connections per address";
-    else if ((this.#perSubnet.get(subnet) ?? 0) >= limits.connectionsPerSubnetMax * factor)
+    if (perClient.of(client) >= limits.connectionsPerAddressMax * factor) reason = "connections per address";
+    else if (perSubnet.of(subnet) >= limits.connectionsPerSubnetMax * factor)
       reason = "connections per subnet";
-    else if (!this.#connectionRate.take(client, nowMs, factor)) reason = "connection rate";
-    else if (startsTls && !this.#handshakeRate.take(client, nowMs, factor)) reason = "handshake rate";
+    else if (!connectionRate.take(client, nowMs, factor)) reason = "connection rate";
+    else if (startsTls && !handshakeRate.take(client, nowMs, factor)) reason = "handshake rate";
     if (reason !== undefined) this.#refuse(reason);
     return reason === undefined;
   }
@@ -291,16 +294,23 @@ export class Admission {
     return this.#networks.of(address);
   }
 
-  count(ticket: AdmissionTicket): void {
-    if (!ticket.isCounted) return;
-    add(this.#perClient, ticket.share.client, 1);
-    add(this.#perSubnet, ticket.share.subnet, 1);
+  /** False: others who count the same clients had the same moment, and it is one too many. */
+  count({ isCounted, share: { client, subnet, factor } }: AdmissionTicket): boolean {
+    if (!isCounted) return true;
+    const { perClient, perSubnet } = this.#clients;
+    const { connectionsPerAddressMax, connectionsPerSubnetMax } = this.#limits;
+    const ofClient = perClient.add(client, 1);
+    const ofSubnet = perSubnet.add(subnet, 1);
+    if (ofClient - 1 >= connectionsPerAddressMax * factor) this.#refuse("connections per address");
+    else if (ofSubnet - 1 >= connectionsPerSubnetMax * factor) this.#refuse("connections per subnet");
+    else return true;
+    return false;
   }
 
   uncount(ticket: AdmissionTicket): void {
     if (!ticket.isCounted) return;
-    add(this.#perClient, ticket.share.client, -1);
-    add(this.#perSubnet, ticket.share.subnet, -1);
+    this.#clients.perClient.add(ticket.share.client, -1);
+    this.#clients.perSubnet.add(ticket.share.subnet, -1);
   }
 
   handshakeEnded(): void {
@@ -341,12 +351,6 @@ export class Admission {
     idle.sort((a, b) => b.idleSinceMs - a.idleSinceMs);
     return idle.slice(-IDLEST_KEPT);
   }
-}
-
-function add(counts: Map<string, number>, key: string, change: number): void {
-  const count = (counts.get(key) ?? 0) + change;
-  if (count > 0) counts.set(key, count);
-  else counts.delete(key);
 }
 
 /** Up to half of every budget a server is not under load: the other half is there for bursts. */

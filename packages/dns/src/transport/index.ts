@@ -6,6 +6,7 @@ export {
   type TlsPolicy,
   UNAUTHENTICATED_TLS,
 } from "./authentication.ts";
+export type { ClientCounts, ClientLedger, ClientRate } from "./client-counts.ts";
 export { ClientLink, type LinkOptions, type LinkTarget, type SessionTicket } from "./client-link.ts";
 export { CONNECTION_LIMITS_DEFAULT, type ConnectionLimits } from "./connection-limits.ts";
 export type { ConnectionQuery, QueryOutcome } from "./connection-query.ts";

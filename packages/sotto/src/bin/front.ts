@@ -1,8 +1,15 @@
 /** `sotto front`: the DNS-aware front end before other people's resolvers. */
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
+import type { Runtime } from "@sotto/dns/runtime";
 import { nodeRuntime } from "@sotto/dns/runtime/node";
-import { checkFrontSets, frontCommands, type RunningFront, startFront } from "../compose/index.ts";
+import {
+  checkFrontSets,
+  frontCommands,
+  type SteeredFront,
+  startFront,
+  startFrontWorkers,
+} from "../compose/index.ts";
 import {
   effectiveSettings,
   frontReference,
@@ -11,10 +18,12 @@ import {
   loadFrontFile,
   problemToText,
 } from "../config/index.ts";
-import { ExitCode, type ProgramIo } from "../operations/index.ts";
+import { ExitCode, type InheritedSocket, type ProgramIo } from "../operations/index.ts";
 import { runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
 import { withControl } from "./control-client.ts";
 import { type DaemonServer, listenersOf, runDaemon } from "./daemon.ts";
+import { frontStatusLine } from "./status-line.ts";
+import { workerOptions } from "./workers.ts";
 
 const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolvers
 
@@ -94,34 +103,51 @@ function usage(io: ProgramIo): Promise<number> {
 
 function serve(file: string, controlSocket: string | undefined, io: ProgramIo): Promise<number> {
   setFlagsFromString(SHORT_LIVED_STAYS_YOUNG);
-  return runDaemon<Loaded, DaemonServer<Loaded> & { readonly front: RunningFront }>(
+  return runDaemon<Loaded, DaemonServer<Loaded> & { readonly front: SteeredFront }>(
     {
       program: "sotto front",
       load: () => loadFrontFile(file),
       controlSocket,
       needsAuthorities: ({ config }) =>
         config.pools.some(({ backends }) => backends.some(({ address }) => address.transport === "tls")),
-      start: async ({ config }, runtime, sockets) => {
-        const front = await startFront(config, runtime, { sockets });
-        return {
-          front,
-          get listeners() {
-            return front.listeners;
-          },
-          get status() {
-            return front.status;
-          },
-          reload: (loaded) => front.reload(loaded.config),
-          drain: () => front.drain(),
-          close: () => front.close(),
-        };
-      },
+      start: async (loaded, runtime, sockets) => asServer(await startServer(loaded, runtime, sockets)),
       commands: ({ front }, { reload, stop }) =>
         frontCommands(front, { listeners: () => listenersOf(front), reload, stop }),
-      statusLine: ({ front }) => front.statusLine,
+      statusLine: ({ front }) => frontStatusLine(front),
     },
     io,
   );
+}
+
+/** In this thread, or in as many as are configured. */
+async function startServer(
+  { config, source }: Loaded,
+  runtime: Runtime,
+  sockets: readonly InheritedSocket[],
+): Promise<SteeredFront> {
+  const options = await workerOptions(config, sockets);
+  return options === undefined
+    ? startFront(config, runtime, { sockets })
+    : startFrontWorkers(config, source, options, runtime);
+}
+
+function asServer(front: SteeredFront): DaemonServer<Loaded> & { readonly front: SteeredFront } {
+  return {
+    front,
+    get listeners() {
+      return front.listeners;
+    },
+    get status() {
+      return front.status;
+    },
+    get workers() {
+      return front.workers;
+    },
+    reload: ({ config, source }) => front.reload(config, source),
+    drain: () => front.drain(),
+    close: () => front.close(),
+    ...(front.failed === undefined ? {} : { failed: front.failed }),
+  };
 }
 
 /**

@@ -1,21 +1,11 @@
 /** The resolver as a daemon, whatever it resolves by: in this thread, or in as many as are configured. */
-import { extname } from "node:path";
-import { DnsError, type Runtime } from "@sotto/dns/runtime";
-import { canDuplicateDescriptors } from "@sotto/dns/runtime/node";
+import type { Runtime } from "@sotto/dns/runtime";
 import { controlCommands, type SteeredServer, startRecursor, startWorkers } from "../compose/index.ts";
-import { type Config, type LoadedConfig, WORKERS_AUTO_MAX } from "../config/index.ts";
-import {
-  type ControlCommand,
-  canSharePorts,
-  coreCount,
-  type InheritedSocket,
-  mayStartThreads,
-  type ProgramIo,
-  threadsOf,
-} from "../operations/index.ts";
-import { closeConnection } from "./close-connection.ts";
+import type { LoadedConfig } from "../config/index.ts";
+import type { ControlCommand, InheritedSocket, ProgramIo } from "../operations/index.ts";
 import { type DaemonServer, listenersOf, runDaemon, type Steer } from "./daemon.ts";
 import { statusLine } from "./status-line.ts";
+import { workerOptions } from "./workers.ts";
 
 type Loaded = LoadedConfig & { readonly ok: true };
 type ResolverServer = DaemonServer<Loaded> & { readonly resolver: SteeredServer };
@@ -91,28 +81,8 @@ async function startServer(
   runtime: Runtime,
   sockets: readonly InheritedSocket[],
 ): Promise<SteeredServer> {
-  const count = await workersFor(config.workers, sockets.length > 0);
-  if (count === 1) return startRecursor(config, runtime, { sockets });
-  const entry = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-  const { engine } = config;
-  const startThread = threadsOf(entry);
-  const options = { count, sockets, startThread, logLevel: config.log.level, engine, closeConnection };
-  return startWorkers(config, source, options, runtime);
-}
-
-async function workersFor(setting: Config["workers"], isActivated: boolean): Promise<number> {
-  if (setting === 1) return 1;
-  const problem = await problemOfThreads(isActivated);
-  if (setting === "auto") return problem === undefined ? Math.min(coreCount(), WORKERS_AUTO_MAX) : 1;
-  if (problem !== undefined) throw new DnsError("ERR_CONFIG", `workers: ${setting}: ${problem}`);
-  return setting;
-}
-
-/** Why there can be one worker only. */
-async function problemOfThreads(isActivated: boolean): Promise<string | undefined> {
-  if (!canSharePorts()) return `on ${process.platform} only one can listen on a port`;
-  if (!mayStartThreads()) return "Node was started with --permission and without --allow-worker";
-  if (isActivated && !(await canDuplicateDescriptors()))
-    return "sockets of the service manager cannot be duplicated for each (Node 26, or the package koffi)";
-  return undefined;
+  const options = await workerOptions(config, sockets);
+  return options === undefined
+    ? startRecursor(config, runtime, { sockets })
+    : startWorkers(config, source, options, runtime);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenListener, UpstreamStatus } from "../compose/index.ts";
-import { statusLine } from "./status-line.ts";
+import { frontStatusLine, statusLine } from "./status-line.ts";
 
 function listener(
   transport: OpenListener["transport"],
@@ -65,4 +65,15 @@ test("several workers are counted, and those that are down are not passed over",
     statusLine({ listeners, upstreams: () => [], workers: states.map((state) => ({ state })) });
   assert.equal(line(["serving", "serving"]), "serving on 127.0.0.1 port 53 (udp) by 2 workers");
   assert.equal(line(["serving", "down"]), "serving on 127.0.0.1 port 53 (udp) by 1 of 2 workers");
+});
+
+test("a front end tells its pools, and its workers where there are several", () => {
+  const backends = ["up", "starting", "draining", "down"].map((state) => ({ state }));
+  const line = (workers?: readonly { state: string }[]): string =>
+    frontStatusLine({ listeners: [1, 2], status: { pools: [{ name: "main", backends }], workers } });
+  assert.equal(line(), "serving on 2 listeners; main: 2 of 4 backends up");
+  assert.equal(
+    line([{ state: "serving" }, { state: "starting" }]),
+    "serving on 2 listeners by 1 of 2 workers; main: 2 of 4 backends up",
+  );
 });

@@ -22,19 +22,42 @@ export function statusLine(server: ToldServer): string {
     places.set(place, [...(places.get(place) ?? []), transport]);
   }
   const serving = [...places].map(([place, transports]) => `${place} (${transports.join(", ")})`);
-  const { workers = [] } = server;
-  const running = workers.filter(({ state }) => state === "serving").length;
-  const byWorkers =
-    workers.length === 0
-      ? ""
-      : ` by ${running === workers.length ? "" : `${running} of `}${workers.length} workers`;
   const opening = server.stubStatus?.portal?.opening;
   // RFC 8310 §6.6: wherever somebody looks.
   const alert =
     opening === undefined ? [] : [`DNS IS NOT PRIVATE for ${opening.names.join(" ")}: a portal is open`];
-  return [...alert, `serving on ${serving.join(", ")}${byWorkers}`, ...server.upstreams().map(zoneText)].join(
-    "; ",
-  );
+  return [
+    ...alert,
+    `serving on ${serving.join(", ")}${workersText(server.workers)}`,
+    ...server.upstreams().map(zoneText),
+  ].join("; ");
+}
+
+/** The same of a front end. */
+export function frontStatusLine({ listeners, status }: ToldFront): string {
+  const pools = status.pools.map(({ name, backends }) => {
+    const up = backends.filter(({ state }) => state === "up" || state === "starting").length;
+    return `${name}: ${up} of ${backends.length} backends up`;
+  });
+  return `serving on ${listeners.length} listeners${workersText(status.workers)}; ${pools.join(", ")}`;
+}
+
+/** As much of a front end as the line tells of. */
+interface ToldFront {
+  readonly listeners: readonly unknown[];
+  readonly status: {
+    readonly pools: readonly {
+      readonly name: string;
+      readonly backends: readonly { readonly state: string }[];
+    }[];
+    readonly workers?: ToldServer["workers"] | undefined;
+  };
+}
+
+function workersText(workers: ToldServer["workers"] = []): string {
+  if (workers.length === 0) return "";
+  const running = workers.filter(({ state }) => state === "serving").length;
+  return ` by ${running === workers.length ? "" : `${running} of `}${workers.length} workers`;
 }
 
 /** A server that is reached in several ways is one server, as good as its best way. */

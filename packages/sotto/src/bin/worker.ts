@@ -4,6 +4,7 @@ import { type AcceptedDescriptor, nativeRuntime } from "@sotto/dns/runtime/nativ
 import { AcceptedConnections, nodeRuntime } from "@sotto/dns/runtime/node";
 import {
   type GivenConnection,
+  type ToldBans,
   type WorkerCall,
   WorkerEvents,
   WorkerServer,
@@ -58,4 +59,4 @@ const server = new WorkerServer(start, {
   utilisation: () => thread.utilisation(),
 });
 // Only the supervisor speaks to its workers.
-thread.onMessage((message) => server.handle(message as WorkerCall | GivenConnection));
+thread.onMessage((message) => server.handle(message as WorkerCall | GivenConnection | ToldBans));

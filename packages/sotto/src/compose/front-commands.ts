@@ -1,7 +1,7 @@
 /** What operators can do to a running front end, as commands of the control channel. */
 import { tryParseName } from "@sotto/dns/wire";
 import type { ControlCommand } from "../operations/index.ts";
-import type { RunningFront } from "./front-daemon.ts";
+import type { SteeredFront } from "./steered-front.ts";
 
 /** What the commands need of the daemon. */
 export interface FrontSteering {
@@ -14,19 +14,19 @@ export interface FrontSteering {
 
 /** Commands by name; each takes the words behind it. */
 export function frontCommands(
-  front: RunningFront,
+  front: SteeredFront,
   { listeners, reload, stop }: FrontSteering,
 ): Readonly<Record<string, ControlCommand>> {
   return {
     status: async () => ({ ...front.status, listeners: listeners() }),
     "front-status": async () => front.status,
-    flush: async (words) => ({ replies: flush(front, words) }),
+    flush: async (words) => ({ replies: await flush(front, words) }),
     drain: async ([pool = "", backend = ""]) => {
-      front.drainBackend(pool, backend);
+      await front.drainBackend(pool, backend);
       return { draining: backend };
     },
     resume: async ([pool = "", backend = ""]) => {
-      front.resumeBackend(pool, backend);
+      await front.resumeBackend(pool, backend);
       return { resumed: backend };
     },
     reload: async () => ({ changes: await reload() }),
@@ -38,7 +38,7 @@ export function frontCommands(
 }
 
 /** `NAME`, `--zone NAME` or `--all`. */
-function flush(front: RunningFront, [first, second]: readonly string[]): number {
+function flush(front: SteeredFront, [first, second]: readonly string[]): number | Promise<number> {
   const text = first === "--all" ? "." : first === "--zone" ? second : first;
   if (text === undefined) throw new Error("a name is missing");
   const name = tryParseName(text);

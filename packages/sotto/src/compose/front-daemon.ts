@@ -3,22 +3,31 @@ import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, ListenerConfig } from "../config/index.ts";
-import { type BackendPool, type FrontCounters, FrontService } from "../front/index.ts";
+import {
+  type BackendPool,
+  type BanTold,
+  type FrontCounters,
+  FrontService,
+  PENDING_MAX_DEFAULT,
+} from "../front/index.ts";
 import type { InheritedSocket } from "../operations/index.ts";
 import { type OutcomeCounters, OutcomeTally } from "../server/index.ts";
 import { COOKIE_SECRET_OCTETS, cookieOptions } from "./cookie-options.ts";
+import type { FrontPlace } from "./front-place.ts";
 import { type FrontPoolStatus, FrontPools } from "./front-pools.ts";
 import { FrontRules, type FrontRulesStatus } from "./front-rules.ts";
 import { keyOf, type OpenListener } from "./listeners.ts";
 import { type AdmissionStatus, Listening } from "./listening.ts";
+import type { WorkerStatus } from "./steered-server.ts";
+import { partOf } from "./worker-place.ts";
 
 /** A front end that serves clients. */
 export interface RunningFront {
   readonly listeners: readonly OpenListener[];
+  /** Open ones of clients, as in {@link status}. */
+  readonly connections: number;
   /** Everything that is counted. */
   readonly status: FrontStatus;
-  /** How it does, in one line. */
-  readonly statusLine: string;
   /** Changes to another configuration; rejects and leaves everything as it was when that cannot be done. Tells what changed. */
   reload(config: FrontConfig): Promise<readonly string[]>;
   /** Forgets what is cached at a name, and beneath it when `isZone`; tells how many answers. */
@@ -26,6 +35,8 @@ export interface RunningFront {
   /** Takes a backend out of use, or back; throws a DnsError when there is none of that name. */
   drainBackend(pool: string, backend: string): void;
   resumeBackend(pool: string, backend: string): void;
+  /** Takes over bans of other workers. */
+  adoptBans(bans: readonly BanTold[]): void;
   /** Stops accepting, lets clients finish for as long as configured, then closes. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -39,11 +50,15 @@ export interface FrontStatus extends AdmissionStatus {
   readonly pending: number;
   readonly pools: readonly FrontPoolStatus[];
   readonly rules: FrontRulesStatus;
+  /** Absent: it is one server. */
+  readonly workers?: readonly WorkerStatus[] | undefined;
 }
 
 export interface FrontStartOptions {
   /** Sockets that the service manager has opened. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
+  /** Its place among several workers, whose share the configuration already is; absent: it serves alone. */
+  readonly worker?: FrontPlace | undefined;
 }
 
 /** Opens everything or nothing; rejects with ERR_CONFIG, or what the network says. */
@@ -66,7 +81,8 @@ interface Engine {
 
 class FrontDaemon implements RunningFront {
   readonly #runtime: Runtime;
-  readonly #outcomes = new OutcomeTally();
+  readonly #worker: FrontPlace | undefined;
+  readonly #outcomes: OutcomeTally;
   readonly #drawnCookieSecret: Uint8Array;
   readonly #listening: Listening;
   readonly #handlers = new Map<string, ListenerHandler>();
@@ -77,16 +93,13 @@ class FrontDaemon implements RunningFront {
   #config: FrontConfig;
   #engine: Engine;
 
-  static async make(
-    config: FrontConfig,
-    { sockets = [] }: FrontStartOptions,
-    runtime: Runtime,
-  ): Promise<FrontDaemon> {
-    const pools = new FrontPools(config.pools, runtime);
+  static async make(config: FrontConfig, options: FrontStartOptions, runtime: Runtime): Promise<FrontDaemon> {
+    const { worker } = options;
+    const pools = new FrontPools(config.pools, worker, runtime);
     let rules: FrontRules | undefined;
     try {
-      rules = await FrontRules.load(config, pools, runtime);
-      return new FrontDaemon(config, { pools, rules }, sockets, runtime);
+      rules = await FrontRules.load(config, pools, runtime, { worker });
+      return new FrontDaemon(config, { pools, rules }, options, runtime);
     } catch (error) {
       rules?.stop();
       await pools.close();
@@ -97,16 +110,18 @@ class FrontDaemon implements RunningFront {
   private constructor(
     config: FrontConfig,
     parts: Omit<Engine, "service">,
-    sockets: readonly InheritedSocket[],
+    { sockets = [], worker }: FrontStartOptions,
     runtime: Runtime,
   ) {
     this.#runtime = runtime;
     this.#config = config;
-    this.#drawnCookieSecret = runtime.random.octets(COOKIE_SECRET_OCTETS);
+    this.#worker = worker;
+    this.#outcomes = new OutcomeTally(worker?.cells);
+    this.#drawnCookieSecret = worker?.secrets.cookies ?? runtime.random.octets(COOKIE_SECRET_OCTETS);
     this.#engine = this.#engineOf(config, parts);
     this.#listening = new Listening(
       config,
-      { handlerOf: (key, listener) => this.#handlerOf(key, listener), sockets, worker: undefined },
+      { handlerOf: (key, listener) => this.#handlerOf(key, listener), sockets, worker },
       runtime,
     );
   }
@@ -121,6 +136,7 @@ class FrontDaemon implements RunningFront {
         rules: rules.set,
         pools: pools.byName,
         deadlineMs: config.deadlineMs,
+        pendingMax: this.#worker && partOf(PENDING_MAX_DEFAULT, this.#worker.count),
       },
       this.#runtime,
     );
@@ -147,6 +163,10 @@ class FrontDaemon implements RunningFront {
     return this.#listening.listeners;
   }
 
+  get connections(): number {
+    return this.#listening.connections;
+  }
+
   get status(): FrontStatus {
     const { service, pools, rules } = this.#engine;
     return {
@@ -159,14 +179,6 @@ class FrontDaemon implements RunningFront {
     };
   }
 
-  get statusLine(): string {
-    const pools = this.#engine.pools.status.map(({ name, backends }) => {
-      const up = backends.filter(({ state }) => state === "up" || state === "starting").length;
-      return `${name}: ${up} of ${backends.length} backends up`;
-    });
-    return `serving on ${this.listeners.length} listeners; ${pools.join(", ")}`;
-  }
-
   async reload(next: FrontConfig): Promise<readonly string[]> {
     const before = this.#config;
     // All that can refuse comes before anything that others see.
@@ -175,7 +187,10 @@ class FrontDaemon implements RunningFront {
     let engine: Engine;
     let opened: readonly string[];
     try {
-      rules = await FrontRules.load(next, pools, this.#runtime, this.#engine.rules);
+      rules = await FrontRules.load(next, pools, this.#runtime, {
+        before: this.#engine.rules,
+        worker: this.#worker,
+      });
       engine = this.#engineOf(next, { pools, rules });
       opened = await this.#listening.change(next);
     } catch (error) {
@@ -224,6 +239,10 @@ class FrontDaemon implements RunningFront {
 
   resumeBackend(pool: string, backend: string): void {
     if (!this.#engine.pools.poolOf(pool).resume(backend)) throw noBackend(pool, backend);
+  }
+
+  adoptBans(bans: readonly BanTold[]): void {
+    this.#engine.rules.set.guard.adopt(bans);
   }
 
   async drain(): Promise<void> {
@@ -285,7 +304,7 @@ function settingChanges(before: FrontConfig, after: FrontConfig): string[] {
   const changes: string[] = [];
   for (const key of CHANGEABLE)
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key])) changes.push(`changed ${key}`);
-  for (const key of ["log", "engine"] as const)
+  for (const key of ["workers", "log", "engine"] as const)
     if (JSON.stringify(before[key]) !== JSON.stringify(after[key]))
       changes.push(`${key}: takes effect at restart`);
   return changes;

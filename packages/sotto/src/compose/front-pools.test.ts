@@ -26,7 +26,7 @@ const OTHER = '{ name: b2, address: "tcp://192.0.2.2" }';
 // Whoever added a backend put one back into use that was being repaired, and began with an empty cache.
 test("a pool that changes keeps what was drained by command, and its answers unless they would be others", async () => {
   const { events, runtimeOf } = simRuntime(1);
-  const before = new FrontPools(configs(`backends: [${ONE}]`), runtimeOf(["192.0.2.9"]));
+  const before = new FrontPools(configs(`backends: [${ONE}]`), undefined, runtimeOf(["192.0.2.9"]));
   before.poolOf("main").drain("b1");
   const told = events.named("front.backend.draining").length;
   const view = new MessageView();
@@ -60,7 +60,7 @@ test("a pool takes as many queries as its backends have places", async () => {
   const { runtimeOf } = simRuntime(1);
   const settings =
     'backends: [{ address: "udp://192.0.2.1", in-flight: 11000, queue: 1000 }], health: { interval: 0s }';
-  const pools = new FrontPools(configs(settings), runtimeOf(["192.0.2.9"]));
+  const pools = new FrontPools(configs(settings), undefined, runtimeOf(["192.0.2.9"]));
   let failed = 0;
   const ask = (): void =>
     pools.poolOf("main").forward({

@@ -11,14 +11,17 @@ import {
   POOL_QUERIES_MAX,
   type PoolStatus,
 } from "../front/index.ts";
+import type { FrontPlace } from "./front-place.ts";
 
 export class FrontPools {
+  readonly #worker: FrontPlace | undefined;
   readonly #runtime: Runtime;
   #pools = new Map<string, ConfiguredPool>();
 
-  constructor(configs: readonly PoolConfig[], runtime: Runtime) {
+  constructor(configs: readonly PoolConfig[], worker: FrontPlace | undefined, runtime: Runtime) {
+    this.#worker = worker;
     this.#runtime = runtime;
-    for (const config of configs) this.#pools.set(config.name, makePool(config, runtime));
+    for (const config of configs) this.#pools.set(config.name, makePool(config, worker, runtime));
   }
 
   get byName(): ReadonlyMap<string, FrontPool & { readonly backends: BackendPool }> {
@@ -48,12 +51,13 @@ export class FrontPools {
 
   /** The pools of another configuration: those of this one that are the same, and new ones. Rejects, and none are left, when one cannot be made. */
   async prepare(configs: readonly PoolConfig[]): Promise<FrontPools> {
-    const next = new FrontPools([], this.#runtime);
+    const worker = this.#worker;
+    const next = new FrontPools([], worker, this.#runtime);
     try {
       for (const config of configs) {
         const before = this.#pools.get(config.name);
-        const isSame = before?.key === keyOf(config);
-        next.#pools.set(config.name, isSame ? before : makePool(config, this.#runtime, before));
+        const isSame = before?.key === keyOf(config, worker);
+        next.#pools.set(config.name, isSame ? before : makePool(config, worker, this.#runtime, before));
       }
     } catch (error) {
       await Promise.all(next.leftBy(this).map((pool) => pool.close()));
@@ -93,9 +97,14 @@ interface ConfiguredPool extends FrontPool {
 }
 
 /** `before` is the pool of that name, which it takes the place of: what was drained stays so, and what is known stays known. */
-function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool): ConfiguredPool {
+function makePool(
+  config: PoolConfig,
+  worker: FrontPlace | undefined,
+  runtime: Runtime,
+  before?: ConfiguredPool,
+): ConfiguredPool {
   const { name, health, staleSeconds, passesAuthenticData } = config;
-  const drained = new Set(before?.backends.drained);
+  const drained = new Set(before?.backends.drained ?? drainedIn(worker, name));
   const passedOptions = new Set(config.passedOptions);
   const backends = new BackendPool(
     {
@@ -123,10 +132,10 @@ function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool)
     },
     runtime,
   );
-  const cacheKey = cacheKeyOf(config);
-  const cache = before?.cacheKey === cacheKey ? before.cache : makeCache(config, runtime);
+  const cacheKey = cacheKeyOf(config, worker);
+  const cache = before?.cacheKey === cacheKey ? before.cache : makeCache(config, worker, runtime);
   return {
-    key: keyOf(config),
+    key: keyOf(config, worker),
     cacheKey,
     name,
     backends,
@@ -137,16 +146,32 @@ function makePool(config: PoolConfig, runtime: Runtime, before?: ConfiguredPool)
   };
 }
 
+/** What operators had drained before this worker began. */
+function drainedIn(worker: FrontPlace | undefined, name: string): string[] {
+  const drained = [...(worker?.shared.drained.values() ?? [])];
+  return drained.flatMap(({ pool, backend }) => (pool === name ? [backend] : []));
+}
+
 /** As many as its backends may have and let wait, or those were smaller than their settings say; the front end itself has a limit, too. */
 function queriesMaxOf({ backends }: PoolConfig): number {
   const places = backends.reduce((sum, { inFlightMax, queueMax }) => sum + inFlightMax + queueMax, 0);
   return Math.max(POOL_QUERIES_MAX, Math.min(places, PENDING_MAX_DEFAULT));
 }
 
-function makeCache({ cacheBytes, maxTtlSeconds }: PoolConfig, { random }: Runtime): MessageCache | undefined {
-  return cacheBytes === 0
-    ? undefined
-    : new MessageCache({ bytesMax: cacheBytes, ttlSecondsMax: maxTtlSeconds }, random);
+function makeCache(
+  { name, cacheBytes, maxTtlSeconds }: PoolConfig,
+  worker: FrontPlace | undefined,
+  { random }: Runtime,
+): MessageCache | undefined {
+  if (cacheBytes === 0) return undefined;
+  const shared = worker?.shared.caches.get(name)?.memory;
+  const options = {
+    bytesMax: cacheBytes,
+    ttlSecondsMax: maxTtlSeconds,
+    shared,
+    workerId: worker?.index,
+  };
+  return new MessageCache(options, random);
 }
 
 const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
@@ -159,11 +184,22 @@ const CHOICES: Readonly<Record<PoolConfig["choice"], Balancing>> = {
 };
 
 /** The same for configurations whose answers may be kept together: who gives them does not matter. */
-function cacheKeyOf({ cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData }: PoolConfig): string {
+export function answersKeyOf({
+  cacheBytes,
+  maxTtlSeconds,
+  passedOptions,
+  passesAuthenticData,
+}: PoolConfig): string {
   return JSON.stringify([cacheBytes, maxTtlSeconds, passedOptions, passesAuthenticData]);
 }
 
-/** The same for configurations that mean the same. */
-function keyOf(config: PoolConfig): string {
-  return JSON.stringify({ ...config, health: { ...config.health, name: config.health.name.toString() } });
+/** Among several workers the supervisor decides, and gives other memory. */
+function cacheKeyOf(config: PoolConfig, worker: FrontPlace | undefined): string {
+  return worker === undefined ? answersKeyOf(config) : `${worker.shared.caches.get(config.name)?.id}`;
+}
+
+/** The same for configurations that mean the same, with the same memory. */
+function keyOf(config: PoolConfig, worker: FrontPlace | undefined): string {
+  const health = { ...config.health, name: config.health.name.toString() };
+  return JSON.stringify([{ ...config, health }, worker === undefined ? "" : cacheKeyOf(config, worker)]);
 }

@@ -1,8 +1,15 @@
 /** The access control of a front end as it is configured: limits of clients, rules, and sets whose files are watched. */
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { FrontConfig, FrontSetConfig } from "../config/index.ts";
-import { ClientGuard, type LoadedSet, type RuleCounters, RuleSet } from "../front/index.ts";
+import {
+  ClientGuard,
+  type LoadedSet,
+  type RuleCounters,
+  RuleSet,
+  type RuleSetOptions,
+} from "../front/index.ts";
 import { FileWatch } from "../operations/index.ts";
+import type { FrontPlace } from "./front-place.ts";
 import { loadSet } from "./front-sets.ts";
 
 export interface FrontRulesStatus {
@@ -22,6 +29,17 @@ interface Pools {
   >;
 }
 
+/** What rules go on with. */
+export interface RulesBefore {
+  readonly before?: FrontRules | undefined;
+  /** Its place among several workers; absent: it serves alone. */
+  readonly worker?: FrontPlace | undefined;
+}
+
+interface RulesParts extends Pick<RuleSetOptions, "sets" | "guard" | "rateTables" | "counted"> {
+  readonly pools: Pools;
+}
+
 export class FrontRules {
   readonly set: RuleSet;
   readonly #config: FrontConfig;
@@ -34,7 +52,7 @@ export class FrontRules {
     config: FrontConfig,
     pools: Pools,
     runtime: Runtime,
-    before?: FrontRules,
+    { before, worker }: RulesBefore = {},
   ): Promise<FrontRules> {
     const sets = new Map<string, LoadedSet>();
     for (const set of config.sets) {
@@ -45,17 +63,15 @@ export class FrontRules {
     const isSameGuard =
       JSON.stringify(before === undefined ? undefined : before.#config.clients) ===
       JSON.stringify(config.clients);
-    const guard =
-      isSameGuard && before !== undefined ? before.set.guard : new ClientGuard(config.clients, runtime);
-    return new FrontRules(config, sets, pools, guard, before?.set.counters, runtime);
+    const guard = isSameGuard && before !== undefined ? before.set.guard : makeGuard(config, worker, runtime);
+    const rateTables = worker?.shared.rateTables;
+    const counted = before?.set.counters;
+    return new FrontRules(config, { sets, pools, guard, rateTables, counted }, runtime);
   }
 
   private constructor(
     config: FrontConfig,
-    sets: ReadonlyMap<string, LoadedSet>,
-    pools: Pools,
-    guard: ClientGuard,
-    counted: RuleCounters | undefined,
+    { sets, pools, guard, rateTables, counted }: RulesParts,
     runtime: Runtime,
   ) {
     this.#config = config;
@@ -69,6 +85,7 @@ export class FrontRules {
           isSaturated: (pool) => pools.byName.get(pool)?.backends.isSaturated === true,
         },
         guard,
+        rateTables,
         counted,
       },
       runtime,
@@ -129,6 +146,15 @@ export class FrontRules {
       this.#runtime.events.publish("front.set.refused", { problem, consequence: "the set in use stays" });
     }
   }
+}
+
+/** Knows who is banned already. */
+function makeGuard({ clients }: FrontConfig, worker: FrontPlace | undefined, runtime: Runtime): ClientGuard {
+  if (worker === undefined) return new ClientGuard(clients, runtime);
+  const { shared, onBanned } = worker;
+  const guard = new ClientGuard(clients, runtime, { tables: shared.guardTables, onBanned });
+  guard.adopt(shared.bans.values());
+  return guard;
 }
 
 /** What was read, and what of it was not understood or is not done: of that, too, somebody believes that it is in force. */

@@ -4,15 +4,14 @@
  */
 import { type Runtime, silentEvents } from "@sotto/dns/runtime";
 import { Admission } from "@sotto/dns/transport";
-import type { Config } from "../config/index.ts";
 import type { InheritedSocket } from "../operations/index.ts";
 import { CertificateSource, SelfMadeCertificates } from "./certificates.ts";
 import { placeSockets } from "./inherited-listeners.ts";
-import { keyOf, ListenerSet } from "./listeners.ts";
+import { keyOf, ListenerSet, type ListeningConfig } from "./listeners.ts";
 
 /** Rejects with what is wrong. Listeners in `open` are ours already; sockets of the service manager are nobody else's. */
 export async function tryListeners(
-  config: Config,
+  config: ListeningConfig,
   sockets: readonly InheritedSocket[],
   runtime: Runtime,
   open: ReadonlySet<string> = new Set(),

@@ -8,6 +8,7 @@ import type { ListenerConfig } from "../config/index.ts";
 import { FileWatch, type InheritedSocket } from "../operations/index.ts";
 import { CertificateSource, certificateFilesOf, SelfMadeCertificates } from "./certificates.ts";
 import { ListenerSet, type ListeningConfig, type OpenListener } from "./listeners.ts";
+import { ledgerOf } from "./shared-clients.ts";
 import { TicketKeys } from "./tickets.ts";
 import type { WorkerPlace } from "./worker-place.ts";
 
@@ -49,7 +50,11 @@ export class Listening {
       (keys) => this.#listeners.setTicketKeys(keys),
       worker?.secrets.tickets,
     );
-    this.#admission = new Admission(config.limits, runtime.clock);
+    this.#admission = new Admission(
+      config.limits,
+      runtime.clock,
+      worker && ledgerOf(worker.clients, worker.index, runtime.random),
+    );
     this.#listeners = new ListenerSet(
       {
         handlerOf,

@@ -2,7 +2,7 @@
  * The resolver as a whole: listeners → query service → pipeline → forward zones or recursor → network. The only file
  * that knows all of these parts.
  */
-import { MessageCache } from "@sotto/dns/cache";
+import { MessageCache, type SharedCacheMemory } from "@sotto/dns/cache";
 import { keyTagsOf, type TrustAnchor } from "@sotto/dns/dnssec";
 import { DnsError, type Endpoint, type Runtime } from "@sotto/dns/runtime";
 import { Exchanger, type ExchangerOptions } from "@sotto/dns/transport";
@@ -87,7 +87,13 @@ export interface StartOptions {
   /** Sockets that the service manager has opened; listeners take them instead of their own. */
   readonly sockets?: readonly InheritedSocket[] | undefined;
   /** Its place among several workers, whose share the configuration already is; absent: it serves alone. */
-  readonly worker?: WorkerPlace | undefined;
+  readonly worker?: ResolverPlace | undefined;
+}
+
+/** The place of a worker of a resolver. */
+export interface ResolverPlace extends WorkerPlace {
+  /** Replies of all workers; changed before a reload that makes them wrong. */
+  cache: SharedCacheMemory;
 }
 
 /** The parts behind the listeners, built anew at each reload. */
@@ -116,7 +122,7 @@ export async function startRecursor(
 
 class RecursorDaemon implements RunningServer {
   readonly #runtime: Runtime;
-  readonly #worker: WorkerPlace | undefined;
+  readonly #worker: ResolverPlace | undefined;
   readonly #lasting: Lasting;
   #config: Config;
   #cache: MessageCache;
@@ -305,7 +311,7 @@ async function closeEngine(old: Engine): Promise<void> {
 
 function cacheOptions(
   config: Config,
-  worker: WorkerPlace | undefined,
+  worker: ResolverPlace | undefined,
 ): ConstructorParameters<typeof MessageCache>[0] {
   return {
     bytesMax: config.cache.sizeBytes,

@@ -3,7 +3,7 @@ import type { WorkerHandle } from "./worker-handle.ts";
 
 /** One worker after another, by a number that no other dump has; a record set that an earlier one had is left out, signatures and all. */
 export async function* dumpOfAll(
-  workers: readonly Pick<WorkerHandle, "call">[],
+  workers: readonly Pick<WorkerHandle<unknown>, "call">[],
   dump: number,
 ): AsyncGenerator<string> {
   const seen = new Set<string>();

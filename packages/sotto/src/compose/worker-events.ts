@@ -49,6 +49,9 @@ export class WorkerEvents implements Events {
 const SAID_ONCE: ReadonlySet<string> = new Set([
   "certificate.renewed",
   "certificate.expires",
+  "front.set.bad-lines",
+  "front.set.loaded",
+  "front.set.refused",
   "listener.socket-missing",
   "listener.socket-unused",
   "portal.closed",

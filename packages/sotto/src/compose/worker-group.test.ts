@@ -1,155 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Events } from "@sotto/dns/runtime";
-import { type SimWorld, simRuntime } from "@sotto/dns/testing";
 import { parseName } from "@sotto/dns/wire";
 import { loadConfig } from "../config/index.ts";
-import type { WorkerThreadHandlers } from "../operations/index.ts";
-import { OutcomeTally } from "../server/index.ts";
-import { nothingTold } from "./merged-reports.ts";
+import { type FakeThread, FakeThreads, HERE } from "./fake-threads.test-support.ts";
+import { startWorkers } from "./resolver-group.ts";
+import { SharedCounts } from "./shared-counts.ts";
 import type { SteeredServer } from "./steered-server.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
-import { startWorkers } from "./worker-group.ts";
-import { ReportWriter, tallyCells } from "./worker-memory.ts";
-import type {
-  ClosableConnection,
-  ConnectionOnWay,
-  GivenConnection,
-  WorkerCall,
-  WorkerMessage,
-  WorkerStart,
-} from "./worker-messages.ts";
+import type { ConnectionOnWay } from "./worker-messages.ts";
 
-const HERE = "192.0.2.1";
 const TEXT = `listen: [{ transport: udp, address: ${HERE}, port: 0 }]\nworkers: 3\n`;
 
-/** A thread that does what a worker does, but for serving. */
-class FakeThread {
-  readonly start: WorkerStart;
-  readonly calls: WorkerCall[] = [];
-  readonly given: GivenConnection[] = [];
-  readonly tally: OutcomeTally;
-  isEnded = false;
-  readonly #handlers: WorkerThreadHandlers;
-  readonly #reports: ReportWriter;
-  readonly #bench: Bench;
-
-  constructor(start: WorkerStart, handlers: WorkerThreadHandlers, bench: Bench) {
-    this.start = start;
-    this.#handlers = handlers;
-    this.#bench = bench;
-    this.#reports = new ReportWriter(start.memory);
-    this.tally = new OutcomeTally(tallyCells(start.memory));
-    queueMicrotask(() => {
-      bench.onStart(this);
-      if (bench.cannotOpen)
-        this.say({ kind: "failure", number: 0, code: "ERR_SYSTEM", message: "no memory" });
-      else {
-        this.report(0, 0);
-        this.say({ kind: "result", number: 0, value: new Map([["udp", 5300 + start.index]]) });
-      }
-    });
-  }
-
-  say(message: WorkerMessage): void {
-    if (!this.isEnded) this.#handlers.onMessage(message);
-  }
-
-  report(connections: number, accepted: number, connectionsLost = 0): void {
-    const nothing = nothingTold(this.#bench.world.clock);
-    const listener = {
-      key: "udp",
-      transport: "udp" as const,
-      local: { address: HERE, port: 5300 },
-      certificates: [],
-    };
-    this.#reports.write({
-      status: { ...nothing, connections, admission: { ...nothing.admission, accepted } },
-      listeners: [{ ...listener, counters: { received: accepted } }],
-      upstreams: [],
-      utilisation: 0.5,
-      connectionsGiven: 0,
-      connectionsTaken: 0,
-      connectionsLost,
-    });
-  }
-
-  post(message: unknown): void {
-    const call = message as WorkerCall | GivenConnection; // The group posts nothing else.
-    if (call.name === "connection") {
-      this.given.push(call);
-      return;
-    }
-    this.calls.push(call);
-    queueMicrotask(() => this.#answer(call));
-  }
-
-  #answer(call: WorkerCall): void {
-    const { number } = call;
-    if (this.#bench.refuses(this, call))
-      this.say({
-        kind: "failure",
-        number,
-        code: "ERR_CONFIG",
-        message: `worker ${this.start.index} refuses`,
-      });
-    else if (call.name === "reload")
-      this.say({ kind: "result", number, value: { changes: ["changed access"], ports: call.input.ports } });
-    else if (call.name === "flush")
-      this.say({ kind: "result", number, value: call.input.from === "replies" ? 1 : 2 });
-    else this.say({ kind: "result", number, value: undefined });
-  }
-
-  crash(reason: string): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
-    this.#handlers.onEnd(reason);
-  }
-
-  async terminate(): Promise<void> {
-    this.crash("exit code 1");
-  }
-}
-
 /** A group of three on fake threads. */
-class Bench {
-  readonly world: SimWorld = simRuntime(1);
-  /** All that were started, in order. */
-  readonly threads: FakeThread[] = [];
-  readonly events: { name: string; details: Readonly<Record<string, unknown>> }[] = [];
-  /** Connections that were on their way and had to be closed. */
-  readonly closed: ClosableConnection[] = [];
-  cannotOpen = false;
-  onStart: (thread: FakeThread) => void = () => undefined;
-  refuses: (thread: FakeThread, call: WorkerCall) => boolean = () => false;
-
+class Bench extends FakeThreads {
   async start(): Promise<SteeredServer> {
     const loaded = loadConfig(TEXT, "sotto.yaml");
     assert.ok(loaded.ok);
-    const events: Events = {
-      wants: () => true,
-      publish: (name, details) => void this.events.push({ name, details }),
-    };
-    const startThread = (start: unknown, handlers: WorkerThreadHandlers): FakeThread => {
-      const thread = new FakeThread(start as WorkerStart, handlers, this); // What the group gives.
-      this.threads.push(thread);
-      return thread;
-    };
-    const closeConnection = (connection: ClosableConnection): void => void this.closed.push(connection);
-    const options = { count: 3, startThread, logLevel: "info" as const, closeConnection };
-    const runtime = { ...this.world.runtimeOf([HERE]), events };
-    return this.world.clock.runUntil(startWorkers(loaded.config, loaded.source, options, runtime));
-  }
-
-  /** The thread that is a worker now. */
-  thread(index: number): FakeThread {
-    const found = this.threads.findLast(({ start }) => start.index === index);
-    assert.ok(found);
-    return found;
-  }
-
-  told(name: string): Readonly<Record<string, unknown>>[] {
-    return this.events.filter((event) => event.name === name).map(({ details }) => details);
+    return this.world.clock.runUntil(startWorkers(loaded.config, loaded.source, this.options, this.runtime));
   }
 }
 
@@ -169,7 +36,7 @@ test("the first worker opens alone, and the others get its ports and the same se
     starts.map(({ world }) => [...world.ports.values()]),
     [[], [5300], [5300]],
   );
-  assert.equal(new Set(starts.map(({ secrets }) => secrets.tickets)).size, 1);
+  assert.equal(new Set(starts.map(({ secrets }) => secrets.tickets.join())).size, 1);
   assert.equal(group.workers?.filter(({ state }) => state === "serving").length, 3);
   await group.close();
 });
@@ -223,6 +90,20 @@ test("a worker that dies is said aloud and comes back, and what it counted stays
   await group.close();
 });
 
+test("connections of a worker that dies do not count against its clients any more", async () => {
+  const bench = new Bench();
+  const group = await bench.start();
+  const { perClient, perSubnet } = bench.thread(1).start.clients;
+  for (const table of [perClient, perSubnet]) new SharedCounts(table, 1).add("client", 1);
+  new SharedCounts(perClient, 2).add("client", 1);
+  bench.thread(1).crash("a bug");
+  assert.deepEqual(
+    [perClient, perSubnet].map((table) => new SharedCounts(table, 0).of("client")),
+    [1, 0],
+  );
+  await group.close();
+});
+
 test("workers that crash again and again are given more time each, and then the group gives up", async () => {
   const bench = new Bench();
   const group = await bench.start();
@@ -263,7 +144,7 @@ test("when one worker refuses a reload, those that had accepted go back", async 
   const sources = [0, 1, 2].map((index) =>
     bench
       .thread(index)
-      .calls.flatMap((call) => (call.name === "reload" ? [call.input.source.text === TEXT] : [])),
+      .calls.flatMap((call) => (call.name === "reload" ? [call.input.work.source.text === TEXT] : [])),
   );
   assert.deepEqual(sources, [[false, true], [false, true], [false]]);
   bench.refuses = () => false;
@@ -280,7 +161,7 @@ test("a worker that dies while all others reload is no refusal, and comes back w
   };
   assert.deepEqual(await reload(bench, group), ["changed access"]);
   await bench.world.clock.advance(100);
-  assert.notEqual(bench.thread(1).start.world.source.text, TEXT);
+  assert.notEqual(bench.thread(1).start.world.work.source.text, TEXT);
   assert.equal(group.workers?.[1]?.state, "serving");
   await group.close();
 });
@@ -293,7 +174,7 @@ test("one that cannot go back is started again with the old configuration", asyn
   await reload(bench, group);
   assert.equal(bench.told("worker.not-rolled-back")[0]?.["worker"], 0);
   await bench.world.clock.advance(100);
-  assert.equal(bench.thread(0).start.world.source.text, TEXT);
+  assert.equal(bench.thread(0).start.world.work.source.text, TEXT);
   assert.equal(group.workers?.[0]?.state, "serving");
   await group.close();
 });

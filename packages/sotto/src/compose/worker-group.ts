@@ -1,30 +1,25 @@
 /**
  * Several workers as one server. Each is a thread with the whole server in it, on the same addresses (SO_REUSEPORT), with its
  * share of the limits; the supervisor, which serves nobody, starts them, starts those again that die, and asks all of them
- * when an operator asks. Not here: threads as such, the log, signals.
+ * when an operator asks. Not here: what only one program has, threads as such, the log, signals.
  */
-import { MessageCache, shareMessageCache } from "@sotto/dns/cache";
+import { MessageCache, type SharedCacheMemory } from "@sotto/dns/cache";
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
-import type { Name, Parsed, RRType } from "@sotto/dns/wire";
-import type { Config, ConfigSource } from "../config/index.ts";
+import type { Config } from "../config/index.ts";
+import type { BanTold } from "../front/index.ts";
 import type { InheritedSocket, StartThread } from "../operations/index.ts";
-import type { NameKnowledge } from "../recursor/index.ts";
 import { SelfMadeCertificates } from "./certificates.ts";
 import { COOKIE_SECRET_OCTETS } from "./cookie-options.ts";
-import type { ForwardZoneStatus } from "./forwarders.ts";
-import { GroupStatus } from "./group-status.ts";
+import { GroupStatus, type GroupTold } from "./group-status.ts";
 import { tryListeners } from "./listener-trial.ts";
-import type { OpenListener } from "./listeners.ts";
-import type { PortalStatus } from "./portal.ts";
-import { type ServerStatus, sameAnswers } from "./recursor-daemon.ts";
-import type { SteeredServer, WorkerStatus } from "./steered-server.ts";
-import type { StubStatus } from "./stub-status.ts";
+import type { ListeningConfig, OpenListener } from "./listeners.ts";
+import type { OwnReports } from "./merged-reports.ts";
+import { forgetWorker, type SharedClients, shareClients } from "./shared-clients.ts";
 import { TICKET_SECRET_OCTETS } from "./tickets.ts";
 import { WorkerConnections } from "./worker-connections.ts";
-import { dumpOfAll } from "./worker-dump.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { ClosableConnection, EventLine, WorkerWorld } from "./worker-messages.ts";
+import type { ClosableConnection, EventLine, WorkerWork, WorkerWorld } from "./worker-messages.ts";
 import { CRASH_WINDOW_MS, CRASHES_MAX, RestartPolicy } from "./worker-restarts.ts";
 
 export interface WorkerGroupOptions {
@@ -39,72 +34,91 @@ export interface WorkerGroupOptions {
   readonly closeConnection: (connection: ClosableConnection) => void;
 }
 
-/** Opens everything or nothing. */
-export async function startWorkers(
-  config: Config,
-  source: ConfigSource,
-  options: WorkerGroupOptions,
-  runtime: Runtime,
-): Promise<SteeredServer> {
-  const group = new WorkerGroup(config, source, options, runtime);
-  await group.open();
-  return group;
+/** A configuration, and what it was read from. `Source` travels to the workers, which read it again. */
+export interface GroupConfig<Settings extends ListeningConfig, Source> {
+  readonly config: Settings;
+  readonly source: Source;
+}
+
+/** What only one program has. `Own`: what only it tells. */
+export interface GroupProgram<Loaded, Work extends WorkerWork, Own> {
+  readonly reports: OwnReports<Own>;
+  /** What all workers get; of what `before` shares among them stays what is still right under the next configuration. */
+  workOf(next: Loaded, before?: { readonly loaded: Loaded; readonly work: Work }): Work;
+  /** Caches in it, which a worker may have been writing to when it died. */
+  cachesOf(work: Work): readonly SharedCacheMemory[];
+  /** Clients that a worker has banned: whoever gets `work` later has to know. Absent: none are banned. */
+  noteBans?(work: Work, bans: readonly BanTold[]): void;
+  /** Events that several workers have for one reason, of which the log needs one. Absent: all are told. */
+  readonly news?: {
+    isNews(worker: number, event: string, fields: Readonly<Record<string, unknown>>): boolean;
+    died(worker: number): void;
+    reloaded(): void;
+  };
 }
 
 /** See the head of this file. Workers have numbers from 0. */
-class WorkerGroup implements SteeredServer {
+export class WorkerGroup<Loaded extends GroupConfig<ListeningConfig, unknown>, Work extends WorkerWork, Own> {
+  readonly #program: GroupProgram<Loaded, Work, Own>;
   readonly #options: WorkerGroupOptions;
   readonly #runtime: Runtime;
-  readonly #workers: readonly WorkerHandle[];
+  readonly #workers: readonly WorkerHandle<Own>[];
   readonly #secrets: { readonly cookies: Uint8Array; readonly tickets: Uint8Array };
+  readonly #clients: SharedClients;
   readonly #selfMade: SelfMadeCertificates;
   readonly #restarts = new RestartPolicy();
-  readonly #status: GroupStatus;
+  readonly #status: GroupStatus<Own>;
   readonly #loads: WorkerLoads;
   readonly #connections: WorkerConnections;
   readonly #timers = new Set<Timer>();
   readonly #failed = Promise.withResolvers<Error>();
-  #config: Config;
-  #world: WorkerWorld;
+  #loaded: Loaded;
+  #world: WorkerWorld<Work>;
   #isEnding = false;
-  #dumps = 0;
   /** Restarts and reloads, one after another: a worker has the old configuration or the new one. */
   #changing: Promise<unknown> = Promise.resolve();
 
-  constructor(config: Config, source: ConfigSource, options: WorkerGroupOptions, runtime: Runtime) {
+  constructor(
+    loaded: Loaded,
+    program: GroupProgram<Loaded, Work, Own>,
+    options: WorkerGroupOptions,
+    runtime: Runtime,
+  ) {
     const { random, clock } = runtime;
+    this.#program = program;
     this.#options = options;
     this.#runtime = runtime;
-    this.#config = config;
+    this.#loaded = loaded;
     this.#secrets = {
       cookies: random.octets(COOKIE_SECRET_OCTETS),
       tickets: random.octets(TICKET_SECRET_OCTETS),
     };
+    this.#clients = shareClients(options.count, loaded.config.limits, random);
     this.#selfMade = new SelfMadeCertificates(() => clock.wallMs());
-    const cache = shareMessageCache(config.cache.sizeBytes, random);
-    this.#world = { source, ports: new Map(), certificates: new Map(), cache };
+    this.#world = { ports: new Map(), certificates: new Map(), work: program.workOf(loaded) };
     this.#loads = makeWorkerLoads(options.count);
     this.#connections = new WorkerConnections(options.count, {
       close: options.closeConnection,
       onLost: (receiver) => this.#status.lost(this.#workers[receiver]),
     });
-    this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle => {
-      const worker: WorkerHandle = new WorkerHandle(index, options.startThread, {
+    this.#workers = Array.from({ length: options.count }, (_, index): WorkerHandle<Own> => {
+      const worker: WorkerHandle<Own> = new WorkerHandle<Own>(index, options.startThread, {
         onEvents: (lines, dropped) => this.#publish(worker, lines, dropped),
         onConnection: (connection, receiver) =>
           this.#connections.passOn(connection, this.#workers[receiver] ?? worker, worker),
+        onBans: (bans) => this.#passOn(worker, bans),
         onCrash: (reason) => this.#crashed(worker, reason),
       });
       return worker;
     });
-    this.#status = new GroupStatus(this.#workers, clock);
+    this.#status = new GroupStatus(this.#workers, program.reports, clock);
   }
 
   /** The first worker alone, so that what cannot be is told once, and the others know its ports. */
   async open(): Promise<void> {
     const { sockets = [] } = this.#options;
-    await tryListeners(this.#config, sockets, this.#runtime);
-    const certificates = await this.#selfMade.madeForAll(this.#config.listeners);
+    await tryListeners(this.#loaded.config, sockets, this.#runtime);
+    const certificates = await this.#selfMade.madeForAll(this.#loaded.config.listeners);
     this.#world = { ...this.#world, certificates };
     try {
       const [first, ...others] = this.#workers;
@@ -127,90 +141,55 @@ class WorkerGroup implements SteeredServer {
     return this.#status.listeners;
   }
 
-  get status(): ServerStatus & { readonly workers: readonly WorkerStatus[] } {
+  /** How all do. */
+  get told(): GroupTold {
     return this.#status.server;
   }
 
-  get workers(): readonly WorkerStatus[] {
+  get queries(): GroupTold["queries"] {
+    return this.#status.queries;
+  }
+
+  get workers(): GroupTold["workers"] {
     return this.#status.workers;
   }
 
-  upstreams(): readonly ForwardZoneStatus[] {
-    return this.#status.upstreams;
+  /** What only this program tells, of all. */
+  get own(): Own {
+    return this.#status.own;
   }
 
-  get stubStatus(): StubStatus {
-    return this.#status.stub;
+  /** What workers have now; those that start get it as it is then. */
+  get work(): Work {
+    return this.#world.work;
   }
 
-  /** Record sets of all workers, then the replies, which they share: one of them walks over those. */
-  async flush(
-    name: Name,
-    what: "zone" | "name" | RRType,
-  ): Promise<{ readonly replies: number; readonly recordSets: number }> {
-    const flushed = { name: name.toString(), what };
-    const recordSets = await Promise.all(
-      this.#serving().map((worker) => worker.call("flush", { from: "record sets", ...flushed })),
-    );
-    const replies = await this.#first().call("flush", { from: "replies", ...flushed });
-    return { replies, recordSets: recordSets.reduce((sum, count) => sum + count, 0) };
+  /** Those that can be asked. */
+  get serving(): readonly WorkerHandle<Own>[] {
+    return this.#workers.filter(({ state }) => state === "serving");
   }
 
-  /** Of all workers, each record set once. */
-  dump(): AsyncGenerator<string> {
-    return dumpOfAll(this.#serving(), ++this.#dumps);
-  }
-
-  /** Into all caches; tells how many sets one of them took. */
-  async load(text: string): Promise<Parsed<number>> {
-    const loaded = await Promise.allSettled(this.#serving().map((worker) => worker.call("load", text)));
-    const [first] = loaded;
-    if (first === undefined) return { ok: false, problem: "no worker serves" };
-    // The same text is a master file everywhere or nowhere.
-    if (first.status === "rejected") return { ok: false, problem: String(first.reason?.message) };
-    return { ok: true, value: first.value };
-  }
-
-  /** As the first worker knows it. */
-  lookUp(name: Name): Promise<NameKnowledge> {
-    return this.#first().call("lookUp", name.toString());
-  }
-
-  /** As the first worker has them, which keeps them. */
-  trust(): Promise<{ readonly anchors: readonly string[]; readonly negative: readonly string[] }> {
-    return this.#first().call("trust", undefined);
-  }
-
-  /** In all workers, or in none. */
-  async portal(words: readonly string[]): Promise<PortalStatus> {
-    const asked = await Promise.allSettled(this.#serving().map((worker) => worker.call("portal", words)));
-    const refused = asked.find((one) => one.status === "rejected");
-    if (refused !== undefined) {
-      if (words[0] === "open" && asked.some(({ status }) => status === "fulfilled"))
-        await Promise.all(this.#serving().map((worker) => worker.call("portal", ["close"])));
-      throw refused.reason;
-    }
-    const merged = this.#status.portal;
-    if (merged === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
-    return merged;
+  /** For what one of them is enough; throws ERR_CLOSED when there is none. */
+  get first(): WorkerHandle<Own> {
+    const [first] = this.serving;
+    if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
+    return first;
   }
 
   /**
    * Changes all workers, or none: when one refuses, those that had accepted go back. Rejects then, with the reason of the one
    * that refused.
    */
-  reload(config: Config, source: ConfigSource): Promise<readonly string[]> {
-    return this.#exclusively(async () => {
+  reload(loaded: Loaded): Promise<readonly string[]> {
+    return this.exclusively(async () => {
+      const { config } = loaded;
       const known = new Set(this.listeners.map(({ key }) => key));
       await tryListeners(config, this.#options.sockets ?? [], this.#runtime, known);
       const certificates = await this.#selfMade.madeForAll(config.listeners);
       const before = this.#world;
-      // Whoever still has the old configuration must not put its answers where the new one looks.
-      const cache = sameAnswers(this.#config, config)
-        ? before.cache
-        : shareMessageCache(config.cache.sizeBytes, this.#runtime.random);
-      const next = { source, ports: before.ports, certificates, cache };
-      const [first, ...others] = this.#serving();
+      const work = this.#program.workOf(loaded, { loaded: this.#loaded, work: before.work });
+      const next = { ports: before.ports, certificates, work };
+      const [first, ...others] = this.serving;
       if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
       const { changes, ports } = await first.call("reload", next);
       const rest = { ...next, ports };
@@ -221,15 +200,16 @@ class WorkerGroup implements SteeredServer {
         await this.#rollBack([first, ...others.filter((_, i) => asked[i]?.status === "fulfilled")], before);
         throw refused.reason;
       }
-      this.#config = config;
+      this.#loaded = loaded;
       this.#world = rest;
+      this.#program.news?.reloaded();
       // Whoever died meanwhile may have been writing to the new memory.
-      for (const worker of this.#workers) if (worker.state === "down") this.#freeCache(worker);
+      for (const worker of this.#workers) if (worker.state === "down") this.#freeCaches(worker);
       return changes;
     });
   }
 
-  async #rollBack(workers: readonly WorkerHandle[], before: WorkerWorld): Promise<void> {
+  async #rollBack(workers: readonly WorkerHandle<Own>[], before: WorkerWorld<Work>): Promise<void> {
     for (const worker of workers) {
       try {
         await worker.call("reload", before);
@@ -248,9 +228,9 @@ class WorkerGroup implements SteeredServer {
   /** All workers let their clients finish; then there are none. */
   async drain(): Promise<void> {
     this.#end();
-    const deadlineMs = this.#config.limits.drainTimeoutMs + DRAIN_GRACE_MS;
+    const deadlineMs = this.#loaded.config.limits.drainTimeoutMs + DRAIN_GRACE_MS;
     const timer = this.#runtime.clock.startTimer("worker drain", deadlineMs, () => void this.#terminateAll());
-    await Promise.allSettled(this.#serving().map((worker) => worker.call("drain", undefined)));
+    await Promise.allSettled(this.serving.map((worker) => worker.call("drain", undefined)));
     timer.cancel();
     await this.#terminateAll();
   }
@@ -259,7 +239,7 @@ class WorkerGroup implements SteeredServer {
   async close(): Promise<void> {
     this.#end();
     const timer = this.#runtime.clock.startTimer("worker close", CLOSE_MS, () => void this.#terminateAll());
-    await Promise.allSettled(this.#serving().map((worker) => worker.call("close", undefined)));
+    await Promise.allSettled(this.serving.map((worker) => worker.call("close", undefined)));
     timer.cancel();
     await this.#terminateAll();
   }
@@ -275,36 +255,39 @@ class WorkerGroup implements SteeredServer {
     this.#timers.clear();
   }
 
-  #crashed(worker: WorkerHandle, reason: string): void {
+  #crashed(worker: WorkerHandle<Own>, reason: string): void {
     this.#connections.receiverEnded(worker.index);
     if (this.#isEnding) return;
     this.#loads[worker.index] = LOAD_FULL;
-    this.#freeCache(worker);
+    this.#freeCaches(worker);
+    forgetWorker(this.#clients, worker.index);
     this.#status.crashed(worker);
+    this.#program.news?.died(worker.index);
     const delayMs = this.#restarts.crashed(worker.index, this.#runtime.clock.nowMs());
     this.#runtime.events.publish("worker.crashed", {
       worker: worker.index,
       reason,
       ...(delayMs === undefined ? {} : { restartInMs: delayMs }),
-      others: this.#serving().length,
+      others: this.serving.length,
     });
     if (delayMs === undefined) {
       const text = `workers crashed ${CRASHES_MAX + 1} times within ${CRASH_WINDOW_MS / 1000} s; the last reason: ${reason}`;
       this.#failed.resolve(new DnsError("ERR_SYSTEM", text));
       return;
     }
-    this.#later("worker restart", delayMs, () => void this.#exclusively(() => this.#restart(worker)));
+    this.#later("worker restart", delayMs, () => void this.exclusively(() => this.#restart(worker)));
   }
 
   /** What it was writing to is emptied: nobody will finish it. */
-  #freeCache({ index }: WorkerHandle): void {
-    const { cache: shared } = this.#world;
-    const options = { bytesMax: shared.buffer.byteLength, shared, workerId: this.#workers.length };
-    new MessageCache(options, this.#runtime.random).recoverFrom(index);
+  #freeCaches({ index }: WorkerHandle<Own>): void {
+    for (const shared of this.#program.cachesOf(this.#world.work)) {
+      const options = { bytesMax: shared.buffer.byteLength, shared, workerId: this.#workers.length };
+      new MessageCache(options, this.#runtime.random).recoverFrom(index);
+    }
   }
 
   /** Never rejects. */
-  async #restart(worker: WorkerHandle): Promise<void> {
+  async #restart(worker: WorkerHandle<Own>): Promise<void> {
     if (this.#isEnding) return;
     try {
       await this.#start(worker);
@@ -324,7 +307,7 @@ class WorkerGroup implements SteeredServer {
   }
 
   /** Whoever hangs in its start would hold up all that comes after it, reloads and ends among them. */
-  async #start(worker: WorkerHandle): Promise<ReadonlyMap<string, number>> {
+  async #start(worker: WorkerHandle<Own>): Promise<ReadonlyMap<string, number>> {
     this.#connections.giverBegins(worker.index);
     const tooLong = `it did not start within ${START_MS / 1000} s`;
     const timer = this.#runtime.clock.startTimer("worker start", START_MS, () => void worker.kill(tooLong));
@@ -335,7 +318,7 @@ class WorkerGroup implements SteeredServer {
     }
   }
 
-  #startOf(): Parameters<WorkerHandle["start"]>[0] {
+  #startOf(): Parameters<WorkerHandle<Own>["start"]>[0] {
     const { count, sockets = [], logLevel, engine = "node" } = this.#options;
     return {
       count,
@@ -343,6 +326,7 @@ class WorkerGroup implements SteeredServer {
       logLevel,
       engine,
       secrets: this.#secrets,
+      clients: this.#clients,
       loads: this.#loads,
       descriptors: this.#connections.memory,
       world: this.#world,
@@ -350,7 +334,7 @@ class WorkerGroup implements SteeredServer {
   }
 
   /** Work on the set of workers, after all such work that was begun before. */
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#changing.then(work);
     this.#changing = done.catch(() => undefined);
     return done;
@@ -373,7 +357,7 @@ class WorkerGroup implements SteeredServer {
   #watch(): void {
     this.#later("worker watch", WATCH_MS, () => {
       this.#watch();
-      for (const worker of this.#serving()) {
+      for (const worker of this.serving) {
         if (worker.showsLife()) continue;
         // Others would take it for idle; it tells better as soon as it turns again.
         this.#loads[worker.index] = LOAD_FULL;
@@ -383,24 +367,21 @@ class WorkerGroup implements SteeredServer {
     });
   }
 
-  #publish(worker: WorkerHandle, lines: readonly EventLine[], dropped: number): void {
+  /** To all others, those that start included; and to be told to those that will. */
+  #passOn(from: WorkerHandle<Own>, bans: readonly BanTold[]): void {
+    this.#program.noteBans?.(this.#world.work, bans);
+    for (const worker of this.#workers) if (worker !== from) worker.tellBans(bans);
+  }
+
+  #publish(worker: WorkerHandle<Own>, lines: readonly EventLine[], dropped: number): void {
     const { events } = this.#runtime;
     for (const [name, details] of lines) {
       // What `WorkerEvents` wrote.
       const fields = JSON.parse(details) as Record<string, unknown>;
-      events.publish(name, { ...fields, worker: worker.index });
+      if (this.#program.news?.isNews(worker.index, name, fields) !== false)
+        events.publish(name, { ...fields, worker: worker.index });
     }
     if (dropped > 0) events.publish("worker.events-dropped", { worker: worker.index, dropped });
-  }
-
-  #serving(): WorkerHandle[] {
-    return this.#workers.filter(({ state }) => state === "serving");
-  }
-
-  #first(): WorkerHandle {
-    const [first] = this.#serving();
-    if (first === undefined) throw new DnsError("ERR_CLOSED", "no worker serves");
-    return first;
   }
 }
 

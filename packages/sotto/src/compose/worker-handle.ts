@@ -1,11 +1,13 @@
 /** One worker as its supervisor holds it: a thread, the calls that wait for it, and the memory that it shares. */
 import { DnsError, type DnsErrorCode } from "@sotto/dns/runtime";
+import type { BanTold } from "../front/index.ts";
 import type { StartThread, WorkerThread } from "../operations/index.ts";
 import { type OutcomeCounters, OutcomeTally } from "../server/index.ts";
 import { makeWorkerMemory, ReportReader, tallyCells, type WorkerReport } from "./worker-memory.ts";
 import type {
   EventLine,
   GivenConnection,
+  ToldBans,
   WorkerCallName,
   WorkerCalls,
   WorkerMessage,
@@ -15,6 +17,8 @@ import type {
 export interface WorkerHandlers {
   onEvents(lines: readonly EventLine[], dropped: number): void;
   onConnection(connection: GivenConnection, receiver: number): void;
+  /** Clients that it has banned, for all others. */
+  onBans(bans: readonly BanTold[]): void;
   /** The thread has ended although nobody ended it; all calls have failed. */
   onCrash(reason: string): void;
 }
@@ -27,8 +31,8 @@ interface Waiting {
 /** `starting`: not yet open. `down`: crashed, waiting for its turn, or ended. */
 export type WorkerState = "starting" | "serving" | "down";
 
-/** Lives as long as the supervisor, whatever becomes of the threads in it. */
-export class WorkerHandle {
+/** Lives as long as the supervisor, whatever becomes of the threads in it. `Own`: what only its program tells. */
+export class WorkerHandle<Own> {
   readonly index: number;
   readonly memory = makeWorkerMemory();
   state: WorkerState = "down";
@@ -37,7 +41,7 @@ export class WorkerHandle {
   readonly #startThread: StartThread;
   readonly #handlers: WorkerHandlers;
   readonly #tally = new OutcomeTally(tallyCells(this.memory));
-  readonly #reader = new ReportReader(this.memory);
+  readonly #reader = new ReportReader<Own>(this.memory);
   readonly #waiting = new Map<number, Waiting>();
   #thread: WorkerThread | undefined = undefined;
   #number = 0;
@@ -95,6 +99,12 @@ export class WorkerHandle {
     this.#thread?.post(given, connection.kind === "socket" ? [connection.socket] : []);
   }
 
+  /** Tells of clients that another has banned. */
+  tellBans(bans: readonly BanTold[]): void {
+    const told: ToldBans = { name: "bans", bans };
+    this.#thread?.post(told);
+  }
+
   /** Ends the thread at once; it is no crash. */
   async terminate(): Promise<void> {
     const thread = this.#thread;
@@ -119,7 +129,7 @@ export class WorkerHandle {
   }
 
   /** What it told last; undefined before it listens. After a crash, until the next start, what it told before. */
-  get report(): WorkerReport | undefined {
+  get report(): WorkerReport<Own> | undefined {
     return this.#reader.latest;
   }
 
@@ -145,6 +155,10 @@ export class WorkerHandle {
     if (message.kind === "connection") {
       const { place, connection, receiver } = message;
       this.#handlers.onConnection({ name: "connection", place, connection }, receiver);
+      return;
+    }
+    if (message.kind === "bans") {
+      this.#handlers.onBans(message.bans);
       return;
     }
     const waiting = this.#waiting.get(message.number);

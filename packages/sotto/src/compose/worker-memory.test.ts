@@ -11,7 +11,7 @@ import {
   type WorkerReport,
 } from "./worker-memory.ts";
 
-function reportOf(connections: number, listeners = 1): WorkerReport {
+function reportOf(connections: number, listeners = 1): WorkerReport<unknown> {
   const listener = {
     key: "udp 192.0.2.1 53",
     transport: "udp" as const,
@@ -22,7 +22,7 @@ function reportOf(connections: number, listeners = 1): WorkerReport {
   return {
     status: { ...nothingTold(new SimClock()), connections },
     listeners: Array.from({ length: listeners }, () => listener),
-    upstreams: [],
+    own: undefined,
     utilisation: 0,
     connectionsGiven: 0,
     connectionsTaken: 0,
@@ -30,7 +30,7 @@ function reportOf(connections: number, listeners = 1): WorkerReport {
   };
 }
 
-function connectionsOf(reader: ReportReader): number | undefined {
+function connectionsOf(reader: ReportReader<unknown>): number | undefined {
   return reader.latest?.status.connections;
 }
 

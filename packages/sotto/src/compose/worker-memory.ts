@@ -4,17 +4,15 @@
  * second, guarded by a sequence number: odd while it is written, and another one afterwards.
  */
 import { TALLY_CELLS } from "../server/index.ts";
-import type { ForwardZoneStatus } from "./forwarders.ts";
 import type { OpenListener } from "./listeners.ts";
-import type { PortalStatus } from "./portal.ts";
-import type { ServerStatus } from "./recursor-daemon.ts";
+import type { AdmissionStatus } from "./listening.ts";
 
-/** What is written besides the counts of queries. */
-export interface WorkerReport {
-  readonly status: Omit<ServerStatus, "queries">;
+/** What is written besides the counts of queries. `Own`: what only its program tells, as JSON keeps it. */
+export interface WorkerReport<Own> {
+  readonly status: AdmissionStatus;
   readonly listeners: readonly OpenListener[];
-  readonly upstreams: readonly ForwardZoneStatus[];
-  readonly portal?: PortalStatus | undefined;
+  /** Undefined: there was no room. */
+  readonly own: Own | undefined;
   /** Share of the time since the last report in which the event loop was busy, 0 to 1. */
   readonly utilisation: number;
   readonly connectionsGiven: number;
@@ -43,9 +41,9 @@ export class ReportWriter {
     this.#text = textOf(memory);
   }
 
-  /** A report that has no room leaves out its upstreams, and then its listeners: there are too many to look at anyway. */
-  write(report: WorkerReport): void {
-    const forms = [report, { ...report, upstreams: [] }, { ...report, upstreams: [], listeners: [] }];
+  /** A report that has no room leaves out what is its program's own, and then its listeners: there is too much to look at anyway. */
+  write(report: WorkerReport<unknown>): void {
+    const forms = [report, { ...report, own: undefined }, { ...report, own: undefined, listeners: [] }];
     for (const form of forms) {
       const octets = Buffer.from(JSON.stringify(form), "utf8");
       if (octets.length > this.#text.length) continue;
@@ -59,10 +57,10 @@ export class ReportWriter {
 }
 
 /** The supervisor's side. */
-export class ReportReader {
+export class ReportReader<Own> {
   readonly #head: Int32Array;
   readonly #text: Uint8Array;
-  #report: WorkerReport | undefined = undefined;
+  #report: WorkerReport<Own> | undefined = undefined;
   #sequence = 0;
 
   constructor(memory: SharedArrayBuffer) {
@@ -76,14 +74,14 @@ export class ReportReader {
   }
 
   /** The latest whole one; undefined before the first. */
-  get latest(): WorkerReport | undefined {
+  get latest(): WorkerReport<Own> | undefined {
     for (let tries = 0; tries < READ_TRIES; tries++) {
       const before = Atomics.load(this.#head, SEQUENCE);
       if (before === this.#sequence) break;
       const octets = Buffer.from(this.#text.subarray(0, Atomics.load(this.#head, LENGTH)));
       if (before % 2 !== 0 || Atomics.load(this.#head, SEQUENCE) !== before) continue;
       // What `write` wrote, whole: the sequence says so.
-      this.#report = JSON.parse(octets.toString("utf8")) as WorkerReport;
+      this.#report = JSON.parse(octets.toString("utf8")) as WorkerReport<Own>;
       this.#sequence = before;
     }
     return this.#report;

@@ -1,10 +1,13 @@
 /** What a supervisor and its workers say to each other. Not here: events, which are lines of the log in the end. */
 import type { SharedCacheMemory } from "@sotto/dns/cache";
 import type { Endpoint } from "@sotto/dns/runtime";
-import type { ConfigSource } from "../config/index.ts";
+import type { ConfigSource, FrontSource } from "../config/index.ts";
+import type { BanTold } from "../front/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
+import type { FrontShared } from "./front-place.ts";
 import type { PortalStatus } from "./portal.ts";
+import type { SharedClients } from "./shared-clients.ts";
 import type { DescriptorMemory, DescriptorPass } from "./worker-descriptors.ts";
 import type { WorkerLoads } from "./worker-hand-over.ts";
 import type { SharedSecrets } from "./worker-place.ts";
@@ -17,6 +20,7 @@ export interface WorkerStart {
   readonly loads: WorkerLoads;
   readonly descriptors: DescriptorMemory;
   readonly secrets: SharedSecrets;
+  readonly clients: SharedClients;
   readonly world: WorkerWorld;
   readonly sockets: readonly InheritedSocket[];
   /** Level of the log: events below it are not sent. */
@@ -26,20 +30,42 @@ export interface WorkerStart {
 }
 
 /** What all workers must see alike, at the start and at each reload. */
-export interface WorkerWorld {
-  readonly source: ConfigSource;
+export interface WorkerWorld<Work extends WorkerWork = WorkerWork> {
   readonly ports: ReadonlyMap<string, number>;
   readonly certificates: ReadonlyMap<string, CertificatePair>;
+  readonly work: Work;
+}
+
+/** What its program gets: the configuration as it was read, and the memory that its workers share. */
+export type WorkerWork = ResolverWork | FrontWork;
+
+/** Of `sotto serve` and `sotto stub`. */
+export interface ResolverWork {
+  readonly program: "resolver";
+  readonly source: ConfigSource;
   readonly cache: SharedCacheMemory;
 }
 
+/** Of `sotto front`. */
+export interface FrontWork {
+  readonly program: "front";
+  readonly source: FrontSource;
+  readonly shared: FrontShared;
+}
+
 /** What can be asked of a worker: input and output by name. Names of domains travel as text. */
-export interface WorkerCalls {
+export interface WorkerCalls extends ResolverCalls, FrontCalls {
   readonly open: { readonly input: undefined; readonly output: ReadonlyMap<string, number> };
   readonly reload: {
     readonly input: WorkerWorld;
     readonly output: { readonly changes: readonly string[]; readonly ports: ReadonlyMap<string, number> };
   };
+  readonly drain: { readonly input: undefined; readonly output: undefined };
+  readonly close: { readonly input: undefined; readonly output: undefined };
+}
+
+/** What a resolver is asked besides. */
+export interface ResolverCalls {
   /** How many were forgotten. */
   readonly flush: {
     readonly input: {
@@ -61,21 +87,39 @@ export interface WorkerCalls {
     readonly output: { readonly anchors: readonly string[]; readonly negative: readonly string[] };
   };
   readonly portal: { readonly input: readonly string[]; readonly output: PortalStatus };
-  readonly drain: { readonly input: undefined; readonly output: undefined };
-  readonly close: { readonly input: undefined; readonly output: undefined };
+}
+
+/** What a front end is asked besides. */
+export interface FrontCalls {
+  /** How many answers were forgotten. */
+  readonly flushAnswers: {
+    readonly input: { readonly name: string; readonly isZone: boolean };
+    readonly output: number;
+  };
+  readonly drainBackend: {
+    readonly input: { readonly pool: string; readonly backend: string };
+    readonly output: undefined;
+  };
+  readonly resumeBackend: {
+    readonly input: { readonly pool: string; readonly backend: string };
+    readonly output: undefined;
+  };
 }
 
 /** The name of a call. */
 export type WorkerCallName = keyof WorkerCalls;
 
+/** What only one program is asked. */
+export type ProgramCall = WorkerCall<Exclude<WorkerCallName, "open" | "reload" | "drain" | "close">>;
+
 /** One call on its way to a worker. */
-export type WorkerCall = {
-  readonly [Name in WorkerCallName]: {
+export type WorkerCall<Names extends WorkerCallName = WorkerCallName> = {
+  readonly [Name in Names]: {
     readonly number: number;
     readonly name: Name;
     readonly input: WorkerCalls[Name]["input"];
   };
-}[WorkerCallName];
+}[Names];
 
 /** A connection that another worker has accepted; it is no call, and has no answer. */
 export interface GivenConnection {
@@ -83,6 +127,12 @@ export interface GivenConnection {
   /** Where it came in. */
   readonly place: string;
   readonly connection: ConnectionOnWay;
+}
+
+/** Clients that another worker has banned; it is no call, and has no answer. */
+export interface ToldBans {
+  readonly name: "bans";
+  readonly bans: readonly BanTold[];
 }
 
 /** A connection between two threads. */
@@ -121,6 +171,8 @@ export type WorkerMessage =
       /** Events that had no room. */
       readonly dropped: number;
     }
+  /** For all others. */
+  | { readonly kind: "bans"; readonly bans: readonly BanTold[] }
   | {
       readonly kind: "connection";
       readonly place: string;

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { SimClock, simRuntime } from "@sotto/dns/testing";
 import { loadConfig } from "../config/index.ts";
 import { tryListeners } from "./listener-trial.ts";
-import { mergePortals, mergeStatus, mergeUpstreams, nothingTold } from "./merged-reports.ts";
+import { mergeStatus, nothingTold } from "./merged-reports.ts";
+import { resolverReports } from "./resolver-reports.ts";
+import { shareOf } from "./resolver-worker.ts";
 import { dumpOfAll } from "./worker-dump.ts";
 import { WorkerEvents } from "./worker-events.ts";
-import type { WorkerReport } from "./worker-memory.ts";
 import type { EventLine } from "./worker-messages.ts";
-import { shareOf } from "./worker-place.ts";
 
 test("what the whole server may have is shared out, and what a client may have is not", () => {
   const loaded = loadConfig(
@@ -68,28 +68,26 @@ test("a dump has each set once, with its signatures, and one head", async () => 
 });
 
 test("patience is the least, what is known the most, everything else the sum", () => {
-  const nothing = nothingTold(new SimClock());
-  const report = (patience: number, works: number): WorkerReport => ({
-    status: {
-      ...nothing,
-      inFlight: 2,
-      patience,
-      authorities: { ...nothing.authorities, encrypted: 3, known: { works, fails: 0, probing: 0 } },
-    },
-    listeners: [],
-    upstreams: [],
-    utilisation: 0,
-    connectionsGiven: 0,
-    connectionsTaken: 0,
-    connectionsLost: 0,
-  });
-  const merged = mergeStatus([report(0.5, 7), report(1, 4)], nothing);
-  assert.deepEqual(
-    [merged.inFlight, merged.patience, merged.authorities.encrypted, merged.authorities.known.works],
-    [4, 0.5, 6, 7],
+  const clock = new SimClock();
+  const nothing = nothingTold(clock);
+  const { merge, left } = resolverReports(clock);
+  const { authorities } = merge([]);
+  const merged = mergeStatus(
+    [0.5, 1].map((patience) => ({ status: { ...nothing, inFlight: 2, patience } })),
+    nothing,
   );
+  assert.deepEqual([merged.inFlight, merged.patience], [4, 0.5]);
   assert.deepEqual(mergeStatus([], nothing), nothing);
-  assert.deepEqual([mergeUpstreams([]), mergePortals([])], [[], undefined]);
+  const told = [7, 4].map((works) => ({
+    authorities: { ...authorities, encrypted: 3, known: { works, fails: 0, probing: 0 } },
+    upstreams: [],
+  }));
+  const own = merge(told);
+  assert.deepEqual([own.authorities.encrypted, own.authorities.known.works], [6, 7]);
+  const [first] = told;
+  assert.ok(first);
+  assert.deepEqual(left(first).authorities, { ...authorities, encrypted: 3 }, "the dead know nothing");
+  assert.deepEqual(merge([]), { authorities, upstreams: [], portal: undefined });
 });
 
 test("the trial finds out that an address is taken, and leaves what is ours alone", async () => {

@@ -1,7 +1,7 @@
 /** What a server knows that is one of several workers behind the same addresses. Not here: threads. */
-import type { SharedCacheMemory } from "@sotto/dns/cache";
-import type { Config } from "../config/index.ts";
+import type { AdmissionLimits } from "@sotto/dns/transport";
 import type { CertificatePair } from "../operations/index.ts";
+import type { SharedClients } from "./shared-clients.ts";
 
 /** The place of one worker. */
 export interface WorkerPlace {
@@ -10,12 +10,12 @@ export interface WorkerPlace {
   readonly count: number;
   /** The same for all of them, so that each takes what another has given out. */
   readonly secrets: SharedSecrets;
+  /** What they count of clients together. */
+  readonly clients: SharedClients;
   /** Memory for the counts of queries, which outlives the worker. */
   readonly cells: Float64Array;
   /** Ports that the system chose for listeners, by key of the listener; changed before a reload. */
   readonly ports: Map<string, number>;
-  /** Replies of all workers; changed before a reload that makes them wrong. */
-  cache: SharedCacheMemory;
   /** Certificates that were made because none is configured, by address; changed before a reload. */
   readonly certificates: Map<string, CertificatePair>;
 }
@@ -26,23 +26,21 @@ export interface SharedSecrets {
   readonly tickets: Uint8Array;
 }
 
+/** What one of `count` workers may have of so many: at least one. */
+export function partOf(total: number, count: number): number {
+  return Math.max(1, Math.ceil(total / count));
+}
+
 /**
- * What one of `count` workers may have of what the whole server may have; the size of the cache is then for what it does not
- * share. Limits of one client address, one subnet and one
- * connection stay: the kernel spreads a client's connections, and which worker gets the next one nobody knows.
+ * What one of `count` workers may hold for clients of what the whole server may. Limits of one connection stay, and so do those of one client
+ * and one subnet: the kernel spreads a client's connections, which all workers count together.
  */
-export function shareOf(config: Config, count: number): Config {
-  const part = (total: number): number => Math.max(1, Math.ceil(total / count));
-  const { limits, cache } = config;
+export function shareOfLimits<Limits extends AdmissionLimits>(limits: Limits, count: number): Limits {
   return {
-    ...config,
-    cache: { ...cache, sizeBytes: part(cache.sizeBytes) },
-    limits: {
-      ...limits,
-      connectionsMax: part(limits.connectionsMax),
-      handshakesMax: part(limits.handshakesMax),
-      inFlightTotalMax: part(limits.inFlightTotalMax),
-      bufferedOctetsMax: part(limits.bufferedOctetsMax),
-    },
+    ...limits,
+    connectionsMax: partOf(limits.connectionsMax, count),
+    handshakesMax: partOf(limits.handshakesMax, count),
+    inFlightTotalMax: partOf(limits.inFlightTotalMax, count),
+    bufferedOctetsMax: partOf(limits.bufferedOctetsMax, count),
   };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { shareMessageCache } from "@sotto/dns/cache";
 import { type SimWorld, simRuntime } from "@sotto/dns/testing";
+import { shareClients } from "./shared-clients.ts";
 import { makeDescriptorMemory } from "./worker-descriptors.ts";
 import { LOAD_FULL, makeWorkerLoads, type WorkerLoads } from "./worker-hand-over.ts";
 import { makeWorkerMemory } from "./worker-memory.ts";
@@ -26,11 +27,15 @@ async function openFirst(
       loads,
       descriptors: makeDescriptorMemory(2),
       secrets: { cookies: new Uint8Array(16), tickets: new Uint8Array(48) },
+      clients: shareClients(2, { connectionsMax: 100 }, world.random),
       world: {
-        source: { text: TEXT, file: "sotto.yaml", purpose: "serve" },
         ports: new Map(),
         certificates: new Map(),
-        cache: shareMessageCache(1 << 20, world.random),
+        work: {
+          program: "resolver",
+          source: { text: TEXT, file: "sotto.yaml", purpose: "serve" },
+          cache: shareMessageCache(1 << 20, world.random),
+        },
       },
       sockets: [],
       logLevel: "error",

@@ -1,23 +1,25 @@
-/** A worker: a server on its share of everything, which does what its supervisor asks and tells how it does. */
+/** A worker: its program on its share of everything, which does what its supervisor asks and tells how it does. Not here: what only one program does. */
 import { DnsError, type Runtime, type Timer } from "@sotto/dns/runtime";
-import { parseName } from "@sotto/dns/wire";
-import { type Config, loadConfig, problemToText } from "../config/index.ts";
-import { trustSystemAuthorities } from "../operations/index.ts";
-import { type RunningServer, startRecursor } from "./recursor-daemon.ts";
+import type { BanTold } from "../front/index.ts";
+import { startFrontWorker } from "./front-worker.ts";
+import { startResolverWorker } from "./resolver-worker.ts";
 import { DescriptorsUnderWay } from "./worker-descriptors.ts";
 import { HandOver } from "./worker-hand-over.ts";
 import { ReportWriter, tallyCells } from "./worker-memory.ts";
 import type {
   AcceptedConnection,
   GivenConnection,
+  ToldBans,
   WorkerCall,
   WorkerCallName,
   WorkerCalls,
   WorkerMessage,
   WorkerStart,
+  WorkerWork,
   WorkerWorld,
 } from "./worker-messages.ts";
-import { shareOf, type WorkerPlace } from "./worker-place.ts";
+import type { WorkerPlace } from "./worker-place.ts";
+import type { ProgramSurroundings, WorkerProgram } from "./worker-program.ts";
 
 /** What a worker needs of its thread. */
 export interface WorkerSurroundings {
@@ -39,8 +41,7 @@ export class WorkerServer {
   readonly #start: WorkerStart;
   readonly #place: WorkerPlace;
   readonly #reports: ReportWriter;
-  #server: RunningServer | undefined = undefined;
-  #dump: { readonly number: number; readonly lines: Generator<string> } | undefined = undefined;
+  #program: WorkerProgram | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #answering: Promise<void> = Promise.resolve();
   readonly #handOver: HandOver;
@@ -52,16 +53,16 @@ export class WorkerServer {
   #lost = 0;
 
   constructor(start: WorkerStart, surroundings: WorkerSurroundings) {
-    const { index, count, memory, secrets, world } = start;
+    const { index, count, memory, secrets, clients, world } = start;
     this.#surroundings = surroundings;
     this.#start = start;
     this.#place = {
       index,
       count,
       secrets,
+      clients,
       cells: tallyCells(memory),
       ports: new Map(world.ports),
-      cache: world.cache,
       certificates: new Map(world.certificates),
     };
     this.#reports = new ReportWriter(memory);
@@ -71,9 +72,16 @@ export class WorkerServer {
   }
 
   /** Does what is asked, after what was asked before, and posts the result. A second end does not wait for the first. */
-  handle(call: WorkerCall | GivenConnection): void {
+  handle(call: WorkerCall | GivenConnection | ToldBans): void {
     if (call.name === "connection") {
       this.#take(call);
+      return;
+    }
+    if (call.name === "bans") {
+      const adopt = (): void => this.#program?.adoptBans?.(call.bans);
+      // Not behind a reload, which takes its time.
+      if (this.#program === undefined) this.#answering = this.#answering.then(adopt);
+      else adopt();
       return;
     }
     const answer = (): Promise<void> => this.#answer(call);
@@ -84,7 +92,7 @@ export class WorkerServer {
   /** Whether a connection that has just been accepted is another worker's now. */
   gives(connection: AcceptedConnection, place: string): boolean {
     if (connection.kind === "socket" && !this.#canGiveSockets) return false;
-    const receiver = this.#handOver.receiver(this.#server?.connections ?? 0);
+    const receiver = this.#handOver.receiver(this.#program?.connections ?? 0);
     if (receiver === undefined) return false;
     const isGiven =
       connection.kind === "socket"
@@ -124,7 +132,7 @@ export class WorkerServer {
     }
     if (this.#surroundings.adopt(accepted, place)) this.#taken++;
     else this.#lost++;
-    this.#handOver.has(this.#server?.connections ?? 0);
+    this.#handOver.has(this.#program?.connections ?? 0);
   }
 
   /** Never rejects. */
@@ -144,38 +152,24 @@ export class WorkerServer {
 
   async #do(call: WorkerCall): Promise<WorkerCalls[WorkerCallName]["output"]> {
     if (call.name === "open") return this.#open();
-    const server = this.#server;
-    if (server === undefined) throw new DnsError("ERR_CLOSED", "the worker is not open");
+    const program = this.#program;
+    if (program === undefined) throw new DnsError("ERR_CLOSED", "the worker is not open");
     switch (call.name) {
       case "reload":
-        return this.#reload(server, call.input);
-      case "flush":
-        return flush(server, call.input);
-      case "dump":
-        return this.#nextLines(server, call.input);
-      case "load":
-        return load(server, call.input);
-      case "lookUp":
-        return server.lookUp(parseName(call.input));
-      case "trust":
-        return server.trust();
-      case "portal":
-        return server.portal(call.input);
+        return this.#reload(program, call.input);
       case "drain":
       case "close":
-        return this.#end(server, call.name);
+        return this.#end(program, call.name);
       default:
-        return unknownCall(call);
+        return program.answer(call);
     }
   }
 
   async #open(): Promise<ReadonlyMap<string, number>> {
     const { world, sockets } = this.#start;
-    const config = this.#configOf(world);
-    const options = { sockets, worker: this.#place };
-    // Each thread has its own; the supervisor has told how many there are.
-    if (config.forwardZones.length > 0) trustSystemAuthorities();
-    this.#server = await startRecursor(config, this.#surroundings.runtime, options);
+    const { runtime, post } = this.#surroundings;
+    const tellBans = (bans: readonly BanTold[]): void => post({ kind: "bans", bans });
+    this.#program = await startProgram(world.work, { place: this.#place, sockets, runtime, tellBans });
     // Starting is work, but not a load that others should be spared.
     this.#surroundings.utilisation();
     this.#handOver.has(0);
@@ -184,43 +178,21 @@ export class WorkerServer {
     return this.#ports();
   }
 
-  async #reload(server: RunningServer, world: WorkerWorld): Promise<WorkerCalls["reload"]["output"]> {
+  async #reload(program: WorkerProgram, world: WorkerWorld): Promise<WorkerCalls["reload"]["output"]> {
     const { ports, certificates } = this.#place;
-    const config = this.#configOf(world);
     for (const [key, port] of world.ports) ports.set(key, port);
     for (const [address, pair] of world.certificates) certificates.set(address, pair);
-    this.#place.cache = world.cache;
-    const changes = await server.reload(config);
+    const changes = await program.reload(world.work);
     return { changes, ports: this.#ports() };
-  }
-
-  #configOf({ source }: WorkerWorld): Config {
-    const loaded = loadConfig(source.text, source.file, source.purpose);
-    // The supervisor found it good a moment ago, but it names files.
-    if (!loaded.ok) throw new DnsError("ERR_CONFIG", loaded.problems.map(problemToText).join("; "));
-    return shareOf(loaded.config, this.#place.count);
   }
 
   /** Of what is open now. */
   #ports(): ReadonlyMap<string, number> {
-    return new Map((this.#server?.listeners ?? []).map(({ key, local }) => [key, local.port]));
+    return new Map((this.#program?.listeners ?? []).map(({ key, local }) => [key, local.port]));
   }
 
-  #nextLines(server: RunningServer, { dump, isFirst }: WorkerCalls["dump"]["input"]): string[] {
-    if (isFirst) this.#dump = { number: dump, lines: server.dump() };
-    // Half a dump must not look like a whole one: the worker was started again, or somebody else has begun another.
-    if (this.#dump?.number !== dump) throw new DnsError("ERR_CLOSED", "the dump was ended, begin it again");
-    const lines: string[] = [];
-    for (let next = this.#dump.lines.next(); next.done !== true; next = this.#dump.lines.next()) {
-      lines.push(next.value);
-      if (lines.length >= DUMP_LINES) return lines;
-    }
-    if (lines.length === 0) this.#dump = undefined;
-    return lines;
-  }
-
-  async #end(server: RunningServer, how: "drain" | "close"): Promise<undefined> {
-    await server[how]();
+  async #end(program: WorkerProgram, how: "drain" | "close"): Promise<undefined> {
+    await program[how]();
     this.#timer?.cancel();
     return undefined;
   }
@@ -232,7 +204,7 @@ export class WorkerServer {
       () => {
         this.#utilisation = this.#surroundings.utilisation();
         this.#tellLoad(this.#utilisation);
-        this.#handOver.has(this.#server?.connections ?? 0);
+        this.#handOver.has(this.#program?.connections ?? 0);
         this.#report();
         this.#keepReporting();
       },
@@ -246,14 +218,10 @@ export class WorkerServer {
   }
 
   #report(): void {
-    if (this.#server === undefined) return;
-    const { queries: _, ...status } = this.#server.status;
-    const { listeners, stubStatus } = this.#server;
+    if (this.#program === undefined) return;
     this.#reports.write({
-      status,
-      listeners,
-      upstreams: stubStatus.zones,
-      portal: stubStatus.portal,
+      ...this.#program.told,
+      listeners: this.#program.listeners,
       utilisation: this.#utilisation,
       connectionsGiven: this.#given,
       connectionsTaken: this.#taken,
@@ -262,24 +230,11 @@ export class WorkerServer {
   }
 }
 
-function flush(server: RunningServer, { from, name, what }: WorkerCalls["flush"]["input"]): number {
-  return from === "replies"
-    ? server.flushReplies(parseName(name), what)
-    : server.flushRecordSets(parseName(name), what);
-}
-
-function load(server: RunningServer, text: string): number {
-  const loaded = server.load(text);
-  if (!loaded.ok) throw new Error(loaded.problem);
-  return loaded.value;
-}
-
-/** What nobody sends; it is refused. */
-function unknownCall(call: never): never {
-  throw new Error(`unknown call ${JSON.stringify(call)}`);
+function startProgram(work: WorkerWork, surroundings: ProgramSurroundings): Promise<WorkerProgram> {
+  return work.program === "front"
+    ? startFrontWorker(work, surroundings)
+    : startResolverWorker(work, surroundings);
 }
 
 /** An operator sees what happened a moment ago, at a cost of some 50 µs each time. */
 const REPORT_MS = 250;
-/** As many as make some 64 kB. */
-const DUMP_LINES = 1000;

@@ -4,7 +4,7 @@ import { rcodeFromText, rrTypeFromText, tryParseAddress, tryParseName } from "@s
 import { z } from "zod";
 import { frontRuleSections, option } from "./front-rules.ts";
 import { duration, prefix, size, text } from "./setting-types.ts";
-import { settings } from "./settings.ts";
+import { settings, WORKERS_AUTO_MAX } from "./settings.ts";
 
 const backend = z.strictObject({
   address: text(tryParseUpstreamAddress, "tcp://192.0.2.1").meta({
@@ -124,6 +124,7 @@ const pool = z.strictObject({
 });
 
 const common = settings.pick({
+  workers: true,
   engine: true,
   listen: true,
   cookies: true,
@@ -135,6 +136,12 @@ const common = settings.pick({
 
 /** The whole file. */
 export const frontSettings = common.extend({
+  workers: settings.shape.workers
+    .unwrap()
+    .default(1)
+    .meta({
+      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. Packet caches, limits of clients, rates and bans are of all together. Limits of the whole front end, and connections, queries in flight and queues of backends, are shared out: each worker has at least one. Takes effect at restart.`,
+    }),
   access: settings.shape.access
     .unwrap()
     .pick({ allow: true, deny: true, action: true })

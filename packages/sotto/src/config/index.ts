@@ -24,7 +24,9 @@ export {
   loadConfigFile,
 } from "./load.ts";
 export {
+  type BackendConfig,
   type FrontConfig,
+  type FrontSource,
   type LoadedFront,
   loadFront,
   loadFrontFile,

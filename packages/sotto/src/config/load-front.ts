@@ -78,7 +78,10 @@ export interface PoolConfig {
 
 /** Everything `sotto front` needs to know. */
 export interface FrontConfig
-  extends Pick<Config, "engine" | "listeners" | "cookies" | "limits" | "tls" | "controlSocket" | "log">,
+  extends Pick<
+      Config,
+      "workers" | "engine" | "listeners" | "cookies" | "limits" | "tls" | "controlSocket" | "log"
+    >,
     FrontRulesConfig {
   readonly access: Pick<Config["access"], "allow" | "deny" | "action"> & {
     /** Who may have zone transfers. */
@@ -98,8 +101,16 @@ export type LoadedFront =
       readonly config: FrontConfig;
       readonly settings: FrontSettings;
       readonly warnings: readonly ConfigProblem[];
+      /** To load the same once more, elsewhere. */
+      readonly source: FrontSource;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** What a configuration was read from. */
+export interface FrontSource {
+  readonly text: string;
+  readonly file: string;
+}
 
 /** Reads and checks a file. Files it names are relative to its folder. */
 export function loadFrontFile(file: string): LoadedFront {
@@ -116,10 +127,11 @@ export function loadFront(text: string, file: string): LoadedFront {
   const checked = frontSettings.safeParse(document.value.value);
   if (!checked.success)
     return { ok: false, problems: document.value.problemsOf(checked.error.issues, frontSchema()) };
-  return toConfig(checked.data, document.value, dirname(resolve(file)));
+  return toConfig(checked.data, document.value, { text, file });
 }
 
-function toConfig(checked: FrontSettings, document: ConfigDocument, folder: string): LoadedFront {
+function toConfig(checked: FrontSettings, document: ConfigDocument, source: FrontSource): LoadedFront {
+  const folder = dirname(resolve(source.file));
   const problems: ConfigProblem[] = [];
   const warnings: ConfigProblem[] = [];
   const report = (path: readonly PropertyKey[], message: string): void =>
@@ -136,6 +148,7 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
     (i, message) => report(["pools", i, "name"], message),
   );
   const config: FrontConfig = {
+    workers: checked.workers,
     engine: checked.engine,
     listeners,
     access: checked.access,
@@ -176,7 +189,25 @@ function toConfig(checked: FrontSettings, document: ConfigDocument, folder: stri
     if (why !== undefined)
       report(["sets", i, "file"], `${checked.sets[i]?.file ?? ""} cannot be read: ${why}`);
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, config, settings: checked, warnings };
+  if (problems.length > 0) return { ok: false, problems };
+  warnOfParts(config, warn);
+  return { ok: true, config, settings: checked, warnings, source };
+}
+
+/** Each worker has at least one of everything, which is more than was asked for when there are more workers. */
+function warnOfParts({ workers, pools }: FrontConfig, warn: ReportAt): void {
+  if (workers === "auto") return;
+  for (const [i, { backends }] of pools.entries())
+    for (const [j, { connections, inFlightMax }] of backends.entries())
+      for (const [key, value] of [
+        ["connections", connections],
+        ["in-flight", inFlightMax],
+      ] as const)
+        if (value < workers)
+          warn(
+            ["pools", i, "backends", j, key],
+            `is ${value}, and each of ${workers} workers has at least one: there may be ${workers}`,
+          );
 }
 
 function isIPv6(address: string): boolean {

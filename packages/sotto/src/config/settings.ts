@@ -396,7 +396,7 @@ export const settings = z.strictObject({
     .union([z.literal("auto"), z.number().int().min(1).max(WORKERS_MAX)])
     .default("auto")
     .meta({
-      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. \`sotto stub\`: 1. Limits of the whole server are shared out among them; those of one client address hold in each. Takes effect at restart.`,
+      description: `Threads that serve, each on all listeners (SO_REUSEPORT). auto: one per core, ${WORKERS_AUTO_MAX} at most; one where the system cannot share ports. \`sotto stub\`: 1. Limits of the whole server are shared out among them; those of clients hold for all together. Takes effect at restart.`,
     }),
   listen: z
     .array(listener)

@@ -22,6 +22,15 @@ export interface BanStatus {
   readonly count: number;
 }
 
+/** A ban as threads tell each other; times are monotonic milliseconds, which count alike in all of them. */
+export interface BanTold {
+  readonly address: Uint8Array;
+  readonly bits: number;
+  readonly untilMs: number;
+  readonly count: number;
+  readonly forgottenAtMs: number;
+}
+
 interface Ban extends Ending {
   readonly key: number;
   readonly client: string;
@@ -58,17 +67,43 @@ export class ClientBans {
     const lengthMs = Math.min(terms.maxMs, terms.forMs * 2 ** (count - 1));
     const untilMs = nowMs + lengthMs;
     const forgottenAtMs = untilMs + terms.maxMs;
-    this.lastBanned = known?.client ?? prefixToText(address, bits);
-    if (known === undefined)
-      this.#add({ key, client: this.lastBanned, untilMs, count, forgottenAtMs, place: -1 });
+    this.lastBanned = this.#put(key, { address, bits, untilMs, count, forgottenAtMs }).client;
+    this.banned++;
+    return untilMs;
+  }
+
+  /** A ban that another thread has begun; it is not counted here. The one that ends later counts. */
+  adopt(told: BanTold): void {
+    const key = this.#keyOf(told.address, told.bits);
+    if ((this.#bans.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) < told.untilMs) this.#put(key, told);
+  }
+
+  /** What other threads have to know of a client's ban; undefined when it has none. */
+  told(address: Uint8Array, bits: number): BanTold | undefined {
+    const ban = this.#bans.get(this.#keyOf(address, bits));
+    if (ban === undefined) return undefined;
+    const { untilMs, count, forgottenAtMs } = ban;
+    return { address, bits, untilMs, count, forgottenAtMs };
+  }
+
+  #put(key: number, { address, bits, untilMs, count, forgottenAtMs }: BanTold): Ban {
+    const known = this.#bans.get(key);
+    const ban = known ?? {
+      key,
+      client: prefixToText(address, bits),
+      untilMs,
+      count,
+      forgottenAtMs,
+      place: -1,
+    };
+    if (known === undefined) this.#add(ban);
     else {
       Object.assign(known, { untilMs, count, forgottenAtMs });
       this.#ends.delayed(known);
     }
     this.#lengths.add(lengthKey(address, bits));
     this.#lastEndMs = Math.max(this.#lastEndMs, untilMs);
-    this.banned++;
-    return untilMs;
+    return ban;
   }
 
   /** Until when the address is banned, monotonic milliseconds; undefined when it is not. */

@@ -3,9 +3,10 @@
  * rules, and keeps the bans that rules make.
  */
 import type { Runtime } from "@sotto/dns/runtime";
-import { type BanTerms, ClientBans } from "./client-bans.ts";
+import { type BanTerms, type BanTold, ClientBans } from "./client-bans.ts";
 import { ClientAddresses, ClientMasking, type ClientMasks } from "./client-prefix.ts";
-import { TokenBuckets } from "./token-buckets.ts";
+import { makeBucketsIn } from "./rate-tables.ts";
+import type { SharedBuckets, TokenBuckets } from "./token-buckets.ts";
 
 /** What a client gets that asks too much: REFUSED, nothing, or over UDP a truncated answer, which sends it to TCP. */
 export type OverLimit = "refuse" | "drop" | "truncate";
@@ -28,6 +29,14 @@ export interface ClientGuardOptions {
 /** Why a query is not answered; `pass`: it is. */
 export type GuardVerdict = "pass" | "over limit" | "banned";
 
+/** What the guards of several threads have together. */
+export interface SharedGuard {
+  /** {@link GUARD_TABLES} of them: a client has one rate, whichever thread it comes to. */
+  readonly tables: readonly SharedBuckets[];
+  /** Is told of each ban that begins here, so that the others can {@link ClientGuard.adopt} it. */
+  readonly onBanned: (ban: BanTold) => void;
+}
+
 /** See the head of this file. */
 export class ClientGuard {
   readonly options: ClientGuardOptions;
@@ -37,19 +46,22 @@ export class ClientGuard {
   readonly #addresses = new ClientAddresses();
   readonly #rate: TokenBuckets | undefined;
   readonly #patience: TokenBuckets | undefined;
+  readonly #onBanned: ((ban: BanTold) => void) | undefined;
   readonly #runtime: Runtime;
 
   /** Throws a RangeError for masks that are no prefixes. */
-  constructor(options: ClientGuardOptions, runtime: Runtime) {
+  constructor(options: ClientGuardOptions, runtime: Runtime, shared?: SharedGuard) {
     this.options = options;
     this.#runtime = runtime;
+    this.#onBanned = shared?.onBanned;
     this.bans = new ClientBans(runtime.random);
     this.masking = new ClientMasking(options.masks);
     const { queriesPerSecond: perSecond, burst, banAfter } = options;
     if (perSecond === Number.POSITIVE_INFINITY) return;
-    this.#rate = new TokenBuckets({ perSecond, burst }, runtime.random);
+    const makeBuckets = makeBucketsIn(shared?.tables, runtime.random);
+    this.#rate = makeBuckets({ perSecond, burst });
     if (banAfter === Number.POSITIVE_INFINITY) return;
-    this.#patience = new TokenBuckets({ perSecond: banAfter / 60, burst: banAfter }, runtime.random);
+    this.#patience = makeBuckets({ perSecond: banAfter / 60, burst: banAfter });
   }
 
   /** Octets of a client's address, remembered. */
@@ -93,10 +105,23 @@ export class ClientGuard {
   ban(address: Uint8Array, bits: number, terms: BanTerms, nowMs: number, why: string): void {
     const before = this.bans.banned;
     const untilMs = this.bans.ban(address, bits, terms, nowMs);
-    if (this.bans.banned === before || !this.#runtime.events.wants(BANNED)) return;
+    if (this.bans.banned === before) return;
+    if (this.#onBanned !== undefined) {
+      const told = this.bans.told(address, bits);
+      if (told !== undefined) this.#onBanned(told);
+    }
+    if (!this.#runtime.events.wants(BANNED)) return;
     const last = this.bans.lastBanned;
     this.#runtime.events.publish(BANNED, { client: last, forMs: Math.round(untilMs - nowMs), why });
   }
+
+  /** Takes over bans of other threads, which are told by them. */
+  adopt(bans: Iterable<BanTold>): void {
+    for (const ban of bans) this.bans.adopt(ban);
+  }
 }
+
+/** Tables that a guard needs. */
+export const GUARD_TABLES = 2;
 
 const BANNED = "front.client.banned";

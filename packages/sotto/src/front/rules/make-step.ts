@@ -1,5 +1,4 @@
 /** From the data of an action to what is done. The table of all actions is here. */
-import type { Runtime } from "@sotto/dns/runtime";
 import {
   EdeCode,
   EdnsOptionCode,
@@ -15,8 +14,8 @@ import type { ClientGuard, OverLimit } from "./client-guard.ts";
 import { ClientMasking, prefixToText } from "./client-prefix.ts";
 import { type AnswerTemplate, answerTo, tryMakeTemplate } from "./local-answer.ts";
 import type { OpenVerdict } from "./open-verdict.ts";
+import type { MakeBuckets } from "./rate-tables.ts";
 import type { Action } from "./rule.ts";
-import { TokenBuckets } from "./token-buckets.ts";
 import type { Walk } from "./walk.ts";
 
 /** An action that is ready to be done. */
@@ -30,7 +29,7 @@ export interface Step {
 /** What actions are made with. */
 export interface StepContext {
   readonly guard: ClientGuard;
-  readonly runtime: Runtime;
+  readonly makeBuckets: MakeBuckets;
   /** For events. */
   readonly rule: string;
 }
@@ -214,9 +213,9 @@ function policyStep(errors: readonly ExtendedError[]): Step {
 
 function rateLimitStep(
   { perSecond, burst, masks, overLimit }: Extract<Action, { kind: "rate-limit" }>,
-  { runtime }: StepContext,
+  { makeBuckets }: StepContext,
 ): Step {
-  const buckets = new TokenBuckets({ perSecond, burst }, runtime.random);
+  const buckets = makeBuckets({ perSecond, burst });
   const masking = new ClientMasking(masks);
   const errors: readonly ExtendedError[] = [
     { code: EdeCode.Prohibited, text: `more than ${perSecond} queries per second` },

@@ -9,9 +9,11 @@ import { CLIENT_MASKS_DEFAULT } from "./client-prefix.ts";
 import { allHold, makeMatchers } from "./make-matcher.ts";
 import { endOverLimit, makeStep, type Step } from "./make-step.ts";
 import { OpenVerdict } from "./open-verdict.ts";
+import { makeBucketsIn } from "./rate-tables.ts";
 import { canEnd, type Rule } from "./rule.ts";
 import { type LoadedSet, RuleSets, type SetSize } from "./rule-sets.ts";
 import type { Matcher, SelectorContext } from "./selector.ts";
+import type { SharedBuckets } from "./token-buckets.ts";
 import type { PoolStates, RuleStep, RuleSubject, Verdict } from "./verdict.ts";
 import { Walk } from "./walk.ts";
 
@@ -22,6 +24,8 @@ export interface RuleSetOptions {
   readonly pools: PoolStates;
   /** Limits of each client, which outlive a set of rules; absent: none, but rules may ban. */
   readonly guard?: ClientGuard | undefined;
+  /** For the rates of the rules, in their order; absent: each has a table of its own. */
+  readonly rateTables?: readonly SharedBuckets[] | undefined;
   /** What has been counted before a reload: rules of the same names go on with it. */
   readonly counted?: RuleCounters | undefined;
 }
@@ -56,12 +60,13 @@ export class RuleSet {
     this.guard = options.guard ?? new ClientGuard(NO_LIMITS, runtime);
     this.#sets = new RuleSets(options.sets);
     const { pools } = options;
+    const makeBuckets = makeBucketsIn(options.rateTables, runtime.random);
     const counted = new Map(options.counted?.rules.map((rule) => [rule.name, rule]));
     this.#rules = options.rules.map(({ name, when, actions: given }) => {
       const wantsPolicy = given.some(({ kind }) => kind === "policy");
-      const context: SelectorContext = { sets: this.#sets, pools, runtime, wantsPolicy };
+      const context: SelectorContext = { sets: this.#sets, pools, runtime, makeBuckets, wantsPolicy };
       const actions = [...given].sort((a, b) => Number(canEnd(a)) - Number(canEnd(b)));
-      const steps = actions.map((action) => makeStep(action, { guard: this.guard, runtime, rule: name }));
+      const steps = actions.map((action) => makeStep(action, { guard: this.guard, makeBuckets, rule: name }));
       const { matches = 0, ended = 0 } = counted.get(name) ?? {};
       return { name, matchers: makeMatchers(when, context), steps, matches, ended };
     });

@@ -1,5 +1,6 @@
 /** Selectors as they are asked: made once from plain data, then called for each query. */
 import type { Runtime } from "@sotto/dns/runtime";
+import type { MakeBuckets } from "./rate-tables.ts";
 import type { RuleSets } from "./rule-sets.ts";
 import type { PoolStates } from "./verdict.ts";
 import type { Walk } from "./walk.ts";
@@ -17,6 +18,7 @@ export interface SelectorContext {
   readonly sets: RuleSets;
   readonly pools: PoolStates;
   readonly runtime: Runtime;
+  readonly makeBuckets: MakeBuckets;
   /** The rule does what lists say, so that their exceptions matter to it. */
   readonly wantsPolicy: boolean;
 }

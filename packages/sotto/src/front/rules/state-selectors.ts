@@ -3,15 +3,14 @@ import { HEADER_OCTETS } from "@sotto/dns/wire";
 import { ClientMasking, prefixToText } from "./client-prefix.ts";
 import type { ClientRateSelector, NameRateSelector, Selector, TimeSelector } from "./rule.ts";
 import { compared, type Matcher, oneOf, type SelectorContext } from "./selector.ts";
-import { TokenBuckets } from "./token-buckets.ts";
 import type { Walk } from "./walk.ts";
 
 /** Throws a RangeError for masks that are no prefixes. */
 export function clientRateMatcher(
   { perSecond, burst, masks }: ClientRateSelector,
-  { runtime }: SelectorContext,
+  { makeBuckets }: SelectorContext,
 ): Matcher {
-  const buckets = new TokenBuckets({ perSecond, burst }, runtime.random);
+  const buckets = makeBuckets({ perSecond, burst });
   const masking = new ClientMasking(masks);
   return {
     holds: (walk) => {
@@ -31,9 +30,9 @@ export function clientRateMatcher(
 
 export function nameRateMatcher(
   { perSecond, burst, labels }: NameRateSelector,
-  { runtime }: SelectorContext,
+  { makeBuckets }: SelectorContext,
 ): Matcher {
-  const buckets = new TokenBuckets({ perSecond, burst }, runtime.random);
+  const buckets = makeBuckets({ perSecond, burst });
   return {
     holds: (walk) => {
       const { octets, qnameOctets } = walk.view;

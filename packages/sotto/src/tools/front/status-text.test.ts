@@ -50,3 +50,15 @@ test("a set tells how many of its lines are left out, and why a change is not in
   const text = textOf({ rules: { ...STATUS.rules, sets } });
   assert.match(text, /ads +7 +in force, 3 lines left out\nb +7 +in force\nc +7 +no file/);
 });
+
+test("workers have a row each where there are several", () => {
+  assert.doesNotMatch(textOf({}), /worker/);
+  const one = { state: "serving", utilisation: 0.257, connections: 3, inFlight: 1, queries: 40, crashes: 0 };
+  const workers = [
+    { ...one, worker: 0 },
+    { ...one, worker: 1, state: "down", utilisation: 0, connections: 0, inFlight: 0, crashes: 2 },
+  ];
+  const text = textOf({ workers });
+  assert.match(text, /^✓ 0 +serving +26 % +3 +1 +40 +0$/m);
+  assert.match(text, /^✗ 1 +down +0 % +0 +0 +40 +2$/m);
+});

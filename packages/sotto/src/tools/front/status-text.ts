@@ -3,7 +3,12 @@ import type { FrontPoolStatus, FrontStatus } from "../../compose/index.ts";
 import { columns, durationText, type Paint, type Style } from "../../terminal/index.ts";
 
 export function frontStatusText(status: FrontStatus, paint: Paint): string {
-  return [headText(status), ...status.pools.map((pool) => poolText(pool, paint)), rulesText(status)]
+  return [
+    headText(status),
+    ...status.pools.map((pool) => poolText(pool, paint)),
+    rulesText(status),
+    workersText(status, paint),
+  ]
     .filter((part) => part !== "")
     .join("\n\n")
     .concat("\n");
@@ -124,4 +129,22 @@ function rulesText({ rules }: FrontStatus): string {
       ),
     );
   return lines.join("\n");
+}
+
+/** Nothing when it is one server. */
+function workersText({ workers = [] }: FrontStatus, paint: Paint): string {
+  if (workers.length === 0) return "";
+  const rows = workers.map((one) => [
+    `${one.state === "serving" ? "✓" : "✗"} ${one.worker}`,
+    one.state,
+    `${Math.round(100 * one.utilisation)} %`,
+    String(one.connections),
+    String(one.inFlight),
+    String(one.queries),
+    String(one.crashes),
+  ]);
+  const heads = ["worker", "state", "busy", "conns", "in flight", "queries", "crashes"];
+  return columns(heads, rows)
+    .map((line, i) => (i > 0 && workers[i - 1]?.state !== "serving" ? paint("red", line) : line))
+    .join("\n");
 }
