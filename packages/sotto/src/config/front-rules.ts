@@ -340,7 +340,7 @@ const actions = z.strictObject({
     }),
   delay: duration().optional().meta({
     description:
-      "Answers later, whatever the answer is; all rules together at most 5s, and for at most half of the 50,000 queries that can wait.",
+      "Answers later, whatever the answer is, but for zone transfers; all rules together at most 5s, and for at most half of the 50,000 queries that can wait.",
   }),
   "set-options": z
     .array(
@@ -375,7 +375,7 @@ const actions = z.strictObject({
   log: isDone("Writes a line, whatever becomes of the query."),
   tee: z.array(z.string()).default([]).meta({
     description:
-      "Pools that get a copy of the query, whatever becomes of it, and whose answers nobody waits for.",
+      "Pools that get a copy of the query, whatever becomes of it, and whose answers nobody waits for. Zone transfers are not copied.",
   }),
   ban: z
     .strictObject({

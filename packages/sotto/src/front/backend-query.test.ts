@@ -67,6 +67,11 @@ test("backends get EDNS whether the client has it or not", () => {
   assert.equal(edns?.udpPayloadOctets, 1232);
 });
 
+// Whoever asked first without AD had an answer without it kept for all who wanted to know.
+test("backends are always asked for AD, since their answer is for all", () => {
+  assert.equal(sent(viewOf(undefined)).authenticData, true);
+});
+
 test("rules set and strip options", () => {
   const view = viewOf({ options: [subnet] });
   const other = { kind: "set", code: 65001, data: Uint8Array.of(1, 2, 3) } as const;

@@ -35,7 +35,7 @@ export function makeBackendQuery(
   const octets = new Uint8Array(questionEnd + OPT_FIXED_OCTETS + optionOctets);
   // A view moves up to 64 octets, which V8 keeps on its own heap, to memory of their own.
   for (let i = HEADER_OCTETS; i < questionEnd; i++) octets[i] = view.octets[i] ?? 0;
-  setUint16(octets, 2, view.flags & PASSED_FLAGS);
+  setUint16(octets, 2, (view.flags & PASSED_FLAGS) | HeaderFlag.AuthenticData);
   setUint16(octets, 4, 1);
   setUint16(octets, 10, 1);
   setUint16(octets, questionEnd + 1, RRType.OPT);
@@ -84,5 +84,8 @@ function writeOption(octets: Uint8Array, at: number, code: number, data: Uint8Ar
   return at + OPTION_HEADER_OCTETS + data.length;
 }
 
-/** RD, CD, and AD, which in a query asks for AD in the reply (RFC 6840 §5.7). */
-const PASSED_FLAGS = HeaderFlag.RecursionDesired | HeaderFlag.CheckingDisabled | HeaderFlag.AuthenticData;
+/**
+ * RD and CD. AD, which asks for AD in the reply (RFC 6840 §5.7), is always set: the reply may be kept for all, and those who do not want to
+ * know are not told.
+ */
+const PASSED_FLAGS = HeaderFlag.RecursionDesired | HeaderFlag.CheckingDisabled;

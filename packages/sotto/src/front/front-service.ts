@@ -2,45 +2,33 @@
  * The front end as listeners see it: octets in, octets out. What a rule or the packet cache decides is answered in the call;
  * everything else goes to a pool of backends, and each query has exactly one outcome, whatever becomes of them.
  */
-import type { MessageHit } from "@sotto/dns/cache";
 import { DnsError, type Runtime } from "@sotto/dns/runtime";
 import type { LaterAnswer, MessageHandler, QueryChannel } from "@sotto/dns/transport";
 import {
   copyToSend,
-  EdeCode,
-  type ExtendedError,
-  encodeMessage,
   HeaderFlag,
-  MESSAGE_OCTETS_MAX,
   MessageView,
-  makeMessage,
   type Name,
   type Parsed,
   Rcode,
-  rrTypeToText,
   setUint16,
   uint16At,
 } from "@sotto/dns/wire";
-import {
-  bareResponse,
-  FINISH_ROOM_OCTETS,
-  finishedResponse,
-  finishResponse,
-  isTransfer,
-  OPEN,
-  type OutcomeCounters,
-  QueryGate,
-  type QueryGateOptions,
-} from "../server/index.ts";
-import { joinAnswers, targetQueryParts } from "./alias-answer.ts";
-import { AnswerDelays } from "./answer-delays.ts";
+import { isTransfer, OPEN, type OutcomeCounters, QueryGate, type QueryGateOptions } from "../server/index.ts";
+import { AliasAnswer, targetQueryParts } from "./alias-answer.ts";
 import { hasBadSubnet, isPersonal, makeBackendQuery } from "./backend-query.ts";
 import { type BackendReply, BackendReplyReader } from "./backend-reply.ts";
 import type { ForwardOutcome } from "./backends/index.ts";
+import { CachedAnswers } from "./cached-answers.ts";
+import { FrontFailures } from "./front-failures.ts";
 import type { FrontPool } from "./front-pool.ts";
 import { FrontTransfers } from "./front-transfers.ts";
+import { publishQuery } from "./logged-query.ts";
+import { finishedPassed } from "./passed-answer.ts";
 import { PassedQuery, type PassedQueryHost } from "./passed-query.ts";
+import { RuleAnswers } from "./rule-answers.ts";
 import type { RuleSet, RuleSubject, Verdict } from "./rules/index.ts";
+import { WaitingPlaces } from "./waiting-places.ts";
 
 export interface FrontServiceOptions extends Omit<QueryGateOptions, "takesTransfers"> {
   /** Who may have zone transfers, prefixes as text; nobody else. */
@@ -81,19 +69,18 @@ export class FrontService implements PassedQueryHost {
     unusable: 0,
   };
   readonly #gate: QueryGate;
+  readonly #cached: CachedAnswers;
+  readonly #ruled: RuleAnswers;
+  readonly #failures: FrontFailures;
   readonly #options: FrontServiceOptions;
   readonly #pool: FrontPool;
-  readonly #pendingMax: number;
   readonly #runtime: Runtime;
   /** Of the message that is looked at. */
   #view = new MessageView();
   readonly #replies = new BackendReplyReader();
   readonly #transfers: FrontTransfers;
-  readonly #delays: AnswerDelays;
-  readonly #buffer = new Uint8Array(MESSAGE_OCTETS_MAX + FINISH_ROOM_OCTETS);
+  readonly #places: WaitingPlaces;
   readonly #subject: Writable<RuleSubject>;
-  #pending = 0;
-  #whenIdle: (() => void)[] = [];
 
   /** Throws a RangeError without pools. */
   constructor(options: FrontServiceOptions, runtime: Runtime) {
@@ -102,9 +89,11 @@ export class FrontService implements PassedQueryHost {
     if (first === undefined) throw new RangeError("a front end needs a pool of backends");
     this.#pool = first;
     this.#gate = new QueryGate({ ...options, takesTransfers: true }, runtime.clock);
+    this.#cached = new CachedAnswers(this.#gate, runtime.clock);
+    this.#ruled = new RuleAnswers(this.#gate);
+    this.#failures = new FrontFailures(this.#gate, runtime.events);
     this.#transfers = new FrontTransfers(options.transfers, runtime);
-    this.#pendingMax = options.pendingMax ?? PENDING_MAX_DEFAULT;
-    this.#delays = new AnswerDelays(this.#pendingMax, runtime.clock);
+    this.#places = new WaitingPlaces(options.pendingMax ?? PENDING_MAX_DEFAULT, runtime.clock);
     this.#runtime = runtime;
     this.#subject = { view: this.#view, origin: NOBODY, listener: "", nowMs: 0, wallMs: 0 };
   }
@@ -115,12 +104,12 @@ export class FrontService implements PassedQueryHost {
 
   /** Queries that wait for backends. */
   get pending(): number {
-    return this.#pending;
+    return this.#places.taken;
   }
 
   /** Resolves when no query of a client waits; renewals, copies and transfers are the pools' (`BackendPool.idle`). */
   idle(): Promise<void> {
-    return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
+    return this.#places.idle();
   }
 
   /** What a listener of that name gives its messages to. */
@@ -135,16 +124,18 @@ export class FrontService implements PassedQueryHost {
       if (stopped !== OPEN) return stopped;
       const subject = this.#subjectOf(channel, listener);
       const verdict = this.#options.rules.judge(subject);
-      if (verdict.loggedBy.length > 0) this.#log(verdict, channel);
-      const alias = verdict.answer?.target;
-      if (alias !== undefined && this.#view.recursionDesired) return this.#follow(verdict, alias, channel);
-      const ended = this.#end(verdict, channel);
+      if (verdict.loggedBy.length > 0)
+        publishQuery(this.#runtime.events, verdict, view, channel, this.#pool.name);
+      const target = verdict.answer?.target;
+      if (target !== undefined && view.recursionDesired && !isTransfer(view))
+        return this.#follow(verdict, target, channel);
+      const ended = this.#ruled.end(verdict, view, channel);
       if (ended === OPEN) return this.#goOn(verdict, channel);
       if (verdict.tees.length > 0) this.#tee(verdict);
-      const delayMs = this.#delays.lengthOf(verdict.delayMs);
+      const delayMs = this.#places.delayMsOf(verdict.delayMs);
       return delayMs === 0 || ended === undefined ? ended : this.#later(ended, delayMs);
     } catch (error) {
-      return this.#bug("front service", error, view, channel);
+      return this.#failures.bug("front service", error, view, channel);
     }
   }
 
@@ -158,76 +149,20 @@ export class FrontService implements PassedQueryHost {
     return subject;
   }
 
-  /** What a rule answers; {@link OPEN} when the query goes on. */
-  #end(verdict: Verdict, channel: QueryChannel): Answer | typeof OPEN {
-    switch (verdict.end) {
-      case "pass":
-      case "allow":
-        return OPEN;
-      case "drop":
-        return this.#gate.count("dropped", channel, undefined);
-      case "truncate":
-        return channel.origin.transport === "udp" ? this.#truncate(channel) : OPEN;
-      case "refuse":
-        return this.#gate.refuse("refused", this.#view, channel, verdict.rcode, verdict.errors);
-      case "answer":
-        return this.#answerLocally(verdict, channel);
-      default:
-        // The type has no other.
-        return OPEN;
-    }
-  }
-
-  /** Header and question with TC: whoever is really there comes again over TCP. */
-  #truncate(channel: QueryChannel): Uint8Array {
-    const octets = this.#gate.refuse("refused", this.#view, channel, Rcode.NoError);
-    setUint16(octets, 2, uint16At(octets, 2) | HeaderFlag.Truncated);
-    return octets;
-  }
-
-  #answerLocally({ answer, errors }: Verdict, channel: QueryChannel): Uint8Array {
-    const view = this.#view;
-    const base = encodeMessage(
-      makeMessage({
-        isResponse: true,
-        rcode: answer?.rcode ?? Rcode.NoError,
-        questions: [view.question],
-        answers: answer?.answers ?? [],
-        authorities: answer?.authorities ?? [],
-      }),
-    );
-    return this.#gate.count(
-      "answered",
-      channel,
-      finishedResponse(base, view, channel, 0, errors, this.#gate.cookies),
-    );
-  }
-
   /** An alias from a rule with what its target's answer is. */
-  #follow(verdict: Verdict, alias: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
+  #follow(verdict: Verdict, target: Name, channel: QueryChannel): Uint8Array | LaterAnswer {
     if (verdict.tees.length > 0) this.#tee(verdict);
-    const { answer, errors } = verdict;
-    const delayMs = this.#delays.lengthOf(verdict.delayMs);
-    if (this.#pending >= this.#pendingMax || answer === undefined)
-      return this.#gate.refuse("failed", this.#view, channel, Rcode.ServFail, TOO_BUSY);
+    const delayMs = this.#places.delayMsOf(verdict.delayMs);
+    if (this.#places.areFull || verdict.answer === undefined)
+      return this.#failures.tooBusy(this.#view, channel);
+    const { answer: alias, errors } = verdict;
     const view = this.#keepView();
-    const asked = targetQueryParts(view, alias, this.#pool, keptEdits(verdict.edits));
-    const query = new PassedQuery({ ...asked, delayMs }, this);
-    this.#pending++;
+    const parts = targetQueryParts(view, target, this.#pool, keptEdits(verdict.edits));
+    const query = new PassedQuery({ ...parts, delayMs }, this);
+    this.#places.take();
     if (delayMs === 0) this.#askAnew(query);
     else this.#delay(delayMs, () => this.#askAnew(query));
-    const join = (reply: Answer): Answer => {
-      try {
-        const joined = joinAnswers(view, answer, reply);
-        if (!joined.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, NO_TARGET);
-        const finished = finishedResponse(joined.value, view, channel, 0, errors, this.#gate.cookies);
-        return this.#gate.count("answered", channel, finished);
-      } catch (error) {
-        return this.#bug("alias of a rule", error, view, channel);
-      }
-    };
-    // biome-ignore lint/suspicious/noThenProperty: listeners take promises, and this does for them what one would.
-    return { then: (call) => query.then((reply) => call(join(reply))) };
+    return new AliasAnswer({ view, channel, alias, errors }, query, this.#gate, this.#failures);
   }
 
   #goOn(verdict: Verdict, channel: QueryChannel): Answer | LaterAnswer {
@@ -238,13 +173,12 @@ export class FrontService implements PassedQueryHost {
     if (isTransfer(view)) return this.#transfer(pool, channel);
     if (!mayShare && hasBadSubnet(view)) return this.#gate.refuse("malformed", view, channel, Rcode.FormErr);
     if (verdict.tees.length > 0) this.#tee(verdict);
-    const delayMs = this.#delays.lengthOf(verdict.delayMs);
+    const delayMs = this.#places.delayMsOf(verdict.delayMs);
     if (delayMs === 0 && mayShare) {
       const cached = this.#fromCache(pool, view, channel, verdict.edits);
       if (cached !== undefined) return cached;
     }
-    if (this.#pending >= this.#pendingMax)
-      return this.#gate.refuse("failed", view, channel, Rcode.ServFail, TOO_BUSY);
+    if (this.#places.areFull) return this.#failures.tooBusy(view, channel);
     const parts = {
       pool,
       view: this.#keepView(),
@@ -267,24 +201,16 @@ export class FrontService implements PassedQueryHost {
     return kept;
   }
 
-  /** One copy and a few patched octets. */
   #fromCache(
     pool: FrontPool,
     view: MessageView,
     channel: QueryChannel,
     edits: Verdict["edits"],
   ): Uint8Array | undefined {
-    const hit = pool.cache?.find(view, this.#subject.nowMs);
-    if (hit === undefined) return undefined;
-    const buffer = this.#buffer;
-    const { replyOctets, isAging } = hit;
-    if (!hit.copyInto(buffer, 0)) return undefined;
-    if (isAging && this.#pending < this.#pendingMax) this.#refresh(pool, view, edits);
-    const { cookies } = this.#gate;
-    const offersRecursion = hasRecursion(buffer);
-    const end = finishResponse(buffer, replyOctets, view, channel, 0, NO_ERRORS, cookies);
-    if (!offersRecursion) takeRecursion(buffer);
-    return this.#gate.count("answered from cache", channel, buffer.subarray(0, end));
+    const answer = this.#cached.take(pool, view, channel, this.#subject.nowMs);
+    if (answer !== undefined && this.#cached.isAging && !this.#places.areFull)
+      this.#refresh(pool, view, edits);
+    return answer;
   }
 
   /** What is asked for in the last tenth of its life is renewed behind the client's back; what fails leaves the old one. */
@@ -295,30 +221,27 @@ export class FrontService implements PassedQueryHost {
     this.#forward(pool, own, makeBackendQuery(own, edits, passed), (outcome) => {
       if (outcome.kind !== "reply") return;
       const reply = this.#replies.read(outcome.octets, { view: own, changes, passed });
-      if (reply.ok && isRenewal(reply.value.rcode)) this.#store(pool, own, reply.value);
+      if (reply.ok && isRenewal(reply.value.rcode)) this.#cached.put(pool, own, reply.value);
     });
   }
 
-  #transfer({ backends }: FrontPool, channel: QueryChannel): Uint8Array | Promise<Answer> {
+  #transfer(pool: FrontPool, channel: QueryChannel): Uint8Array | Promise<Answer> {
     const view = new MessageView();
     view.reset(this.#view.octets.slice());
-    if (!this.#transfers.mayHave(channel))
-      return this.#gate.refuse("refused", view, channel, Rcode.Refused, NO_TRANSFER);
+    if (!this.#transfers.mayHave(channel)) return this.#failures.transferForbidden(view, channel);
     this.counters.transfers++;
-    return this.#transfers.pass(backends, view, channel).then(
+    return this.#transfers.pass(pool.backends, view, channel).then(
       (last) => this.#gate.count("answered", channel, last),
       (error: unknown) =>
         DnsError.is(error)
-          ? this.#gate.refuse("failed", view, channel, Rcode.ServFail, [
-              { code: EdeCode.NetworkError, text: error.message },
-            ])
-          : this.#bug("transfer", error, view, channel),
+          ? this.#failures.noTransfer(pool, error, view, channel)
+          : this.#failures.bug("transfer", error, view, channel),
     );
   }
 
   /** Its answer, when there is one already. */
   #wait(query: PassedQuery): Answer | LaterAnswer {
-    this.#pending++;
+    this.#places.take();
     if (query.delayMs === 0) this.#ask(query);
     else this.#delay(query.delayMs, () => this.#askAnew(query));
     return query;
@@ -326,19 +249,19 @@ export class FrontService implements PassedQueryHost {
 
   #delay(delayMs: number, then: () => void): void {
     this.counters.delayed++;
-    this.#delays.start(delayMs, then);
+    this.#places.delay(delayMs, then);
   }
 
   /** An answer that needs no backend and is delayed; at once where too many queries wait. */
   #later(answer: Uint8Array, delayMs: number): Uint8Array | LaterAnswer {
-    if (this.#pending >= this.#pendingMax) return answer;
+    if (this.#places.areFull) return answer;
     const kept = copyToSend(answer, 0, answer.length);
-    this.#pending++;
+    this.#places.take();
     return new Promise((resolve) => {
       this.#delay(delayMs, () => {
-        this.#pending--;
+        this.#places.free();
         resolve(kept);
-        if (this.#pending === 0) this.#tellIdle();
+        this.#places.tellIdle();
       });
     });
   }
@@ -346,27 +269,27 @@ export class FrontService implements PassedQueryHost {
   /** Somebody may have been answered the same meanwhile. */
   #askAnew(query: PassedQuery): void {
     const { pool, view, channel, mayShare } = query;
-    const nowMs = this.#runtime.clock.nowMs();
-    const hit = mayShare ? pool.cache?.find(view, nowMs) : undefined;
-    const answer = hit && this.#copyOf(hit, view, channel);
+    let answer: Answer;
+    try {
+      answer = mayShare ? this.#cached.takeOwn(pool, view, channel) : undefined;
+    } catch (error) {
+      // A timer may have called, and nobody above it would.
+      answer = this.#failures.bug("packet cache", error, view, channel);
+    }
     if (answer === undefined) this.#ask(query);
     else this.#done(query, answer);
   }
 
   #done(query: PassedQuery, answer: Answer): void {
     if (query.isAnswered) return;
-    this.#pending--;
+    this.#places.free();
     try {
       query.answer(answer);
     } catch (error) {
       // It has its outcome. What failed is its client's, and replies to others stand behind this one.
-      this.#publishBug("answer to a client", error);
+      this.#failures.publishBug("answer to a client", error);
     }
-    if (this.#pending === 0) this.#tellIdle();
-  }
-
-  #tellIdle(): void {
-    for (const settled of this.#whenIdle.splice(0)) settled();
+    this.#places.tellIdle();
   }
 
   #ask(query: PassedQuery): void {
@@ -376,7 +299,7 @@ export class FrontService implements PassedQueryHost {
       this.counters.forwarded++;
       query.pool.backends.forward(query);
     } catch (error) {
-      this.#done(query, this.#bug("query to backends", error, query.view, query.channel));
+      this.#done(query, this.#failures.bug("query to backends", error, query.view, query.channel));
     }
   }
 
@@ -401,7 +324,7 @@ export class FrontService implements PassedQueryHost {
       query.reply = reply;
       return undefined;
     } catch (error) {
-      this.#publishBug("reply of a backend", error);
+      this.#failures.publishBug("reply of a backend", error);
       return "it cannot be read";
     }
   }
@@ -425,77 +348,37 @@ export class FrontService implements PassedQueryHost {
     try {
       answer = this.#take(query, outcome);
     } catch (error) {
-      answer = this.#bug("reply of a backend", error, query.view, query.channel);
+      answer = this.#failures.bug("reply of a backend", error, query.view, query.channel);
     }
     this.#done(query, answer);
   }
 
   #take(query: PassedQuery, outcome: ForwardOutcome): Answer {
     const { pool, view, channel } = query;
-    if (outcome.kind === "failed") return this.#stale(query) ?? this.#fail(query, outcome.problem);
+    if (outcome.kind === "failed")
+      return this.#stale(query) ?? this.#failures.noBackend(pool, outcome.problem, view, channel);
     const reply = query.reply ?? this.#read(query, outcome.octets, outcome.backend);
-    if (!reply.ok) return this.#gate.refuse("failed", view, channel, Rcode.ServFail, UNUSABLE);
+    if (!reply.ok) return this.#failures.unusable(view, channel);
     const { base, rcode, errors, options } = reply.value;
     if (!pool.passesAuthenticData) setUint16(base, 2, uint16At(base, 2) & ~HeaderFlag.AuthenticData);
-    const answer = finishedResponse(base, view, channel, 0, errors, this.#gate.cookies, options);
-    if (!hasRecursion(base)) takeRecursion(answer);
-    if (query.mayShare) this.#store(pool, view, reply.value);
+    const answer = finishedPassed(base, view, channel, this.#gate.cookies, errors, options);
+    if (query.mayShare) this.#cached.put(pool, view, reply.value);
     const counted = rcode === Rcode.ServFail ? "failed" : rcode === Rcode.Refused ? "refused" : "answered";
     return this.#gate.count(counted, channel, answer);
   }
 
-  #store(
-    { cache, passesAuthenticData, staleSeconds }: FrontPool,
-    view: MessageView,
-    { base, lifeSeconds, rcode }: Pick<BackendReply, "base" | "lifeSeconds" | "rcode">,
-  ): void {
-    if (cache === undefined || lifeSeconds === 0) return;
-    const nowMs = this.#runtime.clock.nowMs();
-    // What may have to be given while all backends are down outlives their failures.
-    if (rcode === Rcode.ServFail && cache.find(view, nowMs, staleSeconds) !== undefined) return;
-    // From here on it is no word of an authority (RFC 1034 §6.2.7).
-    const dropped = HeaderFlag.Authoritative | (passesAuthenticData ? 0 : HeaderFlag.AuthenticData);
-    setUint16(base, 2, uint16At(base, 2) & ~dropped);
-    cache.store(view, base, nowMs, lifeSeconds);
-  }
-
-  /** RFC 8767 §5: an old answer, when there is nobody who could give a new one. */
+  /** What there is while nobody could give an answer. */
   #stale({ pool, view, channel, mayShare }: PassedQuery): Uint8Array | undefined {
     if (pool.staleSeconds === 0 || !mayShare || !pool.backends.isDown) return undefined;
-    const nowMs = this.#runtime.clock.nowMs();
-    // Somebody else may have been answered meanwhile.
-    const isFresh = pool.cache?.find(view, nowMs) !== undefined;
-    const hit = pool.cache?.find(view, nowMs, pool.staleSeconds);
-    if (hit === undefined) return undefined;
-    const answer = this.#copyOf(hit, view, channel, !isFresh);
-    if (answer !== undefined && !isFresh) this.counters.stale++;
-    return answer;
+    const taken = this.#cached.takeStale(pool, view, channel);
+    if (taken?.isStale === true) this.counters.stale++;
+    return taken?.answer;
   }
 
-  /** What a cache has, in octets of its own. */
-  #copyOf(
-    hit: MessageHit,
-    view: MessageView,
-    channel: QueryChannel,
-    isStale = false,
-  ): Uint8Array | undefined {
-    const base = new Uint8Array(hit.replyOctets);
-    if (!hit.copyInto(base, 0, isStale ? STALE_TTL_SECONDS : 0)) return undefined;
-    const answer = finishedResponse(base, view, channel, 0, isStale ? STALE : NO_ERRORS, this.#gate.cookies);
-    if (!hasRecursion(base)) takeRecursion(answer);
-    return this.#gate.count("answered from cache", channel, answer);
-  }
-
-  /** Who the backends are, and what each of them did, is for the log: clients are strangers. */
-  #fail({ pool, view, channel }: PassedQuery, problem: DnsError): Uint8Array {
-    this.#runtime.events.publish("front.query.failed", { pool: pool.name, problem: problem.message });
-    const errors = DnsError.is(problem, "ERR_REPLY_UNUSABLE") ? UNUSABLE : NO_BACKEND;
-    return this.#gate.refuse("failed", view, channel, Rcode.ServFail, errors);
-  }
-
-  /** Copies for pools whose answers nobody waits for. */
+  /** Copies for pools whose answers nobody waits for; zones are too much for that. */
   #tee({ tees, edits }: Verdict): void {
     const view = this.#view;
+    if (isTransfer(view)) return;
     for (const name of tees) {
       const pool = this.#options.pools.get(name);
       if (pool === undefined) continue;
@@ -503,52 +386,11 @@ export class FrontService implements PassedQueryHost {
       this.#forward(pool, view, makeBackendQuery(view, edits, pool.passedOptions), () => undefined);
     }
   }
-
-  #log({ loggedBy, end, rule, pool, tags }: Verdict, { origin }: QueryChannel): void {
-    const { question } = this.#view;
-    const goesOn = end === "pass" || end === "allow";
-    this.#runtime.events.publish("front.query", {
-      name: question.name.toString(),
-      type: rrTypeToText(question.type),
-      client: origin.remote?.address,
-      transport: origin.transport,
-      rules: [...loggedBy],
-      end,
-      endedBy: rule,
-      pool: goesOn ? (pool ?? this.#pool.name) : undefined,
-      tags: [...tags],
-    });
-  }
-
-  #publishBug(where: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#runtime.events.publish("server.bug", { where, error: text });
-  }
-
-  #bug(where: string, error: unknown, view: MessageView, channel: QueryChannel): Answer {
-    this.#publishBug(where, error);
-    this.#gate.count("bug", channel, undefined);
-    try {
-      return bareResponse(view, channel, Rcode.ServFail, BROKEN, this.#gate.cookies);
-    } catch {
-      // The same bug once more, already published and counted: no answer is all that is left.
-      return undefined;
-    }
-  }
 }
 
 /** SERVFAIL and refusals would take the place of an answer that still lives. */
 function isRenewal(rcode: Rcode): boolean {
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain;
-}
-
-/** RA is for the server to say that has answered (RFC 1035 §4.1.1): before authoritative ones there is no recursion. */
-function hasRecursion(message: Uint8Array): boolean {
-  return ((message[3] ?? 0) & HeaderFlag.RecursionAvailable) !== 0;
-}
-
-function takeRecursion(message: Uint8Array): void {
-  message[3] = (message[3] ?? 0) & ~HeaderFlag.RecursionAvailable;
 }
 
 /** A verdict is valid until the next query. */
@@ -565,21 +407,3 @@ const NOBODY = {
   security: undefined,
 } as const;
 const NO_EDITS: Verdict["edits"] = [];
-const NO_ERRORS: readonly ExtendedError[] = [];
-/** RFC 8767 §4. */
-const STALE_TTL_SECONDS = 30;
-const STALE: readonly ExtendedError[] = [{ code: EdeCode.StaleAnswer, text: "no backend answers" }];
-const NO_BACKEND: readonly ExtendedError[] = [
-  { code: EdeCode.NoReachableAuthority, text: "no backend has answered" },
-];
-const UNUSABLE: readonly ExtendedError[] = [
-  { code: EdeCode.InvalidData, text: "what the backends answered cannot be passed on" },
-];
-const TOO_BUSY: readonly ExtendedError[] = [{ code: EdeCode.NotReady, text: "too many queries are waiting" }];
-const NO_TRANSFER: readonly ExtendedError[] = [
-  { code: EdeCode.Prohibited, text: "zone transfers are for those named in the configuration" },
-];
-const NO_TARGET: readonly ExtendedError[] = [
-  { code: EdeCode.NoReachableAuthority, text: "what the answer of a rule leads to cannot be found out" },
-];
-const BROKEN: readonly ExtendedError[] = [{ code: EdeCode.Other, text: "internal error" }];

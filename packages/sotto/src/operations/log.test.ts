@@ -80,6 +80,7 @@ test("what a front end tells is told at the usual level, what goes wrong as a wa
     ["front.set.bad-lines", true],
     ["front.set.loaded", false],
     ["front.reply.unusable", true],
+    ["front.query.failed", true],
     ["front.client.banned", false],
     ["front.query", false],
   ];

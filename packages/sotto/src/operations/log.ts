@@ -64,6 +64,7 @@ const LEVELS: Readonly<Record<string, "error" | "warn" | "info">> = {
   "front.set.bad-lines": "warn",
   "front.set.loaded": "info",
   "front.reply.unusable": "warn",
+  "front.query.failed": "warn",
   "front.client.banned": "info",
   "front.query": "info",
   "recursor.priming-failed": "warn",
