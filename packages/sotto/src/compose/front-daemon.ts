@@ -199,6 +199,8 @@ class FrontDaemon implements RunningFront {
       throw error;
     }
     const old = this.#engine;
+    // Sets take a while to read.
+    pools.adoptDrains(old.pools);
     this.#engine = engine;
     this.#config = next;
     old.rules.stop();

@@ -55,6 +55,22 @@ test("a pool that changes keeps what was drained by command, and its answers unl
   await Promise.all([before.close(), next.close(), untrusting.close()]);
 });
 
+// While a list of a million names was read for a reload a drain was accepted, and forgotten a second later.
+test("what is drained and resumed while another configuration is prepared holds in it", async () => {
+  const { runtimeOf } = simRuntime(1);
+  const before = new FrontPools(configs(`backends: [${ONE}, ${OTHER}]`), undefined, runtimeOf(["192.0.2.9"]));
+  before.poolOf("main").drain("b1");
+  const next = await before.prepare(configs(`backends: [${ONE}, ${OTHER}], pass-ad: false`));
+  before.poolOf("main").resume("b1");
+  before.poolOf("main").drain("b2");
+  next.adoptDrains(before);
+  assert.deepEqual(next.poolOf("main").drained, ["b2"]);
+  const less = await next.prepare(configs(`backends: [${ONE}]`));
+  less.adoptDrains(next);
+  assert.deepEqual(less.poolOf("main").drained, []);
+  await Promise.all([before.close(), next.close(), less.close()]);
+});
+
 // A pool took 10,000 whatever its backends were said to take, and failed the next at once.
 test("a pool takes as many queries as its backends have places", async () => {
   const { runtimeOf } = simRuntime(1);

@@ -66,6 +66,17 @@ export class FrontPools {
     return next;
   }
 
+  /** What was drained or resumed in `before` since this was prepared. */
+  adoptDrains(before: FrontPools): void {
+    for (const [name, { backends }] of this.#pools) {
+      const old = before.#pools.get(name)?.backends;
+      if (old === undefined || old === backends) continue;
+      const drained = new Set(old.drained);
+      for (const backend of backends.drained) if (!drained.delete(backend)) backends.resume(backend);
+      for (const backend of drained) backends.drain(backend);
+    }
+  }
+
   /** Those that `next` does not have, to be closed when nobody uses them any more. */
   leftBy(next: FrontPools): readonly BackendPool[] {
     const kept = new Set([...next.#pools.values()].map(({ backends }) => backends));
