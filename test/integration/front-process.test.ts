@@ -80,6 +80,9 @@ log: { format: json }
   assert.match(run("status", "--config", file).out, /two is draining/);
   assert.match(run("drain", "main", "three", "--config", file).err, /pool main has no backend "three"/);
   assert.equal(run("resume", "main", "two", "--config", file).code, 0);
+  assert.equal(run("bans", "--config", file).out, "nobody is banned\n");
+  assert.equal(run("bans", "--json", "--config", file).out, '{"bans":[]}\n');
+  assert.match(run("unban", "192.0.2.7", "--config", file).err, /"192\.0\.2\.7" is not banned/);
   assert.match(run("flush", "--all", "--config", file).out, /^\{"replies":\d+\}$/m);
   assert.match(run("flush", "--zone", "example", "--config", file).out, /replies/);
   assert.match(run("flush", "--config", file).err, /a name is missing/);

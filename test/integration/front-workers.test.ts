@@ -131,6 +131,15 @@ rules: [{ name: trap, when: { name: { suffixes: [trap.example] } }, then: { ban:
     "also from one that has begun anew",
   );
   assert.ok(queriesOf(group).every((count) => count > 0));
+
+  assert.deepEqual(
+    (await group.bans).map(({ client, count }) => [client, count]),
+    [["127.0.0.1/32", 1]],
+  );
+  assert.equal(await group.liftBan("127.0.0.2"), false);
+  assert.equal(await group.liftBan("127.0.0.1"), true);
+  assert.deepEqual(await group.bans, []);
+  assert.ok(!(await askMany(group, "tcp", "www.example.")).some(isBanned));
 });
 
 test("a backend is drained, resumed and reloaded in all workers, and stays drained when one dies", async (context) => {

@@ -19,7 +19,7 @@ import {
   problemToText,
 } from "../config/index.ts";
 import { ExitCode, type InheritedSocket, type ProgramIo } from "../operations/index.ts";
-import { runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
+import { runFrontBans, runFrontExplain, runFrontStatus } from "../tools/front/index.ts";
 import { withControl } from "./control-client.ts";
 import { type DaemonServer, listenersOf, runDaemon } from "./daemon.ts";
 import { frontStatusLine } from "./status-line.ts";
@@ -43,6 +43,10 @@ const HELP = `sotto front: DNS over UDP, TCP, TLS and HTTPS before other resolve
                         which rule would match this query, and why the others do not
   sotto front drain POOL BACKEND | resume POOL BACKEND [--config FILE | --socket PATH]
                         take a backend out of use, and back
+  sotto front bans [--config FILE | --socket PATH] [--json]
+                        clients that get nothing now, for how long, and how often in a row
+  sotto front unban PREFIX | ADDRESS [--config FILE | --socket PATH]
+                        lift a ban
   sotto front flush NAME | --zone NAME | --all [--config FILE | --socket PATH]
                         forget answers: at a name, at and below it, or all
   sotto front reload [--config FILE | --socket PATH]
@@ -74,8 +78,11 @@ export function runFront(args: readonly string[], io: ProgramIo): Promise<number
       return withFile(config, io, (loaded) => runFrontExplain(loaded.config, read, nodeRuntime(), io));
     case "status":
       return withSocket(read, io, (ask) => runFrontStatus(ask, read, nodeRuntime().clock, io));
+    case "bans":
+      return withSocket(read, io, (ask) => runFrontBans(ask, read, io));
     case "drain":
     case "resume":
+    case "unban":
     case "reload":
       return withSocket(read, io, (ask) => steer(ask, [command, ...words], io));
     case "flush":

@@ -29,6 +29,11 @@ export function frontCommands(
       await front.resumeBackend(pool, backend);
       return { resumed: backend };
     },
+    bans: async () => ({ bans: await front.bans }),
+    unban: async ([client = ""]) => {
+      if (!(await front.liftBan(client))) throw new Error(`${JSON.stringify(client)} is not banned`);
+      return { lifted: client };
+    },
     reload: async () => ({ changes: await reload() }),
     stop: async () => {
       stop();

@@ -5,6 +5,7 @@ import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, ListenerConfig } from "../config/index.ts";
 import {
   type BackendPool,
+  type BanStatus,
   type BanTold,
   type FrontCounters,
   FrontService,
@@ -35,6 +36,10 @@ export interface RunningFront {
   /** Takes a backend out of use, or back; throws a DnsError when there is none of that name. */
   drainBackend(pool: string, backend: string): void;
   resumeBackend(pool: string, backend: string): void;
+  /** Clients that are banned now. */
+  readonly bans: readonly BanStatus[];
+  /** Lifts the bans of a client, a prefix as {@link bans} tells it or an address; false when there was none. */
+  liftBan(client: string): boolean;
   /** Takes over bans of other workers. */
   adoptBans(bans: readonly BanTold[]): void;
   /** Stops accepting, lets clients finish for as long as configured, then closes. */
@@ -241,6 +246,14 @@ class FrontDaemon implements RunningFront {
 
   resumeBackend(pool: string, backend: string): void {
     if (!this.#engine.pools.poolOf(pool).resume(backend)) throw noBackend(pool, backend);
+  }
+
+  get bans(): readonly BanStatus[] {
+    return this.#engine.rules.set.guard.bans.status(this.#runtime.clock.nowMs());
+  }
+
+  liftBan(client: string): boolean {
+    return this.#engine.rules.set.guard.bans.lift(client);
   }
 
   adoptBans(bans: readonly BanTold[]): void {

@@ -151,6 +151,15 @@ test("a client that one worker bans all others are told of, and one that starts 
   bench.thread(0).crash("a bug");
   await bench.world.clock.advance(100);
   assert.deepEqual([...bench.work(0).shared.bans.values()], [ban]);
+
+  await group.liftBan("192.0.2.200");
+  assert.deepEqual(
+    [0, 1, 2].map((index) => bench.thread(index).calls.findLast(({ name }) => name === "liftBan")?.input),
+    ["192.0.2.200", "192.0.2.200", "192.0.2.200"],
+  );
+  bench.thread(2).crash("a bug");
+  await bench.world.clock.advance(100);
+  assert.equal(bench.work(2).shared.bans.size, 0);
   await group.close();
 });
 

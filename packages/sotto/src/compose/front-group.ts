@@ -2,9 +2,10 @@
 import type { Runtime } from "@sotto/dns/runtime";
 import type { Name } from "@sotto/dns/wire";
 import type { FrontConfig, FrontSource } from "../config/index.ts";
+import type { BanStatus } from "../front/index.ts";
 import { BackendNews } from "./backend-news.ts";
 import type { FrontStatus } from "./front-daemon.ts";
-import { noteBans, shareFront } from "./front-place.ts";
+import { forgetBans, noteBans, shareFront } from "./front-place.ts";
 import { FRONT_REPORTS, type FrontTold } from "./front-reports.ts";
 import type { OpenListener } from "./listeners.ts";
 import type { SteeredFront } from "./steered-front.ts";
@@ -93,6 +94,21 @@ class FrontGroup implements SteeredFront {
       // One that dies meanwhile comes back with what stands there now.
       const others = this.#group.serving.filter((worker) => worker !== first);
       await Promise.allSettled(others.map((worker) => worker.call(how, { pool, backend })));
+    });
+  }
+
+  /** Each worker knows those of all. */
+  get bans(): Promise<readonly BanStatus[]> {
+    return this.#group.first.call("listBans", undefined);
+  }
+
+  /** In all that serve, and for those that start later. */
+  liftBan(client: string): Promise<boolean> {
+    return this.#group.exclusively(async () => {
+      const { serving, work } = this.#group;
+      const lifted = await Promise.allSettled(serving.map((worker) => worker.call("liftBan", client)));
+      forgetBans(work.shared, client);
+      return lifted.some((one) => one.status === "fulfilled" && one.value);
     });
   }
 

@@ -7,6 +7,7 @@ import {
   type BanTold,
   countRates,
   GUARD_TABLES,
+  namesPrefix,
   prefixToText,
   type SharedBuckets,
   shareBuckets,
@@ -90,6 +91,11 @@ export function noteBans({ bans: known }: FrontShared, bans: readonly BanTold[],
     if (known.size <= BANS_MAX) return;
     known.delete(client);
   }
+}
+
+/** A ban was lifted: who starts later does not know it. */
+export function forgetBans({ bans }: FrontShared, client: string): void {
+  for (const prefix of bans.keys()) if (namesPrefix(client, prefix)) bans.delete(prefix);
 }
 
 /** What one worker may have of what the whole front end may have. */

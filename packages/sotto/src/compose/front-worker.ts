@@ -79,6 +79,10 @@ class FrontWorker implements WorkerProgram {
       case "resumeBackend":
         this.#front.resumeBackend(input.pool, input.backend);
         return undefined;
+      case "listBans":
+        return this.#front.bans;
+      case "liftBan":
+        return this.#front.liftBan(input);
       default:
         return unknownCall(call);
     }

@@ -2,7 +2,7 @@
 import type { SharedCacheMemory } from "@sotto/dns/cache";
 import type { Endpoint } from "@sotto/dns/runtime";
 import type { ConfigSource, FrontSource } from "../config/index.ts";
-import type { BanTold } from "../front/index.ts";
+import type { BanStatus, BanTold } from "../front/index.ts";
 import type { CertificatePair, InheritedSocket } from "../operations/index.ts";
 import type { NameKnowledge } from "../recursor/index.ts";
 import type { FrontShared } from "./front-place.ts";
@@ -104,6 +104,9 @@ export interface FrontCalls {
     readonly input: { readonly pool: string; readonly backend: string };
     readonly output: undefined;
   };
+  readonly listBans: { readonly input: undefined; readonly output: readonly BanStatus[] };
+  /** Whether there was one. */
+  readonly liftBan: { readonly input: string; readonly output: boolean };
 }
 
 /** The name of a call. */

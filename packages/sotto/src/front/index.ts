@@ -14,6 +14,7 @@ export {
 export {
   addressSetOf,
   BANS_MAX,
+  type BanStatus,
   type BanTold,
   ClientGuard,
   countRates,
@@ -24,6 +25,7 @@ export {
   loadAddressSet,
   makeHashSeed,
   NameListReader,
+  namesPrefix,
   prefixToText,
   type RuleCounters,
   RuleSet,

@@ -4,7 +4,7 @@
  */
 import type { Random } from "@sotto/dns/runtime";
 import { BanEnds, type Ending } from "./ban-ends.ts";
-import { prefixToText } from "./client-prefix.ts";
+import { namesPrefix, prefixToText } from "./client-prefix.ts";
 import { type HashSeed, hashOctets, makeHashSeed } from "./seeded-hash.ts";
 
 /** How long bans last. */
@@ -117,10 +117,11 @@ export class ClientBans {
     return undefined;
   }
 
-  /** Lifts the ban of a prefix as `status` tells it; false when there was none. */
+  /** Lifts the ban of a prefix as `status` tells it, or of an address, and forgets that there was one; false when there was none. */
   lift(client: string): boolean {
-    for (const ban of this.#bans.values()) if (ban.client === client) return this.#remove(ban);
-    return false;
+    const lifted = [...this.#bans.values()].filter((ban) => namesPrefix(client, ban.client));
+    for (const ban of lifted) this.#remove(ban);
+    return lifted.length > 0;
   }
 
   /** Those that are banned now. */

@@ -59,6 +59,19 @@ test("a ban is forgotten by a client that has behaved for as long as the longest
   assert.deepEqual(bans.status(8501), [{ client: "192.0.2.0/24", remainingMs: 500, count: 1 }]);
 });
 
+test("the ban of a network can be lifted by any of its addresses, and the next one is a first one", () => {
+  const bans = new ClientBans(new SeededRandom(1));
+  const terms = { forMs: 1000, maxMs: 8000 };
+  bans.ban(octets("192.0.2.1"), 24, terms, 0);
+  bans.ban(octets("2001:db8::1"), 56, terms, 0);
+  for (const none of ["192.0.3.1", "192.0.2.0/25", "2001:db8:0:100::1", "::", "", "x"])
+    assert.equal(bans.lift(none), false, none);
+  assert.equal(bans.lift("192.0.2.77"), true);
+  assert.equal(bans.lift("2001:db8:0:7::9"), true);
+  assert.deepEqual(bans.status(1), []);
+  assert.equal(bans.ban(octets("192.0.2.1"), 24, terms, 1), 1001);
+});
+
 test("a ban can be lifted", () => {
   const bans = new ClientBans(new SeededRandom(1));
   bans.ban(octets("192.0.2.1"), 32, { forMs: 1000, maxMs: 1000 }, 0);

@@ -76,5 +76,12 @@ export function prefixToText(address: Uint8Array, bits: number): string {
   return `${addressToText(octets)}/${bits}`;
 }
 
+/** Whether a text is that prefix as {@link prefixToText} writes it, or an address in it. */
+export function namesPrefix(text: string, prefix: string): boolean {
+  if (text === prefix) return true;
+  const address = tryParsePeerAddress(text);
+  return address.ok && prefixToText(address.value, Number(prefix.slice(prefix.indexOf("/") + 1))) === prefix;
+}
+
 const NOTHING = new Uint8Array(0);
 const REMEMBERED_MAX = 10_000;

@@ -13,7 +13,7 @@ export {
   type OverLimit,
   type SharedGuard,
 } from "./client-guard.ts";
-export { CLIENT_MASKS_DEFAULT, type ClientMasks, prefixToText } from "./client-prefix.ts";
+export { CLIENT_MASKS_DEFAULT, type ClientMasks, namesPrefix, prefixToText } from "./client-prefix.ts";
 export { answerTo, type LocalAnswer } from "./local-answer.ts";
 export {
   type LoadedNames,
