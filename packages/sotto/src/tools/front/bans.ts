@@ -1,6 +1,8 @@
 /** `sotto front bans`: who gets nothing now. */
-import type { BanStatus } from "../../front/index.ts";
+import type { SteeredFront } from "../../compose/index.ts";
 import { ExitCode, type ProgramIo } from "../../operations/index.ts";
+
+type Bans = Awaited<SteeredFront["bans"]>;
 
 /** Asks for the bans and prints them, a line each, those that end last first. */
 export async function runFrontBans(
@@ -9,12 +11,12 @@ export async function runFrontBans(
   io: ProgramIo,
 ): Promise<number> {
   // Our own server's word.
-  const { bans } = (await ask(["bans"])) as { readonly bans: readonly BanStatus[] };
+  const { bans } = (await ask(["bans"])) as { readonly bans: Bans };
   io.stdout.write(json ? `${JSON.stringify({ bans })}\n` : bansText(bans));
   return ExitCode.Ok;
 }
 
-function bansText(bans: readonly BanStatus[]): string {
+function bansText(bans: Bans): string {
   if (bans.length === 0) return "nobody is banned\n";
   const lastFirst = [...bans].sort((a, b) => b.remainingMs - a.remainingMs);
   const width = Math.max(...bans.map(({ client }) => client.length));
