@@ -12,6 +12,8 @@ import { startTwo, TEXT } from "./worker-threads.test-support.ts";
 const skip = nativeRuntime().engineProblem ?? false;
 /** That the kernel gives all of them to one of two workers has a chance of one in 2^39. */
 const SOCKETS = 40;
+/** What stands in the place of a load until its worker has told one. */
+const UNKNOWN = 1000;
 
 /** All of this process, whose threads the workers are. */
 function openDescriptors(): number {
@@ -51,6 +53,12 @@ async function connectWhileBusy(
   loads: () => Int32Array,
 ): Promise<Socket[]> {
   const sockets: Socket[] = [];
+  // Before its first report a worker gives nothing.
+  await eventually(() =>
+    loads()
+      .subarray(0, 2)
+      .every((load) => load < UNKNOWN),
+  );
   for (let i = 0; i < SOCKETS; i++) {
     loads().set([1000, 0]);
     sockets.push(await connectTo(context, group));

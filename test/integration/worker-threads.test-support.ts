@@ -22,9 +22,9 @@ const LISTENERS = `listen:
   - { transport: tls, address: 127.0.0.1, port: 0 }
 `;
 const ENTRY = new URL("../../packages/sotto/src/bin/worker.ts", import.meta.url);
-/** What two workers serve. Connections that say nothing stay, however slow the machine is. */
+/** What two workers serve. Connections that say nothing stay, however slow the machine is and many they are. */
 export const TEXT = `${LISTENERS}workers: 2
-limits: { handshake-timeout: 10m }
+limits: { handshake-timeout: 10m, connections-per-address: 1000 }
 local-zones: { data: ["www.corp.example. 300 IN A 192.0.2.1"] }
 `;
 
