@@ -1,5 +1,5 @@
 /** What several workers of a front end tell, as if one told it: pools, rules, and what was counted beside the outcomes. */
-import type { FrontCounters } from "../front/index.ts";
+import { makeFrontCounters } from "../front/index.ts";
 import type { FrontStatus } from "./front-daemon.ts";
 import type { FrontPoolStatus } from "./front-pools.ts";
 import type { FrontRulesStatus } from "./front-rules.ts";
@@ -20,7 +20,7 @@ export const FRONT_REPORTS: OwnReports<FrontTold> = {
     const over = live.length > 0 ? all.filter(({ isOver }) => isOver === true) : [];
     return {
       isOver: live.length === 0,
-      front: sumOf([NOTHING_COUNTED, ...all.map(({ front }) => front)]),
+      front: sumOf([makeFrontCounters(), ...all.map(({ front }) => front)]),
       pending: all.reduce((sum, { pending }) => sum + pending, 0),
       pools: mergePools(
         seen.map(({ pools }) => pools),
@@ -120,11 +120,3 @@ function mergeRules(all: readonly FrontRulesStatus[]): FrontRulesStatus {
 
 const NOTHING_OPEN = { inFlight: 0, queued: 0, connections: 0, sockets: 0 };
 const BAD_LAST: readonly BackendStatus["state"][] = ["up", "starting", "draining", "down"];
-const NOTHING_COUNTED: FrontCounters = {
-  forwarded: 0,
-  stale: 0,
-  delayed: 0,
-  teed: 0,
-  transfers: 0,
-  unusable: 0,
-};

@@ -57,17 +57,15 @@ export interface FrontCounters {
   unusable: number;
 }
 
+/** Nothing counted yet. */
+export function makeFrontCounters(): FrontCounters {
+  return { forwarded: 0, stale: 0, delayed: 0, teed: 0, transfers: 0, unusable: 0 };
+}
+
 type Answer = Uint8Array | undefined;
 
 export class FrontService implements PassedQueryHost {
-  readonly counters: FrontCounters = {
-    forwarded: 0,
-    stale: 0,
-    delayed: 0,
-    teed: 0,
-    transfers: 0,
-    unusable: 0,
-  };
+  readonly counters: FrontCounters = makeFrontCounters();
   readonly #gate: QueryGate;
   readonly #cached: CachedAnswers;
   readonly #ruled: RuleAnswers;

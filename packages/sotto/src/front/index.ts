@@ -9,6 +9,7 @@ export {
   type FrontCounters,
   FrontService,
   type FrontServiceOptions,
+  makeFrontCounters,
   PENDING_MAX_DEFAULT,
 } from "./front-service.ts";
 export {
